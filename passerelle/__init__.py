@@ -1,0 +1,1 @@
+"""The `passerelle` command: one file per sub-command."""

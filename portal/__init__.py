@@ -1,0 +1,1 @@
+"""Developer portal and operator console; knows only the plane's HTTP API."""

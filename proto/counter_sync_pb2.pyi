@@ -1,0 +1,29 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Counts(_message.Message):
+    __slots__ = ("sidecar_id", "counts", "token")
+    SIDECAR_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    sidecar_id: str
+    counts: _containers.RepeatedCompositeFieldContainer[Count]
+    token: str
+    def __init__(self, sidecar_id: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
+
+class Count(_message.Message):
+    __slots__ = ("key", "slice_ms", "slot", "increment")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SLICE_MS_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    INCREMENT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    slice_ms: int
+    slot: int
+    increment: int
+    def __init__(self, key: _Optional[str] = ..., slice_ms: _Optional[int] = ..., slot: _Optional[int] = ..., increment: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""The sidecar: routes, admits, applies policies, forwards, records. Start reading at `lifecycle.py`."""

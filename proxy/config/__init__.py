@@ -1,0 +1,1 @@
+"""Configuration as the sidecar sees it: `resources` (frozen shapes), `snapshot` (apply a diff), `gateway` (build)."""

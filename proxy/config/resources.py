@@ -1,0 +1,179 @@
+"""The configuration resources that requests need, as frozen dataclasses.
+
+Ids here are names (the last segment of the ARM path), because names are what APIM shows in `context` and in logs.
+A wire resource is `(id, digest, body)`: id is the ARM path below the service, body the `properties` object of the ARM
+resource, with secrets in clear and with ids relative to the service ("/products/starter").
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, frozen=True)
+class Resource:
+    """One wire resource. `digest` is the SHA-256 (hex) of the canonical JSON text of `body`."""
+
+    id: str
+    digest: str
+    body: Mapping[str, Any]
+
+
+@dataclass(slots=True, frozen=True)
+class Example:
+    """A response example of an operation, for mock-response."""
+
+    status: int
+    content_type: str
+    value: str
+    name: str = "default"
+
+
+@dataclass(slots=True, frozen=True)
+class Parameter:
+    name: str
+    required: bool = False
+    type: str = "string"
+    default: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class VersionSet:
+    """How the version of an API is found. `scheme` is Segment, Query or Header."""
+
+    id: str
+    name: str
+    scheme: str
+    query_name: str = ""
+    header_name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Operation:
+    """`url_template` may carry a query part ("/find?by={by}") whose parameters must be present to match."""
+
+    id: str
+    name: str
+    method: str
+    url_template: str
+    api: str
+    template_parameters: tuple[Parameter, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Api:
+    """`id` is the name without ";rev=n"; `key` the name with it, unique in a gateway."""
+
+    id: str
+    key: str
+    name: str
+    path: str
+    type: str = "http"
+    service_url: str = ""
+    backend_id: str = ""
+    protocols: tuple[str, ...] = ("https",)
+    revision: str = "1"
+    is_current: bool = True
+    version: str = ""
+    version_set: VersionSet | None = None
+    subscription_required: bool = True
+    key_header: str = "Ocp-Apim-Subscription-Key"
+    key_query: str = "subscription-key"
+
+
+@dataclass(slots=True, frozen=True)
+class Group:
+    id: str
+    name: str
+
+
+@dataclass(slots=True, frozen=True)
+class Product:
+    id: str
+    name: str
+    published: bool = True
+    subscription_required: bool = True
+    approval_required: bool = False
+    subscriptions_limit: int | None = None
+    groups: tuple[Group, ...] = ()
+    apis: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, frozen=True)
+class Identity:
+    id: str
+    provider: str
+
+
+@dataclass(slots=True, frozen=True)
+class User:
+    id: str
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    note: str = ""
+    registration_date: datetime.datetime | None = None
+    groups: tuple[Group, ...] = ()
+    identities: tuple[Identity, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Subscription:
+    """`scope` is "product:<id>", "api:<id>", "apis" (all APIs) or "service" (all-access)."""
+
+    id: str
+    name: str
+    scope: str
+    state: str
+    primary_key: str = field(repr=False)
+    secondary_key: str = field(repr=False)
+    user: str = ""
+    created: datetime.datetime | None = None
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Backend:
+    """A backend entity; `credentials` are added to each call: headers, query, Authorization."""
+
+    id: str
+    url: str
+    type: str = "Single"
+    protocol: str = "http"
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    authorization: str = field(default="", repr=False)
+    validate_certificate_chain: bool = True
+    validate_certificate_name: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class Diagnostic:
+    """What telemetry records of a request; see the ARM `diagnostics` resource. `percentage` 0-100."""
+
+    id: str
+    logger: str = ""
+    percentage: float = 100.0
+    always_log_errors: bool = False
+    log_client_ip: bool = False
+    correlation: str = "Legacy"
+    verbosity: str = "information"
+    operation_name: str = "Name"
+    metrics: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Deployment:
+    """`context.Deployment`."""
+
+    service_id: str = ""
+    service_name: str = ""
+    region: str = ""
+    gateway_id: str = ""
+    instance_id: str = ""
+    is_managed: bool = False

@@ -1,0 +1,71 @@
+"""One request and its response in flight: the only state that policies share.
+
+Lifetime: made by `lifecycle.serve` once a gateway is in force, dropped when its record is written. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from proxy.errors import LastError
+from proxy.messages import Request, Response
+from proxy.ports import Ports
+
+if TYPE_CHECKING:
+    from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What `context` shows to expressions, plus what the record needs.
+
+    `variables` holds .NET-valued objects (see expressions/dotnet). `response` is None until a backend answered or a
+    policy made one. `started` is the monotonic time of acceptance, seconds; the `*_ms` fields are milliseconds.
+    """
+
+    request: Request
+    ports: Ports
+    deployment: Deployment
+    started: float
+    timestamp: datetime.datetime
+    request_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    response: Response | None = None
+    api: Api | None = None
+    operation: Operation | None = None
+    product: Product | None = None
+    subscription: Subscription | None = None
+    user: User | None = None
+    backend: Backend | None = None
+    matched_parameters: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    last_error: LastError | None = None
+    errors: list[LastError] = field(default_factory=list)
+    # what the record says of the backend call
+    backend_method: str = ""
+    backend_url: str = ""
+    backend_status: int = 0
+    backend_ms: float = 0.0
+    cache: str = "none"
+    # trace policy messages: (source, severity, message, metadata)
+    traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
+    # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+    trace_flags: str = "01"
+    # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
+    after_outbound: list[Any] = field(default_factory=list)
+
+    def elapsed_ms(self) -> int:
+        return int((self.ports.clock.monotonic() - self.started) * 1000)
+
+    def message(self, section: str) -> Request | Response:
+        """The message a policy of `section` works on: the request, or from outbound on the response."""
+        if section in ("inbound", "backend"):
+            return self.request
+        if self.response is None:
+            self.response = Response()
+        return self.response

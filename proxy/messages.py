@@ -1,0 +1,158 @@
+"""What travels: `Url`, `Body`, `Request`, `Response`.
+
+Rules
+1. A path or query is kept percent-encoded, exactly as it will stand on the wire; only a view decodes it.
+2. A `Body` is a stream until someone reads it; reading buffers it whole (bounded) and from then on it is bytes.
+3. Headers are a case-insensitive multi-dictionary that keeps order and spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from multidict import CIMultiDict
+
+from proxy.errors import BodyTooLarge
+
+Headers = CIMultiDict[str]
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+# A policy that reads a body holds all of it in memory: APIM documents no limit, we choose one (docs/decisions.md).
+MAX_BUFFERED_BODY = 2 * 1024 * 1024
+
+
+@dataclass(slots=True, frozen=True)
+class Url:
+    """An absolute URL in parts. `path` and `query` are percent-encoded; `query` has no leading '?'."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = "/"
+    query: str = ""
+
+    @property
+    def authority(self) -> str:
+        """`host`, or `host:port` when the port is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if DEFAULT_PORTS.get(self.scheme) == self.port else f"{host}:{self.port}"
+
+    @property
+    def decoded_path(self) -> str:
+        return unquote(self.path)
+
+    def query_values(self) -> dict[str, list[str]]:
+        """Decoded query parameters, in order of first appearance."""
+        values: dict[str, list[str]] = {}
+        for name, value in parse_qsl(self.query, keep_blank_values=True):
+            values.setdefault(name, []).append(value)
+        return values
+
+    def __str__(self) -> str:
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.scheme}://{self.authority}{self.path}{query}"
+
+
+class Body:
+    """A message body. Exactly one of a stream or buffered bytes; `length` is the known size in bytes or None."""
+
+    __slots__ = ("_buffer", "_stream", "consumed", "length")
+
+    def __init__(
+        self, buffer: bytes | None = b"", stream: AsyncIterator[bytes] | None = None, length: int | None = None
+    ) -> None:
+        self._buffer = None if stream is not None else (buffer or b"")
+        self._stream = stream
+        self.length = length if stream is not None else len(self._buffer or b"")
+        # An expression read it without preserveContent: a second read throws, as documented.
+        self.consumed = False
+
+    @property
+    def buffered(self) -> bool:
+        return self._stream is None
+
+    @property
+    def empty(self) -> bool:
+        """True when there is certainly nothing in it."""
+        return self.length == 0
+
+    def content(self) -> bytes:
+        """The whole content; only after `read()` or when it never was a stream."""
+        if self._buffer is None:
+            raise RuntimeError("the body is still a stream: the step did not declare that it reads it")
+        return self._buffer
+
+    async def read(self, limit: int = MAX_BUFFERED_BODY) -> bytes:
+        """Buffer the stream; raises BodyTooLarge beyond `limit` bytes."""
+        if self._stream is None:
+            return self._buffer or b""
+        if self.length is not None and self.length > limit:
+            raise BodyTooLarge(limit)
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge(limit)
+            parts.append(chunk)
+        self._buffer = b"".join(parts)
+        self._stream = None
+        self.length = size
+        return self._buffer
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content piece by piece; a stream can be taken once."""
+        if self._stream is None:
+            if self._buffer:
+                yield self._buffer
+            return
+        stream, self._stream, self._buffer = self._stream, None, b""
+        async for chunk in stream:
+            yield chunk
+
+
+@dataclass(slots=True)
+class Request:
+    """The request on its way to the backend. Policies change `method`, `path`, `query`, `headers`, `body`, `base`.
+
+    `path` is relative to the backend's base URL and to the API's path ("/orders/7" of "https://gw/shop/orders/7");
+    `base` is the backend's base URL (the API's service URL until set-backend-service says otherwise).
+    """
+
+    method: str
+    original_url: Url
+    path: str
+    query: str
+    headers: Headers
+    body: Body
+    base: Url | None = None
+    client_ip: str = ""
+    http_version: str = "1.1"
+    tls_version: str = ""
+
+    @property
+    def url(self) -> Url:
+        """What `context.Request.Url` shows: the backend's scheme and host, the path relative to its base."""
+        base = self.base or self.original_url
+        return Url(base.scheme, base.host, base.port, self.path, self.query)
+
+    def backend_url(self) -> Url | None:
+        """The URL that goes on the wire; None when there is no backend."""
+        base = self.base
+        if base is None:
+            return None
+        query = f"{base.query}&{self.query}" if base.query and self.query else base.query or self.query
+        return Url(base.scheme, base.host, base.port, base.path.rstrip("/") + self.path, query)
+
+
+@dataclass(slots=True)
+class Response:
+    """A response on its way to the client, or the answer of a send-request."""
+
+    status: int = 200
+    reason: str = "OK"
+    headers: Headers = field(default_factory=CIMultiDict)
+    body: Body = field(default_factory=Body)

@@ -1,0 +1,76 @@
+"""What the pure part of the sidecar needs of the world, as small protocols. The adapters stand behind them.
+
+A pure module never opens a socket, reads a file, asks the time or draws a random number except through a port.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.messages import Body, Headers, Response, Url
+from telemetry.records import RequestRecord
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One request to a backend. `timeout` in seconds covers sending and the response head."""
+
+    method: str
+    url: Url
+    headers: Headers
+    body: Body
+    timeout: float = 300.0
+    continue_timeout: float | None = None
+    follow_redirects: bool = False
+    http_version: str = "1.1"
+    verify_tls: bool = True
+
+
+class Transport(Protocol):
+    async def send(self, request: Outgoing) -> Response:
+        """The response head, with a streaming body. Raises BackendConnectionFailure or BackendTimeout."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Reading:
+    """A counter after a look or an increment. `count` is calls in the window; `reset_after` seconds until one frees."""
+
+    count: int
+    reset_after: float
+
+
+class Counters(Protocol):
+    """Sliding-window counters by name; they outlive configurations. Never waits: shared ones merge in the back."""
+
+    def peek(self, key: str, period: float) -> Reading: ...
+
+    def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float: ...
+
+    def utcnow(self) -> datetime.datetime: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def random(self) -> float:
+        """0 <= x < 1; also a port, so that retry back-off can be tested."""
+        ...
+
+
+class Journal(Protocol):
+    def append(self, record: RequestRecord) -> None: ...
+
+
+@dataclass(slots=True, frozen=True)
+class Ports:
+    """Everything a policy may reach, in one hand."""
+
+    transport: Transport
+    counters: Counters
+    clock: Clock
+    journal: Journal

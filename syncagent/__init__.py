@@ -1,0 +1,1 @@
+"""The sync agent: restore, poll, persist, publish, heartbeat. Start reading at `agent.py`."""
