@@ -246,6 +246,9 @@ class SyncThread:
 class _Pending:
     """The frames of one diff so far. `corrupt` is the id of the first resource whose digest is wrong."""
 
+    nonce: str
+    corrupt: str
+
     def __init__(self) -> None:
         self._begin("")
 
