@@ -67,6 +67,7 @@ class Agent:
         self._last_error = ""
         self._problems: dict[str, str] = {}
         self._failures = 0
+        self._tried = ""
         self._fresh = asyncio.Event()
         self._saver = ThreadPoolExecutor(1, "backup")
         self._saving: asyncio.Future[bool] | None = None
@@ -137,6 +138,8 @@ class Agent:
 
     async def _poll(self, plane: Plane) -> float:
         """One poll; answers the seconds to wait before the next."""
+        self._credential.refresh()
+        self._tried = self._credential.token
         try:
             await self._fetch(plane)
         except CallFailed as failure:
@@ -194,10 +197,11 @@ class Agent:
         """Wait; a new token in the file ends the wait of a failed poll."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
-            if self._failures and self._credential.refresh():
+            self._credential.refresh()
+            if self._failures and self._credential.token != self._tried:
                 self._log.info("GatewayTokenReplaced", "the token file changed; trying again")
                 return
+            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
 
     def _check_expiry(self) -> None:
         expires = self._credential.expires
