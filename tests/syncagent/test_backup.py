@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from syncagent import records
 from syncagent.backup import GENERATIONS, Backup, ReadOnlyBackup, read_keys
 from syncagent.snapshot import Resource, Snapshot, apply
 
+ROOT = Path(__file__).resolve().parents[2]
 CANARY = b'{"value":"canary-secret-0123456789"}'
 
 
@@ -275,3 +279,36 @@ def test_a_key_file_is_made_once_and_kept(tmp_path: Path) -> None:
     file.write_text("\n")
     with pytest.raises(ValueError, match="is empty"):
         read_keys("", file)
+
+
+SAVER = """
+import sys
+from pathlib import Path
+from syncagent.backup import Backup
+from tests.syncagent.test_backup import snapshot
+backup, cursor = Backup(Path(sys.argv[1]), "gw1", ["k1"]), int(sys.argv[2])
+while True:
+    cursor += 1
+    backup.save(snapshot(cursor, 200))
+    print(cursor, flush=True)
+"""
+
+
+def test_killed_at_any_instant_of_a_save_nothing_is_lost(directory: Path) -> None:
+    """A process that does nothing but save is killed again and again; what it said it saved is there."""
+    reader, cursor = Backup(directory, "gw1", ["k1"]), 0
+    for number in range(int(os.environ.get("PASSERELLE_KILLS", "30"))):
+        with subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(directory), str(cursor)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as saver:
+            assert saver.stdout is not None
+            said = int(saver.stdout.readline())
+            time.sleep(0.0007 * number)
+            saver.kill()
+            said = max([said, *map(int, saver.stdout.read().split("\n")[:-1])])
+        found = reader.restore()
+        assert found.complaints == ()
+        assert found.snapshot is not None
+        cursor = found.snapshot.cursor
+        assert cursor in (said, said + 1)
+        assert len(found.snapshot.resources) == 201
