@@ -1,7 +1,7 @@
 """A whole Passerelle on loopback, as a person would have it: `passerelle up --json` and clients that nobody here wrote.
 
-`House` starts it, reads the one JSON line, finds the processes behind it in /proc, kills and restarts them from their own
-command line and environment. `Load` sends steady traffic from threads and counts what went wrong.
+`House` starts it, reads the one JSON line, finds the processes behind it in /proc, kills and restarts them from their
+own command line and environment. `Load` sends steady traffic from threads and counts what went wrong.
 """
 
 from __future__ import annotations
@@ -364,7 +364,7 @@ class _Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
     def log_message(self, *_: object) -> None:
         pass
