@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14
 VENV := .venv
 BIN := $(VENV)/bin
 UV := build/uv/bin/uv
+CODE := proxy syncagent telemetry management portal passerelle
 
 .PHONY: run setup test lint format lock proto clean python
 
@@ -16,13 +17,13 @@ setup: $(VENV)/.setup
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy $(CODE)
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy $(CODE)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -38,15 +38,20 @@ class House:
         self._children: list[Child] = []
         self._reported: set[int] = set()
         self._stop = threading.Event()
+        self._asked = 0.0
         self._hurry = False
 
     def listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._hurry = self._stop.is_set()  # asked twice: do not wait for anyone
-        self._stop.set()
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # Ctrl-C a second time: do not wait for anyone. Not at once, since `make` and a terminal may both tell us.
+        if number == signal.SIGINT and self._stop.is_set() and time.monotonic() - self._asked > 1:
+            self._hurry = True
+        if not self._stop.is_set():
+            self._asked = time.monotonic()
+            self._stop.set()
 
     def start(self, room: Room) -> Child:
         if self._stop.is_set():
@@ -56,7 +61,7 @@ class House:
         return child
 
     def wait_for(self, child: Child, ready: Callable[[], bool], seconds: float, what: str) -> None:
-        """Return once `ready`. Raises `StartFailed` when the child dies or time is over, `Stopped` when asked to end."""
+        """Return once `ready`. Raises `StartFailed` when the child dies or is too late, `Stopped` when asked to end."""
         deadline = time.monotonic() + seconds
         while not ready():
             if child.returncode() is not None:
@@ -116,5 +121,6 @@ class House:
         for child in children:
             while not child.wait(GLANCE):
                 if self._hurry or time.monotonic() > deadline:
-                    self._voice.say(f"{child.name} did not end by itself within {GRACE:g} s and was killed", "red")
+                    why = "you are in a hurry" if self._hurry else f"it did not end by itself within {GRACE:g} s"
+                    self._voice.say(f"{child.name} was killed: {why}", "red")
                     child.kill()

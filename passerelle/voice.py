@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from pathlib import Path
 
 from rich.console import Console
 
@@ -48,7 +48,7 @@ class Voice:
         for child in children:
             tail = self._tails.get(child.name)
             if tail is None:
-                tail = self._tails[child.name] = _Tail(child.log.open("rb"), child.log_start)
+                tail = self._tails[child.name] = _Tail(child.log, child.log_start)
             for line in tail.new_lines():
                 print(f"[{child.name}] {line}", file=sys.stderr)
         sys.stderr.flush()
@@ -57,11 +57,17 @@ class Voice:
 class _Tail:
     """Reads the whole lines that a growing file has got since the last time."""
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file = file
-        self._file.seek(start)
+    def __init__(self, path: Path, start: int) -> None:
+        self._path = path
+        self._read = start  # bytes
         self._rest = b""
 
     def new_lines(self) -> list[str]:
-        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        if self._path.stat().st_size == self._read:
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            found = file.read()
+        self._read += len(found)
+        *lines, self._rest = (self._rest + found).split(b"\n")
         return [line.decode("utf-8", "replace") for line in lines]
