@@ -1,18 +1,21 @@
-"""The compose file: valid by Compose's own judgement where a `docker compose` is there, and by ours everywhere.
+"""The compose file: valid by the Compose Specification, and everything it refers to exists.
 
-Ours is a small structural check: known keys only, and everything that is referred to (volumes, services, modules,
-settings, files) exists.
+compose-spec.json beside this file is the specification's schema (Apache-2.0,
+https://github.com/compose-spec/compose-spec) as it was published in 2021; `NEWER` are the keys that came later. Where a
+`docker compose` is installed, it judges too.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -22,7 +25,8 @@ FILE = FOLDER / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if each["image"].startswith("passerelle:")}
-# The keys of a service in the Compose Specification that this file may use.
+NEWER = {"name"}
+# A service uses these keys and no others, so that a misspelt one is found by any reader.
 SERVICE_KEYS = {
     "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "hostname", "image", "network_mode",
     "ports", "profiles", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
@@ -46,6 +50,20 @@ def test_compose_itself_accepts_the_file() -> None:
     if command is None:
         pytest.skip("no docker compose here; the structural tests below stand alone")
     subprocess.run([*command, "-f", str(FILE), "--profile", "metrics", "config", "-q"], check=True, timeout=30)
+
+
+def problems(document: dict[str, Any]) -> list[str]:
+    schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
+    old = {key: value for key, value in document.items() if key not in NEWER}
+    return [f"{list(each.path)}: {each.message}" for each in jsonschema.Draft7Validator(schema).iter_errors(old)]
+
+
+def test_the_specification_accepts_the_file() -> None:
+    assert problems(COMPOSE) == []
+
+
+def test_the_specification_refuses_a_misspelt_key() -> None:
+    assert problems({**COMPOSE, "services": {"a": {"image": "b", "dependz_on": []}}})
 
 
 def test_only_known_keys_are_used() -> None:

@@ -94,6 +94,6 @@ def test_the_patterns_find_what_they_are_for() -> None:
 
 
 def test_every_test_folder_belongs_to_a_room() -> None:
-    known = {*PACKAGES, "house", "deploy", "cli", "e2e", "conformance", "properties", "faults", "browser", "data"}
+    known = {*PACKAGES, "house", "deploy", "cli", "e2e", "conformance", "properties", "faults", "browser", "importers"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders <= known, f"unknown test folders: {folders - known}"

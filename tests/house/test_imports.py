@@ -55,7 +55,18 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
 PURE = ("proxy.config", "proxy.pipeline", "proxy.routing", "proxy.admission", "proxy.errors", "proxy.messages")
-IMPURE = {"socket", "time", "random", "secrets", "asyncio", "aiohttp", "grpc", "http", "urllib.request", "subprocess"}
+IMPURE = {
+    "socket",
+    "time",
+    "random",
+    "secrets",
+    "asyncio",
+    "aiohttp",
+    "grpc",
+    "http.client",
+    "urllib.request",
+    "subprocess",
+}
 PURE_EXCEPTIONS = {("proxy.messages", "asyncio")}
 
 
