@@ -177,3 +177,14 @@ class Deployment:
     gateway_id: str = ""
     instance_id: str = ""
     is_managed: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class ResourceIssue:
+    """What is wrong with one resource; travels in the ack and in the heartbeat. Line and column are 1-based, 0 = none."""
+
+    resource_id: str
+    line: int
+    column: int
+    element: str
+    message: str
