@@ -39,6 +39,8 @@ class Exchange:
     subscription: Subscription | None = None
     user: User | None = None
     backend: Backend | None = None
+    # the scope whose set-backend-service chose `backend` by id
+    backend_scope: str = ""
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None

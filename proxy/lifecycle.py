@@ -27,7 +27,6 @@ from proxy.errors import (
     ClientConnectionFailure,
     GatewayError,
     NotReady,
-    OperationNotFound,
     Origin,
 )
 from proxy.exchange import Exchange
@@ -108,8 +107,6 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
             if not preflight:
                 admit(gateway.access, exchange)
             pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)
-            if preflight:
-                pipeline = answering_preflight(pipeline)
         except GatewayError as error:
             pipeline = refusing(gateway, exchange, error)
         await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
@@ -169,7 +166,7 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
 
 
 def route(gateway: Gateway | None, exchange: Exchange, incoming: Incoming) -> bool:
-    """Set API, operation, parameters and backend; True for a preflight that only a cors policy may answer."""
+    """Set API, operation, parameters and backend; True for a preflight: it needs no key, and execute lets only cors answer it."""
     if incoming.problem is not None:
         raise incoming.problem
     if gateway is None:
@@ -213,13 +210,3 @@ def refusing(gateway: Gateway | None, exchange: Exchange, error: GatewayError) -
 
     return Pipeline(inbound=(Step.of(refuse, Origin(error.source, "", "inbound", "")),), on_error=known.on_error)
 
-
-def answering_preflight(pipeline: Pipeline) -> Pipeline:
-    """The cors policies of a pipeline alone; when they pass, the operation does not exist for OPTIONS."""
-    cors = tuple(step for step in pipeline.inbound if step.origin.source == "cors")
-
-    def refuse(exchange: Exchange) -> Outcome | None:
-        raise OperationNotFound("OPTIONS: no such operation, and no cors policy answers the preflight")
-
-    last = Step.of(refuse, Origin("configuration", "", "inbound", ""))
-    return Pipeline(inbound=(*cors, last), on_error=pipeline.on_error)

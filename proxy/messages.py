@@ -146,6 +146,8 @@ class Request:
     client_ip: str = ""
     http_version: str = "1.1"
     tls_version: str = ""
+    # A policy set the Host header; otherwise the backend's own host goes on the wire.
+    keep_host: bool = False
 
     @property
     def url(self) -> Url:

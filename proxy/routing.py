@@ -97,9 +97,7 @@ class Routes:
                 mounts.pop(key, None)
         return Routes(mounts)
 
-    def match(
-        self, method: str, path: str, query: str, headers: MultiMapping[str], upgrade: bool = False
-    ) -> Match:
+    def match(self, method: str, path: str, query: str, headers: MultiMapping[str], upgrade: bool = False) -> Match:
         """Raises OperationNotFound, whose `detail` says for the log how near the request came."""
         wanted, start, end = "", -1, -1
         if ";" in path and (asked := _REVISION.search(path)) is not None:
@@ -182,9 +180,7 @@ def mount(entries: list[ApiEntry]) -> Mount:
     return Mount(tuple(entries), plain, tuple(chosen.values()))
 
 
-def _select(
-    mounted: Mount, revision: str, query: str, headers: MultiMapping[str]
-) -> tuple[ApiEntry | None, str]:
+def _select(mounted: Mount, revision: str, query: str, headers: MultiMapping[str]) -> tuple[ApiEntry | None, str]:
     table: Mapping[str, ApiEntry] | None = mounted.plain
     for version_set, versions in mounted.chosen:
         if version_set.scheme == "Query":

@@ -43,7 +43,7 @@ def canonical(raw: str) -> Target:
     if not raw.startswith("/"):
         authority, raw = _absolute(raw)
     path, mark, query = raw.partition("?")
-    if mark and not _PRINTABLE.fullmatch(query) or "#" in raw:
+    if (mark and not _PRINTABLE.fullmatch(query)) or "#" in raw:
         raise BadRequest("The request target contains characters that must be percent-encoded.")
     if _PLAIN.fullmatch(path) and "/." not in path:
         return Target(path, query, authority)

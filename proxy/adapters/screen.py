@@ -26,7 +26,7 @@ def screen(message: RawRequestMessage) -> None:
     if message.method in ("CONNECT", "TRACE"):
         raise BadRequest(f"{message.method} is not served here.", 501, "Not Implemented")
     host = headers.get("Host")
-    if host is None and version == HttpVersion11 or host is not None and not valid_host(host):
+    if (host is None and version == HttpVersion11) or (host is not None and not valid_host(host)):
         raise BadRequest("The Host header is missing or not valid.")
     if "Transfer-Encoding" in headers:
         codings = headers.getall("Transfer-Encoding")

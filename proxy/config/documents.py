@@ -50,9 +50,7 @@ def is_current(document: Document | None, resource: Resource, changed: Set[str])
     return document is not None and document.resource is resource and changed.isdisjoint(document.references)
 
 
-def compile_resource(
-    resource: Resource, scope: Scope, environment: Environment, previous: Document | None
-) -> Document:
+def compile_resource(resource: Resource, scope: Scope, environment: Environment, previous: Document | None) -> Document:
     """The document of a policy resource; falls back to the last good one of `previous`."""
     text = resource.body.get("value")
     compiled = compile_document(text if isinstance(text, str) else "", scope, environment)

@@ -86,9 +86,7 @@ def empty() -> Gateway:
     return Gateway({}, {}, Deployment(), {}, Routes({}), {}, Access.of((), (), ()), Environment(), {}, {}, {})
 
 
-def build(
-    resources: Mapping[str, Resource], previous: Gateway | None = None
-) -> tuple[Gateway, list[ResourceIssue]]:
+def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:
     """The gateway of these resources and all that is wrong with them."""
     before = previous if previous is not None else empty()
     try:
@@ -173,8 +171,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         for each in after.shelves.get("namedValues", _EMPTY).values()
     }
     fragments = {
-        _name(each): str(each.body.get("value") or "")
-        for each in after.shelves.get("policyFragments", _EMPTY).values()
+        _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
     found = _read_all(after.shelves.get("backends", _EMPTY), after.unread, lambda r: read.backend(_name(r), r.body))
     backends = {_name(each): value for each, value in found}
@@ -298,9 +295,7 @@ def _documents(
         document = documents[name] = compile_resource(resource, scope, environment, held.get(name))
         for issue in document.issues:
             kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
-            log.error(
-                "policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept
-            )
+            log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
     return documents
 
 
