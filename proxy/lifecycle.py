@@ -33,7 +33,7 @@ from proxy.exchange import Exchange
 from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
 from proxy.pipeline.link import Pipeline
 from proxy.pipeline.registry import Outcome
-from proxy.pipeline.run import execute
+from proxy.pipeline.run import execute, fail
 from proxy.pipeline.steps import Step
 from proxy.ports import Ports
 from proxy.record import record
@@ -102,14 +102,18 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
     exchange = accept(sidecar, incoming)
     try:
         try:
-            preflight = route(gateway, exchange, incoming)
-            assert gateway is not None
-            if not preflight:
+            if gateway is None or incoming.problem is not None:
+                raise incoming.problem or NotReady()
+            if not route(gateway, exchange, incoming.upgrade):
                 admit(gateway.access, exchange)
-            pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)
+            pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)  # link
+        except (NotReady, BadRequest) as error:
+            await fail(exchange, error)
         except GatewayError as error:
-            pipeline = refusing(gateway, exchange, error)
-        await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
+            assert gateway is not None
+            await execute(refusing(gateway, exchange, error), exchange)
+        else:
+            await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
         assert exchange.response is not None
         await outlet.send(exchange.response)
     except GatewayError as error:
@@ -165,15 +169,11 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
     return exchange
 
 
-def route(gateway: Gateway | None, exchange: Exchange, incoming: Incoming) -> bool:
-    """Set API, operation, parameters and backend; True for a preflight: it needs no key, and execute lets only cors answer it."""
-    if incoming.problem is not None:
-        raise incoming.problem
-    if gateway is None:
-        raise NotReady
+def route(gateway: Gateway, exchange: Exchange, upgrade: bool) -> bool:
+    """Set API, operation, parameters and backend; True for a preflight, which needs no key."""
     request = exchange.request
     try:
-        found = gateway.routes.match(request.method, request.path, request.query, request.headers, incoming.upgrade)
+        found = gateway.routes.match(request.method, request.path, request.query, request.headers, upgrade)
     except UnknownOperation as error:
         exchange.api = error.api
         raise
@@ -199,11 +199,9 @@ def base_url(text: str) -> Url | None:
     return Url(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], parts.path or "/", parts.query)
 
 
-def refusing(gateway: Gateway | None, exchange: Exchange, error: GatewayError) -> Pipeline:
+def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipeline:
     """The pipeline that ends with this error at once, and then runs what on-error sections are known to apply."""
-    known = Pipeline()
-    if gateway is not None and not isinstance(error, BadRequest):
-        known = gateway.pipeline(exchange.product, exchange.api, exchange.operation)
+    known = gateway.pipeline(exchange.product, exchange.api, exchange.operation)
 
     def refuse(_: Exchange) -> Outcome | None:
         raise error

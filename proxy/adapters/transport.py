@@ -41,7 +41,7 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 
 
 class HttpTransport:
-    """Sends requests to backends; make it on the running loop. `per_host` bounds connections to one host, 0 = no bound."""
+    """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
 
     def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)

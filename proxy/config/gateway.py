@@ -27,6 +27,7 @@ from proxy.config.resources import (
     Resource,
     ResourceIssue,
     Subscription,
+    VersionSet,
 )
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
@@ -189,7 +190,7 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str
 
 def _apis(after: Gateway, touched: set[str], ids: set[str]) -> tuple[Mapping[str, ApiEntry], Routes]:
     names = {shelf[5:] for shelf in touched if shelf.startswith("apis/")}
-    sets: dict[str, read.VersionSet] = {}
+    sets: dict[str, VersionSet] = {}
     for resource in after.shelves.get("apiVersionSets", _EMPTY).values():
         sets[_name(resource).lower()] = read.version_set(_name(resource), resource.body)
     if "apiVersionSets" in touched:
@@ -214,7 +215,7 @@ def _apis(after: Gateway, touched: set[str], ids: set[str]) -> tuple[Mapping[str
     return entries, build_routes(new) if everything else after.routes.changed(old, new)
 
 
-def _entry(name: str, after: Gateway, sets: Mapping[str, read.VersionSet]) -> ApiEntry | None:
+def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntry | None:
     shelf = after.shelves.get(f"apis/{name}", _EMPTY)
     own = shelf.get(f"/apis/{name}")
     if own is None:

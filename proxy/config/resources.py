@@ -181,7 +181,7 @@ class Deployment:
 
 @dataclass(slots=True, frozen=True)
 class ResourceIssue:
-    """What is wrong with one resource; travels in the ack and in the heartbeat. Line and column are 1-based, 0 = none."""
+    """What is wrong with one resource, for the ack and the heartbeat. `line` and `column` are 1-based, 0 for none."""
 
     resource_id: str
     line: int
