@@ -181,7 +181,7 @@ class Deployment:
 
 @dataclass(slots=True, frozen=True)
 class ResourceIssue:
-    """What is wrong with one resource, for the ack and the heartbeat. `line` and `column` are 1-based, 0 for none."""
+    """Something is wrong with one resource; the rest is in force. Line and column are 1-based, 0 when unknown."""
 
     resource_id: str
     line: int
