@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,10 @@ from telemetry import journal as module
 from telemetry.journal import Journal
 from tests.telemetry.sample import failed, record
 from tests.telemetry.sink import Sink
+from tests.telemetry.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = {"telemetry.logs.std": "none"}
-
-
-async def until(ready: Callable[[], object], seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, "waited in vain"
-        await asyncio.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
