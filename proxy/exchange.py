@@ -58,6 +58,7 @@ class Exchange:
     span_id: str = ""
     parent_span_id: str = ""
     trace_flags: str = "01"
+    backend_span_id: str = ""  # the parent that the backend sees
     # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
     after_outbound: list[Any] = field(default_factory=list)
 

@@ -113,6 +113,13 @@ class Body:
         async for chunk in stream:
             yield chunk
 
+    def take(self) -> AsyncIterator[bytes] | None:
+        """Hand the stream over to the caller, who then has to end it; None when the content is buffered."""
+        stream = self._stream
+        if stream is not None:
+            self._stream, self._buffer = None, b""
+        return stream
+
     async def discard(self) -> None:
         """Give up what was not read; a stream that knows how to end (`aclose`) is told so."""
         stream, self._stream, self._buffer, self.length = self._stream, None, b"", 0

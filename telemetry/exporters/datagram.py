@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from telemetry import gateway_logs
-from telemetry.lane import Lane
+from telemetry.lane import Lane, Refused
 from telemetry.lines import json_line, text_line, timestamp
 from telemetry.log import choice
 from telemetry.metrics import Metric
@@ -33,12 +33,9 @@ INFORMATIONAL = 6  # syslog severity
 
 
 class DatagramLog:
-    """Sends without waiting; a datagram that nobody takes is counted as dropped, never kept."""
+    """A datagram that nobody takes is counted as dropped, never kept."""
 
     def __init__(self, shape: str, target: str | tuple[str, int], facility: int) -> None:
-        self.lanes: Sequence[Lane] = ()
-        self.sent = 0
-        self.dropped = 0
         self._shape = shape
         self._target = target
         self._priority = facility * 8 + INFORMATIONAL
@@ -47,15 +44,11 @@ class DatagramLog:
         else:
             family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self.lanes = (Lane(f"the local log ({shape})", self._send),)
 
     def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
         for record in batch:
-            try:
-                self._socket.sendto(self.datagram(record, resource)[:LARGEST], self._target)
-                self.sent += 1
-            except OSError:
-                self.dropped += 1
+            self.lanes[0].put(self.datagram(record, resource)[:LARGEST], 1)
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """Metrics are not logged."""
@@ -81,6 +74,13 @@ class DatagramLog:
             line = text_line("Info", when, gateway_logs.EVENT, fields)
             text = f"MESSAGE={line}\nPRIORITY={INFORMATIONAL}\nSYSLOG_IDENTIFIER=passerelle\n"
         return text.encode("utf-8", "replace")
+
+    def _send(self, data: bytes, timeout: float) -> None:
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.sendto(data, self._target)
+        except OSError as failure:
+            raise Refused(str(failure)) from None
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> DatagramLog | None:

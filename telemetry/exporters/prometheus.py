@@ -14,7 +14,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from telemetry.lane import Lane
 from telemetry.metrics import Labels, Metric
@@ -32,7 +32,7 @@ _NOT_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
 class Prometheus:
-    """The responder's threads read the aggregates at the moment of the scrape."""
+    """The responder's thread reads the aggregates at the moment of the scrape."""
 
     def __init__(self, host: str, port: int, read: Callable[[], list[Metric]]) -> None:
         self.lanes: Sequence[Lane] = ()
@@ -57,14 +57,15 @@ class Prometheus:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(HTTPServer):
+    """One scrape at a time, so that a client who dawdles costs two seconds and no memory."""
+
     allow_reuse_address = True
     read: Callable[[], list[Metric]]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = 10  # seconds a client may dawdle
+    timeout = 2  # seconds
     server: _Server
 
     def do_GET(self) -> None:
