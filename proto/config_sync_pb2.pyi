@@ -88,9 +88,11 @@ class Nack(_message.Message):
         REASON_UNSPECIFIED: _ClassVar[Nack.Reason]
         WRONG_BASE: _ClassVar[Nack.Reason]
         CORRUPT: _ClassVar[Nack.Reason]
+        FAILED: _ClassVar[Nack.Reason]
     REASON_UNSPECIFIED: Nack.Reason
     WRONG_BASE: Nack.Reason
     CORRUPT: Nack.Reason
+    FAILED: Nack.Reason
     NONCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]

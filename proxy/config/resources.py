@@ -177,3 +177,14 @@ class Deployment:
     gateway_id: str = ""
     instance_id: str = ""
     is_managed: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class ResourceIssue:
+    """Something is wrong with one resource; the rest is in force. Line and column are 1-based, 0 when unknown."""
+
+    resource_id: str
+    line: int
+    column: int
+    element: str
+    message: str

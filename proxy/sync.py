@@ -1,0 +1,291 @@
+"""The sidecar's end of the agent's streams: gRPC in, plain resources out. Nothing else in the sidecar knows gRPC.
+
+Rules
+1. The streams run in threads of their own, so that gRPC and JSON never hold up a request.
+2. A diff is handed over once it is whole and every digest has been checked; half a diff is never seen.
+3. What is held survives any loss of the stream: a reconnect says what is held, and only what is missing comes.
+4. `apply` may not raise. If it does, that is a bug: it is logged and refused, and the stream lives on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import queue
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import grpc
+import orjson
+
+from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
+from proxy.config.resources import Resource, ResourceIssue
+
+logger = logging.getLogger(__name__)
+
+# (dataset, version, full, upserts, removals) -> what is wrong with single resources
+Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue]]
+# requests and 5xx answers since start, and the start in Unix seconds
+Status = Callable[[], tuple[int, int, float]]
+# key, slice in milliseconds, slot = floor(unix time / slice), increment
+Count = tuple[str, int, int, int]
+
+STATUS_INTERVAL = 10.0
+COUNTER_INTERVAL = 0.25
+COUNTS_PER_FRAME = 4_000
+FIRST_BACKOFF, MAX_BACKOFF = 0.2, 1.0
+# A resource larger than a frame of 1 MiB travels in a larger one.
+MAX_MESSAGE = 64 * 1024 * 1024
+# orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
+LONG_NUMBER = re.compile(rb"\d{19}")
+
+OPTIONS = (
+    # A stalled agent is noticed within 15 s, a returning one within about a second.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class SharedCounters(Protocol):
+    """Rate-limit counts to exchange; called in a thread."""
+
+    def drain(self) -> list[Count]:
+        """What was counted here since the last call."""
+        ...
+
+    def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
+        """What another sidecar counted."""
+        ...
+
+
+class SyncThread:
+    """Keeps the streams to the agent. `apply`, `status` and `counters` are called in its threads.
+
+    `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
+    shared token, empty when none is asked for.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        sidecar_id: str,
+        software_version: str,
+        token: str,
+        apply: Apply,
+        status: Status,
+        counters: SharedCounters | None = None,
+    ) -> None:
+        self._endpoint, self._token = endpoint, token
+        self._id, self._software_version = sidecar_id, software_version
+        self._apply, self._status, self._counters = apply, status, counters
+        self._held: tuple[str, int] = ("", 0)
+        self._stopping = threading.Event()
+        self._channel: grpc.Channel | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        self._channel = grpc.insecure_channel(self._endpoint, options=OPTIONS)
+        self._spawn("config-sync", self._config_stream)
+        if self._counters is not None:
+            self._spawn("counter-sync", self._counter_stream)
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Ends the streams; what is held stays with whoever applied it. Waits at most `timeout` seconds."""
+        self._stopping.set()
+        if self._channel is not None:
+            self._channel.close()
+        until = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(until - time.monotonic(), 0.0))
+
+    def _spawn(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
+        thread = threading.Thread(target=self._reconnect_forever, args=(name, stream), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _reconnect_forever(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
+        backoff, silent = FIRST_BACKOFF, False
+        while not self._stopping.is_set() and self._channel is not None:
+            began = time.monotonic()
+            try:
+                stream(self._channel)
+                reason = "the agent closed it"
+            except grpc.RpcError as error:
+                reason = _reason(error)
+            except ValueError as error:
+                # The channel was closed by `stop`.
+                reason = str(error)
+            except Exception:
+                logger.exception("%s: a bug ended the stream; it is opened again", name)
+                reason = "a bug in the sidecar"
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - began > 2 * MAX_BACKOFF:
+                backoff, silent = FIRST_BACKOFF, False
+            if not silent:
+                logger.warning("%s: no stream to the agent at %s: %s; trying on", name, self._endpoint, reason)
+                silent = True
+            self._stopping.wait(backoff * random.uniform(0.75, 1.0))  # noqa: S311 - not a secret
+            backoff = min(backoff * 2, MAX_BACKOFF)
+
+    # Configuration
+
+    def _config_stream(self, channel: grpc.Channel) -> None:
+        outbox: queue.SimpleQueue[config_sync_pb2.FromSidecar | None] = queue.SimpleQueue()
+        dataset, version = self._held
+        hello = config_sync_pb2.Hello(
+            sidecar_id=self._id,
+            software_version=self._software_version,
+            held_dataset=dataset,
+            held_version=version,
+            token=self._token,
+        )
+        outbox.put(config_sync_pb2.FromSidecar(hello=hello))
+        outbox.put(self._status_message())
+        stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
+        pending = _Pending()
+        try:
+            for message in stub.Stream(self._outgoing(outbox)):
+                if message.WhichOneof("message") != "diff":
+                    continue
+                pending.add(message.diff)
+                if message.diff.last:
+                    outbox.put(self._take(message.diff, pending))
+                    outbox.put(self._status_message())
+                    pending = _Pending()
+        finally:
+            outbox.put(None)
+
+    def _outgoing(
+        self, outbox: queue.SimpleQueue[config_sync_pb2.FromSidecar | None]
+    ) -> Iterator[config_sync_pb2.FromSidecar]:
+        while True:
+            try:
+                message = outbox.get(timeout=STATUS_INTERVAL)
+            except queue.Empty:
+                message = self._status_message()
+            if message is None:
+                return
+            yield message
+
+    def _take(self, diff: config_sync_pb2.Diff, pending: _Pending) -> config_sync_pb2.FromSidecar:
+        """Apply a whole diff; answers the Ack or the Nack."""
+        nack = config_sync_pb2.Nack
+        if not diff.full and self._held != (diff.dataset, diff.base_version):
+            return self._nack(diff.nonce, nack.WRONG_BASE, f"the diff starts from version {diff.base_version}")
+        if pending.corrupt:
+            return self._nack(diff.nonce, nack.CORRUPT, f"the digest of {pending.corrupt} does not match its body")
+        try:
+            issues = self._apply(diff.dataset, diff.version, diff.full, pending.upserts, pending.removals)
+        except Exception as error:
+            logger.exception("version %d could not be applied; what was in force stays", diff.version)
+            return self._nack(diff.nonce, nack.FAILED, f"{type(error).__name__}: {error}")
+        self._held = (diff.dataset, diff.version)
+        ack = config_sync_pb2.Ack(nonce=diff.nonce, dataset=diff.dataset, version=diff.version)
+        for issue in [*pending.issues, *issues]:
+            ack.issues.add(
+                resource_id=issue.resource_id,
+                line=max(issue.line, 0),
+                column=max(issue.column, 0),
+                element=issue.element,
+                message=issue.message,
+            )
+        return config_sync_pb2.FromSidecar(ack=ack)
+
+    def _nack(self, nonce: str, reason: config_sync_pb2.Nack.Reason, detail: str) -> config_sync_pb2.FromSidecar:
+        dataset, version = self._held
+        nack = config_sync_pb2.Nack(
+            nonce=nonce, reason=reason, detail=detail[:2_000], held_dataset=dataset, held_version=version
+        )
+        return config_sync_pb2.FromSidecar(nack=nack)
+
+    def _status_message(self) -> config_sync_pb2.FromSidecar:
+        requests, failures, started = self._status()
+        status = config_sync_pb2.Status(requests=requests, failures=failures, started=started)
+        return config_sync_pb2.FromSidecar(status=status)
+
+    # Counters
+
+    def _counter_stream(self, channel: grpc.Channel) -> None:
+        counters, ended = self._counters, threading.Event()
+        if counters is None:
+            return
+        stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
+        try:
+            for message in stub.Stream(self._counts(counters, ended)):
+                for count in message.counts:
+                    counters.merge(count.key, count.slice_ms, count.slot, count.increment)
+        finally:
+            ended.set()
+
+    def _counts(self, counters: SharedCounters, ended: threading.Event) -> Iterator[counter_sync_pb2.Counts]:
+        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
+        while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
+            drained = counters.drain()
+            for start in range(0, len(drained), COUNTS_PER_FRAME):
+                message = counter_sync_pb2.Counts(sidecar_id=self._id)
+                for key, slice_ms, slot, increment in drained[start : start + COUNTS_PER_FRAME]:
+                    message.counts.add(key=key, slice_ms=slice_ms, slot=slot, increment=increment)
+                yield message
+
+
+class _Pending:
+    """The frames of one diff so far. `corrupt` is the id of the first resource whose digest is wrong."""
+
+    nonce: str
+    corrupt: str
+
+    def __init__(self) -> None:
+        self._begin("")
+
+    def add(self, diff: config_sync_pb2.Diff) -> None:
+        if diff.nonce != self.nonce:
+            self._begin(diff.nonce)
+        for wire in diff.upserts:
+            if hashlib.sha256(wire.body).digest() != wire.digest:
+                self.corrupt = self.corrupt or wire.id
+                continue
+            try:
+                self.upserts.append(Resource(wire.id, wire.digest.hex(), parse_body(wire.body)))
+            except ValueError as error:
+                self.issues.append(ResourceIssue(wire.id, 0, 0, "", f"The body cannot be read: {error}"))
+        self.removals.extend(diff.removals)
+
+    def _begin(self, nonce: str) -> None:
+        self.nonce = nonce
+        self.corrupt = ""
+        self.upserts: list[Resource] = []
+        self.removals: list[str] = []
+        self.issues: list[ResourceIssue] = []
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """A JSON object; integers keep all their digits. Raises ValueError."""
+    try:
+        value = json.loads(body) if LONG_NUMBER.search(body) else orjson.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def _reason(error: grpc.RpcError) -> str:
+    code, details = getattr(error, "code", None), getattr(error, "details", None)
+    if not callable(code) or not callable(details):
+        return type(error).__name__
+    return f"{code().name}: {details()}"

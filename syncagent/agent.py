@@ -1,0 +1,299 @@
+"""The agent's life, in the order it happens: restore, serve, poll, persist, publish, heartbeat.
+
+Rules
+1. What the backup holds is served before the plane is asked for anything.
+2. Nothing the plane does, and nothing it fails to do, takes a configuration away: it is replaced by a whole, checked
+   one or it stays, for as long as it takes.
+3. A version is persisted before it is published. When it cannot be (no space, a dead disk, another agent holds the
+   volume), it is published all the same, and the heartbeat says so.
+4. One thing at a time: one poll, one save, one heartbeat in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from syncagent import feed as feeds
+from syncagent.backup import Backup, ReadOnlyBackup
+from syncagent.credential import Credential
+from syncagent.errors import CallFailed
+from syncagent.hub import Hub
+from syncagent.log import Log
+from syncagent.report import heartbeat
+from syncagent.settings import Settings
+from syncagent.snapshot import Snapshot
+
+MAX_BACKOFF = 60.0
+CREDENTIAL_CHECK = 2.0
+SAVE_PATIENCE = 10.0
+SAVE_SPACING = 1.0
+PUBLISH_SPACING = 0.5
+URGENT_HEARTBEAT = 5.0
+NEAR_EXPIRY = 7 * 86_400
+
+
+class Plane(Protocol):
+    """The two calls of docs/configuration-feed.md; both raise CallFailed."""
+
+    async def events(self, held: Snapshot | None) -> feeds.Feed: ...
+
+    async def heartbeat(self, report: dict[str, Any]) -> None: ...
+
+
+class Agent:
+    """`wake` tells the server that the hub may have something to send."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        credential: Credential,
+        backup: Backup | None,
+        hub: Hub,
+        log: Log,
+        software_version: Callable[[], str],
+    ) -> None:
+        self._settings, self._credential, self._backup = settings, credential, backup
+        self._hub, self._log, self._software_version = hub, log, software_version
+        self._held: Snapshot | None = None
+        self._source = "plane"
+        self._started = time.time()
+        self._confirmed = 0.0
+        self._last_error = ""
+        self._problems: dict[str, str] = {}
+        self._failures = 0
+        self._fresh = asyncio.Event()
+        self._saver = ThreadPoolExecutor(1, "backup")
+        self._saving: asyncio.Future[bool] | None = None
+
+    def restore(self) -> None:
+        """Take what the backup has. Never raises; what was wrong is said in the log and in the heartbeat."""
+        if self._backup is None:
+            return
+        restored = self._backup.restore()
+        for complaint in restored.complaints:
+            self._log.error("LocalBackupUnusable", complaint)
+        if restored.complaints:
+            self._problems["BackupUnusable"] = "at start: " + "; ".join(restored.complaints)
+        snapshot = restored.snapshot
+        if snapshot is None:
+            self._log.warn("LocalBackupNotFound", "there is no usable backup; not ready until the plane answers")
+            return
+        self._held, self._source, self._confirmed = snapshot, "backup", restored.saved
+        self._hub.publish(snapshot)
+        self._log.info(
+            "LocalBackupRestored",
+            f"serving version {snapshot.cursor} from backup {restored.generation}",
+            dataset=snapshot.dataset,
+            cursor=snapshot.cursor,
+            resources=len(snapshot.resources),
+            age=round(time.time() - restored.saved),
+        )
+
+    async def run(self, plane: Plane, wake: Callable[[], None]) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._poll_forever(plane))
+            tasks.create_task(self._publish_forever(wake))
+            tasks.create_task(self._heartbeat_forever(plane))
+
+    async def close(self) -> None:
+        """Waits for a save in flight: a generation begun is a generation written."""
+        if self._saving is not None and not self._saving.done():
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._saving, SAVE_PATIENCE)
+        self._saver.shutdown(wait=False)
+        if self._backup is not None:
+            self._backup.close()
+
+    def facts(self) -> dict[str, Any]:
+        """For `/ready`. `age` is seconds since the plane last confirmed what is held."""
+        held = self._held
+        return {
+            "ready": self._hub.current is not None,
+            "dataset": held.dataset if held else None,
+            "cursor": held.cursor if held else None,
+            "source": self._source if held else None,
+            "age": round(max(time.time() - self._confirmed, 0.0), 1) if held else None,
+            "sidecars": sum(each.connected for each in self._hub.sidecars.values()),
+            "lastError": self._last_error or None,
+            "issues": self._problems,
+        }
+
+    # Poll
+
+    async def _poll_forever(self, plane: Plane) -> None:
+        while True:
+            delay = await self._poll(plane)
+            if self._held is not None:
+                # Also when nothing changed or the plane is away: an earlier save may have failed.
+                self._fresh.set()
+            await self._rest(delay)
+
+    async def _poll(self, plane: Plane) -> float:
+        """One poll; answers the seconds to wait before the next."""
+        try:
+            await self._fetch(plane)
+        except CallFailed as failure:
+            return self._failed(failure)
+        except feeds.FeedError as error:
+            self._problems["FeedRefused"] = str(error)
+            return self._failed(CallFailed(f"the plane's configuration is refused: {error}"))
+        if self._failures:
+            self._log.info("ConfigurationApiRecovered", "the plane answers again", failures=self._failures)
+        self._failures, self._last_error, self._confirmed = 0, "", time.time()
+        self._problems.pop("FeedRefused", None)
+        self._problems.pop("PlaneRefuses", None)
+        self._check_expiry()
+        # At most an interval, so that a change is live within one; a little less, so that agents spread out.
+        return self._settings.poll_interval * random.uniform(0.9, 1.0)  # noqa: S311 - not a secret
+
+    async def _fetch(self, plane: Plane) -> None:
+        held = self._held
+        self._log.debug("GettingEventsFromApi", "asking for changes", cursor=held.cursor if held else None)
+        feed = await plane.events(held)
+        try:
+            new = feeds.advance(held, feed)
+        except feeds.FingerprintMismatch as error:
+            self._log.warn("ConfigurationMismatch", f"{error}; asking for the whole")
+            feed = await plane.events(None)
+            new = feeds.advance(held, feed)
+        self._held, self._source, self._hub.confirmed = new, "plane", True
+        if held is not None and held.content == new.content:
+            self._log.debug("NoNewEvents", "nothing changed", cursor=new.cursor)
+        else:
+            self._log.info(
+                "ConfigurationReceived",
+                f"version {new.cursor} ({feed.kind})",
+                dataset=new.dataset,
+                cursor=new.cursor,
+                changes=len(feed.operations),
+                resources=len(new.resources),
+            )
+
+    def _failed(self, failure: CallFailed) -> float:
+        self._failures += 1
+        self._last_error = str(failure)
+        self._credential.reload()
+        if failure.refused:
+            self._problems["PlaneRefuses"] = str(failure)
+        event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
+        serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
+        self._log.error(event, f"{failure}{serving}", failures=self._failures)
+        base = self._settings.poll_interval
+        ceiling = min(MAX_BACKOFF, base * 2 ** min(self._failures, 10))
+        delay = max(random.uniform(0, ceiling), min(base, 1.0))  # noqa: S311 - not a secret
+        return max(delay, failure.retry_after or 0.0)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait; a new token in the file ends the wait of a failed poll."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
+            if self._failures and self._credential.refresh():
+                self._log.info("GatewayTokenReplaced", "the token file changed; trying again")
+                return
+
+    def _check_expiry(self) -> None:
+        expires = self._credential.expires
+        left = expires.timestamp() - time.time() if expires is not None else NEAR_EXPIRY
+        if left >= NEAR_EXPIRY:
+            self._problems.pop("GatewayTokenNearExpiry", None)
+        elif "GatewayTokenNearExpiry" not in self._problems:
+            message = f"the gateway token expires at {expires:%Y-%m-%d %H:%M} UTC; generate a new one"
+            self._problems["GatewayTokenNearExpiry"] = message
+            self._log.warn("GatewayTokenNearExpiry", message)
+
+    # Persist and publish
+
+    async def _publish_forever(self, wake: Callable[[], None]) -> None:
+        while True:
+            await self._fresh.wait()
+            self._fresh.clear()
+            newest, published = self._held, self._hub.current
+            if newest is None:
+                continue
+            wrote = await self._persist(newest)
+            self._hub.publish(newest)
+            wake()
+            if wrote or published is None or published.content != newest.content:
+                await asyncio.sleep(SAVE_SPACING if self._backup is not None else PUBLISH_SPACING)
+
+    async def _persist(self, snapshot: Snapshot) -> bool:
+        """Whether a generation was written. Never raises and never waits longer than a disk deserves."""
+        if self._backup is None:
+            return False
+        if self._saving is not None and not self._saving.done():
+            self._fresh.set()
+            await asyncio.sleep(PUBLISH_SPACING)
+            return False
+        loop = asyncio.get_running_loop()
+        self._saving = loop.run_in_executor(self._saver, self._backup.save, snapshot)
+        # One that outlives our patience is looked at by nobody; its failure must not be noise.
+        self._saving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            wrote = await asyncio.wait_for(asyncio.shield(self._saving), SAVE_PATIENCE)
+        except TimeoutError:
+            self._save_failed("BackupFailed", f"the backup takes longer than {SAVE_PATIENCE:.0f} s to write")
+        except ReadOnlyBackup as error:
+            self._save_failed("BackupReadOnly", str(error))
+        except OSError as error:
+            self._save_failed("BackupFailed", f"the backup cannot be written: {error.strerror or error}")
+        else:
+            if wrote:
+                self._log.debug("LocalBackupSaved", f"version {snapshot.cursor} is on disk")
+            for code in ("BackupFailed", "BackupReadOnly"):
+                self._problems.pop(code, None)
+            return wrote
+        return False
+
+    def _save_failed(self, code: str, message: str) -> None:
+        if self._problems.get(code) != message:
+            self._log.warn("LocalBackupFailed", f"{message}; serving goes on without it")
+        self._problems[code] = message
+
+    # Heartbeat
+
+    async def _heartbeat_forever(self, plane: Plane) -> None:
+        interval = self._settings.heartbeat_interval
+        urgent = min(URGENT_HEARTBEAT, interval)
+        told: object = None
+        due = time.monotonic() + min(1.0, interval)
+        earliest = due
+        while True:
+            await asyncio.sleep(max(min(0.5, due - time.monotonic()), 0.05))
+            now, news = time.monotonic(), self._news()
+            if now < due and (news == told or now < earliest):
+                continue
+            told = news
+            await self._heartbeat(plane)
+            due, earliest = time.monotonic() + interval, time.monotonic() + urgent
+
+    def _news(self) -> object:
+        """What should not wait for the next regular heartbeat when it changes."""
+        held = self._held
+        return (self._hub.revision, tuple(self._problems.items()), held.content if held else None)
+
+    async def _heartbeat(self, plane: Plane) -> None:
+        report = heartbeat(
+            instance_id=self._settings.instance_id,
+            software_version=self._software_version(),
+            started=self._started,
+            source=self._source,
+            held=self._held,
+            hub=self._hub,
+            problems=self._problems,
+        )
+        self._log.debug("SendingHeartbeat", f"with {len(report['sidecars'])} sidecars")
+        try:
+            await plane.heartbeat(report)
+        except CallFailed as failure:
+            self._credential.reload()
+            self._log.warn("HeartbeatFailed", str(failure))
+        else:
+            self._log.debug("HeartbeatSent", "the plane knows")

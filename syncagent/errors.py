@@ -1,0 +1,16 @@
+"""How a call to the plane fails, as the agent sees it."""
+
+from __future__ import annotations
+
+
+class CallFailed(Exception):
+    """The message is for the log and holds no token.
+
+    `retry_after` is seconds the plane asked us to wait. `refused` means that the token or the gateway is not known
+    there: it goes on until someone acts.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, refused: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.refused = refused

@@ -1,0 +1,170 @@
+"""The text of the configuration feed: lines in, a checked feed out. Pure; see docs/configuration-feed.md.
+
+Rules
+1. Nothing is applied of a feed that is not whole: head, lines, count, digests and fingerprint must all agree.
+2. A wrong answer (HTML, half a body, a bomb) is a `FeedError`: a failed fetch, never an empty configuration.
+3. A version never goes back within a dataset; a plane that was set back must take a new dataset id.
+4. An empty snapshot, or one that lost more than half of what is held, must say `"complete": true`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from syncagent.snapshot import MODULUS, Operation, Resource, Snapshot, apply
+
+KINDS = ("snapshot", "changes", "none")
+MAX_LINE = 16 * 1024 * 1024
+MAX_BYTES = 512 * 1024 * 1024
+MAX_OPERATIONS = 2_000_000
+
+
+class FeedError(Exception):
+    """The answer is not a feed, or not one that may be applied."""
+
+
+class FingerprintMismatch(FeedError):
+    """What is held plus the changes is not what the plane has: ask for a snapshot."""
+
+
+@dataclass(slots=True, frozen=True)
+class Feed:
+    """A whole feed whose digests and count are right; `advance` checks the rest against what is held."""
+
+    kind: str
+    dataset: str
+    start: int
+    cursor: int
+    complete: bool
+    operations: tuple[Operation, ...]
+    fingerprint: int
+
+
+class FeedParser:
+    """Takes the text in pieces of any size; `close` answers the feed. Raises FeedError at the first thing wrong."""
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._size = 0
+        self._lines = 0
+        self._head: dict[str, object] | None = None
+        self._end: tuple[int, int] | None = None
+        self._operations: list[Operation] = []
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > MAX_BYTES:
+            raise FeedError(f"the feed is larger than {MAX_BYTES} bytes")
+        first, *lines = data.split(b"\n")
+        self._tail += first
+        if len(self._tail) > MAX_LINE:
+            raise FeedError(f"line {self._lines + 1} of the feed is longer than {MAX_LINE} bytes")
+        if not lines:
+            return
+        self._line(bytes(self._tail))
+        self._tail = bytearray(lines.pop())
+        for line in lines:
+            self._line(line)
+
+    def close(self) -> Feed:
+        if self._tail or self._head is None or self._end is None:
+            raise FeedError("the feed ends before its E line")
+        kind, dataset = self._head.get("kind"), self._head.get("dataset")
+        start, cursor = self._head.get("from", 0), self._head.get("cursor")
+        if kind not in KINDS or not isinstance(dataset, str) or not dataset:
+            raise FeedError("the head of the feed names no known kind, or no dataset")
+        if not isinstance(cursor, int) or cursor < 0 or (kind == "changes" and not isinstance(start, int)):
+            raise FeedError("the head of the feed has no usable cursor")
+        if kind == "none" and self._operations:
+            raise FeedError('a feed of kind "none" holds changes')
+        return Feed(
+            kind=str(kind),
+            dataset=dataset,
+            start=start if isinstance(start, int) else 0,
+            cursor=cursor,
+            complete=self._head.get("complete") is True,
+            operations=tuple(self._operations),
+            fingerprint=self._end[1],
+        )
+
+    def _line(self, line: bytes) -> None:
+        self._lines += 1
+        tag, _, rest = line.partition(b"\t")
+        try:
+            if self._head is None:
+                self._read_head(tag, rest)
+            elif self._end is not None:
+                raise FeedError("text after the E line")
+            elif tag == b"U":
+                self._read_upsert(rest)
+            elif tag == b"D":
+                self._operations.append(_resource_id(rest))
+            elif tag == b"E":
+                self._read_end(rest)
+            else:
+                raise FeedError("a line that is none of U, D, E")
+        except FeedError as error:
+            raise FeedError(f"line {self._lines} of the feed: {error}") from None
+        except ValueError:
+            raise FeedError(f"line {self._lines} of the feed cannot be read") from None
+        if len(self._operations) > MAX_OPERATIONS:
+            raise FeedError(f"the feed has more than {MAX_OPERATIONS} lines")
+
+    def _read_head(self, tag: bytes, rest: bytes) -> None:
+        head = json.loads(rest) if tag == b"H" else None
+        if not isinstance(head, dict):
+            raise FeedError("this is not a feed: it does not begin with an H line")
+        self._head = head
+
+    def _read_upsert(self, rest: bytes) -> None:
+        raw_id, hexadecimal, body = rest.split(b"\t", 2)
+        digest = hashlib.sha256(body).digest()
+        if digest != bytes.fromhex(hexadecimal.decode("ascii")):
+            raise FeedError("the digest does not match the body")
+        self._operations.append(Resource(_resource_id(raw_id), digest, body))
+
+    def _read_end(self, rest: bytes) -> None:
+        count, hexadecimal = rest.split(b"\t")
+        if int(count) != len(self._operations):
+            raise FeedError(f"{len(self._operations)} changes were sent where {int(count)} were announced")
+        self._end = (int(count), int(hexadecimal, 16) % MODULUS)
+
+
+def _resource_id(raw: bytes) -> str:
+    if not raw.startswith(b"/") or len(raw) > 2048:
+        raise FeedError("a resource id must begin with / and have at most 2048 bytes")
+    return raw.decode("utf-8")
+
+
+def advance(held: Snapshot | None, feed: Feed) -> Snapshot:
+    """What is held after `feed`. Raises FeedError (and FingerprintMismatch) when it must not be applied."""
+    if feed.kind == "snapshot":
+        new = apply(None, feed.operations, feed.dataset, feed.cursor)
+        if new.fingerprint != feed.fingerprint:
+            raise FeedError("the fingerprint of the snapshot is wrong")
+        _check_snapshot(held, new, feed.complete)
+        return new
+    if held is None or feed.dataset != held.dataset:
+        raise FeedError(f'"{feed.kind}" came for a dataset that is not held')
+    if feed.kind == "changes" and feed.start != held.cursor:
+        raise FeedError(f"changes from {feed.start} came, but {held.cursor} is held")
+    if feed.cursor < held.cursor:
+        raise FeedError(f"the cursor went back from {held.cursor} to {feed.cursor}")
+    new = apply(held, feed.operations, feed.dataset, feed.cursor)
+    if new.fingerprint != feed.fingerprint:
+        raise FingerprintMismatch(f"the fingerprint after {feed.cursor} differs from the plane's")
+    return new
+
+
+def _check_snapshot(held: Snapshot | None, new: Snapshot, complete: bool) -> None:
+    if held is not None and held.dataset == new.dataset and new.cursor < held.cursor:
+        raise FeedError(
+            f"the plane offers version {new.cursor}, older than the held {held.cursor}, in the same dataset; "
+            "a plane that was set back must take a new dataset id"
+        )
+    kept = len(new.resources)
+    before = len(held.resources) if held is not None else 0
+    if not complete and (kept == 0 or kept * 2 < before):
+        raise FeedError(f"the snapshot has {kept} resources where {before} are held and is not marked complete")

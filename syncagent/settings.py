@@ -1,0 +1,193 @@
+"""The agent's settings: environment variables with dotted names, see docs/settings.md.
+
+Everything comes from the environment, so a process that died can be started again from its own command line and
+environment. All problems are told at once, each with the name of its setting.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LEVELS = ("all", "debug", "info", "warn", "error", "fatal")
+
+
+class SettingsError(Exception):
+    """`problems` are sentences for the operator."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(slots=True, frozen=True)
+class Settings:
+    """Durations are seconds. `backup_path` None means no backup; `listen` is a gRPC address."""
+
+    endpoint: str
+    gateway_name: str
+    token: str = field(repr=False)
+    token_file: Path | None
+    ca_file: Path | None
+    verify_certificate: bool
+    timeout: float
+    poll_interval: float
+    heartbeat_interval: float
+    backup_path: Path | None
+    backup_key: str = field(repr=False)
+    backup_key_file: Path | None
+    listen: str
+    sync_token_file: Path | None
+    health_host: str
+    health_port: int
+    instance_id: str
+    log_format: str
+    log_level: str
+    log_color: bool
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Raises SettingsError."""
+        reader = _Reader(environment)
+        token, token_file = _token(reader)
+        path_text = reader.text("config.backup.path", "/apim/config")
+        backup_path = None if path_text.lower() == "none" else Path(path_text)
+        key = reader.text("config.backup.key")
+        key_file = reader.path("config.backup.key.file")
+        if key_file is None and not key and backup_path is not None:
+            key_file = backup_path / "backup.key"
+        listen = _listen(reader)
+        sync_token_file = reader.path("config.sync.token.file")
+        if not listen.startswith("unix:") and sync_token_file is None:
+            reader.problems.append("config.sync.token.file is required when config.sync.listen is a TCP address")
+        settings = cls(
+            endpoint=_endpoint(reader),
+            gateway_name=reader.text("gateway.name"),
+            token=token,
+            token_file=token_file,
+            ca_file=reader.path("config.service.endpoint.ca"),
+            verify_certificate=not reader.flag("config.service.endpoint.disableCertificateValidation", False),
+            timeout=reader.duration("config.service.integration.timeout", 100.0),
+            poll_interval=reader.duration("config.service.poll.interval", 10.0),
+            heartbeat_interval=reader.duration("config.service.heartbeat.interval", 60.0),
+            backup_path=backup_path,
+            backup_key=key,
+            backup_key_file=key_file,
+            listen=listen,
+            sync_token_file=sync_token_file,
+            health_host=reader.text("health.http.host", "127.0.0.1"),
+            health_port=reader.port("health.http.port", 8090),
+            instance_id=reader.text("instance.id") or socket.gethostname(),
+            log_format=reader.choice("telemetry.logs.std", "text", ("none", "text", "json")),
+            log_level=reader.choice("telemetry.logs.std.level", "info", LEVELS),
+            log_color=reader.flag("telemetry.logs.std.color", True),
+        )
+        if reader.problems:
+            raise SettingsError(reader.problems)
+        return settings
+
+
+def _token(reader: _Reader) -> tuple[str, Path | None]:
+    """`config.service.auth` is the token itself, or `key` and then one of two further settings has it."""
+    selector = reader.text("config.service.auth")
+    key, file = reader.text("config.service.auth.key"), reader.path("config.service.auth.key.file")
+    if selector in ("", "key"):
+        if not key and file is None:
+            reader.problems.append(
+                "config.service.auth is required: the gateway token, or `key` with config.service.auth.key or "
+                "config.service.auth.key.file"
+            )
+        return key, file
+    if "&" not in selector:
+        reader.problems.append(
+            "config.service.auth must be `key` or a gateway token (GatewayKey name&expiry&signature)"
+        )
+    return selector, None
+
+
+def _endpoint(reader: _Reader) -> str:
+    """With scheme, without a slash at the end. Plain http carries the token in clear, so only on loopback."""
+    text = reader.text("config.service.endpoint").rstrip("/")
+    if not text:
+        reader.problems.append("config.service.endpoint is required, e.g. https://plane:9443/configuration/passerelle")
+        return ""
+    if "://" not in text:
+        text = f"https://{text}"
+    scheme, _, rest = text.partition("://")
+    host = rest.partition("/")[0]
+    if scheme == "http" and not is_loopback(host):
+        reader.problems.append("config.service.endpoint must be https: http is accepted on loopback only")
+    elif scheme not in ("http", "https") or not host:
+        reader.problems.append("config.service.endpoint must be an https address")
+    return text
+
+
+def is_loopback(authority: str) -> bool:
+    """Whether `host`, `host:port` or `[v6]:port` is this machine by its name alone."""
+    host = authority.partition("]")[0].strip("[") if authority.startswith("[") else authority.partition(":")[0]
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def _listen(reader: _Reader) -> str:
+    text = reader.text("config.sync.listen", "unix:/tmp/passerelle/agent.sock")
+    if text.startswith("unix:"):
+        path = "/" + text.removeprefix("unix:").lstrip("/")
+        if len(path.encode()) > 107:
+            reader.problems.append("config.sync.listen: a unix socket path may have at most 107 bytes")
+        return f"unix:{path}"
+    if not is_loopback(text) or not text.rpartition(":")[2].isdigit():
+        reader.problems.append("config.sync.listen must be unix:/path or a loopback address with a port")
+    return text
+
+
+class _Reader:
+    """Typed values out of an environment; collects problems instead of raising."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._environment.get(name, "").strip() or default
+
+    def path(self, name: str) -> Path | None:
+        text = self.text(name)
+        return Path(text) if text else None
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default).lower()
+        if value not in allowed:
+            self.problems.append(f"{name} must be one of {', '.join(allowed)}")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name, str(default)).lower()
+        if value not in ("true", "false"):
+            self.problems.append(f"{name} must be true or false")
+        return value == "true"
+
+    def port(self, name: str, default: int) -> int:
+        text = self.text(name, str(default))
+        if not text.isdigit() or int(text) > 65535:
+            self.problems.append(f"{name} must be a port number")
+            return default
+        return int(text)
+
+    def duration(self, name: str, default: float) -> float:
+        """Seconds from `hh:mm:ss` or plain seconds; must be above zero."""
+        text = self.text(name)
+        if not text:
+            return default
+        if match := re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)", text):
+            seconds = int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+        elif re.fullmatch(r"\d+(\.\d+)?", text):
+            seconds = float(text)
+        else:
+            seconds = 0.0
+        if seconds <= 0:
+            self.problems.append(f"{name} must be hh:mm:ss or seconds, and more than zero")
+            return default
+        return seconds
