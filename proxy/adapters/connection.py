@@ -266,11 +266,11 @@ async def _read_away(payload: StreamReader) -> bool:
 
 
 def _malformed(message: Any) -> GatewayError:
-    text = str(message.message)
     if isinstance(message.exc, LineTooLong):
-        if "reading: b'/" in text or "reading: '/" in text:
+        # aiohttp keeps the target in a bytearray, fields in bytes.
+        if message.exc.args and isinstance(message.exc.args[0], bytearray):
             return BadRequest("The request line is too long.", 414, "URI Too Long")
         return BadRequest("A header field is too large.", 431, "Request Header Fields Too Large")
-    if "Too many headers" in text:
+    if "Too many headers" in str(message.message):
         return BadRequest("There are too many header fields.", 431, "Request Header Fields Too Large")
     return BadRequest("The request is malformed.")
