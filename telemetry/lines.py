@@ -27,7 +27,9 @@ def text_line(level: str, when: str, event: str, fields: Mapping[str, Any], colo
     """Nested values are written as JSON."""
     head = f"\x1b[{COLORS.get(level, '0')}m[{level}]\x1b[0m" if color else f"[{level}]"
     rest = "".join([f", {name}: {_text(value)}" for name, value in fields.items()])
-    return f"{head} {when} [{event}]{_CONTROL.sub(_escape, rest)}"
+    if not rest.isprintable():  # much quicker than the search, and nearly always true
+        rest = _CONTROL.sub(_escape, rest)
+    return f"{head} {when} [{event}]{rest}"
 
 
 def json_line(level: str, when: str, event: str, fields: Mapping[str, Any]) -> str:
@@ -38,6 +40,8 @@ def json_line(level: str, when: str, event: str, fields: Mapping[str, Any]) -> s
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
