@@ -123,7 +123,11 @@ class Journal:
     def _spawn(self) -> None:
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, **self._settings, "instance.id": self._instance, "PYTHONPATH": path}
+        # What authenticates the gateway is none of the child's business.
+        known = {
+            name: text for name, text in {**os.environ, **self._settings}.items() if not name.startswith("config.")
+        }
+        environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
         self._born = time.monotonic()
         try:
             self._child = subprocess.Popen(
