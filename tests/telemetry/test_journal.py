@@ -31,6 +31,10 @@ def alive(pid: int) -> bool:
         return False
 
 
+def environment_of(pid: int | None) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
+
+
 async def test_records_reach_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     journal = Journal({"telemetry.logs.std": "json"}, "host:1")
     journal.start()
@@ -43,6 +47,8 @@ async def test_records_reach_standard_output(capfd: pytest.CaptureFixture[str]) 
     assert [line["correlationId"] for line in lines] == [each.correlation_id for each in sent]
     assert {line["region"] for line in lines} == {"lab"}
     assert (journal.written, journal.dropped) == (1500, 0)
+    journal.append(record())
+    assert journal.dropped == 1, "after the end nothing is taken"
 
 
 async def test_text_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +67,20 @@ async def test_errors_only_means_no_request_lines(capfd: pytest.CaptureFixture[s
     journal.append(record())
     await journal.close()
     assert capfd.readouterr().out == ""
+
+
+async def test_the_child_gets_the_environment_but_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("config.service.auth", "GatewayKey hush")
+    monkeypatch.setenv("telemetry.logs.std", "json")
+    journal = Journal({**QUIET, "config.sync.token.file": "/token"}, "host:1")
+    journal.start()
+    journal.append(record())
+    await until(lambda: journal.written == 1)
+    environment = environment_of(journal.child_pid)
+    await journal.close()
+    assert "telemetry.logs.std=none" in environment, "settings stand above the environment"
+    assert "instance.id=host:1" in environment
+    assert not [each for each in environment if each.startswith("config.")]
 
 
 async def test_a_full_queue_drops_the_newest_and_counts() -> None:
