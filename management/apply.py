@@ -1,7 +1,7 @@
 """Puts and deletes resources inside one transaction: what every type has in common, HTTP left out.
 
-A put: find the parent, check the fields, let the type prepare, resolve references, seal secrets, store, let the type follow
-up. A delete: gather all that goes with it, refuse if something that stays refers to any of it, remove.
+A put: find the parent, check the fields, let the type prepare, resolve references, seal secrets, store, let the type
+follow up. A delete: gather all that goes with it, refuse if something that stays refers to any of it, remove.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Applier:
         if id == "/":
             return id
         id = await resolve(self.tx, id)
-        head, name = id.rsplit("/", 1)
+        name = id.rsplit("/", 1)[1]
         if type.association and type.association == "apis":
             name = root_of(name)
         if not type.name.fullmatch(name) or len(name) > type.name_limit or name in (".", ".."):

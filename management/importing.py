@@ -1,6 +1,7 @@
 """Import of an API description into an API: `properties.format` and `properties.value` of a PUT.
 
-An operation that is there already is matched by its name and keeps its policies; one that the document no longer has goes.
+An operation that is there already is matched by its name and keeps its policies; one that the document no longer has
+goes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any
 
 from management.declare import Change
 from management.errors import invalid
-from management.importers.openapi import ImportedApi, ImportRefused, import_document
+from management.importers.imported import ImportedApi, ImportRefused
+from management.importers.openapi import import_document
 
 FORMATS = ("openapi", "openapi+json", "swagger-json")
 LARGEST_DOCUMENT = 4 * 1024 * 1024
@@ -58,4 +60,4 @@ async def write(change: Change) -> None:
         document: dict[str, Any] = {"components": {"schemas": imported.schemas}}
         await change.write.put(f"{change.id}/schemas/{SCHEMA_ID}", {"contentType": SCHEMA_TYPE, "document": document})
     for operation in imported.operations:
-        await change.write.put(f"{change.id}/operations/{operation.id}", operation.properties)
+        await change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))

@@ -1,7 +1,7 @@
 """Checks policy documents before they are stored. The only place that knows the checker.
 
-The checker needs the named values, fragments and backends that a document refers to. Only those are read from the store, so
-that one policy costs the same beside ten thousand others.
+The checker needs the named values, fragments and backends that a document refers to. Only those are read from the
+store, so that one policy costs the same beside ten thousand others.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ async def check(tx: Transaction, text: str, scope: str) -> list[Link]:
 
 
 class Surroundings:
-    """What a document refers to: `values` by display name, `fragments` by id with all they include; `used` their keys."""
+    """What a document refers to.
+
+    `values` by display name, `fragments` by id with all that they include; `used` are the keys of what it names itself.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -75,15 +78,15 @@ class Surroundings:
                 self.values[str(row.body["displayName"])] = named_value_of(row)
         text = NAMED_VALUE.sub(lambda match: self.values.get(match[1], match[0]), text)
         for name in _names(BACKEND, text):
-            row = await tx.get(f"/backends/{name}")
-            if row and direct:
-                self._use(row, direct)
+            backend = await tx.get(f"/backends/{name}")
+            if backend:
+                self._use(backend, direct)
         for name in _names(FRAGMENT, text):
-            row = await tx.get(f"/policyFragments/{name}")
-            if row and row.name not in self.fragments:
-                self._use(row, direct)
-                self.fragments[row.name] = str(row.body["value"])
-                await self._visit(tx, self.fragments[row.name], direct=False)
+            fragment = await tx.get(f"/policyFragments/{name}")
+            if fragment and fragment.name not in self.fragments:
+                self._use(fragment, direct)
+                self.fragments[fragment.name] = str(fragment.body["value"])
+                await self._visit(tx, self.fragments[fragment.name], direct=False)
 
     def _use(self, row: Row, direct: bool) -> None:
         if direct and row.key not in self.used:

@@ -1,7 +1,7 @@
 """API revisions: `orders;rev=2` beside `orders`.
 
-The current revision is stored as `/apis/orders`, whatever its number; `/apis/orders;rev=<its number>` is another name of it.
-The others are stored under their own names. Making another one current exchanges the two places.
+The current revision is stored as `/apis/orders`, whatever its number; `/apis/orders;rev=<its number>` is another name
+of it. The others are stored under their own names. Making another one current exchanges the two places.
 """
 
 from __future__ import annotations

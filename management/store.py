@@ -1,9 +1,9 @@
 """The store: resources of services, their secrets, and the numbered log of changes.
 
 Rules
-1. A transaction that writes takes the next revision number of its service, once, for all that it touches; the number, the
-   rows, their log entries and the fingerprints are committed together or not at all. So there are no gaps.
-2. Writers come one at a time (BEGIN IMMEDIATE, and one connection); readers see one consistent state and wait for nobody.
+1. A transaction that writes takes the next revision number of its service, once, for all that it touches; the number,
+   the rows, their log entries and the fingerprints are committed together or not at all. So there are no gaps.
+2. Writers come one at a time (BEGIN IMMEDIATE, one connection); readers see one consistent state and wait for nobody.
 3. An acknowledged change is on the disk (`synchronous=FULL`): it outlives a killed process and a lost host.
 4. Nothing outside this file and `transaction.py` knows SQL, but for the read-only queries of the feed.
 """
@@ -82,7 +82,7 @@ class Service:
 
 
 def collection_of(key: str) -> str:
-    """ "/apis/orders" of "/apis/orders/x" is not it: the collection of "/apis/a/operations/b" is "/apis/a/operations"."""
+    """The key without its name: "/apis/a/operations" of "/apis/a/operations/b"."""
     return key.rsplit("/", 1)[0] if key != "/" else ""
 
 
@@ -113,7 +113,7 @@ class Store:
         await self._readers.dispose()
 
     async def trim_log(self, keep: int = LOG_REVISIONS) -> None:
-        """Forget log entries older than the last `keep` revisions of each service; agents behind them get a snapshot."""
+        """Forget what is older than the last `keep` revisions of a service; agents behind that get a snapshot."""
         async with self.writing() as connection:
             found = await connection.execute(select(schema.services.c.number, schema.services.c.revision))
             for number, revision in found.all():

@@ -1,7 +1,7 @@
 """One transaction on one service: reads see its own writes, and all writes are one revision.
 
-Writes wait in memory and go to the database together (before a query that must see them, and at the end), so an import of a
-thousand operations is a handful of statements.
+Writes wait in memory and go to the database together (before a query that must see them, and at the end), so an import
+of a thousand operations is a handful of statements.
 """
 
 from __future__ import annotations
