@@ -29,7 +29,6 @@ from syncagent.report import heartbeat
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
 
-MAX_BACKOFF = 60.0
 CREDENTIAL_CHECK = 2.0
 SAVE_PATIENCE = 10.0
 SAVE_SPACING = 1.0
@@ -66,7 +65,8 @@ class Agent:
         self._confirmed = 0.0
         self._last_error = ""
         self._problems: dict[str, str] = {}
-        self._failures = 0
+        self._failures = self._strained = 0
+        self._tried = ""
         self._fresh = asyncio.Event()
         self._saver = ThreadPoolExecutor(1, "backup")
         self._saving: asyncio.Future[bool] | None = None
@@ -137,6 +137,8 @@ class Agent:
 
     async def _poll(self, plane: Plane) -> float:
         """One poll; answers the seconds to wait before the next."""
+        self._credential.refresh()
+        self._tried = self._credential.token
         try:
             await self._fetch(plane)
         except CallFailed as failure:
@@ -146,7 +148,8 @@ class Agent:
             return self._failed(CallFailed(f"the plane's configuration is refused: {error}"))
         if self._failures:
             self._log.info("ConfigurationApiRecovered", "the plane answers again", failures=self._failures)
-        self._failures, self._last_error, self._confirmed = 0, "", time.time()
+        self._failures = self._strained = 0
+        self._last_error, self._confirmed = "", time.time()
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()
@@ -185,19 +188,24 @@ class Agent:
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
         self._log.error(event, f"{failure}{serving}", failures=self._failures)
-        base = self._settings.poll_interval
-        ceiling = min(MAX_BACKOFF, base * 2 ** min(self._failures, 10))
-        delay = max(random.uniform(0, ceiling), min(base, 1.0))  # noqa: S311 - not a secret
-        return max(delay, failure.retry_after or 0.0)
+        return max(self._backoff(failure.answered), failure.retry_after or 0.0)
+
+    def _backoff(self, answered: bool) -> float:
+        """Seconds. A plane that cannot be reached is not hurt by being asked: what it has arrives within one poll."""
+        interval = self._settings.poll_interval
+        self._strained = self._strained + 1 if answered else 0
+        ceiling = min(self._settings.max_backoff, interval * 2 ** min(self._strained, 10))
+        return max(random.uniform(0, ceiling), min(interval, 1.0))  # noqa: S311 - not a secret
 
     async def _rest(self, seconds: float) -> None:
         """Wait; a new token in the file ends the wait of a failed poll."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
-            if self._failures and self._credential.refresh():
+            self._credential.refresh()
+            if self._failures and self._credential.token != self._tried:
                 self._log.info("GatewayTokenReplaced", "the token file changed; trying again")
                 return
+            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
 
     def _check_expiry(self) -> None:
         expires = self._credential.expires

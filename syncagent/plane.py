@@ -97,11 +97,12 @@ class _failures:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, TimeoutError):
-            raise CallFailed("the plane did not answer in time") from None
+            raise CallFailed("the plane did not answer in time", answered=False) from None
         if isinstance(error, FeedError):
             raise CallFailed(f"the answer is not usable: {error}") from None
         if isinstance(error, aiohttp.ClientError | OSError | ssl.SSLError):
-            raise CallFailed(f"the plane cannot be reached: {error or type(error).__name__}") from None
+            reason = str(error) or type(error).__name__
+            raise CallFailed(f"the plane cannot be reached: {reason}", answered=False) from None
         if isinstance(error, ValueError):
             raise CallFailed(f"the call cannot be made: {error}") from None
 

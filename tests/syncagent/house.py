@@ -66,6 +66,7 @@ class Agent:
             "config.service.poll.interval": "0.3",
             "config.service.heartbeat.interval": "1",
             "config.service.integration.timeout": "3",
+            "config.service.backoff.maximum": "0.2",
             "config.backup.path": str(self.directory / "backup"),
             "config.sync.listen": f"unix:{self.directory}/sync/agent.sock",
             "health.http.port": str(self.port),
