@@ -12,7 +12,7 @@ from __future__ import annotations
 import http
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from multidict import istr
 
@@ -38,8 +38,15 @@ REPEATED = frozenset(
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
-HeaderEdit = Callable[["Exchange", Headers], None]
+Apply = Callable[["Exchange", Headers], None]
 ResponseEdit = Callable[["Exchange", Response], None]
+
+
+class HeaderEdit(NamedTuple):
+    """What a <set-header> does: `apply(exchange, headers)` edits the header called `name`."""
+
+    name: Value[str]
+    apply: Apply
 
 
 def header_problem(name: str) -> str | None:
@@ -70,9 +77,9 @@ def header_edit(element: Element) -> HeaderEdit:
     if not values and action.constant and action.value != "delete":
         element.issue(f"exists-action '{action.value}' needs at least one <value>.", "missing-element")
     if name.constant and action.constant and action.value == "override" and all(each.constant for each in values):
-        return _constant_override(name.value, [each.value for each in values])
+        return HeaderEdit(name, _constant_override(name.value, [each.value for each in values]))
     if name.constant and action.constant:
-        return _edit_for(name.value, action.value, values)
+        return HeaderEdit(name, _edit_for(name.value, action.value, values))
 
     def edit(exchange: Exchange, headers: Headers) -> None:
         header = name.get(exchange)
@@ -80,10 +87,10 @@ def header_edit(element: Element) -> HeaderEdit:
             raise ExpressionFailed(problem)
         _edit_for(header, action.get(exchange), values)(exchange, headers)
 
-    return edit
+    return HeaderEdit(name, edit)
 
 
-def _constant_override(name: str, values: list[str]) -> HeaderEdit:
+def _constant_override(name: str, values: list[str]) -> Apply:
     key = istr(name)
     if key.lower() in REPEATED and len(values) > 1:
 
@@ -100,7 +107,7 @@ def _constant_override(name: str, values: list[str]) -> HeaderEdit:
     return override
 
 
-def _edit_for(name: str, action: str, values: list[Value[str]]) -> HeaderEdit:
+def _edit_for(name: str, action: str, values: list[Value[str]]) -> Apply:
     key = istr(name)
     repeated = key.lower() in REPEATED
 

@@ -160,7 +160,7 @@ class Element:
         value = self._value(name, default, choose, lambda result: choose(to_text(result)), options[0])
         return value or Value.of(options[0])
 
-    def object(self, name: str) -> Value[Any]:
+    def any_value(self, name: str) -> Value[Any]:
         """A required value that keeps its type: a literal is a string, an expression whatever it makes."""
         value: Value[Any] | None = self._value(name, REQUIRED, _text, lambda result: result, "")
         return value or Value.of("")
@@ -217,6 +217,7 @@ class Element:
         found = self.children(name, required=required)
         for extra in found[1:]:
             extra.issue(f"<{name}> may stand once in <{self.name}>. Remove one.", "duplicate-element")
+            self._asked.remove(extra)
         return found[0] if found else None
 
     def policies(self) -> tuple[Node, ...]:
