@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from telemetry import collector
-from telemetry.encode import logs as encode_logs
 from telemetry.encode import metrics as encode_metrics
-from telemetry.encode import spans as encode_spans
+from telemetry.encode.logs import LogEncoder
+from telemetry.encode.spans import SpanEncoder
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord
@@ -32,6 +32,8 @@ class Otlp:
         self._spans = self._lane(collector.TRACES) if settings.traces else None
         self._logs = self._lane(collector.LOGS) if settings.logs else None
         self.lanes: Sequence[Lane] = [lane for lane in (self._metrics, self._spans, self._logs) if lane]
+        self._span_encoder = SpanEncoder()
+        self._log_encoder = LogEncoder()
         self._collected: list[RequestRecord] = []
         self._since = 0.0
         self._start_ns = time.time_ns()
@@ -66,11 +68,11 @@ class Otlp:
 
     def _export(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
         if self._spans is not None:
-            data, count = encode_spans.encode(batch, resource)
+            data, count = self._span_encoder.encode(batch, resource)
             if count:
                 self._spans.put(data, count)
         if self._logs is not None:
-            data, count = encode_logs.encode(batch, resource, time.time_ns())
+            data, count = self._log_encoder.encode(batch, resource, time.time_ns())
             if count:
                 self._logs.put(data, count)
 

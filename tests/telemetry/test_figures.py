@@ -14,7 +14,7 @@ from tests.telemetry.sample import record
 from tests.telemetry.sink import Sink
 from tests.telemetry.waiting import until
 
-RECORDS = 20_000
+RECORDS = 10_000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,7 +30,7 @@ async def run(settings: dict[str, str]) -> tuple[float, float, float]:
     journal.start()
     journal.append(record())
     await until(lambda: journal.written == 1)
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(0.6)
     assert journal.child_pid
     before = cpu(journal.child_pid)
     sample = [record(correlation_id=f"c{n}", url=f"http://gw.example:8080/shop/orders/{n}") for n in range(RECORDS)]

@@ -43,6 +43,8 @@ async def test_records_reach_standard_output(capfd: pytest.CaptureFixture[str]) 
     assert [line["correlationId"] for line in lines] == [each.correlation_id for each in sent]
     assert {line["region"] for line in lines} == {"lab"}
     assert (journal.written, journal.dropped) == (1500, 0)
+    journal.append(record())
+    assert journal.dropped == 1, "after the end nothing is taken"
 
 
 async def test_text_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
