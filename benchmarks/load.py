@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 
 @dataclass
@@ -76,8 +77,7 @@ class _Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[tuple[int, int]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's does not descend from asyncio's
 
     def ask(self, request: bytes) -> asyncio.Future[tuple[int, int]]:
         self._buffer = b""

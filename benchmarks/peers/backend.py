@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import cast
 
 import uvloop
 
@@ -19,8 +20,7 @@ class Backend(asyncio.Protocol):
         self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's does not descend from asyncio's
 
     def data_received(self, data: bytes) -> None:
         *requests, self._tail = (self._tail + data).split(b"\r\n\r\n")
