@@ -12,6 +12,7 @@
     ├── BodyTooLarge                 413  a policy had to buffer more than the limit
     ├── BackendConnectionFailure     500  the backend could not be reached or broke off
     ├── BackendTimeout               500  the backend was too slow
+    ├── BackendErrorStatus           any  the backend answered 400-599 and forward-request was told to fail then
     └── ClientConnectionFailure      -    the client went away; nobody is left to answer
 
 The bodies are APIM's, to the byte: see `body()`.
@@ -217,6 +218,15 @@ class BackendConnectionFailure(GatewayError):
 class BackendTimeout(GatewayError):
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="Timeout")
+
+
+class BackendErrorStatus(GatewayError):
+    """Unlike other errors it keeps the response: on-error and the client see what the backend said."""
+
+    def __init__(self, status: int, phrase: str) -> None:
+        super().__init__(
+            f"The backend answered with status {status}.", status=status, phrase=phrase, reason="BackendErrorStatusCode"
+        )
 
 
 class ClientConnectionFailure(GatewayError):

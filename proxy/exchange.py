@@ -39,6 +39,8 @@ class Exchange:
     subscription: Subscription | None = None
     user: User | None = None
     backend: Backend | None = None
+    # the scope whose set-backend-service chose `backend` by id
+    backend_scope: str = ""
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None
@@ -56,6 +58,7 @@ class Exchange:
     span_id: str = ""
     parent_span_id: str = ""
     trace_flags: str = "01"
+    backend_span_id: str = ""  # the parent that the backend sees
     # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
     after_outbound: list[Any] = field(default_factory=list)
 

@@ -113,6 +113,20 @@ class Body:
         async for chunk in stream:
             yield chunk
 
+    def take(self) -> AsyncIterator[bytes] | None:
+        """Hand the stream over to the caller, who then has to end it; None when the content is buffered."""
+        stream = self._stream
+        if stream is not None:
+            self._stream, self._buffer = None, b""
+        return stream
+
+    async def discard(self) -> None:
+        """Give up what was not read; a stream that knows how to end (`aclose`) is told so."""
+        stream, self._stream, self._buffer, self.length = self._stream, None, b"", 0
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
 
 @dataclass(slots=True)
 class Request:
@@ -132,6 +146,8 @@ class Request:
     client_ip: str = ""
     http_version: str = "1.1"
     tls_version: str = ""
+    # A policy set the Host header; otherwise the backend's own host goes on the wire.
+    keep_host: bool = False
 
     @property
     def url(self) -> Url:

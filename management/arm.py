@@ -1,0 +1,250 @@
+"""The ARM surface: one handler for every method on every path below a service. Read this first.
+
+    {service}/apis/orders                    GET HEAD PUT PATCH DELETE on a resource
+    {service}/apis                           GET on a collection
+    {service}/apis/orders/products           GET on a view: a list that is computed
+    {service}/subscriptions/s1/listSecrets   POST an action
+
+What a type needs beyond this is declared in `resources/`; how it is stored is in `apply.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from management import filters
+from management.apply import Applier, parent_of, type_of
+from management.declare import Call, ResourceType
+from management.errors import ArmError, bad_request, invalid, not_allowed, not_found, stale
+from management.paths import ArmPath, check_version, parse
+from management.provision import create_service, delete_service
+from management.resources import TYPES
+from management.revisions import resolve
+from management.show import show
+from management.store import Row, Store
+from management.transaction import Transaction, reading, writing
+
+PAGE = 100
+LARGEST_PAGE = 1000
+JSON = "application/json"
+
+
+def json_response(
+    body: Any, status: int = 200, etag: str | None = None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    fields = CIMultiDict(headers or {})
+    if etag:
+        fields["ETag"] = etag
+    return web.Response(text=json.dumps(body, ensure_ascii=False), status=status, headers=fields, content_type=JSON)
+
+
+class Arm:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def handle(self, request: web.Request) -> web.Response:
+        path = parse(request.rel_url.raw_path)
+        if path is None:
+            raise ArmError(404, "InvalidResourceType", f"There is nothing at '{request.path[:300]}'.")
+        check_version(request.query.get("api-version"))
+        method = request.method
+        if len(path.segments) % 2 == 0:
+            id = path.below
+            if method in ("GET", "HEAD"):
+                return await self.read(request, path, id)
+            if method in ("PUT", "PATCH"):
+                return await self.write(request, path, id)
+            if method == "DELETE":
+                return await self.delete(request, path, id)
+        elif method == "GET":
+            return await self.list(request, path)
+        elif method == "POST":
+            return await self.act(request, path)
+        raise not_allowed(f"{method} is not possible here.")
+
+    async def read(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+        type = type_of(id)
+        async with reading(self.store, path.service) as tx:
+            row = await _existing(tx, type, id)
+            if request.method == "HEAD":
+                return web.Response(status=type.head_status, headers={"ETag": row.etag}, content_type=JSON)
+            return json_response(await show(tx_of(tx), row, request.query), etag=row.etag)
+
+    async def write(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+        type = type_of(id)
+        partial = request.method == "PATCH"
+        if partial and not type.can_patch:
+            raise not_allowed(f"{type.title} cannot be patched; PUT it.")
+        document = await read_body(request)
+        properties = document if id == "/" else document.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise invalid("properties", "properties must be an object.")
+        if id == "/" and not partial:
+            created = await create_service(self.store, path.service, document)
+            if created is not None:
+                return json_response(created, 201)
+        async with writing(self.store, path.service) as tx:
+            if tx is None:
+                raise not_found("Service")
+            old = await tx.get(await resolve(tx, id))
+            check_match(request, type, old, required=partial and type.needs_match)
+            await Applier(tx).put(id, properties, request.query, partial)
+            row = await tx.get(await resolve(tx, _stored_name(type, id)))
+            assert row is not None
+            body = await show(tx, row, request.query)
+        return json_response(body, 200 if old else 201, etag=row.etag)
+
+    async def delete(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+        type = type_of(id)
+        if id == "/":
+            return web.Response(status=200 if await delete_service(self.store, path.service) else 204)
+        async with writing(self.store, path.service) as tx:
+            if tx is None:
+                raise not_found("Service")
+            id = _stored_name(type, id)
+            old = await tx.get(await resolve(tx, id))
+            check_match(request, type, old, required=type.needs_match)
+            if old is not None:
+                await Applier(tx).delete(id, request.query)
+        return web.Response(status=type.delete_status if old else 204)
+
+    async def list(self, request: web.Request, path: ArmPath) -> web.Response:
+        parent, segment = "/" + "/".join(path.segments[:-1]), path.segments[-1]
+        async with reading(self.store, path.service) as found:
+            tx = tx_of(found)
+            holder = await _existing(tx, type_of(parent), parent)
+            views = {name.lower(): view for name, view in type_of(parent).views.items()}
+            if segment.lower() in views:
+                items = await views[segment.lower()](_call(tx, holder, {}, request.query))
+                return json_response(page(request, items, len(items)))
+            type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
+            collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
+            if request.query.get("$filter"):
+                matches = filters.parse(request.query["$filter"])
+                items = [await show(tx, row, request.query) for row in await tx.children(collection)]
+                items = [item for item in items if matches(item)]
+                return json_response(page(request, items, len(items)))
+            top, skip = window(request)
+            rows = await tx.children(collection, top, skip)
+            items = [await show(tx, row, request.query) for row in rows]
+            total = len(rows) if not skip and len(rows) < top else await tx.count(collection)
+            return json_response(page(request, items, total, cut=False))
+
+    async def act(self, request: web.Request, path: ArmPath) -> web.Response:
+        id, name = "/" + "/".join(path.segments[:-1]), path.segments[-1]
+        type = type_of(id)
+        action = {each.lower(): action for each, action in type.actions.items()}.get(name.lower())
+        if action is None:
+            raise ArmError(404, "InvalidResourceType", f"There is no action '{name[:80]}' on a {type.title.lower()}.")
+        body = await read_body(request)
+        async with writing(self.store, path.service) as tx:
+            row = await _existing(tx, type, id)
+            answer = await action(_call(tx_of(tx), row, body, request.query))
+        if answer.body is None:
+            return web.Response(status=answer.status)
+        return json_response(answer.body, answer.status, etag=row.etag if answer.etag else None)
+
+
+def tx_of(tx: Transaction | None) -> Transaction:
+    if tx is None:
+        raise not_found("Service")
+    return tx
+
+
+async def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
+    row = await tx_of(tx).get(await resolve(tx_of(tx), _stored_name(type, id)))
+    if row is None:
+        if id != "/" and await tx_of(tx).get(await resolve(tx_of(tx), parent_of(id))) is None:
+            raise not_found(type_of(parent_of(id)).title)
+        raise not_found(type.title)
+    return row
+
+
+def _stored_name(type: ResourceType, id: str) -> str:
+    """Associations with an API are with all its revisions."""
+    return id.split(";", 1)[0] if type.association == "apis" else id
+
+
+def _call(tx: Transaction, row: Row, body: dict[str, Any], query: Mapping[str, str]) -> Call:
+    async def shown(each: Row) -> dict[str, Any]:
+        return await show(tx, each, query)
+
+    return Call(tx, Applier(tx), row, body, query, shown)
+
+
+def check_match(request: web.Request, type: ResourceType, old: Row | None, required: bool) -> None:
+    """If-Match: `*` or the exact tag. 412 when stale, 400 when a call that needs it has none."""
+    wanted = request.headers.get("If-Match", "").strip()
+    if not wanted:
+        if required:
+            raise bad_request("MissingIfMatch", "The If-Match header is required here: send the ETag, or *.")
+        return
+    if wanted == "*" or (old is None and request.method == "DELETE"):
+        return
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in wanted.split(",")}
+    if old is None or old.etag.strip('"') not in tags:
+        raise stale()
+
+
+async def read_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object that was sent; {} for no body. Parsed in a thread when it is long."""
+    content = await request.read()
+    if not content.strip():
+        return {}
+    try:
+        document = await asyncio.to_thread(decode, content) if len(content) > 65536 else decode(content)
+    except ValueError as error:
+        raise bad_request("InvalidRequestContent", f"The request content is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise bad_request("InvalidRequestContent", "The request content must be a JSON object.")
+    return document
+
+
+def decode(content: bytes) -> Any:
+    """Strict JSON: no NaN, no lone surrogates, not nested beyond reason. Raises ValueError."""
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        text = content.decode("utf-8-sig")
+        document = json.loads(text, parse_constant=refuse)
+        if "\\ud" in text.lower():
+            json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return document
+
+
+def window(request: web.Request) -> tuple[int, int]:
+    """($top, $skip) of a list."""
+    return _number(request, "$top", PAGE, 1), _number(request, "$skip", 0, 0)
+
+
+def _number(request: web.Request, name: str, default: int, least: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or len(text) > 9 or int(text) < least:
+        raise invalid(name, f"{name} must be a whole number of at least {least}.")
+    return min(int(text), LARGEST_PAGE) if name == "$top" else int(text)
+
+
+def page(request: web.Request, items: list[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:
+    """One page; `cut` when `items` is still the whole list."""
+    top, skip = window(request)
+    shown = items[skip : skip + top] if cut else items
+    body: dict[str, Any] = {"value": shown, "count": total}
+    if skip + len(shown) < total and shown:
+        url = request.url.update_query({"$top": str(top), "$skip": str(skip + len(shown))})
+        body["nextLink"] = str(url)
+    return body
+
+
+__all__ = ["TYPES", "Arm", "json_response"]

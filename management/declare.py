@@ -1,0 +1,194 @@
+"""The words in which a resource type is declared. One file of `resources/` = one type or a family of alike ones.
+
+The engine (`arm.py`, `apply.py`) does what all types have in common; a declaration says what is particular:
+
+    fields       what a client may or must send, with defaults
+    readonly     what only the plane writes; dropped from what a client sends
+    secrets      what is sealed in the store and never shown
+    references   fields that name another resource, which must exist
+    prepare      checks and completes the properties before they are stored
+    after        what else is written when it is stored, in the same transaction
+    leaving      checks before it goes
+    shape        what a client reads, from what is stored
+    wire         what a gateway reads, from what is stored, in clear
+    actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from management.secret_fields import Secret
+from management.store import Row
+from management.transaction import Transaction
+
+Properties = dict[str, Any]
+Rule = Literal["restrict", "cascade"]
+
+# APIM's rule for most ids, and no control characters since ids travel in lines of text.
+NAME = re.compile(r"[^*#&+:<>?/\\%\x00-\x1f\x7f]+")
+
+STRING, BOOLEAN, INTEGER, NUMBER, OBJECT, ARRAY = "string", "boolean", "integer", "number", "object", "array"
+KINDS: dict[str, tuple[type, ...]] = {
+    STRING: (str,),
+    BOOLEAN: (bool,),
+    INTEGER: (int,),
+    NUMBER: (int, float),
+    OBJECT: (dict,),
+    ARRAY: (list,),
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Field:
+    """A property with dots for nesting; `default` is written on PUT when it is absent (None: nothing is)."""
+
+    name: str
+    kind: str = STRING
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    longest: int | None = None
+    pattern: str | None = None
+    default: Any = None
+
+
+@dataclass(slots=True, frozen=True)
+class Reference:
+    """A field that holds the id of a resource of type `to`; `rule` is what its deletion means to us."""
+
+    field: str
+    to: str
+    rule: Rule = "restrict"
+
+
+@dataclass(slots=True, frozen=True)
+class Link:
+    """`source` refers to `target` (both keys)."""
+
+    target: str
+    rule: Rule
+
+
+class Writer(Protocol):
+    """How a hook writes more than its own resource; all of it is one revision."""
+
+    async def put(self, id: str, properties: Properties, *, trusted: bool = False) -> Row:
+        """`trusted`: the document is the plane's own and may hold what a client may not send."""
+        ...
+
+    async def delete(self, id: str) -> None: ...
+
+    async def copy(self, source: str, target: str) -> None:
+        """Everything below `source`, to below `target`."""
+        ...
+
+    async def place(self, row: Row, id: str, body: Properties | None = None, lookup: str | None = None) -> None:
+        """Store a copy of `row` under another id of the same type, without asking the type."""
+        ...
+
+
+@dataclass(slots=True)
+class Change:
+    """One PUT or PATCH. `properties` is the whole future document in clear and may be changed by `prepare`."""
+
+    tx: Transaction
+    write: Writer
+    type: ResourceType
+    id: str
+    properties: Properties
+    old: Row | None
+    query: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False
+    # hand-over from `prepare` to `after`, and what else the resource refers to
+    notes: dict[str, Any] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
+    lookup: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.id.lower()
+
+    @property
+    def name(self) -> str:
+        return self.id.rsplit("/", 1)[1]
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the path: ["orders", "get-order"] of /apis/orders/operations/get-order."""
+        return self.id.split("/")[2::2]
+
+    def refer(self, key: str, rule: Rule = "restrict") -> None:
+        self.links.append(Link(key, rule))
+
+    @property
+    def former(self) -> Properties:
+        """The stored document in clear; empty when there is none."""
+        return self.old.clear() if self.old else {}
+
+
+@dataclass(slots=True)
+class Call:
+    """One action or view on a resource. `body` is the JSON sent, `status`/`headers` of the answer may be set."""
+
+    tx: Transaction
+    write: Writer
+    row: Row
+    body: dict[str, Any]
+    query: Mapping[str, str]
+    show: Callable[[Row], Awaitable[dict[str, Any]]]
+
+
+@dataclass(slots=True, frozen=True)
+class Answer:
+    status: int
+    body: dict[str, Any] | None = None
+    etag: bool = False
+
+
+Action = Callable[[Call], Awaitable[Answer]]
+View = Callable[[Call], Awaitable[list[dict[str, Any]]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType:
+    """See the head of the file. `path` is the collection segments, e.g. "apis/operations"."""
+
+    path: str
+    title: str
+    audience: Literal["all", "none", "api", "gateway"] = "all"
+    fields: tuple[Field, ...] = ()
+    readonly: frozenset[str] = frozenset()
+    secrets: tuple[Secret, ...] = ()
+    references: tuple[Reference, ...] = ()
+    name: re.Pattern[str] = NAME
+    name_limit: int = 80
+    # the target type of an association (PUT without properties; it shows the properties of its target)
+    association: str | None = None
+    # status and precondition oddities of ARM
+    head_status: int = 200
+    delete_status: int = 200
+    put_once: bool = False  # PUT answers 200 always
+    can_patch: bool = True
+    needs_match: bool = True  # PATCH and DELETE want If-Match
+    provisioned: bool = False  # shows provisioningState, because clients poll it
+    prepare: Callable[[Change], Awaitable[None]] | None = None
+    after: Callable[[Change], Awaitable[None]] | None = None
+    leaving: Callable[[Call], Awaitable[None]] | None = None
+    shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Awaitable[Properties]] | None = None
+    wire: Callable[[Row, Properties], Properties] | None = None
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
+
+    @property
+    def segments(self) -> list[str]:
+        return self.path.split("/")
+
+    def audience_of(self, id: str) -> str:
+        """Which gateways see the resource `id`: see `schema.resources`."""
+        names = id.lower().split("/")
+        if self.audience == "api":
+            return "api:" + names[names.index("apis") + 1].split(";", 1)[0]
+        return {"all": "*", "none": "-", "gateway": f"gateway:{names[2] if len(names) > 2 else ''}"}[self.audience]

@@ -1,0 +1,181 @@
+"""The configuration feed of one gateway: what docs/configuration-feed.md says, from the tables.
+
+Rules
+1. One answer is built in one read transaction, so it is one revision of the service.
+2. A row is visible to a gateway by its audience: "*", "gateway:<it>", and "api:<a>" for each API associated with it.
+3. A change answer tells the present state of every id that was touched since the cursor, and of everything of an API
+   whose association was touched. What was never visible in between is not mentioned.
+4. The fingerprint is the sum of the sums of the visible audiences; no row is read for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from management import fingerprint
+from management.resources import TYPES
+from management.schema import log, resources, sums
+from management.store import Service
+from management.transaction import COLUMNS, row_of, unseal_sum
+from management.vault import Vault
+from management.wire import wire_text
+
+BATCH = 1000
+# SQLite binds at most 32,766 values to one statement
+CHUNK = 5000
+
+# key -> (the ids it was written as, its audience)
+Touched = dict[str, tuple[set[str], str]]
+
+
+@dataclass(slots=True)
+class Fingerprints:
+    """The last fingerprint of each gateway; only a memo, so it may be lost at any time."""
+
+    known: dict[tuple[int, str], tuple[str, int, str]]
+
+    def get(self, service: Service, gateway: str) -> str | None:
+        found = self.known.get((service.number, gateway))
+        return found[2] if found and found[:2] == (service.dataset, service.revision) else None
+
+    def keep(self, service: Service, gateway: str, text: str) -> None:
+        self.known[(service.number, gateway)] = (service.dataset, service.revision, text)
+
+
+class Feed:
+    """One answer to gateway `gateway` (its id in lower case)."""
+
+    def __init__(
+        self, connection: AsyncConnection, vault: Vault, service: Service, gateway: str, memo: Fingerprints
+    ) -> None:
+        self.connection = connection
+        self.vault = vault
+        self.service = service
+        self.gateway = gateway
+        self.memo = memo
+
+    async def lines(self, dataset: str | None, cursor: int | None) -> AsyncIterator[str]:
+        """The answer in pieces of many lines each."""
+        service = self.service
+        known = dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
+        if not known or cursor is None:
+            yield self._header("snapshot", 0)
+            count = 0
+            async for text, lines in self._snapshot():
+                count += lines
+                yield text
+        elif cursor == service.revision:
+            yield self._header("none", cursor)
+            count = 0
+        else:
+            yield self._header("changes", cursor)
+            changes = await self._changes(cursor)
+            count = len(changes)
+            yield "".join(changes)
+        yield f"E\t{count}\t{await self._fingerprint()}\n"
+
+    def _header(self, kind: str, start: int) -> str:
+        header: dict[str, Any] = {
+            "kind": kind,
+            "dataset": self.service.dataset,
+            "from": start,
+            "cursor": self.service.revision,
+        }
+        if kind == "snapshot":
+            header["complete"] = True
+        return f"H\t{json.dumps(header)}\n"
+
+    async def _snapshot(self) -> AsyncIterator[tuple[str, int]]:
+        query = select(*COLUMNS).where(resources.c.service == self.service.number, self._sees(resources.c.audience))
+        result = await self.connection.stream(query.execution_options(yield_per=BATCH))
+        async for rows in result.partitions(BATCH):
+            yield "".join(self._upsert(row) for row in rows), len(rows)
+
+    async def _changes(self, cursor: int) -> list[str]:
+        touched = await self._touched(cursor)
+        associated, reassociated = await self._associations(touched)
+        seen = {"*", f"gateway:{self.gateway}"} | associated | reassociated
+        ids = {key: spellings for key, (spellings, audience) in touched.items() if audience in seen}
+        present: dict[str, Any] = {}
+        for keys in _chunks(list(ids)):
+            async for row in self._rows(resources.c.key.in_(keys)):
+                present[row.id.lower()] = row
+        for audiences in _chunks(list(reassociated)):
+            async for row in self._rows(resources.c.audience.in_(audiences)):
+                present[row.id.lower()] = row
+        visible = {"*", f"gateway:{self.gateway}"} | associated
+        shown = {row.id: row for row in present.values() if row.audience in visible}
+        gone = {id for spellings in ids.values() for id in spellings} | {row.id for row in present.values()}
+        removals = [f"D\t{id}\n" for id in sorted(gone - shown.keys())]
+        return removals + [self._upsert(row) for _, row in sorted(shown.items())]
+
+    async def _touched(self, cursor: int) -> Touched:
+        """What changed after the cursor, but for what no gateway sees."""
+        query = (
+            select(log.c.key, log.c.id, log.c.audience)
+            .where(log.c.service == self.service.number, log.c.revision > cursor, log.c.audience != "-")
+            .order_by(log.c.revision)
+        )
+        touched: Touched = {}
+        for key, id, audience in await self.connection.execute(query):
+            touched.setdefault(key, (set(), audience))[0].add(id)
+        return touched
+
+    async def _associations(self, touched: Touched) -> tuple[set[str], set[str]]:
+        """(audiences of APIs associated now, audiences whose association was touched)."""
+        collection = f"/gateways/{self.gateway}/apis"
+        query = select(resources.c.key).where(
+            resources.c.service == self.service.number, resources.c.collection == collection
+        )
+        now = {f"api:{_last(key)}" for (key,) in await self.connection.execute(query)}
+        changed = {f"api:{_last(key)}" for key in touched if key.startswith(f"{collection}/")}
+        return now, changed
+
+    async def _rows(self, condition: ColumnElement[bool]) -> AsyncIterator[Any]:
+        for row in await self.connection.execute(
+            select(*COLUMNS).where(resources.c.service == self.service.number, condition)
+        ):
+            yield row
+
+    def _sees(self, audience: ColumnElement[str]) -> ColumnElement[bool]:
+        collection = f"/gateways/{self.gateway}/apis"
+        associated = select(literal("api:").concat(func.substr(resources.c.key, len(collection) + 2))).where(
+            resources.c.service == self.service.number, resources.c.collection == collection
+        )
+        return audience.in_(["*", f"gateway:{self.gateway}"]) | audience.in_(associated)
+
+    def _upsert(self, values: Any) -> str:
+        if values.sealed is None:
+            text, digest = values.wire or values.body, values.digest
+        else:
+            row = row_of(values, self.vault, self.service.number)
+            text, digest = wire_text(TYPES[row.type], row, self.service.id), row.digest
+        return f"U\t{values.id}\t{digest}\t{text}\n"
+
+    async def _fingerprint(self) -> str:
+        known = self.memo.get(self.service, self.gateway)
+        if known is not None:
+            return known
+        query = select(sums.c.audience, sums.c.sealed).where(
+            sums.c.service == self.service.number, self._sees(sums.c.audience)
+        )
+        total = 0
+        for audience, sealed in await self.connection.execute(query):
+            total += unseal_sum(self.vault, sealed, self.service.number, audience)
+        text = fingerprint.text(total)
+        self.memo.keep(self.service, self.gateway, text)
+        return text
+
+
+def _last(key: str) -> str:
+    return key.rsplit("/", 1)[1]
+
+
+def _chunks(items: list[str]) -> list[list[str]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

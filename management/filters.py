@@ -1,0 +1,168 @@
+"""OData `$filter`, as far as ARM lists document it: comparisons, text functions, and/or/not, parentheses.
+
+    contains(properties/displayName,'shop') and not (name eq 'x')
+
+Texts compare without case, as APIM's names do. A field is looked for in the document, then in its `properties`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from management.errors import ArmError, bad_request
+
+Document = dict[str, Any]
+Predicate = Callable[[Document], bool]
+Value = Callable[[Document], Any]
+
+LONGEST = 2000
+DEEPEST = 20
+TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)(?![\w-])|(?P<word>[\w./@:+-]+)|(?P<mark>[(),]))"
+)
+FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
+    "contains": lambda whole, part: part in whole,
+    "substringof": lambda part, whole: part in whole,
+    "startswith": lambda whole, part: whole.startswith(part),
+    "endswith": lambda whole, part: whole.endswith(part),
+}
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda left, right: left == right,
+    "ne": lambda left, right: left != right,
+    "gt": lambda left, right: left > right,
+    "ge": lambda left, right: left >= right,
+    "lt": lambda left, right: left < right,
+    "le": lambda left, right: left <= right,
+}
+
+
+def parse(text: str) -> Predicate:
+    """Raises ArmError 400 for what is not a filter."""
+    if len(text) > LONGEST:
+        raise bad_request("InvalidFilter", f"$filter is longer than {LONGEST} characters.")
+    return _Parser(text).whole()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.tokens: list[tuple[str, str]] = []
+        position = 0
+        while text[position:].strip():
+            match = TOKEN.match(text, position)
+            if match is None:
+                raise _wrong(f"unexpected character at position {position + 1}")
+            self.tokens.append((str(match.lastgroup), match[str(match.lastgroup)]))
+            position = match.end()
+        self.at = 0
+        self.depth = 0
+
+    def whole(self) -> Predicate:
+        predicate = self.any_of()
+        if self.at < len(self.tokens):
+            raise _wrong(f"unexpected '{self.tokens[self.at][1]}'")
+        return predicate
+
+    def any_of(self) -> Predicate:
+        parts = [self.all_of()]
+        while self.accept("or"):
+            parts.append(self.all_of())
+        return lambda document: any(part(document) for part in parts)
+
+    def all_of(self) -> Predicate:
+        parts = [self.term()]
+        while self.accept("and"):
+            parts.append(self.term())
+        return lambda document: all(part(document) for part in parts)
+
+    def term(self) -> Predicate:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _wrong("nested too deeply")
+        try:
+            if self.accept("not"):
+                inner = self.term()
+                return lambda document: not inner(document)
+            if self.accept("("):
+                inner = self.any_of()
+                self.expect(")")
+                return inner
+            return self.comparison()
+        finally:
+            self.depth -= 1
+
+    def comparison(self) -> Predicate:
+        kind, word = self.next()
+        if kind == "word" and word.lower() in FUNCTIONS and self.accept("("):
+            function = FUNCTIONS[word.lower()]
+            first = self.operand()
+            self.expect(",")
+            second = self.operand()
+            self.expect(")")
+            test: Predicate = lambda document: function(str(first(document) or ""), str(second(document) or ""))  # noqa: E731
+            for literal in ("true", "false"):
+                if self.accept("eq"):
+                    self.accept(literal)
+            return test
+        left = _value(kind, word)
+        kind, name = self.next()
+        compare = COMPARISONS.get(name.lower())
+        if compare is None:
+            raise _wrong(f"'{name}' is not a comparison")
+        right = self.operand()
+
+        def evaluate(document: Document) -> bool:
+            try:
+                return compare(left(document), right(document))
+            except TypeError:
+                return False
+
+        return evaluate
+
+    def operand(self) -> Value:
+        return _value(*self.next())
+
+    def next(self) -> tuple[str, str]:
+        if self.at >= len(self.tokens):
+            raise _wrong("it ends too early")
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+    def accept(self, word: str) -> bool:
+        if self.at < len(self.tokens) and self.tokens[self.at][0] != "text" and self.tokens[self.at][1].lower() == word:
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, mark: str) -> None:
+        if not self.accept(mark):
+            raise _wrong(f"'{mark}' expected")
+
+
+def _value(kind: str, token: str) -> Value:
+    if kind == "text":
+        text = token[1:-1].replace("''", "'").lower()
+        return lambda document: text
+    if kind == "number":
+        number = float(token)
+        return lambda document: number
+    if token.lower() in ("true", "false", "null"):
+        constant = {"true": True, "false": False, "null": None}[token.lower()]
+        return lambda document: constant
+    steps = token.split("/")
+    return lambda document: _field(document, steps)
+
+
+def _field(document: Document, steps: list[str]) -> Any:
+    for start in (document, document.get("properties", {})):
+        value: Any = start
+        for step in steps:
+            value = value.get(step) if isinstance(value, dict) else None
+        if value is not None:
+            return value.lower() if isinstance(value, str) else value
+    return None
+
+
+def _wrong(why: str) -> ArmError:
+    return bad_request("InvalidFilter", f"$filter is not understood: {why}.")

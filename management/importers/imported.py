@@ -1,0 +1,45 @@
+"""What an importer gives back: the shape of the ARM resources, no more; storing them is the caller's part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, frozen=True)
+class ImportedOperation:
+    """`id` is the resource name; `properties` the `properties` object of an ARM OperationContract."""
+
+    id: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(slots=True, frozen=True)
+class ImportedApi:
+    """`service_url` is None when the document names no server that may be used.
+
+    `schemas` are the named schemas of the document as they stand there (references and all), for the API's scope.
+    """
+
+    display_name: str
+    description: str
+    service_url: str | None
+    operations: list[ImportedOperation]
+    schemas: dict[str, Any] = field(default_factory=dict)
+
+
+class ImportRefused(ValueError):
+    """The document cannot be imported.
+
+    `target` is where: a JSON pointer ("#/paths/~1orders/get") or "value" for the text as a whole; `line` and `column`
+    count from 1 and are there when the text itself could not be read.
+    """
+
+    def __init__(self, message: str, target: str = "value", line: int | None = None, column: int | None = None) -> None:
+        place = f" on line {line}, column {column}" if line is not None else ""
+        super().__init__(f"{message}{place}.")
+        self.message = str(self)
+        self.target = target
+        self.line = line
+        self.column = column

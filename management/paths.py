@@ -1,0 +1,65 @@
+"""ARM paths: /subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.ApiManagement/service/{name}/{type}/{name}...
+
+They have no case; a name keeps the spelling it was created with.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from management.errors import ArmError, bad_request
+
+SERVICE = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)"
+    r"/providers/microsoft\.apimanagement/service/(?P<name>[^/]+)",
+    re.IGNORECASE,
+)
+API_VERSION = re.compile(r"(\d{4})-(\d{2})-(\d{2})(-preview)?")
+OLDEST = "2021-01-01"
+
+
+@dataclass(slots=True, frozen=True)
+class ArmPath:
+    """`service` is the full ARM id of the service; `segments` what follows, decoded."""
+
+    service: str
+    segments: list[str]
+
+    @property
+    def below(self) -> str:
+        return "/" + "/".join(self.segments)
+
+
+def parse(raw_path: str) -> ArmPath | None:
+    """The parts of a path as it stood on the wire; None when it is not the path of a service."""
+    parts = [unquote(part) for part in raw_path.rstrip("/").split("/")]
+    if any("/" in part for part in parts):
+        return None
+    match = SERVICE.fullmatch("/".join(parts[:9]))
+    if match is None:
+        return None
+    service = (
+        f"/subscriptions/{match['subscription']}/resourceGroups/{match['group']}"
+        f"/providers/Microsoft.ApiManagement/service/{match['name']}"
+    )
+    return ArmPath(service, parts[9:])
+
+
+def check_version(version: str | None) -> None:
+    """Every version from 2021 on has the shapes we speak; newer previews are read as the nearest of them."""
+    if not version:
+        raise bad_request(
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if not API_VERSION.fullmatch(version) or version < OLDEST:
+        raise _unsupported(version)
+
+
+def _unsupported(version: str) -> ArmError:
+    return bad_request(
+        "InvalidApiVersionParameter",
+        f"The api-version '{version[:40]}' is invalid. Use 2022-08-01, 2024-05-01 or a preview after them.",
+    )

@@ -1,0 +1,110 @@
+"""Makes and unmakes services. A new one has what every APIM service is born with."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from management.apply import Applier
+from management.errors import invalid
+from management.paths import parse
+from management.resources.service import DEFAULTS
+from management.schema import heartbeats, links, log, resources, services, sums
+from management.show import show
+from management.store import Store
+from management.transaction import Transaction, find_service
+
+DEFAULT_SERVICE = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+    "/providers/Microsoft.ApiManagement/service/passerelle"
+)
+GLOBAL_POLICY = """<policies>
+    <inbound></inbound>
+    <backend>
+        <forward-request />
+    </backend>
+    <outbound></outbound>
+    <on-error></on-error>
+</policies>"""
+GROUPS = {
+    "administrators": ("Administrators", "Administrators manage the service."),
+    "developers": ("Developers", "Developers are the signed-in users of the developer portal."),
+    "guests": ("Guests", "Guests are the visitors of the developer portal who have not signed in."),
+}
+GATEWAY_URL = "http://localhost:8080"
+
+
+async def ensure_default(store: Store, id: str) -> bool:
+    """Make the service `id` if the store has none at all; True when it was made."""
+    async with store.writing() as connection:
+        if await connection.scalar(select(func.count()).select_from(services)):
+            return False
+        await _make(store, connection, id, {})
+        return True
+
+
+async def create_service(store: Store, id: str, document: dict[str, Any]) -> dict[str, Any] | None:
+    """The new service as ARM shows it; None when it is there already."""
+    async with store.reading() as connection:
+        if await find_service(connection, id):
+            return None
+    async with store.writing() as connection:
+        if await find_service(connection, id):
+            return None
+        tx = await _make(store, connection, id, document)
+        row = await tx.get("/")
+        assert row is not None
+        return await show(tx, row, {})
+
+
+async def delete_service(store: Store, id: str) -> bool:
+    """With everything in it; False when there was none."""
+    async with store.writing() as connection:
+        service = await find_service(connection, id, lock=True)
+        if service is None:
+            return False
+        for table in (resources, log, links, sums, heartbeats):
+            await connection.execute(delete(table).where(table.c.service == service.number))
+        await connection.execute(delete(services).where(services.c.number == service.number))
+        return True
+
+
+async def _make(store: Store, connection: AsyncConnection, id: str, document: dict[str, Any]) -> Transaction:
+    path = parse(id)
+    name = id.rsplit("/", 1)[-1]
+    if path is None or path.segments or not name.isascii() or not name.replace("-", "").isalnum() or len(name) > 50:
+        raise invalid("serviceName", f"'{id[:300]}' is not the ARM id of a service.")
+    values = {
+        "key": path.service.lower(),
+        "id": path.service,
+        "dataset": str(uuid.uuid4()),
+        "revision": 0,
+        "horizon": 0,
+    }
+    await connection.execute(insert(services).values(**values))
+    service = await find_service(connection, path.service)
+    assert service is not None
+    tx = Transaction(connection, store.vault, service)
+    write = Applier(tx)
+    # an ARM PUT must bring its own location and publisher; the first service has ours
+    wanted = document or DEFAULTS
+    wanted = {**wanted, "properties": {**(wanted.get("properties") or {}), **_computed(path.service)}}
+    await write.put("/", wanted, trusted=True)
+    for group, (title, description) in GROUPS.items():
+        await write.put(f"/groups/{group}", {"displayName": title, "description": description, "type": "system"})
+    publisher = wanted["properties"]
+    user = {"email": publisher["publisherEmail"], "firstName": "Administrator", "lastName": publisher["publisherName"]}
+    await write.put("/users/1", user)
+    await write.put("/groups/administrators/users/1", {})
+    master = {"displayName": "Built-in all-access subscription", "scope": "/", "state": "active"}
+    await write.put("/subscriptions/master", {**master, "ownerId": "/users/1"})
+    await write.put("/policies/policy", {"format": "rawxml", "value": GLOBAL_POLICY})
+    await tx.finish()
+    return tx
+
+
+def _computed(id: str) -> dict[str, str]:
+    return {"serviceId": id, "gatewayUrl": GATEWAY_URL}

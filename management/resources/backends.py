@@ -1,0 +1,68 @@
+"""Backends. What they are called with (`credentials`) is secret, but for names and schemes."""
+
+from __future__ import annotations
+
+import re
+
+from management.declare import ARRAY, OBJECT, Change, Field, ResourceType
+from management.errors import invalid
+from management.secret_fields import Secret
+from management.wire import relative
+
+URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
+
+
+async def prepare(change: Change) -> None:
+    properties = change.properties
+    if properties["type"] == "Pool":
+        await _check_pool(change)
+        return
+    for name in ("url", "protocol"):
+        if not properties.get(name):
+            raise invalid(name, f"{name} is required.")
+    if not URL.fullmatch(properties["url"]):
+        raise invalid("url", f"'{properties['url'][:200]}' is not an absolute URL.")
+
+
+async def _check_pool(change: Change) -> None:
+    pool = change.properties.get("pool") or {}
+    services = pool.get("services") if isinstance(pool, dict) else None
+    if not isinstance(services, list) or not services:
+        raise invalid("pool.services", "A pool must name its backends.")
+    for each in services:
+        id = relative(each.get("id"), change.tx.service.id) if isinstance(each, dict) else None
+        row = await change.tx.get(id) if isinstance(id, str) else None
+        if row is None or row.type != "backends":
+            raise invalid("pool.services", f"Backend '{str(id)[:300]}' could not be found.")
+        each["id"] = row.id
+        change.refer(row.key)
+
+
+TYPES = (
+    ResourceType(
+        path="backends",
+        title="Backend",
+        fields=(
+            Field("type", choices=("Single", "Pool"), default="Single"),
+            Field("url", longest=2000),
+            Field("protocol", choices=("http", "soap")),
+            Field("title", longest=300),
+            Field("description", longest=2000),
+            Field("resourceId", longest=2000),
+            Field("credentials", OBJECT),
+            Field("credentials.query", OBJECT),
+            Field("credentials.header", OBJECT),
+            Field("credentials.authorization", OBJECT),
+            Field("proxy", OBJECT),
+            Field("tls", OBJECT),
+            Field("circuitBreaker", OBJECT),
+            Field("pool", OBJECT),
+            Field("pool.services", ARRAY),
+        ),
+        secrets=(
+            Secret("credentials", masked=True, open=frozenset({"scheme", "certificate", "certificateIds"})),
+            Secret("proxy.password", masked=True),
+        ),
+        prepare=prepare,
+    ),
+)

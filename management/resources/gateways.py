@@ -1,0 +1,87 @@
+"""Self-hosted gateways: their keys and tokens, and what their agents last told."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from management import heartbeats
+from management.declare import OBJECT, Answer, Call, Change, Field, Properties, ResourceType
+from management.errors import invalid
+from management.keys import LONGEST_LIFE, new_gateway_key, sign
+from management.secret_fields import Secret
+from management.store import Row
+
+KEYS = ("primary", "secondary")
+
+
+async def prepare(change: Change) -> None:
+    """The keys are no properties of ARM's: clients neither send nor see them."""
+    if change.name.lower() == "managed":
+        raise invalid("gatewayId", "'managed' is the name of the built-in gateway.")
+    for key in KEYS:
+        change.properties[f"{key}Key"] = (
+            change.properties.get(f"{key}Key") or change.former.get(f"{key}Key") or new_gateway_key()
+        )
+
+
+def wire(row: Row, properties: Properties) -> Properties:
+    """A gateway does not need the keys that its own tokens are made with."""
+    return {name: value for name, value in properties.items() if name not in ("primaryKey", "secondaryKey")}
+
+
+def _which(call: Call) -> str:
+    value = call.body.get("keyType")
+    if not isinstance(value, str) or value.lower() not in KEYS:
+        raise invalid("keyType", "keyType must be primary or secondary.")
+    return value.lower()
+
+
+async def list_keys(call: Call) -> Answer:
+    clear = call.row.clear()
+    return Answer(200, {key: clear[f"{key}Key"] for key in KEYS}, etag=True)
+
+
+async def regenerate_key(call: Call) -> Answer:
+    """Tokens made with the former key are worth nothing from now on."""
+    await call.write.put(call.row.id, {**call.row.clear(), f"{_which(call)}Key": new_gateway_key()}, trusted=True)
+    return Answer(204)
+
+
+async def generate_token(call: Call) -> Answer:
+    key = call.row.clear()[f"{_which(call)}Key"]
+    now = datetime.datetime.now(datetime.UTC)
+    value = call.body.get("expiry")
+    try:
+        expiry = datetime.datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise invalid("expiry", "expiry must be a date and time such as 2026-01-02T03:04:05Z.") from None
+    expiry = expiry if expiry.tzinfo else expiry.replace(tzinfo=datetime.UTC)
+    if not now < expiry <= now + LONGEST_LIFE:
+        raise invalid("expiry", "expiry must lie in the future, at most 30 days from now.")
+    return Answer(200, {"value": sign(call.row.name, expiry, key)})
+
+
+async def list_instances(call: Call) -> list[dict[str, Any]]:
+    """Ours, not ARM's: the last heartbeat of each agent."""
+    return await heartbeats.instances(call.tx, call.row.name)
+
+
+TYPES = (
+    ResourceType(
+        path="gateways",
+        title="Gateway",
+        audience="gateway",
+        fields=(
+            Field("description", longest=1000),
+            Field("locationData", OBJECT),
+            Field("locationData.name", longest=256),
+        ),
+        readonly=frozenset({"primaryKey", "secondaryKey"}),
+        secrets=(Secret("primaryKey"), Secret("secondaryKey")),
+        prepare=prepare,
+        wire=wire,
+        actions={"listKeys": list_keys, "regenerateKey": regenerate_key, "generateToken": generate_token},
+        views={"instances": list_instances},
+    ),
+)

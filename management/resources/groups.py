@@ -1,0 +1,49 @@
+"""Groups of users. Three are built in; they cannot be changed or deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from management.declare import Call, Change, Field, ResourceType
+from management.errors import ArmError
+
+BUILT_IN = ("administrators", "developers", "guests")
+
+
+async def prepare(change: Change) -> None:
+    built_in = change.key.rsplit("/", 1)[1] in BUILT_IN
+    if built_in and change.old is not None:
+        raise ArmError(405, "MethodNotAllowed", "System group cannot be changed.")
+    change.properties["builtIn"] = built_in
+    if built_in:
+        change.properties["type"] = "system"
+
+
+async def leaving(call: Call) -> None:
+    if call.row.body.get("builtIn"):
+        raise ArmError(405, "MethodNotAllowed", "System group cannot be deleted.")
+
+
+async def groups_of(call: Call) -> list[dict[str, Any]]:
+    """The groups of a user."""
+    sources = [source for source, _, _ in await call.tx.links_to(call.row.key) if source.startswith("/groups/")]
+    rows = [await call.tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
+    return [await call.show(row) for row in rows if row is not None]
+
+
+TYPES = (
+    ResourceType(
+        path="groups",
+        title="Group",
+        name_limit=256,
+        fields=(
+            Field("displayName", required=True, longest=300),
+            Field("description", longest=1000),
+            Field("type", choices=("custom", "system", "external"), default="custom"),
+            Field("externalId"),
+        ),
+        readonly=frozenset({"builtIn"}),
+        prepare=prepare,
+        leaving=leaving,
+    ),
+)

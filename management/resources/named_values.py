@@ -1,0 +1,63 @@
+"""Named values: `{{name}}` in policies. Secret ones are sealed, and only `listValue` tells them."""
+
+from __future__ import annotations
+
+from management.declare import ARRAY, BOOLEAN, Answer, Call, Change, Field, Properties, ResourceType
+from management.errors import invalid
+from management.lookups import named_value_lookup, named_value_of
+from management.secret_fields import Secret
+from management.store import Row
+
+
+async def prepare(change: Change) -> None:
+    properties = change.properties
+    change.lookup = named_value_lookup(properties["displayName"])
+    if any(row.key != change.key for row in await change.tx.find(change.lookup)):
+        raise invalid("displayName", f"A named value with the name '{properties['displayName']}' exists already.")
+    if change.old and named_value_lookup(change.old.body["displayName"]) != change.lookup:
+        users = [source for source, _, _ in await change.tx.links_to(change.key)]
+        if users:
+            raise invalid("displayName", f"The named value is used by {users[0]} under its present name.")
+    if properties.pop("keyVault", None):
+        raise invalid("keyVault", "Named values from Key Vault are not supported: send the value itself.")
+    properties.setdefault("secret", False)
+    if properties["secret"]:
+        # sealed under another name, so that a plain value stays readable
+        properties["secretValue"] = properties.pop("value", None) or change.former.get("secretValue")
+    elif not isinstance(properties.get("value"), str):
+        properties["value"] = change.former.get("secretValue")
+    if not properties.get("secretValue" if properties["secret"] else "value"):
+        raise invalid("value", "value is required.")
+    if not properties["secret"]:
+        properties.pop("secretValue", None)
+
+
+def wire(row: Row, properties: Properties) -> Properties:
+    if "secretValue" in properties:
+        properties["value"] = properties.pop("secretValue")
+    return properties
+
+
+async def list_value(call: Call) -> Answer:
+    return Answer(200, {"value": named_value_of(call.row)}, etag=True)
+
+
+TYPES = (
+    ResourceType(
+        path="namedValues",
+        title="Named value",
+        name_limit=256,
+        fields=(
+            Field("displayName", required=True, longest=256, pattern=r"[A-Za-z0-9\-._]+"),
+            Field("value", longest=4096),
+            Field("secret", BOOLEAN),
+            Field("tags", ARRAY),
+        ),
+        readonly=frozenset({"secretValue", "provisioningState"}),
+        secrets=(Secret("secretValue"),),
+        provisioned=True,
+        prepare=prepare,
+        wire=wire,
+        actions={"listValue": list_value},
+    ),
+)

@@ -1,0 +1,72 @@
+"""Products. A new one is visible to administrators, as in APIM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from management.declare import BOOLEAN, INTEGER, Call, Change, Field, ResourceType
+from management.errors import invalid
+
+
+async def prepare(change: Change) -> None:
+    properties = change.properties
+    limit = properties.get("subscriptionsLimit")
+    if limit is not None and limit < 0:
+        raise invalid("subscriptionsLimit", "subscriptionsLimit must not be negative.")
+    if not properties["subscriptionRequired"]:
+        for name in ("approvalRequired", "subscriptionsLimit"):
+            if properties.get(name):
+                raise invalid(name, f"{name} has no meaning when subscriptionRequired is false.")
+            properties.pop(name, None)
+    else:
+        properties.setdefault("approvalRequired", False)
+
+
+async def after(change: Change) -> None:
+    if change.old is None and await change.tx.get("/groups/administrators"):
+        await change.write.put(f"{change.id}/groups/administrators", {})
+
+
+async def leaving(call: Call) -> None:
+    """Subscriptions go with the product only when that was asked for."""
+    subscriptions = await subscriptions_of(call)
+    if subscriptions and call.query.get("deleteSubscriptions", "").lower() != "true":
+        raise invalid(
+            "productId",
+            f"Product '{call.row.name}' has {len(subscriptions)} subscriptions: "
+            "delete them first, or add deleteSubscriptions=true.",
+        )
+    for key in subscriptions:
+        await call.write.delete(key)
+
+
+async def subscriptions_of(call: Call) -> list[str]:
+    """Keys of the subscriptions of a product, an API or a user."""
+    return [key for key, _, _ in await call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
+
+
+async def list_subscriptions(call: Call) -> list[dict[str, Any]]:
+    rows = [await call.tx.get(key) for key in sorted(await subscriptions_of(call))]
+    return [await call.show(row) for row in rows if row is not None]
+
+
+TYPES = (
+    ResourceType(
+        path="products",
+        title="Product",
+        name_limit=256,
+        fields=(
+            Field("displayName", required=True, longest=300),
+            Field("description"),
+            Field("terms"),
+            Field("subscriptionRequired", BOOLEAN, default=True),
+            Field("approvalRequired", BOOLEAN),
+            Field("subscriptionsLimit", INTEGER),
+            Field("state", choices=("notPublished", "published"), default="notPublished"),
+        ),
+        prepare=prepare,
+        after=after,
+        leaving=leaving,
+        views={"subscriptions": list_subscriptions},
+    ),
+)

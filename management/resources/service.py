@@ -1,0 +1,74 @@
+"""The service itself. The only type whose stored document is the whole ARM document, not only its `properties`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from management.declare import Change, Field, Properties, ResourceType
+from management.errors import invalid
+from management.store import Row
+from management.transaction import Transaction
+
+ENVELOPE = {"location", "sku", "tags", "identity", "zones", "properties"}
+# what the plane fills in when the service is made; `wire` needs it, and a client cannot change it
+COMPUTED = ("serviceId", "gatewayUrl")
+DEFAULTS: dict[str, Any] = {
+    "location": "local",
+    "sku": {"name": "Developer", "capacity": 1},
+    "tags": {},
+    "properties": {"publisherEmail": "admin@localhost", "publisherName": "Passerelle"},
+}
+
+
+async def prepare(change: Change) -> None:
+    document = {key: value for key, value in change.properties.items() if key in ENVELOPE}
+    if not isinstance(document.get("properties", {}), dict):
+        raise invalid("properties", "properties must be an object.")
+    former = change.former
+    document["properties"] = dict(document.get("properties") or {})
+    for key in COMPUTED:
+        if key in former.get("properties", {}):
+            document["properties"][key] = former["properties"][key]
+    change.properties = document
+
+
+async def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    computed = {
+        "provisioningState": "Succeeded",
+        "targetProvisioningState": "",
+        "platformVersion": "stv2",
+        "notificationSenderEmail": "",
+        "hostnameConfigurations": [],
+        "virtualNetworkType": "None",
+    }
+    stored = {key: value for key, value in properties["properties"].items() if key != "serviceId"}
+    properties["properties"] = computed | stored
+    return properties
+
+
+def wire(row: Row, properties: Properties) -> Properties:
+    inner = properties["properties"]
+    return {
+        "id": inner["serviceId"],
+        "name": inner["serviceId"].rsplit("/", 1)[1],
+        "location": properties["location"],
+        "gatewayUrl": inner["gatewayUrl"],
+    }
+
+
+TYPES = (
+    ResourceType(
+        path="",
+        title="Service",
+        fields=(
+            Field("location", required=True),
+            Field("properties.publisherEmail", required=True, longest=100),
+            Field("properties.publisherName", required=True, longest=100),
+        ),
+        needs_match=False,
+        prepare=prepare,
+        shape=shape,
+        wire=wire,
+    ),
+)

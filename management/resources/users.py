@@ -1,0 +1,78 @@
+"""Users. Every user is a developer, as in APIM."""
+
+from __future__ import annotations
+
+import datetime
+
+from management.declare import ARRAY, Call, Change, Field, Properties, ResourceType
+from management.errors import invalid
+from management.resources.groups import groups_of
+from management.resources.products import list_subscriptions, subscriptions_of
+from management.secret_fields import Secret
+from management.store import Row
+
+ADMINISTRATOR = "1"
+
+
+async def prepare(change: Change) -> None:
+    properties, former = change.properties, change.former
+    email = properties["email"]
+    change.lookup = f"user:{email.lower()}"
+    if any(row.key != change.key for row in await change.tx.find(change.lookup)):
+        raise invalid("email", f"A user with the e-mail address '{email}' exists already.")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    properties["registrationDate"] = former.get("registrationDate", now)
+    properties.setdefault("identities", former.get("identities", [{"provider": "Basic", "id": email}]))
+    if "password" in former:
+        properties.setdefault("password", former["password"])
+    for name in ("confirmation", "appType"):
+        properties.pop(name, None)
+
+
+async def after(change: Change) -> None:
+    if change.old is None and await change.tx.get("/groups/developers"):
+        await change.write.put(f"/groups/developers/users/{change.name}", {})
+
+
+async def leaving(call: Call) -> None:
+    if call.row.name == ADMINISTRATOR:
+        raise invalid("userId", "The administrator cannot be deleted.")
+    subscriptions = await subscriptions_of(call)
+    if subscriptions and call.query.get("deleteSubscriptions", "").lower() != "true":
+        raise invalid(
+            "userId",
+            f"User '{call.row.name}' has {len(subscriptions)} subscriptions: "
+            "delete them first, or add deleteSubscriptions=true.",
+        )
+    for key in subscriptions:
+        await call.write.delete(key)
+
+
+def wire(row: Row, properties: Properties) -> Properties:
+    """No gateway signs users in."""
+    return {name: value for name, value in properties.items() if name != "password"}
+
+
+TYPES = (
+    ResourceType(
+        path="users",
+        title="User",
+        fields=(
+            Field("email", required=True, longest=254, pattern=r"[^@\s]+@[^@\s]+"),
+            Field("firstName", required=True, longest=100),
+            Field("lastName", required=True, longest=100),
+            Field("state", choices=("active", "blocked", "pending", "deleted"), default="active"),
+            Field("note"),
+            Field("identities", ARRAY),
+            Field("password", longest=256),
+        ),
+        readonly=frozenset({"registrationDate", "groups"}),
+        secrets=(Secret("password"),),
+        delete_status=204,
+        prepare=prepare,
+        after=after,
+        leaving=leaving,
+        wire=wire,
+        views={"groups": groups_of, "subscriptions": list_subscriptions},
+    ),
+)

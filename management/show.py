@@ -1,0 +1,48 @@
+"""What a client reads of a stored resource: the ARM envelope around its properties."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from management import check_fields
+from management.resources import TYPES
+from management.store import Row
+from management.transaction import Transaction
+
+NAMESPACE = "Microsoft.ApiManagement/service"
+
+
+def full_id(tx: Transaction, id: str) -> str:
+    return tx.service.id if id == "/" else tx.service.id + id
+
+
+async def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
+    """The ARM document of `row`."""
+    kind = TYPES[row.type]
+    properties = await shown_properties(tx, row, query)
+    if row.key == "/":
+        document = {"id": tx.service.id, "name": tx.service.id.rsplit("/", 1)[1], "type": NAMESPACE, "etag": row.etag}
+        return document | properties
+    return {
+        "id": full_id(tx, row.id),
+        "type": f"{NAMESPACE}/{kind.path}",
+        "name": row.name,
+        "properties": properties,
+    }
+
+
+async def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
+    kind = TYPES[row.type]
+    if kind.association:
+        target = await tx.get(f"/{kind.association}/{row.name}")
+        return await shown_properties(tx, target, query) if target else {}
+    properties = copy.deepcopy(row.body)
+    for reference in kind.references:
+        value = check_fields.read(properties, reference.field)
+        if isinstance(value, str):
+            check_fields.write(properties, reference.field, full_id(tx, value))
+    if kind.provisioned:
+        properties["provisioningState"] = "Succeeded"
+    return await kind.shape(tx, row, properties, query) if kind.shape else properties

@@ -1,0 +1,67 @@
+"""Secrets at rest: AES-256-GCM with a key that lives in its own file (0600) beside the store.
+
+A sealed value is 12 bytes of nonce and the ciphertext; the place it belongs to is bound in, so that a blob moved to
+another row does not open.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE = 12
+
+
+class VaultBroken(Exception):
+    """The key file is damaged, or is not the one that this store was written with."""
+
+
+class Vault:
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def open(cls, path: Path) -> Vault:
+        """The key of `path`; made on first use."""
+        return cls(read_or_make(path, lambda: os.urandom(32), length=32))
+
+    def seal(self, clear: bytes, place: str) -> bytes:
+        nonce = os.urandom(NONCE)
+        return nonce + self._cipher.encrypt(nonce, clear, place.encode())
+
+    def unseal(self, sealed: bytes, place: str) -> bytes:
+        try:
+            return self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], place.encode())
+        except InvalidTag:
+            raise VaultBroken(
+                f"A secret of {place} does not open: the key file in management.data is not the one "
+                "that the store was written with. Put the former key file back."
+            ) from None
+
+
+def read_or_make(path: Path, make: object, length: int | None = None) -> bytes:
+    """The content of a secret file; made once, readable by its owner only, complete or not there."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        assert callable(make)
+        content = bytes(make())
+        write_private(path, content)
+    if length is not None and len(content) != length:
+        raise VaultBroken(f"{path.name} has {len(content)} bytes instead of {length}: restore it from your backup.")
+    return content
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write whole and 0600 through a temporary file, so that a crash leaves the former file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""One file per sub-command; `passerelle.main` lists them."""

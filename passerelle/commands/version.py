@@ -1,0 +1,22 @@
+"""`passerelle version`: which release this is."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+import click
+
+
+@click.command()
+def version() -> None:
+    """Print the version of Passerelle and of Python."""
+    click.echo(f"passerelle {installed_version()} (Python {platform.python_version()})")
+
+
+def installed_version() -> str:
+    """The version of the installed distribution; a source tree that was never installed has none."""
+    try:
+        return metadata.version("passerelle")
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,59 @@
+"""`python -m portal`: serves until SIGINT or SIGTERM. Exit 1 with one line when it cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import ssl
+import sys
+
+from aiohttp import web
+
+from portal import logs
+from portal.settings import SettingRefused, Settings
+from portal.web import application
+
+_log = logging.getLogger("portal")
+
+
+async def serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(application(settings), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=5)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        _log.info("The portal is at http://%s:%d; the management plane at %s.", host, port, settings.plane)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> int:
+    try:
+        settings = Settings.read(os.environ)
+        logs.begin(settings)
+        asyncio.run(serve(settings))
+    except (SettingRefused, ssl.SSLError) as error:
+        print(f"portal: {error}", file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        print(f"portal: the file {error.filename or 'of portal.management.ca'} is not there", file=sys.stderr)
+        return 1
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        where = f"{settings.host}:{settings.port}"
+        print(f"portal: {where} {why}; set portal.http.host and portal.http.port to another", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The pages: `developer.py` for everyone, `console.py` for the operator."""

@@ -1,0 +1,1 @@
+"""The world behind the ports: connections from clients, connections to backends, time, counters."""

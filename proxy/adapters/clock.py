@@ -1,0 +1,23 @@
+"""The system's clock and random source behind the Clock port."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import random
+import time
+
+
+class SystemClock:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def utcnow(self) -> datetime.datetime:
+        """The present time in UTC, with its time zone."""
+        return datetime.datetime.now(datetime.UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def random(self) -> float:
+        return random.random()  # noqa: S311 (back-off jitter, not a secret)

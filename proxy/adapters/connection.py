@@ -1,0 +1,276 @@
+"""One connection of a client: aiohttp's parser and flow control, our own loop over its requests.
+
+Rules
+1. Requests of a connection are served one after the other, in one task; that task is cancelled when the client goes.
+2. Deadlines are watched by one sweep per second over all connections, not by timers per request: a request head within
+   HEAD_DEADLINE, a body at MIN_RATE or faster, idle connections at most IDLE.
+3. After a malformed request, an unread body, a declined upgrade or an aborted response the connection closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import HttpVersion10
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
+
+from proxy.adapters.hops import end_to_end
+from proxy.adapters.reply import Reply, error_reply, plain
+from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
+from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
+from proxy.lifecycle import Incoming
+from proxy.messages import Body
+from proxy.target import Target, canonical
+
+if TYPE_CHECKING:
+    from proxy.server import Server
+
+HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
+IDLE = 75.0  # seconds between requests
+MIN_RATE = 240  # body bytes per second that a client must send ...
+GRACE = 5.0  # ... measured over this many seconds
+LINGER = 2.0  # seconds to read what a client still sends after an early answer
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(RequestHandler):
+    __slots__ = ("_body", "_bytes", "_house", "_mark", "_serving", "_since", "_tunnel")
+
+    def __init__(self, house: Server, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            house,
+            loop=loop,
+            keepalive_timeout=0,
+            access_log=None,  # type: ignore[arg-type]
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            max_headers=MAX_FIELDS,
+            auto_decompress=False,
+            read_bufsize=64 * 1024,
+        )
+        self._house = house
+        self._since = loop.time()  # of the wait for a head: connect, first byte, or end of the last request
+        self._serving = False
+        self._bytes = 0  # received in the present state
+        self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
+        self._body: StreamReader | None = None
+        self._tunnel = False
+
+    # what the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._serving:
+            self._bytes += len(data)
+            super().data_received(data)
+            if self._body is not None and self._bytes > 16 * 1024 + 8 * (self._body.total_bytes + 1):
+                self.abort()  # chunk extensions and one-byte chunks without end
+            return
+        if not self._bytes:
+            self._since = self._loop.time()
+            if b"  " in data[:32]:
+                self._refuse(BadRequest("The request line is malformed."))
+                return
+        self._bytes += len(data)
+        super().data_received(data)
+        if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
+            self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._tunnel:
+            self._task_handler = None  # the tunnel ends by itself
+        super().connection_lost(exc)
+
+    # what others may ask
+
+    @property
+    def idle(self) -> bool:
+        """Between requests."""
+        return not self._serving and not self._messages
+
+    def abort(self) -> None:
+        """Drop the connection at once, so that the client sees an incomplete response as what it is."""
+        self._force_close = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    async def drain(self) -> None:
+        if self._paused:
+            await self._drain_helper()
+
+    def sweep(self, now: float) -> None:
+        """Close what is too slow; called about once per second."""
+        if self.transport is None or self._tunnel:
+            return
+        if self.idle:
+            if self._bytes and now - self._since > HEAD_DEADLINE:
+                self._refuse(BadRequest("The request head took too long.", 408, "Request Timeout"))
+            elif now - self._since > (IDLE if self._request_count else HEAD_DEADLINE):
+                self.force_close()
+        elif self._body is not None and not self._body.is_eof():
+            began, received = self._mark
+            if self._reading_paused or not began:
+                self._mark = (now, self._bytes)
+            elif now - began >= GRACE:
+                if self._bytes - received < MIN_RATE * GRACE:
+                    self._body.set_exception(BadRequest("The body came too slowly.", 408, "Request Timeout"))
+                self._mark = (now, self._bytes)
+
+    def _refuse(self, error: GatewayError) -> None:
+        if self.transport is not None:
+            self.transport.write(error_reply(error))
+        self.force_close()
+
+    # the loop
+
+    async def start(self) -> None:
+        try:
+            while not self._force_close:
+                if not self._messages:
+                    if self._house.draining or self._close:
+                        break
+                    self._waiter = self._loop.create_future()
+                    try:
+                        await self._waiter
+                    finally:
+                        self._waiter = None
+                message, payload = self._messages.popleft()
+                if self._parser is not None:
+                    self._parser.message_consumed()
+                if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                    self._resume_reading_if_drained()
+                if isinstance(message, _ErrInfo):
+                    self._refuse(_malformed(message))
+                    break
+                self._serving = True
+                self._body = None if payload is EMPTY_PAYLOAD else payload
+                self._bytes, self._mark = 0, (0.0, 0)
+                keep = await self._request(message, payload)
+                self._serving, self._body, self._bytes = False, None, 0
+                self._since = self._loop.time()
+                if not keep:
+                    break
+        finally:
+            if self.transport is not None and not self._force_close:
+                self.transport.close()
+
+    async def _request(self, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """Serve one request; True when the connection may carry another."""
+        house = self._house
+        modern = message.version != HttpVersion10
+        reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
+        if status is not None and self.transport is not None:
+            answer = plain(*status, keep=reply.keep)
+            self.transport.write(answer if message.method == "GET" else answer[: -len(status[1])])
+            return reply.keep
+        incoming, body = self._incoming(message, payload, reply)
+        await house.serve(incoming, reply)
+        if payload is not EMPTY_PAYLOAD and not payload.is_eof():
+            reply.keep = reply.keep and not (body is not None and body.waits) and await _read_away(payload)
+        return reply.keep and not self._upgraded
+
+    def _incoming(
+        self, message: RawRequestMessage, payload: StreamReader, reply: Reply
+    ) -> tuple[Incoming, Upload | None]:
+        headers = end_to_end(message.headers)
+        for name in [name for name in headers if is_twin(name)]:
+            headers.popall(name, None)
+        problem: GatewayError | None = None
+        target = Target("/", "")
+        try:
+            screen(message)
+            if too_large(message):
+                raise BadRequest("The request head is too large.", 431, "Request Header Fields Too Large")
+            target = Target("*", "") if message.path == "*" and message.method == "OPTIONS" else canonical(message.path)
+        except BadRequest as error:
+            problem = error
+            reply.keep = False
+        if target.authority:
+            headers["Host"] = target.authority
+        expects = headers.pop("Expect", None) is not None
+        body, upload = Body(), None
+        if payload is not EMPTY_PAYLOAD:
+            if payload.is_eof() and not expects:
+                content = payload.read_nowait(-1)
+                reply.received = len(content)
+                body = Body(content)
+            else:
+                upload = Upload(self, payload, reply, expects)
+                length = message.headers.get("Content-Length")
+                body = Body(None, upload, int(length) if length is not None else None)
+        headers.popall("Content-Length", None)
+        peer = self.peername
+        incoming = Incoming(
+            method=message.method,
+            path=target.path,
+            query=target.query,
+            scheme=self._house.scheme(headers),
+            authority=headers.get("Host", ""),
+            headers=headers,
+            body=body,
+            client_ip=peer[0] if isinstance(peer, tuple) else "",
+            http_version="1.1" if message.version != HttpVersion10 else "1.0",
+            upgrade=message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket",
+            problem=problem,
+        )
+        return incoming, upload
+
+
+class Upload(AsyncIterator[bytes]):
+    """A request body on its way in. `waits`: the client waits for 100 Continue, which the first read sends."""
+
+    __slots__ = ("_connection", "_payload", "_reply", "waits")
+
+    def __init__(self, connection: Connection, payload: StreamReader, reply: Reply, waits: bool) -> None:
+        self._connection, self._payload, self._reply, self.waits = connection, payload, reply, waits
+
+    async def __anext__(self) -> bytes:
+        if self.waits:
+            self.waits = False
+            if self._connection.transport is not None:
+                self._connection.transport.write(_CONTINUE)
+        try:
+            chunk = await self._payload.readany()
+        except GatewayError:
+            self._reply.keep = False
+            raise
+        except RequestPayloadError as malformed:
+            self._reply.keep = False
+            raise BadRequest("The request body is malformed.") from malformed
+        except (ConnectionError, OSError) as gone:
+            self._reply.keep = False
+            raise ClientConnectionFailure("The client closed the connection while it sent the request.") from gone
+        if not chunk:
+            raise StopAsyncIteration
+        self._reply.received += len(chunk)
+        return chunk
+
+
+async def _read_away(payload: StreamReader) -> bool:
+    """Read the rest of a body for a moment, so that an early answer is not lost to a reset; True when it ended."""
+    with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, GatewayError):
+        async with asyncio.timeout(LINGER):
+            while not payload.is_eof():
+                await payload.readany()
+            return True
+    return False
+
+
+def _malformed(message: Any) -> GatewayError:
+    if isinstance(message.exc, LineTooLong):
+        # aiohttp keeps the target in a bytearray, fields in bytes.
+        if message.exc.args and isinstance(message.exc.args[0], bytearray):
+            return BadRequest("The request line is too long.", 414, "URI Too Long")
+        return BadRequest("A header field is too large.", 431, "Request Header Fields Too Large")
+    if "Too many headers" in str(message.message):
+        return BadRequest("There are too many header fields.", 431, "Request Header Fields Too Large")
+    return BadRequest("The request is malformed.")

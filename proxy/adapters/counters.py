@@ -1,0 +1,130 @@
+"""Sliding-window counters in this process, made so that what other sidecars counted can be merged in.
+
+Rules
+1. A window is made of slices of wall-clock time: slot = floor(unix time / slice). Equal clocks give equal slots, so
+   counts of several sidecars add up slot by slot (proto/counter_sync.proto).
+2. A window has `SLICES` slices; the oldest is weighed by how much of it still lies inside the window.
+3. Keys are bounded: the least recently used goes first. A key whose window has passed is forgotten by the way.
+4. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
+   `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proxy.ports import Reading
+
+SLICES = 20
+MAX_KEYS = 200_000
+
+
+# One message of the counter stream: key, slice in milliseconds, slot, increment.
+Increment = tuple[str, int, int, int]
+
+
+@dataclass(slots=True)
+class _Window:
+    slice_ms: int
+    counts: dict[int, int] = field(default_factory=dict)
+
+
+class LocalCounters:
+    """`now` gives Unix seconds. Thread-safe."""
+
+    def __init__(self, now: Callable[[], float] = time.time, max_keys: int = MAX_KEYS, report: bool = False) -> None:
+        self._now = now
+        self._max_keys = max_keys
+        self._report = report
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[tuple[str, int], _Window] = OrderedDict()
+        self._pending: dict[tuple[str, int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def peek(self, key: str, period: float) -> Reading:
+        with self._lock:
+            return self._read(self._window(key, _slice_ms(period)), self._now() * 1000)
+
+    def add(self, key: str, period: float, increment: int = 1) -> Reading:
+        slice_ms = _slice_ms(period)
+        with self._lock:
+            window = self._window(key, slice_ms)
+            now_ms = self._now() * 1000
+            slot = int(now_ms // slice_ms)
+            window.counts[slot] = window.counts.get(slot, 0) + increment
+            if self._report:
+                self._note(key, slice_ms, slot, increment)
+            return self._read(window, now_ms)
+
+    def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
+        """Add what another sidecar counted; slots outside of the window are ignored."""
+        present = int(self._now() * 1000 // slice_ms)
+        if present - SLICES <= slot <= present + 1:
+            with self._lock:
+                counts = self._window(key, slice_ms).counts
+                counts[slot] = counts.get(slot, 0) + increment
+
+    def drain(self) -> list[Increment]:
+        """What was counted here since the last call. The first call begins the reporting."""
+        with self._lock:
+            self._report = True
+            pending, self._pending = self._pending, {}
+        return [(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
+
+    def _note(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
+        name = (key, slice_ms, slot)
+        if name in self._pending or len(self._pending) < self._max_keys:
+            self._pending[name] = self._pending.get(name, 0) + increment
+
+    def _window(self, key: str, slice_ms: int) -> _Window:
+        name = (key, slice_ms)
+        window = self._windows.get(name)
+        if window is not None:
+            self._windows.move_to_end(name)
+            return window
+        window = self._windows[name] = _Window(slice_ms)
+        self._forget()
+        return window
+
+    def _forget(self) -> None:
+        """Drop up to two passed windows from the old end, and whatever is above the bound."""
+        now_ms = self._now() * 1000
+        for _ in range(2):
+            oldest = next(iter(self._windows))
+            window = self._windows[oldest]
+            last = max(window.counts, default=-1)
+            passed = last >= 0 and last + SLICES < now_ms // window.slice_ms
+            if len(self._windows) <= self._max_keys and not passed:
+                break
+            del self._windows[oldest]
+
+    def _read(self, window: _Window, now_ms: float) -> Reading:
+        """`reset_after`: seconds until at least one call has left the window."""
+        slice_ms, counts = window.slice_ms, window.counts
+        present = int(now_ms // slice_ms)
+        oldest = present - SLICES
+        for slot in [slot for slot in counts if slot < oldest]:
+            del counts[slot]
+        part = 1 - (now_ms / slice_ms - present)  # of the oldest slice, what still lies inside
+        total = 0.0
+        leaving = 0.0
+        reset_ms = 0.0
+        for slot in sorted(counts):
+            weight = counts[slot] * (part if slot == oldest else 1)
+            total += weight
+            if leaving < 1:
+                leaving += weight
+                reset_ms = (slot + SLICES + 1) * slice_ms - now_ms
+        return Reading(math.ceil(total - 1e-9), max(reset_ms, 0.0) / 1000)
+
+
+def _slice_ms(period: float) -> int:
+    """The slice of a window of `period` seconds, in milliseconds."""
+    return max(1, round(period * 1000 / SLICES))

@@ -1,0 +1,162 @@
+"""A response to its bytes on the client's connection.
+
+Rules
+1. Framing is ours: Content-Length when the size is known, else chunked, else (HTTP/1.0) the end of the connection.
+2. HEAD, 204 and 304 have no body, whatever a backend or a policy says.
+3. Nothing follows a head that is out: if the body fails or is too short, the connection is aborted, so that no client
+   takes a part for the whole.
+4. A small body leaves in one write with its head; a stream waits for the client's pace.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from proxy.adapters.hops import OURS, header_block
+from proxy.adapters.transport import HeadOnly
+from proxy.adapters.tunnel import TunnelBody
+from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
+from proxy.messages import Headers, Response
+
+if TYPE_CHECKING:
+    from proxy.adapters.connection import Connection
+
+_BODILESS = frozenset({204, 205, 304})
+_GONE = "The client closed the connection before the response was complete."
+
+
+class Reply:
+    """The outlet of one request. `keep` tells whether the connection may carry another request afterwards."""
+
+    __slots__ = ("_connection", "_head", "_modern", "keep", "received", "sent", "status")
+
+    def __init__(self, connection: Connection, method: str, modern: bool, keep: bool) -> None:
+        self._connection = connection
+        self._head = method == "HEAD"
+        self._modern = modern
+        self.keep = keep
+        self.status = 0
+        self.sent = 0
+        self.received = 0
+
+    async def send(self, response: Response) -> None:
+        try:
+            await self._send(response)
+        except BaseException:
+            self.keep = False
+            await response.body.discard()
+            if self.status:
+                self._connection.abort()
+            raise
+
+    async def _send(self, response: Response) -> None:
+        body, status = response.body, response.status
+        if isinstance(body, TunnelBody):
+            await self._tunnel(response, body)
+            return
+        bodiless = self._head or status in _BODILESS or status < 200
+        length = body.would_be if isinstance(body, HeadOnly) and bodiless else body.length
+        chunked = length is None and not bodiless and self._modern
+        if length is None and not bodiless and not chunked:
+            self.keep = False
+        head = self._encode(response, self._framing(status, bodiless, length, chunked))
+        stream = body.take()
+        if stream is None or bodiless:
+            content = b"" if bodiless else body.content()
+            self._write(head + content, status)
+            self.sent = len(content)
+            if stream is not None and (close := getattr(stream, "aclose", None)) is not None:
+                await close()
+            return
+        self._write(head, status)
+        try:
+            async for chunk in stream:
+                self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk, status)
+                self.sent += len(chunk)
+                await self._connection.drain()
+        except ConnectionError as gone:
+            raise ClientConnectionFailure(_GONE) from gone
+        finally:
+            if (close := getattr(stream, "aclose", None)) is not None:
+                await close()
+        if chunked:
+            self._write(b"0\r\n\r\n", status)
+        elif length is not None and self.sent != length:
+            raise BackendConnectionFailure(f"The body has {self.sent} bytes, its Content-Length says {length}.")
+
+    def _framing(self, status: int, bodiless: bool, length: int | None, chunked: bool) -> list[tuple[str, str]]:
+        fields: list[tuple[str, str]] = []
+        if chunked:
+            fields.append(("Transfer-Encoding", "chunked"))
+        elif length is not None and (not bodiless or (self._head and length) or (status == 304 and length)):
+            fields.append(("Content-Length", str(length)))
+        if not self.keep:
+            fields.append(("Connection", "close"))
+        elif not self._modern:
+            fields.append(("Connection", "keep-alive"))
+        return fields
+
+    def _encode(self, response: Response, framing: list[tuple[str, str]]) -> bytes:
+        fields = [(name, value) for name, value in response.headers.items() if name.lower() not in OURS]
+        if "Date" not in response.headers:
+            fields.append(("Date", _date()))
+        fields += framing
+        reason = response.reason or _phrase(response.status)
+        try:
+            return header_block(f"HTTP/1.1 {response.status} {reason}", fields)
+        except ValueError as wrong:
+            raise GatewayError(f"The response cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
+
+    async def _tunnel(self, response: Response, body: TunnelBody) -> None:
+        self.keep = False
+        upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+        self._write(self._encode(Response(101, "Switching Protocols", response.headers), upgrade), 101)
+        self.received, self.sent = await body.run(self._connection)
+
+    def _write(self, data: bytes, status: int) -> None:
+        transport = self._connection.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionFailure(_GONE)
+        self.status = status
+        transport.write(data)
+
+
+def error_reply(error: GatewayError) -> bytes:
+    """A whole response for a request that never became one; the connection closes behind it."""
+    body = error.body("")
+    headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
+    return header_block(f"HTTP/1.1 {error.status} {error.phrase}", headers.items()) + body
+
+
+def plain(status: int, body: bytes, keep: bool) -> bytes:
+    """A whole JSON response of our own, for the status endpoints."""
+    fields = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        ("Date", _date()),
+        ("Connection", "keep-alive" if keep else "close"),
+    ]
+    return header_block(f"HTTP/1.1 {status} {_phrase(status)}", fields) + body
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+_DATE: tuple[int, str] = (0, "")
+
+
+def _date() -> str:
+    """The present second as an HTTP date; made once per second."""
+    global _DATE
+    now = int(time.time())
+    if _DATE[0] != now:
+        _DATE = (now, formatdate(now, usegmt=True))
+    return _DATE[1]

@@ -1,0 +1,145 @@
+"""Subscription keys: who may call which API, and in which product's context.
+
+Rules (https://learn.microsoft.com/azure/api-management/api-management-subscriptions)
+1. The key is read from the header; only when there is none, from the query. Both names belong to the API.
+2. A key must belong to an active subscription whose scope covers the API: this API, a product that holds it, all APIs,
+   or the service. Any other key is refused, whatever the API would allow without one.
+3. Without a key, an open product that holds the API wins (product context), else the API must be open itself.
+4. A product that is not published keeps its keys valid.
+5. The query key is removed before the backend; the header stays, as in APIM (set-header can delete it).
+Keys are found by their SHA-256 digest and then compared in constant time; no key is ever logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import unquote_plus
+
+from proxy.config.resources import Api, Product, Subscription, User
+from proxy.errors import SubscriptionKeyInvalid, SubscriptionKeyMissing
+from proxy.exchange import Exchange
+from proxy.templates import query_values
+
+
+@dataclass(slots=True, frozen=True)
+class Access:
+    """`keys` is digest -> subscription; `open_products` API name -> the first open product that holds it."""
+
+    keys: Mapping[bytes, Subscription]
+    products: Mapping[str, Product]
+    users: Mapping[str, User]
+    open_products: Mapping[str, Product]
+
+    @classmethod
+    def of(cls, subscriptions: Iterable[Subscription], products: Iterable[Product], users: Iterable[User]) -> Access:
+        empty = cls({}, {}, {}, {})
+        return empty.with_subscriptions((), subscriptions).with_products(products).with_users(users)
+
+    def with_subscriptions(self, old: Iterable[Subscription], new: Iterable[Subscription]) -> Access:
+        """These with the subscriptions `old` replaced by `new`."""
+        keys = dict(self.keys)
+        for subscription in old:
+            for key in (subscription.primary_key, subscription.secondary_key):
+                held = keys.get(digest(key)) if key else None
+                if held is not None and held.id == subscription.id:
+                    del keys[digest(key)]
+        for subscription in new:
+            for key in (subscription.primary_key, subscription.secondary_key):
+                if key:
+                    keys[digest(key)] = subscription
+        return replace(self, keys=keys)
+
+    def with_products(self, products: Iterable[Product]) -> Access:
+        listed = {product.id.lower(): product for product in products}
+        open_products: dict[str, Product] = {}
+        for product in sorted(listed.values(), key=lambda each: each.id):
+            if product.published and not product.subscription_required:
+                for api in product.apis:
+                    open_products.setdefault(api, product)
+        return replace(self, products=listed, open_products=open_products)
+
+    def with_users(self, users: Iterable[User]) -> Access:
+        return replace(self, users={user.id.lower(): user for user in users})
+
+
+def digest(key: str) -> bytes:
+    """SHA-256 of a key; any text will do, also what is not UTF-8."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def admit(access: Access, exchange: Exchange) -> None:
+    """Set product, subscription and user of an exchange that has its API, or raise what is wrong with its key."""
+    request = exchange.request
+    api = exchange.api
+    assert api is not None
+    key = request.headers.get(api.key_header)
+    if api.key_query and request.query:
+        in_query = query_values(request.query).get(api.key_query.lower())
+        if in_query is not None:
+            request.query = without(request.query, api.key_query)
+            key = in_query if key is None else key
+    if not key:
+        product = access.open_products.get(api.id.lower())
+        if product is None and api.subscription_required:
+            raise SubscriptionKeyMissing(challenge(exchange, api))
+        exchange.product = product
+        return
+    subscription = access.keys.get(digest(key))
+    why = "no such key"
+    if subscription is not None:
+        why = _refusal(subscription, key, exchange) or ""
+        if not why:
+            why = _scope(access, subscription, api, exchange)
+    if why or subscription is None:
+        raise SubscriptionKeyInvalid(challenge(exchange, api), detail=why)
+    exchange.subscription = subscription
+    if subscription.user:
+        exchange.user = access.users.get(subscription.user.lower())
+
+
+def challenge(exchange: Exchange, api: Api) -> str:
+    """The WWW-Authenticate value: where the key belongs."""
+    url = exchange.request.original_url
+    path = f"/{api.path.strip('/')}" if api.path.strip("/") else ""
+    return f'AzureApiManagementKey realm="{url.scheme}://{url.authority}{path}",name="{api.key_header}",type="header"'
+
+
+def _refusal(subscription: Subscription, key: str, exchange: Exchange) -> str:
+    given = key.encode("utf-8", "surrogateescape")
+    primary = hmac.compare_digest(given, subscription.primary_key.encode("utf-8", "surrogateescape"))
+    secondary = hmac.compare_digest(given, subscription.secondary_key.encode("utf-8", "surrogateescape"))
+    if not primary and not secondary:
+        return "no such key"
+    name = f"subscription '{subscription.id}'"
+    if subscription.state.lower() != "active":
+        return f"{name} is {subscription.state}"
+    if subscription.start is not None and subscription.start > exchange.timestamp:
+        return f"{name} begins at {subscription.start.isoformat()}"
+    if subscription.end is not None and subscription.end <= exchange.timestamp:
+        return f"{name} ended at {subscription.end.isoformat()}"
+    return ""
+
+
+def _scope(access: Access, subscription: Subscription, api: Api, exchange: Exchange) -> str:
+    """Set the product when the scope is one; returns why the scope does not cover the API, or ""."""
+    kind, _, name = subscription.scope.partition(":")
+    if kind in ("apis", "service"):
+        return ""
+    if kind == "api":
+        if name.lower() == api.id.lower():
+            return ""
+        return f"subscription '{subscription.id}' is for API '{name}' only"
+    product = access.products.get(name.lower())
+    if product is None or api.id.lower() not in product.apis:
+        return f"product '{name}' of subscription '{subscription.id}' does not hold API '{api.id}'"
+    exchange.product = product
+    return ""
+
+
+def without(query: str, name: str) -> str:
+    """The query without a parameter; every other byte stays as it was."""
+    wanted = name.lower()
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]).lower() != wanted)

@@ -1,0 +1,334 @@
+"""Everything that requests need, built from wire resources: `build(resources, previous)` -> (gateway, issues).
+
+Rules
+1. `build` never raises. What cannot be read or compiled is an issue of its own resource; its last good state stays.
+2. A gateway never changes once it is in force. The next one shares with it all that did not change: resources compare
+   by identity (see snapshot.apply), and only the shelves, APIs, mounts and documents that were touched are made anew.
+3. No policy is parsed after this.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from proxy.admission import Access
+from proxy.config import read
+from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
+from proxy.config.people import products_of, users_of
+from proxy.config.resources import (
+    Api,
+    Deployment,
+    Diagnostic,
+    Operation,
+    Product,
+    Resource,
+    ResourceIssue,
+    Subscription,
+    VersionSet,
+)
+from proxy.pipeline.compile import Environment
+from proxy.pipeline.link import Pipeline, link
+from proxy.routing import ApiEntry, Routes, build_routes
+
+log = logging.getLogger("proxy.config")
+
+Shelf = Mapping[str, Resource]  # resources by id
+_EMPTY: Shelf = {}
+T = TypeVar("T")
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+
+
+@dataclass(slots=True, frozen=True)
+class Gateway:
+    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API and its operations, every other
+    shelf is a collection. `unread` are issues of resources that could not be read."""
+
+    resources: Mapping[str, Resource]
+    shelves: Mapping[str, Shelf]
+    deployment: Deployment
+    entries: Mapping[str, ApiEntry]
+    routes: Routes
+    subscriptions: Mapping[str, Subscription]
+    access: Access
+    environment: Environment
+    documents: Mapping[str, Document]
+    diagnostics: Mapping[str, Diagnostic]
+    unread: Mapping[str, ResourceIssue]
+    _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
+
+    def pipeline(self, product: Product | None, api: Api | None, operation: Operation | None) -> Pipeline:
+        """The effective policy; spliced at the first request that needs it, then remembered."""
+        key = (product.id if product else "", api.key if api else "", operation.id if operation else "")
+        found = self._pipelines.get(key)
+        if found is None:
+            owners = [""]
+            if product is not None:
+                owners.append(f"/products/{product.id}")
+            if api is not None:
+                owners.append(f"/apis/{api.key}")
+                if operation is not None:
+                    owners.append(f"/apis/{api.key}/operations/{operation.id}")
+            documents = (self.documents.get(owner + SUFFIX) for owner in owners)
+            found = self._pipelines[key] = link([each.compiled for each in documents if each is not None])
+        return found
+
+    def issues(self) -> list[ResourceIssue]:
+        """All that is wrong now."""
+        listed = list(self.unread.values())
+        for document in self.documents.values():
+            listed.extend(document.issues)
+        return listed
+
+
+def empty() -> Gateway:
+    return Gateway({}, {}, Deployment(), {}, Routes({}), {}, Access.of((), (), ()), Environment(), {}, {}, {})
+
+
+def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:
+    """The gateway of these resources and all that is wrong with them."""
+    before = previous if previous is not None else empty()
+    try:
+        gateway = _build(resources, before)
+    except Exception as problem:  # rule 1; a defect of ours must not stop the configuration from being acknowledged
+        log.exception("building the configuration failed; the previous one stays in force")
+        return before, [*before.issues(), ResourceIssue("/", 0, 0, "", f"The gateway could not be built: {problem!r}")]
+    return gateway, gateway.issues()
+
+
+def shelf_of(resource_id: str) -> str:
+    """ "/apis/a/operations/b" -> "apis/a", "/products/p/apis/a" -> "products", "/" -> ""; policies have their own."""
+    if resource_id.endswith(SUFFIX):
+        return "policies"
+    parts = resource_id.split("/", 4)
+    if parts[1] != "apis" or len(parts) < 3:
+        return parts[1]
+    if len(parts) == 3 or parts[3] == "operations":
+        return f"apis/{parts[2]}"
+    return "diagnostics" if parts[3] == "diagnostics" else "other"
+
+
+def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
+    held = before.resources
+    changed = [each for name, each in resources.items() if held.get(name) is not each]
+    removed = [held[name] for name in held.keys() - resources.keys()]
+    shelves, touched = _shelves(before.shelves, changed, removed)
+    unread = {name: issue for name, issue in before.unread.items() if resources.get(name) is held.get(name)}
+    after = replace(before, resources=resources, shelves=shelves, unread=unread, _pipelines={})
+
+    environment, references = _environment(after, touched)
+    entries, routes = _apis(after, touched, {each.id for each in (*changed, *removed)})
+    subscriptions, access = _access(after, touched, changed, removed)
+    diagnostics = before.diagnostics
+    if "diagnostics" in touched:
+        found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
+        diagnostics = {each.id: value for each, value in found}
+    return replace(
+        after,
+        deployment=_deployment(shelves) if touched & {"", "gateways"} else before.deployment,
+        environment=environment,
+        entries=entries,
+        routes=routes,
+        subscriptions=subscriptions,
+        access=access,
+        diagnostics=diagnostics,
+        documents=_documents(after, environment, references, changed, removed),
+    )
+
+
+def _shelves(
+    before: Mapping[str, Shelf], changed: Iterable[Resource], removed: Iterable[Resource]
+) -> tuple[dict[str, Shelf], set[str]]:
+    shelves: dict[str, Shelf] = dict(before)
+    copies: dict[str, dict[str, Resource]] = {}
+
+    def copy(resource: Resource) -> dict[str, Resource]:
+        name = shelf_of(resource.id)
+        if name not in copies:
+            copies[name] = dict(before.get(name, _EMPTY))
+        return copies[name]
+
+    for resource in removed:
+        copy(resource).pop(resource.id, None)
+    for resource in changed:
+        copy(resource)[resource.id] = resource
+    for name, shelf in copies.items():
+        if shelf:
+            shelves[name] = shelf
+        else:
+            shelves.pop(name, None)
+    return shelves, set(copies)
+
+
+def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
+    """What documents may refer to, and which references changed."""
+    held = after.environment
+    if not touched & {"namedValues", "policyFragments", "backends"}:
+        return held, set()
+    named_values = {
+        (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
+        for each in after.shelves.get("namedValues", _EMPTY).values()
+    }
+    fragments = {
+        _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
+    }
+    found = _read_all(after.shelves.get("backends", _EMPTY), after.unread, lambda r: read.backend(_name(r), r.body))
+    backends = {_name(each): value for each, value in found}
+    held_backends = held.backends if isinstance(held.backends, Mapping) else {}
+    references = {f"namedValues/{name}" for name in _differing(held.named_values, named_values)}
+    references |= {f"policyFragments/{name}" for name in _differing(held.fragments, fragments)}
+    if moved := _differing(held_backends, backends):
+        references |= {f"backends/{name}" for name in moved} | {"backends/*"}
+    return Environment(named_values, fragments, backends), references
+
+
+def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    return [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
+
+
+def _apis(after: Gateway, touched: set[str], ids: set[str]) -> tuple[Mapping[str, ApiEntry], Routes]:
+    names = {shelf[5:] for shelf in touched if shelf.startswith("apis/")}
+    sets: dict[str, VersionSet] = {}
+    for resource in after.shelves.get("apiVersionSets", _EMPTY).values():
+        sets[_name(resource).lower()] = read.version_set(_name(resource), resource.body)
+    if "apiVersionSets" in touched:
+        moved = {name.rpartition("/")[2].lower() for name in ids if name.startswith("/apiVersionSets/")}
+        for shelf in after.shelves:
+            own = after.shelves[shelf].get("/" + shelf) if shelf.startswith("apis/") else None
+            if own is not None and read.name_of(own.body.get("apiVersionSetId")).lower() in moved:
+                names.add(shelf[5:])
+    if not names:
+        return after.entries, after.routes
+    entries = dict(after.entries)
+    old = [entries[name] for name in names if name in entries]
+    new: list[ApiEntry] = []
+    for name in names:
+        entry = _entry(name, after, sets)
+        if entry is None:
+            entries.pop(name, None)
+        else:
+            entries[name] = entry
+            new.append(entry)
+    everything = not old and len(new) == len(entries)
+    return entries, build_routes(new) if everything else after.routes.changed(old, new)
+
+
+def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntry | None:
+    shelf = after.shelves.get(f"apis/{name}", _EMPTY)
+    own = shelf.get(f"/apis/{name}")
+    if own is None:
+        return None
+    try:
+        api = read.api(name, own.body, sets)
+    except _UNREADABLE as problem:
+        _unreadable(own, problem, after.unread)
+        return after.entries.get(name)
+    operations = _read_all(
+        {key: each for key, each in shelf.items() if each is not own},
+        after.unread,
+        lambda resource: read.operation(_name(resource), api.id, resource.body),
+    )
+    try:
+        return ApiEntry.of(api, tuple(operation for _, operation in operations))
+    except _UNREADABLE as problem:
+        _unreadable(own, problem, after.unread)
+        return after.entries.get(name)
+
+
+def _access(
+    after: Gateway, touched: set[str], changed: Iterable[Resource], removed: Iterable[Resource]
+) -> tuple[Mapping[str, Subscription], Access]:
+    access, subscriptions = after.access, after.subscriptions
+    if "subscriptions" in touched:
+        table = dict(subscriptions)
+        gone = [r.id for r in (*changed, *removed) if shelf_of(r.id) == "subscriptions"]
+        old = [table.pop(name) for name in gone if name in table]
+        fresh = {r.id: r for r in changed if shelf_of(r.id) == "subscriptions"}
+        found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
+        table.update((resource.id, value) for resource, value in found)
+        access = access.with_subscriptions(old, [value for _, value in found])
+        subscriptions = table
+    if touched & {"products", "groups"}:
+        access = access.with_products(
+            _guarded(after, "/products", lambda: products_of(after.shelves), access.products.values())
+        )
+    if touched & {"users", "groups"}:
+        access = access.with_users(_guarded(after, "/users", lambda: users_of(after.shelves), access.users.values()))
+    return subscriptions, access
+
+
+def _guarded(after: Gateway, place: str, make: Callable[[], list[T]], otherwise: Iterable[T]) -> Iterable[T]:
+    assert isinstance(after.unread, dict)
+    after.unread.pop(place, None)
+    try:
+        return make()
+    except _UNREADABLE as problem:
+        _unreadable(Resource(place, "", {}), problem, after.unread)
+        return otherwise
+
+
+def _documents(
+    after: Gateway,
+    environment: Environment,
+    references: set[str],
+    changed: Iterable[Resource],
+    removed: Iterable[Resource],
+) -> Mapping[str, Document]:
+    held = after.documents
+    due = {each.id: each for each in changed if each.id.endswith(SUFFIX)}
+    if references:
+        for name, document in held.items():
+            resource = after.resources.get(name)
+            if resource is not None and not is_current(document, resource, references):
+                due.setdefault(name, resource)
+    gone = [each.id for each in removed if each.id in held]
+    if not due and not gone:
+        return held
+    documents = dict(held)
+    for name in gone:
+        del documents[name]
+    for name, resource in due.items():
+        scope = scope_of(name)
+        if scope is None:
+            continue
+        document = documents[name] = compile_resource(resource, scope, environment, held.get(name))
+        for issue in document.issues:
+            kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
+            log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
+    return documents
+
+
+def _deployment(shelves: Mapping[str, Shelf]) -> Deployment:
+    service = shelves.get("", _EMPTY).get("/")
+    body = service.body if service is not None else {}
+    for resource in shelves.get("gateways", _EMPTY).values():
+        if resource.id.count("/") == 2:
+            place = (resource.body.get("locationData") or {}).get("name")
+            return Deployment(body.get("id") or "", body.get("name") or "", place or "", _name(resource))
+    return Deployment(body.get("id") or "", body.get("name") or "", body.get("location") or "")
+
+
+def _read_all(
+    shelf: Shelf, unread: Mapping[str, ResourceIssue], reader: Callable[[Resource], T]
+) -> list[tuple[Resource, T]]:
+    """What can be read of a shelf; the rest becomes issues."""
+    found: list[tuple[Resource, T]] = []
+    for resource in shelf.values():
+        try:
+            found.append((resource, reader(resource)))
+        except _UNREADABLE as problem:
+            _unreadable(resource, problem, unread)
+    return found
+
+
+def _unreadable(resource: Resource, problem: Exception, unread: Mapping[str, ResourceIssue]) -> None:
+    message = f"The resource cannot be read and is left out: {type(problem).__name__}: {problem}"
+    log.error("%s: %s", resource.id, message)
+    assert isinstance(unread, dict)
+    unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
+
+
+def _name(resource: Resource) -> str:
+    return resource.id.rpartition("/")[2]

@@ -1,0 +1,209 @@
+"""Wire resources (ARM `properties` with relative ids) to the dataclasses that requests use.
+
+Every reader takes the resource's name and body and returns a dataclass; unknown fields are ignored, a missing one gets
+APIM's default. A body that cannot be read raises ValueError, TypeError, KeyError or AttributeError; `gateway.build`
+turns that into an issue of this one resource.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.config.resources import (
+    Api,
+    Backend,
+    Diagnostic,
+    Example,
+    Group,
+    Identity,
+    Operation,
+    Parameter,
+    Product,
+    Subscription,
+    User,
+    VersionSet,
+)
+
+Body = Mapping[str, Any]
+
+
+def name_of(reference: str | None) -> str:
+    """The last segment of an id, relative or absolute: "/products/starter" -> "starter"."""
+    return (reference or "").rstrip("/").rpartition("/")[2]
+
+
+def version_set(name: str, body: Body) -> VersionSet:
+    return VersionSet(
+        id=name,
+        name=body.get("displayName") or name,
+        scheme=str(body.get("versioningScheme") or "Segment").capitalize(),
+        query_name=body.get("versionQueryName") or "",
+        header_name=body.get("versionHeaderName") or "",
+    )
+
+
+def api(name: str, body: Body, version_sets: Mapping[str, VersionSet]) -> Api:
+    plain, _, revision = name.partition(";rev=")
+    keys = body.get("subscriptionKeyParameterNames") or {}
+    wanted = name_of(body.get("apiVersionSetId"))
+    given = body.get("apiVersionSet")
+    versions = version_sets.get(wanted.lower()) if wanted else None
+    if versions is None and given:
+        versions = version_set(name_of(given.get("id")) or plain, {"displayName": given.get("name"), **given})
+    number = str(body.get("apiRevision") or revision or "1")
+    return Api(
+        id=plain,
+        key=name,
+        name=body.get("displayName") or plain,
+        path=(body.get("path") or "").strip("/"),
+        type=str(body.get("type") or body.get("apiType") or "http").lower(),
+        service_url=body.get("serviceUrl") or "",
+        backend_id=name_of(body.get("backendId")),
+        protocols=tuple(body.get("protocols") or ("https",)),
+        revision=number,
+        is_current=body["isCurrent"] if body.get("isCurrent") is not None else not revision,
+        version=body.get("apiVersion") or "",
+        version_set=versions,
+        subscription_required=body.get("subscriptionRequired") is not False,
+        key_header=keys.get("header") or "Ocp-Apim-Subscription-Key",
+        key_query=keys.get("query") or "subscription-key",
+    )
+
+
+def operation(name: str, api_name: str, body: Body) -> Operation:
+    return Operation(
+        id=name,
+        name=body.get("displayName") or name,
+        method=body["method"].upper(),
+        url_template=body.get("urlTemplate") or "/",
+        api=api_name,
+        template_parameters=tuple(parameter(each) for each in body.get("templateParameters") or ()),
+        examples=tuple(
+            example
+            for response in body.get("responses") or ()
+            for shape in response.get("representations") or ()
+            for example in _examples(int(response["statusCode"]), shape)
+        ),
+    )
+
+
+def parameter(body: Body) -> Parameter:
+    default = body.get("defaultValue")
+    return Parameter(
+        name=body["name"],
+        required=bool(body.get("required")),
+        type=body.get("type") or "string",
+        default=None if default is None else str(default),
+    )
+
+
+def _examples(status: int, shape: Body) -> list[Example]:
+    media = shape.get("contentType") or ""
+    listed = []
+    for name, example in (shape.get("examples") or {}).items():
+        value = example.get("value") if isinstance(example, Mapping) else example
+        listed.append(Example(status, media, value if isinstance(value, str) else json.dumps(value), name))
+    if not listed and shape.get("sample"):
+        listed.append(Example(status, media, shape["sample"]))
+    return listed or [Example(status, media, "")]
+
+
+def product(name: str, body: Body, groups: tuple[Group, ...], apis: frozenset[str]) -> Product:
+    """`apis` are API names in lower case."""
+    limit = body.get("subscriptionsLimit")
+    return Product(
+        id=name,
+        name=body.get("displayName") or name,
+        published=body.get("state") == "published",
+        subscription_required=body.get("subscriptionRequired") is not False,
+        approval_required=bool(body.get("approvalRequired")),
+        subscriptions_limit=None if limit is None else int(limit),
+        groups=groups,
+        apis=apis,
+    )
+
+
+def subscription(name: str, body: Body) -> Subscription:
+    return Subscription(
+        id=name,
+        name=body.get("displayName") or name,
+        scope=scope(body.get("scope") or ""),
+        state=body.get("state") or "submitted",
+        primary_key=body.get("primaryKey") or "",
+        secondary_key=body.get("secondaryKey") or "",
+        user=name_of(body.get("ownerId")),
+        created=moment(body.get("createdDate")),
+        start=moment(body.get("startDate")),
+        end=moment(body.get("endDate")) or moment(body.get("expirationDate")),
+    )
+
+
+def scope(reference: str) -> str:
+    """ "/products/a" -> "product:a", "/apis/b" -> "api:b", "/apis" -> "apis", anything above -> "service"."""
+    parts = reference.strip("/").split("/")
+    if len(parts) >= 2 and parts[-2].lower() == "products":
+        return f"product:{parts[-1]}"
+    if len(parts) >= 2 and parts[-2].lower() == "apis":
+        return f"api:{parts[-1].partition(';rev=')[0]}"
+    return "apis" if parts[-1].lower() == "apis" else "service"
+
+
+def group(name: str, body: Body) -> Group:
+    return Group(id=name, name=body.get("displayName") or name)
+
+
+def user(name: str, body: Body, groups: tuple[Group, ...]) -> User:
+    return User(
+        id=name,
+        email=body.get("email") or "",
+        first_name=body.get("firstName") or "",
+        last_name=body.get("lastName") or "",
+        note=body.get("note") or "",
+        registration_date=moment(body.get("registrationDate")),
+        groups=groups,
+        identities=tuple(Identity(each["id"], each["provider"]) for each in body.get("identities") or ()),
+    )
+
+
+def backend(name: str, body: Body) -> Backend:
+    credentials = body.get("credentials") or {}
+    authorization = credentials.get("authorization") or {}
+    tls = body.get("tls") or {}
+    return Backend(
+        id=name,
+        url=body.get("url") or "",
+        type=body.get("type") or "Single",
+        protocol=body.get("protocol") or "http",
+        headers={key: tuple(values) for key, values in (credentials.get("header") or {}).items()},
+        query={key: tuple(values) for key, values in (credentials.get("query") or {}).items()},
+        authorization=f"{authorization['scheme']} {authorization['parameter']}" if authorization else "",
+        validate_certificate_chain=tls.get("validateCertificateChain") is not False,
+        validate_certificate_name=tls.get("validateCertificateName") is not False,
+    )
+
+
+def diagnostic(name: str, body: Body) -> Diagnostic:
+    sampling = body.get("sampling") or {}
+    percentage = sampling.get("percentage")
+    return Diagnostic(
+        id=name,
+        logger=name_of(body.get("loggerId")),
+        percentage=100.0 if percentage is None else float(percentage),
+        always_log_errors=body.get("alwaysLog") == "allErrors",
+        log_client_ip=bool(body.get("logClientIp")),
+        correlation=body.get("httpCorrelationProtocol") or "Legacy",
+        verbosity=body.get("verbosity") or "information",
+        operation_name=body.get("operationNameFormat") or "Name",
+        metrics=bool(body.get("metrics")),
+    )
+
+
+def moment(text: str | None) -> datetime.datetime | None:
+    """An ISO 8601 time in UTC; fractions of any length."""
+    if not text:
+        return None
+    parsed = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=datetime.UTC)

@@ -1,0 +1,21 @@
+"""A set of wire resources and how a diff changes it. Pure: apply(a, diff(a, b)) == b."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from proxy.config.resources import Resource
+
+
+def apply(
+    held: Mapping[str, Resource], upserts: Iterable[Resource], removals: Iterable[str], full: bool
+) -> dict[str, Resource]:
+    """What is held after a diff. A full diff replaces everything; an upsert with a digest that is held keeps the held
+    object, so that whoever compares by identity sees no change. Unknown removals are ignored."""
+    result: dict[str, Resource] = {} if full else dict(held)
+    for name in removals:
+        result.pop(name, None)
+    for resource in upserts:
+        known = held.get(resource.id)
+        result[resource.id] = known if known is not None and known.digest == resource.digest else resource
+    return result

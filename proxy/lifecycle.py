@@ -1,0 +1,209 @@
+"""Read first: the nine stages of one request, in one function.
+
+    accept -> route -> admit -> link -> inbound -> backend -> outbound -> respond -> record
+
+Rules
+1. Every request ends in exactly one record, however it ended.
+2. Without a configuration the answer is 503; never a 2xx.
+3. An error before the pipeline (404, 401) runs the on-error sections of the scopes that are known by then.
+4. Once the response head is out, a failure aborts the connection; the outlet does so, and here it is only recorded.
+5. One gateway serves a request to its end, also when another takes its place meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from proxy.admission import admit
+from proxy.config.gateway import Gateway
+from proxy.config.resources import Deployment
+from proxy.errors import (
+    BadRequest,
+    ClientConnectionFailure,
+    GatewayError,
+    NotReady,
+    Origin,
+)
+from proxy.exchange import Exchange
+from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
+from proxy.pipeline.link import Pipeline
+from proxy.pipeline.registry import Outcome
+from proxy.pipeline.run import execute, fail
+from proxy.pipeline.steps import Step
+from proxy.ports import Ports
+from proxy.record import record
+from proxy.routing import UnknownOperation
+from proxy.traceparent import new_span, trace_context
+
+log = logging.getLogger("proxy.requests")
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One request as the server read it: `headers` without hop-by-hop ones; `problem` is what is wrong with it.
+
+    `path` and `query` are canonical (proxy/target.py). `upgrade`: it asks for a WebSocket.
+    """
+
+    method: str
+    path: str
+    query: str
+    scheme: str
+    authority: str
+    headers: Headers
+    body: Body
+    client_ip: str
+    http_version: str = "1.1"
+    tls_version: str = ""
+    upgrade: bool = False
+    problem: GatewayError | None = None
+
+
+class Outlet(Protocol):
+    """Where the response goes. `status` is what was sent, 0 until the head is out; sizes are body bytes."""
+
+    status: int
+    sent: int
+    received: int
+
+    async def send(self, response: Response) -> None:
+        """Raises ClientConnectionFailure, or the failure of a response body after aborting the connection."""
+        ...
+
+
+@dataclass(slots=True)
+class Sidecar:
+    """What all requests of this process share. `gateway` is None until a configuration is there; a new configuration
+    is one assignment."""
+
+    ports: Ports
+    gateway: Gateway | None = None
+    instance: str = ""
+    requests: int = 0
+    failures: int = 0
+    in_flight: int = 0
+    deployment: Deployment = field(default_factory=Deployment)
+
+    def publish(self, gateway: Gateway) -> None:
+        """Put a configuration in force; on the event loop."""
+        self.deployment = replace(gateway.deployment, instance_id=self.instance)
+        self.gateway = gateway
+
+
+async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
+    """One request, from its head to its record."""
+    gateway = sidecar.gateway
+    sidecar.in_flight += 1
+    exchange = accept(sidecar, incoming)
+    try:
+        try:
+            if gateway is None or incoming.problem is not None:
+                raise incoming.problem or NotReady()
+            if not route(gateway, exchange, incoming.upgrade):
+                admit(gateway.access, exchange)
+            pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)  # link
+        except (NotReady, BadRequest) as error:
+            await fail(exchange, error)
+        except GatewayError as error:
+            assert gateway is not None
+            await execute(refusing(gateway, exchange, error), exchange)
+        else:
+            await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
+        assert exchange.response is not None
+        await outlet.send(exchange.response)
+    except GatewayError as error:
+        exchange.last_error = error.last_error(exchange.elapsed_ms())
+        exchange.errors.append(exchange.last_error)
+    except asyncio.CancelledError:
+        gone = ClientConnectionFailure("The client closed the connection before the response was complete.")
+        exchange.last_error = gone.last_error(exchange.elapsed_ms())
+        exchange.errors.append(exchange.last_error)
+        raise
+    finally:
+        sidecar.in_flight -= 1
+        sidecar.requests += 1
+        if outlet.status >= 500:
+            sidecar.failures += 1
+        sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+
+
+def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
+    """The exchange of a request: its URL, its trace, the client's address behind those of the proxies before us."""
+    host, _, port = incoming.authority.rpartition(":")
+    if not host or not port.isdigit():
+        host, port = incoming.authority, ""
+    scheme = incoming.scheme
+    headers = incoming.headers
+    url = Url(
+        scheme, host.strip("[]"), int(port) if port else DEFAULT_PORTS.get(scheme, 80), incoming.path, incoming.query
+    )
+    clock = sidecar.ports.clock
+    exchange = Exchange(
+        request=Request(
+            method=incoming.method,
+            original_url=url,
+            path=incoming.path,
+            query=incoming.query,
+            headers=headers,
+            body=incoming.body,
+            client_ip=incoming.client_ip,
+            http_version=incoming.http_version,
+            tls_version=incoming.tls_version,
+        ),
+        ports=sidecar.ports,
+        deployment=sidecar.deployment,
+        started=clock.monotonic(),
+        timestamp=clock.utcnow(),
+    )
+    context = trace_context(headers.get("traceparent"))
+    exchange.trace_id, exchange.parent_span_id, exchange.trace_flags = context
+    exchange.span_id, exchange.backend_span_id = new_span(), new_span()
+    headers["traceparent"] = f"00-{context.trace}-{exchange.backend_span_id}-{context.flags}"
+    before = ", ".join(headers.getall("X-Forwarded-For", ()))
+    headers["X-Forwarded-For"] = f"{before}, {incoming.client_ip}" if before else incoming.client_ip
+    return exchange
+
+
+def route(gateway: Gateway, exchange: Exchange, upgrade: bool) -> bool:
+    """Set API, operation, parameters and backend; True for a preflight, which needs no key."""
+    request = exchange.request
+    try:
+        found = gateway.routes.match(request.method, request.path, request.query, request.headers, upgrade)
+    except UnknownOperation as error:
+        exchange.api = error.api
+        raise
+    exchange.api, exchange.operation = found.api, found.operation
+    exchange.matched_parameters = found.parameters
+    request.path = found.path
+    if found.api.service_url:
+        request.base = base_url(found.api.service_url)
+    return found.preflight
+
+
+@lru_cache(maxsize=4096)
+def base_url(text: str) -> Url | None:
+    """A backend's base URL; None for one that cannot be called (the forward-request policy says so)."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        return None
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS or not parts.hostname:
+        return None
+    return Url(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], parts.path or "/", parts.query)
+
+
+def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipeline:
+    """The pipeline that ends with this error at once, and then runs what on-error sections are known to apply."""
+    known = gateway.pipeline(exchange.product, exchange.api, exchange.operation)
+
+    def refuse(_: Exchange) -> Outcome | None:
+        raise error
+
+    return Pipeline(inbound=(Step.of(refuse, Origin(error.source, "", "inbound", "")),), on_error=known.on_error)

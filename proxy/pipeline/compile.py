@@ -1,0 +1,257 @@
+"""Policy text to steps: `compile_document`. Runs when configuration is applied, never while a request is served.
+
+Rules
+1. It never raises: what is wrong becomes an issue with its place, and one look finds all of them.
+2. Each policy must be known, in a section and at a scope where it is allowed.
+3. A fragment is spliced literally; its own mistakes are reported at their place in the fragment.
+4. Ids for counters are made of scope id, section and path, so that they outlive configurations.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import proxy.policies  # noqa: F401  (fills the registry)
+from proxy.errors import Origin
+from proxy.pipeline.element import Element, nearest
+from proxy.pipeline.issue import Issue
+from proxy.pipeline.markup import MarkupError, Node, read
+from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
+from proxy.pipeline.source import Source, substitute
+from proxy.pipeline.steps import BASE, Base, Block, Step
+
+if TYPE_CHECKING:
+    from proxy.config.resources import Backend
+
+log = logging.getLogger("proxy.pipeline")
+
+# The gateway that we replace leaves these out silently; so do we, with a warning.
+# https://learn.microsoft.com/azure/api-management/api-management-gateways-overview#policies
+SKIPPED = frozenset({"get-authorization-context", "send-service-bus-message", "validate-graphql-request"})
+
+
+@dataclass(slots=True, frozen=True)
+class Scope:
+    """Where a document belongs: `kind` (global, workspace, product, api, operation, fragment) and resource `id`."""
+
+    kind: str
+    id: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Environment:
+    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error."""
+
+    named_values: Mapping[str, str] = field(default_factory=dict)
+    fragments: Mapping[str, str] = field(default_factory=dict)
+    backends: Mapping[str, Backend] | Collection[str] = ()
+    strict: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class CompiledDocument:
+    """`sections` has only the sections that the document has. `broken`: it has an error and must not run.
+
+    `references` are ARM-like ids ("namedValues/x", "policyFragments/y", "backends/z", "backends/*" for an id that an
+    expression makes): the document compiles to the same steps as long as these stay the same.
+    """
+
+    scope: Scope
+    sections: dict[str, tuple[Step | Base, ...]]
+    issues: tuple[Issue, ...] = ()
+    references: frozenset[str] = frozenset()
+
+    @property
+    def broken(self) -> bool:
+        return any(issue.severity == "error" for issue in self.issues)
+
+
+def compile_document(text: str, scope: Scope, environment: Environment) -> CompiledDocument:
+    """Compile one document of a scope."""
+    state = _State(scope, environment)
+    sections: dict[str, tuple[Step | Base, ...]] = {}
+    try:
+        source = substitute(text, environment.named_values)
+        root = state.root(source, "fragment" if scope.kind == "fragment" else "policies")
+        if root is not None:
+            sections = _sections(root, source, state)
+    except Exception as problem:  # rule 1; a defect of ours must not stop the configuration of others
+        log.exception("compiling the policy of %s %s failed", scope.kind, scope.id)
+        state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
+    issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
+    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references))
+
+
+@dataclass(slots=True)
+class _State:
+    """What all compilers of one document share."""
+
+    scope: Scope
+    environment: Environment
+    issues: list[Issue] = field(default_factory=list)
+    references: set[str] = field(default_factory=set)
+
+    @property
+    def missing(self) -> str:
+        """The severity of a reference to something that does not exist."""
+        return "error" if self.environment.strict else "warning"
+
+    def root(self, source: Source, name: str) -> Node | None:
+        """Read a source, report what is wrong with it as a whole."""
+        self.references.update(f"namedValues/{each}" for each in source.used)
+        prefix = f"In {source.title}: " if source.title else ""
+        for offset, unknown in source.unknown:
+            line, column = source.place_of_original(offset)
+            message = f"{prefix}Named value '{unknown}' does not exist. Create it or correct the name."
+            message += nearest(unknown, self.environment.named_values)
+            self.issues.append(Issue(line, column, name, message, "unknown-named-value", self.missing))
+        try:
+            root = read(source.text)
+        except MarkupError as problem:
+            line, column = source.place(problem.offset)
+            self.issues.append(Issue(line, column, problem.element or name, f"{prefix}{problem}", "malformed"))
+            return None
+        if root.name != name:
+            line, column = source.place(root.offset + 1)
+            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>."
+            self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
+            return None
+        return root
+
+
+def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
+    top = Element(root, source, state.issues)
+    if state.scope.kind == "fragment":
+        compiler = Compiler(state, "inbound", source, anywhere=True)
+        return {"fragment": tuple(compiler.steps(top.policies()))}
+    sections: dict[str, tuple[Step | Base, ...]] = {}
+    for name in SECTIONS:
+        element = top.child(name)
+        if element is not None:
+            compiler = Compiler(state, name, source)
+            sections[name] = tuple(compiler.steps(element.policies(), bases=True))
+    top.finish()
+    return sections
+
+
+@dataclass(slots=True, frozen=True)
+class Compiler:
+    """What a policy factory may ask about its surroundings. `path` is that of the policy being compiled."""
+
+    _state: _State
+    section: str
+    source: Source
+    path: str = ""
+    anywhere: bool = False  # a fragment checked on its own has no section or scope yet
+    including: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> str:
+        return self._state.scope.kind
+
+    @property
+    def scope_id(self) -> str:
+        return self._state.scope.id
+
+    @property
+    def environment(self) -> Environment:
+        return self._state.environment
+
+    @property
+    def definition_id(self) -> str:
+        """A stable name for this very policy element, for counter keys."""
+        return f"{self.scope}:{self.scope_id}/{self.section}/{self.path}"
+
+    def sequence(self, element: Element) -> Block:
+        """All children of an element, as policies."""
+        steps = replace(self, path=element.path).steps(element.policies())
+        return Block([step for step in steps if isinstance(step, Step)])
+
+    def fragment(self, element: Element, name: str) -> Block:
+        """The policies of a fragment, to be spliced in where `element` stands."""
+        state = self._state
+        if not name:  # reported as a missing or bad attribute
+            return Block(())
+        state.references.add(f"policyFragments/{name}")
+        text = self.environment.fragments.get(name)
+        if text is None:
+            hint = nearest(name, self.environment.fragments)
+            element.issue(f"Fragment '{name}' does not exist.{hint}", "unknown-fragment", severity=state.missing)
+            return Block(())
+        if name in self.including:
+            circle = " -> ".join((*self.including, name))
+            element.issue(f"Fragments include each other in a circle: {circle}. Break it.", "fragment-cycle")
+            return Block(())
+        source = replace(substitute(text, self.environment.named_values), title=f"fragment '{name}'")
+        root = state.root(source, "fragment")
+        if root is None:
+            return Block(())
+        inner = replace(self, source=source, including=(*self.including, name))
+        return Block([step for step in inner.steps(root.children) if isinstance(step, Step)])
+
+    def backend(self, element: Element, name: str) -> Backend | None:
+        """A backend by name; None with an issue when there is none, and when only names are known here."""
+        self._state.references.add(f"backends/{name}")
+        backends = self.environment.backends
+        if name not in backends:
+            message = f"Backend with id '{name}' could not be found.{nearest(name, backends)}"
+            element.issue(message, "unknown-backend", severity=self._state.missing)
+            return None
+        return backends[name] if isinstance(backends, Mapping) else None
+
+    def any_backend(self) -> Mapping[str, Backend]:
+        """All backends, for an id that only the request tells."""
+        self._state.references.add("backends/*")
+        backends = self.environment.backends
+        return backends if isinstance(backends, Mapping) else {}
+
+    def steps(self, nodes: Sequence[Node], bases: bool = False) -> list[Step | Base]:
+        """Compile sibling policies; `bases`: `<base/>` may stand here, once."""
+        steps: list[Step | Base] = []
+        counts: dict[str, int] = {}
+        for node in nodes:
+            counts[node.name] = count = counts.get(node.name, 0) + 1
+            path = f"{self.path}/{node.name}[{count}]" if self.path else f"{node.name}[{count}]"
+            element = Element(node, self.source, self._state.issues, path=path)
+            if node.name != "base":
+                steps.extend(replace(self, path=path)._policy(element))
+            elif not bases:
+                element.issue("<base/> stands directly in a section. Move it there.", "misplaced-base")
+            elif count > 1:
+                element.issue("<base/> may stand once in a section. Remove one.", "duplicate-base")
+            else:
+                element.finish()
+                steps.append(BASE)
+        return steps
+
+    def _check_place(self, element: Element, definition: Definition) -> None:
+        refused = f"Policy '{element.name}' is not allowed"
+        if self.section not in definition.sections:
+            where = ", ".join(name for name in SECTIONS if name in definition.sections)
+            element.issue(f"{refused} in {self.section}, only in {where}.", "wrong-section")
+        if self.scope not in definition.scopes:
+            where = ", ".join(sorted(definition.scopes))
+            element.issue(f"{refused} at scope {self.scope}, only at {where}.", "wrong-scope")
+
+    def _policy(self, element: Element) -> Sequence[Step]:
+        definition = REGISTRY.get(element.name)
+        if element.name in SKIPPED:
+            element.issue("A self-hosted gateway leaves this policy out.", "skipped", severity="warning")
+            return ()
+        if definition is None:
+            element.issue(f"Policy '{element.name}' is not known.{nearest(element.name, REGISTRY)}", "unknown-policy")
+            return ()
+        if not self.anywhere:
+            self._check_place(element, definition)
+        known = len(element.issues)
+        handler = definition.factory(element, self)
+        element.finish()
+        if isinstance(handler, Block):
+            return handler.steps
+        if any(issue.severity == "error" for issue in element.issues[known:]):
+            return ()
+        origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
+        return (Step.of(handler, origin, frozenset(element.reads)),)

@@ -1,0 +1,196 @@
+"""Edits of headers, status and body, shared by the set-* policies and by the policies that have them as children.
+
+Rules
+1. Several values of a header become one comma-separated line, except for the headers in REPEATED.
+2. IMMUTABLE headers are the transport's and are refused.
+3. A header name is a token; a value holds no CR, LF or NUL. A literal that breaks this is an issue, a value that an
+   expression makes is a 500.
+"""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from multidict import istr
+
+from proxy.errors import ExpressionFailed
+from proxy.messages import Body, Headers, Request, Response
+from proxy.pipeline.element import Element
+from proxy.pipeline.source import unresolved
+from proxy.pipeline.values import Value
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
+
+EXISTS_ACTIONS = ("override", "skip", "append", "delete")
+IMMUTABLE = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
+# https://learn.microsoft.com/azure/api-management/set-header-policy#usage-notes
+REPEATED = frozenset(
+    {
+        *("user-agent", "www-authenticate", "proxy-authenticate", "cookie", "set-cookie", "warning", "date", "expires"),
+        *("if-modified-since", "if-unmodified-since", "last-modified", "retry-after"),
+    }
+)
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+
+Apply = Callable[["Exchange", Headers], None]
+ResponseEdit = Callable[["Exchange", Response], None]
+
+
+class HeaderEdit(NamedTuple):
+    """What a <set-header> does: `apply(exchange, headers)` edits the header called `name`."""
+
+    name: Value[str]
+    apply: Apply
+
+
+def header_problem(name: str) -> str | None:
+    """Why this header may not be set; None when it may."""
+    if name.lower() in IMMUTABLE:
+        return f"Header '{name}' cannot be changed: the transport sets it. Remove the policy."
+    if not _TOKEN.fullmatch(name):
+        return f"{name!r} is not a header name. Use letters, digits and hyphens."
+    return None
+
+
+def value_problem(name: str, value: str) -> str | None:
+    if _FORBIDDEN.search(value):
+        return f"The value of header '{name}' contains a line break or NUL. Remove it."
+    return None
+
+
+def header_edit(element: Element) -> HeaderEdit:
+    """The edit that a <set-header> element describes."""
+    name = element.string("name")
+    action = element.choice("exists-action", *EXISTS_ACTIONS, default="override")
+    values = [child.content() for child in element.children("value")]
+    if name.constant and name.value and not unresolved(name.value) and (problem := header_problem(name.value)):
+        element.issue(problem, "invalid-header")
+    for value in values:
+        if name.constant and value.constant and (problem := value_problem(name.value, value.value)):
+            element.issue(problem, "invalid-header")
+    if not values and action.constant and action.value != "delete":
+        element.issue(f"exists-action '{action.value}' needs at least one <value>.", "missing-element")
+    if name.constant and action.constant and action.value == "override" and all(each.constant for each in values):
+        return HeaderEdit(name, _constant_override(name.value, [each.value for each in values]))
+    if name.constant and action.constant:
+        return HeaderEdit(name, _edit_for(name.value, action.value, values))
+
+    def edit(exchange: Exchange, headers: Headers) -> None:
+        header = name.get(exchange)
+        if problem := header_problem(header):
+            raise ExpressionFailed(problem)
+        _edit_for(header, action.get(exchange), values)(exchange, headers)
+
+    return HeaderEdit(name, edit)
+
+
+def _constant_override(name: str, values: list[str]) -> Apply:
+    key = istr(name)
+    if key.lower() in REPEATED and len(values) > 1:
+
+        def override_lines(exchange: Exchange, headers: Headers) -> None:
+            headers.popall(key, None)
+            headers.extend((key, value) for value in values)
+
+        return override_lines
+    line = ",".join(values)
+
+    def override(exchange: Exchange, headers: Headers) -> None:
+        headers[key] = line
+
+    return override
+
+
+def _edit_for(name: str, action: str, values: list[Value[str]]) -> Apply:
+    key = istr(name)
+    repeated = key.lower() in REPEATED
+
+    def delete(exchange: Exchange, headers: Headers) -> None:
+        headers.popall(key, None)
+
+    def override(exchange: Exchange, headers: Headers) -> None:
+        lines = [_checked(name, value.get(exchange)) for value in values]
+        if repeated and len(lines) != 1:
+            headers.popall(key, None)
+            headers.extend((key, line) for line in lines)
+        else:
+            headers[key] = ",".join(lines)
+
+    def append(exchange: Exchange, headers: Headers) -> None:
+        lines = [_checked(name, value.get(exchange)) for value in values]
+        if repeated:
+            headers.extend((key, line) for line in lines)
+        else:
+            headers[key] = ",".join([*headers.getall(key, ()), *lines])
+
+    def skip(exchange: Exchange, headers: Headers) -> None:
+        if key not in headers:
+            override(exchange, headers)
+
+    return {"delete": delete, "override": override, "append": append, "skip": skip}[action]
+
+
+def _checked(name: str, value: str) -> str:
+    if problem := value_problem(name, value):
+        raise ExpressionFailed(problem)
+    return value
+
+
+def status_edit(element: Element) -> ResponseEdit:
+    """The edit that a <set-status> element describes; without `reason` the status has its usual phrase."""
+    code = element.integer("code", minimum=100, maximum=999)
+    reason = element.string("reason", None)
+    if reason and reason.constant and _FORBIDDEN.search(reason.value):
+        element.issue("The reason contains a line break or NUL. Remove it.", "invalid-attribute")
+
+    def edit(exchange: Exchange, response: Response) -> None:
+        response.status = code.get(exchange)
+        text = phrase(response.status) if reason is None else reason.get(exchange)
+        if _FORBIDDEN.search(text):
+            raise ExpressionFailed("The reason of a status contains a line break or NUL.")
+        response.reason = text
+
+    return edit
+
+
+def body_edit(element: Element) -> Callable[[Exchange, Request | Response], None]:
+    """The edit that a <set-body> element describes."""
+    template = element.literal_choice("template", "none", "liquid", default="none")
+    element.literal_choice("xsi-nil", "blank", "null", default="blank")
+    element.literal_boolean("parse-date", True)
+    if template == "liquid":
+        element.issue("Liquid templates are not supported yet. Use an expression.", "unsupported")
+        element.policies()
+        element.content()
+        return lambda exchange, message: None
+    inner = element.child("value")
+    text = (inner or element).body_content()
+    if text.constant:
+        content = text.value
+
+        def edit_constant(exchange: Exchange, message: Request | Response) -> None:
+            message.headers.popall("Content-Length", None)
+            message.body = Body(content)
+
+        return edit_constant
+
+    def edit(exchange: Exchange, message: Request | Response) -> None:
+        body = text.get(exchange)
+        message.headers.popall("Content-Length", None)
+        message.body = Body(body)
+
+    return edit
+
+
+def phrase(status: int) -> str:
+    """The usual reason phrase of a status; empty for one that nobody defined."""
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""

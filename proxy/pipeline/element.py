@@ -1,0 +1,377 @@
+"""`Element`: one policy element as its factory sees it. Attributes and children are asked for by name and type.
+
+Rules
+1. What a factory asks for is known; what it never asks for becomes an issue with the nearest known name.
+2. A bad or missing value becomes an issue and a harmless stand-in, so that one look finds every mistake.
+3. `id` is allowed on every policy element.
+4. `literal*()` takes no expression; the other readers give a `Value`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from proxy.expressions import ExpressionError, compile_expression
+from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
+from proxy.pipeline.issue import Issue
+from proxy.pipeline.markup import Node, Piece, original_offset
+from proxy.pipeline.scan import is_expression
+from proxy.pipeline.source import Source, unresolved
+from proxy.pipeline.values import Value
+
+T = TypeVar("T")
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}$")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
+
+
+class _Required:
+    """The default of an attribute that has none."""
+
+
+REQUIRED = _Required()
+Convert = Callable[[Any], T]
+
+
+class Element:
+    """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for."""
+
+    def __init__(
+        self, node: Node, source: Source, issues: list[Issue], *, path: str = "", reads: set[str] | None = None
+    ) -> None:
+        self.node = node
+        self.path = path
+        self.name = node.name
+        self.source = source
+        self.issues = issues
+        self.reads: set[str] = set() if reads is None else reads
+        self._pieces = {each.name: each.value for each in node.attributes}
+        self._known_attributes = {"id"}
+        self._known_children: set[str] = set()
+        self._any_child = False
+        self._text_known = False
+        self._asked: list[Element] = []
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """1-based line and column of the element's name."""
+        return self.source.place(self.node.offset + 1)
+
+    @property
+    def policy_id(self) -> str:
+        piece = self._pieces.get("id")
+        return piece.value if piece else ""
+
+    def issue(self, message: str, code: str = "invalid", *, offset: int | None = None, severity: str = "error") -> None:
+        """Report a finding at the element's name, or at an offset of the parsed text."""
+        line, column = self.position if offset is None else self.source.place(offset)
+        if self.source.title:
+            message = f"In {self.source.title}: {message}"
+        self.issues.append(Issue(line, column, self.name, message, code, severity))
+
+    def has(self, name: str) -> bool:
+        """Whether an attribute is given; asking makes it known."""
+        self._known_attributes.add(name)
+        return name in self._pieces
+
+    def is_expression(self, name: str) -> bool:
+        piece = self._pieces.get(name)
+        return piece is not None and is_expression(piece.value)
+
+    # attributes ------------------------------------------------------------------------------------------------
+
+    @overload
+    def literal(self, name: str, default: str | _Required = REQUIRED) -> str: ...
+    @overload
+    def literal(self, name: str, default: None) -> str | None: ...
+    def literal(self, name: str, default: str | _Required | None = REQUIRED) -> str | None:
+        """A text that may not be an expression."""
+        return self._literal(name, default, _text, "")
+
+    @overload
+    def literal_integer(
+        self, name: str, default: int | _Required = REQUIRED, minimum: int | None = None, maximum: int | None = None
+    ) -> int: ...
+    @overload
+    def literal_integer(
+        self, name: str, default: None, minimum: int | None = None, maximum: int | None = None
+    ) -> int | None: ...
+    def literal_integer(
+        self,
+        name: str,
+        default: int | _Required | None = REQUIRED,
+        minimum: int | None = None,
+        maximum: int | None = None,
+    ) -> int | None:
+        return self._literal(name, default, _bounded(_integer, minimum, maximum), minimum or 0)
+
+    def literal_boolean(self, name: str, default: bool | _Required = REQUIRED) -> bool:
+        return bool(self._literal(name, default, _boolean, False))
+
+    def literal_choice(self, name: str, *options: str, default: str | _Required = REQUIRED) -> str:
+        return str(self._literal(name, default, _one_of(options), options[0]))
+
+    @overload
+    def string(self, name: str, default: str | _Required = REQUIRED) -> Value[str]: ...
+    @overload
+    def string(self, name: str, default: None) -> Value[str] | None: ...
+    def string(self, name: str, default: str | _Required | None = REQUIRED) -> Value[str] | None:
+        return self._value(name, default, _text, to_text, "")
+
+    @overload
+    def integer(
+        self, name: str, default: int | _Required = REQUIRED, minimum: int | None = None, maximum: int | None = None
+    ) -> Value[int]: ...
+    @overload
+    def integer(
+        self, name: str, default: None, minimum: int | None = None, maximum: int | None = None
+    ) -> Value[int] | None: ...
+    def integer(
+        self,
+        name: str,
+        default: int | _Required | None = REQUIRED,
+        minimum: int | None = None,
+        maximum: int | None = None,
+    ) -> Value[int] | None:
+        """A whole number within [minimum, maximum], also when an expression makes it."""
+        literal = _bounded(_integer, minimum, maximum)
+        return self._value(name, default, literal, _bounded(to_int, minimum, maximum), minimum or 0)
+
+    @overload
+    def number(
+        self, name: str, default: float | _Required = REQUIRED, minimum: float | None = None
+    ) -> Value[float]: ...
+    @overload
+    def number(self, name: str, default: None, minimum: float | None = None) -> Value[float] | None: ...
+    def number(
+        self, name: str, default: float | _Required | None = REQUIRED, minimum: float | None = None
+    ) -> Value[float] | None:
+        return self._value(name, default, _bounded(_number, minimum, None), _bounded(to_float, minimum, None), 0.0)
+
+    def boolean(self, name: str, default: bool | _Required = REQUIRED) -> Value[bool]:
+        value = self._value(name, default, _boolean, to_bool, False)
+        return value or Value.of(False)
+
+    def choice(self, name: str, *options: str, default: str | _Required = REQUIRED) -> Value[str]:
+        choose = _one_of(options)
+        value = self._value(name, default, choose, lambda result: choose(to_text(result)), options[0])
+        return value or Value.of(options[0])
+
+    def any_value(self, name: str) -> Value[Any]:
+        """A required value that keeps its type: a literal is a string, an expression whatever it makes."""
+        value: Value[Any] | None = self._value(name, REQUIRED, _text, lambda result: result, "")
+        return value or Value.of("")
+
+    # content ---------------------------------------------------------------------------------------------------
+
+    def content(self, *, required: bool = False) -> Value[str]:
+        """The element's text; literal text is trimmed."""
+        value, text = self._content(to_text, "")
+        if required and not text.strip():
+            self.issue(f"<{self.name}> needs text.", "missing-text")
+        return Value.of(text.strip()) if value is None else value
+
+    def body_content(self) -> Value[bytes]:
+        """The element's text as UTF-8, white space and all; an expression may also make bytes."""
+        value, text = self._content(_to_bytes, b"")
+        return Value.of(text.encode()) if value is None else value
+
+    def _content(self, convert: Convert[T], stand_in: T) -> tuple[Value[T] | None, str]:
+        """An expression's value, or None and the literal text."""
+        self._text_known = True
+        pieces = [each for each in self.node.content if type(each) is Piece]
+        if len(pieces) == 1 and is_expression(pieces[0].value):
+            return self._expression(pieces[0], convert, stand_in), "@"
+        text = "".join(piece.value for piece in pieces)
+        if is_expression(text):  # a comment or CDATA stands beside the expression
+            return self._expression(Piece(text, pieces[0].start, pieces[-1].end), convert, stand_in), "@"
+        return None, text
+
+    def literal_content(self) -> str:
+        """The trimmed text, which may not be an expression."""
+        self._text_known = True
+        text = "".join(each.value for each in self.node.content if type(each) is Piece).strip()
+        if is_expression(text):
+            self.issue(f"<{self.name}> does not take an expression. Write a literal.", "expression-not-allowed")
+            return ""
+        return text
+
+    @property
+    def has_content(self) -> bool:
+        return bool(self.node.content)
+
+    def children(self, name: str, *, required: bool = False) -> list[Element]:
+        """All children of that name, in order."""
+        self._known_children.add(name)
+        nodes = [node for node in self.node.children if node.name == name]
+        found = [self._child(node, index) for index, node in enumerate(nodes, 1)]
+        if required and not found:
+            self.issue(f"<{self.name}> needs at least one <{name}>.", "missing-element")
+        return found
+
+    def child(self, name: str, *, required: bool = False) -> Element | None:
+        """The only child of that name."""
+        found = self.children(name, required=required)
+        for extra in found[1:]:
+            extra.issue(f"<{name}> may stand once in <{self.name}>. Remove one.", "duplicate-element")
+            self._asked.remove(extra)
+        return found[0] if found else None
+
+    def policies(self) -> tuple[Node, ...]:
+        """All children, for a container whose children are policies."""
+        self._any_child = True
+        return self.node.children
+
+    def finish(self) -> None:
+        """Report what nobody asked for, here and in the children that were asked for."""
+        for attribute in self.node.attributes:
+            if attribute.name not in self._known_attributes and not attribute.name.startswith("xmlns"):
+                self.issue(
+                    f"Attribute '{attribute.name}' is not known here.{nearest(attribute.name, self._known_attributes)}",
+                    "unknown-attribute",
+                    offset=attribute.offset,
+                )
+        if not self._any_child:
+            for node in self.node.children:
+                if node.name not in self._known_children:
+                    hint = nearest(node.name, self._known_children)
+                    self._child(node).issue(f"<{node.name}> is not known in <{self.name}>.{hint}", "unknown-element")
+        if not self._text_known:
+            for piece in self.node.content:
+                if type(piece) is Piece and piece.value.strip():
+                    offset = piece.start + len(piece.value) - len(piece.value.lstrip())
+                    self.issue(f"<{self.name}> takes no text. Remove it.", "unexpected-text", offset=offset)
+        for child in self._asked:
+            child.finish()
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _child(self, node: Node, index: int = 1) -> Element:
+        path = f"{self.path}/{node.name}[{index}]"
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads)
+        if node.name in self._known_children:
+            self._asked.append(child)
+        return child
+
+    def _literal(self, name: str, default: T | _Required | None, parse: Convert[T], stand_in: T) -> T | None:
+        piece = self._piece(name, default)
+        if piece is None:
+            return stand_in if isinstance(default, _Required) else default
+        if is_expression(piece.value):
+            self.issue(
+                f"Attribute '{name}' does not take an expression. Write a literal.",
+                "expression-not-allowed",
+                offset=piece.start,
+            )
+            return stand_in
+        return self._parse(name, piece, parse, stand_in)
+
+    def _value(
+        self, name: str, default: T | _Required | None, parse: Convert[T], convert: Convert[T], stand_in: T
+    ) -> Value[T] | None:
+        piece = self._piece(name, default)
+        if piece is None:
+            if default is None:
+                return None
+            return Value.of(stand_in if isinstance(default, _Required) else default)
+        if is_expression(piece.value):
+            return self._expression(piece, convert, stand_in)
+        return Value.of(self._parse(name, piece, parse, stand_in))
+
+    def _piece(self, name: str, default: object) -> Piece | None:
+        self._known_attributes.add(name)
+        piece = self._pieces.get(name)
+        if piece is None and default is REQUIRED:
+            self.issue(f"Attribute '{name}' is required. Add {name}=\"...\".", "missing-attribute")
+        return piece
+
+    def _parse(self, name: str, piece: Piece, parse: Convert[T], stand_in: T) -> T:
+        if parse is not _text and unresolved(piece.value):
+            return stand_in
+        try:
+            return parse(piece.value)
+        except ValueError as problem:
+            self.issue(f"Attribute '{name}' {problem}", "invalid-attribute", offset=piece.start)
+            return stand_in
+
+    def _expression(self, piece: Piece, convert: Convert[T], stand_in: T) -> Value[T]:
+        text = piece.value
+        start = len(text) - len(text.lstrip())
+        code = text.strip()
+        try:
+            expression = compile_expression(code)
+        except ExpressionError as problem:
+            starts = [0]
+            starts += (index + 1 for index, character in enumerate(code) if character == "\n")
+            for line, column, message in problem.issues:
+                index = start + starts[min(line, len(starts)) - 1] + column - 1
+                offset = original_offset(self.source.text, piece, index)
+                self.issue(message, "expression-syntax", offset=offset)
+            return Value.of(stand_in)
+        self.reads.update(expression.reads)
+        return Value.computed(expression.evaluate, convert, frozenset(expression.reads))
+
+
+def _to_bytes(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, bytes | bytearray) else to_text(value).encode()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the nearest known name, or nothing."""
+    close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.match(text.strip()):
+        raise ValueError(f"must be a whole number, and {text!r} is none.")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not _NUMBER.match(text.strip()):
+        raise ValueError(f"must be a number, and {text!r} is none.")
+    return float(text)
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("true", "false"):
+        raise ValueError(f"must be true or false, and {text!r} is neither.")
+    return word == "true"
+
+
+def _one_of(options: tuple[str, ...]) -> Callable[[str], str]:
+    exact = {option.lower(): option for option in options}
+
+    def choose(text: str) -> str:
+        option = exact.get(text.strip().lower())
+        if option is None:
+            raise ValueError(f"must be one of {', '.join(options)}, and {text!r} is not.")
+        return option
+
+    return choose
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _bounded(convert: Callable[[Any], Number], minimum: float | None, maximum: float | None) -> Callable[[Any], Number]:
+    if minimum is None and maximum is None:
+        return convert
+
+    def bounded(source: Any) -> Number:
+        value = convert(source)
+        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+            span = f"at least {minimum}" if maximum is None else f"between {minimum or 0} and {maximum}"
+            raise ValueError(f"must be {span}, and {value} is not.")
+        return value
+
+    return bounded

@@ -1,0 +1,96 @@
+"""One request through its pipeline: inbound, backend, outbound; on an error, on-error.
+
+Rules
+1. Afterwards `exchange.response` is always there.
+2. RESPOND ends everything: no later section runs, and on-error neither.
+3. An error is recorded, becomes the default error response, and on-error may change that. An error in on-error is
+   recorded too, and its response stands.
+4. What policies left in `after_outbound` runs last, on whatever response there is.
+5. For a CORS preflight only the cors policies run; without any of them it is a 404.
+6. Cancellation passes through: nobody is left to answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from proxy.errors import BackendErrorStatus, GatewayError, OperationNotFound
+from proxy.exchange import Exchange
+from proxy.messages import Body, Headers, Response
+from proxy.pipeline.link import Pipeline
+from proxy.pipeline.preflight import is_preflight
+from proxy.pipeline.registry import RESPOND
+from proxy.pipeline.steps import Late, Step, read_bodies, run_steps
+
+log = logging.getLogger("proxy.pipeline")
+
+
+async def execute(pipeline: Pipeline, exchange: Exchange) -> None:
+    """Run the pipeline; the answer is in `exchange.response`."""
+    try:
+        inbound = pipeline.inbound
+        if exchange.request.method == "OPTIONS" and is_preflight(exchange):
+            await _preflight(inbound, exchange)
+            return
+        outcome = await run_steps(inbound, exchange)
+        if outcome is not RESPOND:
+            outcome = await run_steps(pipeline.backend, exchange)
+        if outcome is not RESPOND:
+            if exchange.response is None:
+                exchange.response = Response()
+            await run_steps(pipeline.outbound, exchange)
+    except GatewayError as error:
+        await _on_error(pipeline, exchange, error)
+    if exchange.response is None:
+        exchange.response = Response()
+    if exchange.after_outbound:
+        await _after_outbound(exchange)
+
+
+async def _preflight(inbound: Sequence[Step], exchange: Exchange) -> None:
+    policies = [step for step in inbound if step.origin.source == "cors"]
+    if not policies:
+        raise OperationNotFound("a CORS preflight, and the operation has no cors policy")
+    if await run_steps(policies, exchange) is not RESPOND:
+        exchange.response = Response()
+
+
+async def _on_error(pipeline: Pipeline, exchange: Exchange, error: GatewayError) -> None:
+    await fail(exchange, error)
+    try:
+        await run_steps(pipeline.on_error, exchange)
+    except GatewayError as newer:
+        await fail(exchange, newer)
+
+
+async def fail(exchange: Exchange, error: GatewayError) -> None:
+    """Record an error and make the default response for it; also for errors outside of any policy."""
+    last = error.last_error(exchange.elapsed_ms())
+    exchange.last_error = last
+    exchange.errors.append(last)
+    if error.detail:
+        log.info("request %s: %s %s %s", exchange.request_id, last.source, last.reason, error.detail)
+    if exchange.response is not None:
+        if isinstance(error, BackendErrorStatus):
+            return
+        await exchange.response.body.discard()
+    exchange.response = error_response(error, str(exchange.request_id))
+
+
+def error_response(error: GatewayError, activity_id: str) -> Response:
+    headers: Headers = Headers(error.headers)
+    headers["Content-Type"] = "application/json"
+    return Response(error.status, error.phrase, headers, Body(error.body(activity_id)))
+
+
+async def _after_outbound(exchange: Exchange) -> None:
+    late: list[Late] = exchange.after_outbound
+    for task in late:
+        try:
+            if task.reads:
+                await read_bodies(exchange, task.reads)
+            task.run(exchange)
+        except GatewayError as error:  # too late to answer with it, not too late to tell
+            exchange.errors.append(error.last_error(exchange.elapsed_ms()))
+    late.clear()

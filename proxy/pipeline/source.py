@@ -1,0 +1,93 @@
+"""A policy text and the places in it: lines and columns, before and after named values are put in.
+
+Rules
+1. `{{Name}}` is replaced textually before anything is parsed, in attributes, text and expressions alike.
+2. Every place is reported in the text as its author wrote it, whatever the named values made of it.
+3. A value never names another named value: what was put in is not searched again.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+_NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
+# Liquid templates write their own outputs as {{...}}; only known names are named values there.
+_LIQUID = re.compile(r"<set-body\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>.*?</set-body\s*>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """`text` is what is parsed, `original` what the author wrote; `shifts` are (offset in text, offset in original)."""
+
+    text: str
+    original: str
+    shifts: tuple[tuple[int, int], ...] = ()
+    unknown: tuple[tuple[int, str], ...] = ()  # (offset in original, name) of named values that do not exist
+    used: frozenset[str] = frozenset()  # names of all the named values it asks for, existing or not
+    title: str = ""  # "fragment 'x'" when it is not the document itself
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in re.finditer(r"\n", self.original))]
+
+    @cached_property
+    def _shift_starts(self) -> list[int]:
+        return [start for start, _ in self.shifts]
+
+    def original_offset(self, offset: int) -> int:
+        """Where in the author's text the parsed text's `offset` comes from; inside a named value, its `{{`."""
+        index = bisect_right(self._shift_starts, offset) - 1
+        if index < 0:
+            return offset
+        start, origin = self.shifts[index]
+        if index % 2 == 0:  # even entries open a replacement, odd ones close it
+            return origin
+        return origin + offset - start
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """1-based line and column of an offset into the parsed text."""
+        return self.place_of_original(self.original_offset(offset))
+
+    def place_of_original(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+
+def substitute(original: str, values: Mapping[str, str]) -> Source:
+    """Put the named values in; unknown ones stay as they are and are listed."""
+    if original.startswith("\ufeff"):
+        original = original[1:]
+    if "{{" not in original:
+        return Source(original, original)
+    pieces: list[str] = []
+    shifts: list[tuple[int, int]] = []
+    unknown: list[tuple[int, str]] = []
+    used: set[str] = set()
+    done = length = 0
+    for found in _NAMED_VALUE.finditer(original):
+        name = found.group(1)
+        value = values.get(name)
+        if value is None:
+            unknown.append((found.start(), name))
+            continue
+        used.add(name)
+        pieces += (original[done : found.start()], value)
+        length += found.start() - done
+        shifts += ((length, found.start()), (length + len(value), found.end()))
+        length += len(value)
+        done = found.end()
+    pieces.append(original[done:])
+    if unknown and "liquid" in original:
+        templates = [found.span() for found in _LIQUID.finditer(original)]
+        unknown = [each for each in unknown if not any(start <= each[0] < end for start, end in templates)]
+    used.update(name for _, name in unknown)
+    return Source("".join(pieces), original, tuple(shifts), tuple(unknown), frozenset(used))
+
+
+def unresolved(text: str) -> bool:
+    """Whether a named value that does not exist still stands in the text; its absence is reported once already."""
+    return "{{" in text and _NAMED_VALUE.search(text) is not None

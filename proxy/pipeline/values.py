@@ -1,0 +1,62 @@
+"""`Value[T]`: what an attribute or text is per request, a constant or an expression.
+
+Rules
+1. A text is an expression iff, trimmed, it starts with `@(` or `@{`; everything else is a literal.
+2. Constants are converted when configuration is applied; a bad one is an issue, never a failing request.
+3. An expression declares which bodies it reads; a step has them buffered before it runs.
+4. An expression that throws, or whose result cannot become a T, raises ExpressionFailed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from proxy.errors import ExpressionFailed, GatewayError
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
+
+T = TypeVar("T")
+NOTHING: frozenset[str] = frozenset()
+
+
+class Value(Generic[T]):
+    """`get(exchange)` is the value of this request; when `constant`, `value` is it without a request."""
+
+    __slots__ = ("_value", "constant", "get", "reads")
+
+    get: Callable[[Exchange], T]
+
+    def __init__(
+        self, constant: bool, get: Callable[[Exchange], T], value: T | None = None, reads: frozenset[str] = NOTHING
+    ) -> None:
+        self.constant = constant
+        self.get = get
+        self.reads = reads
+        self._value = value
+
+    @property
+    def value(self) -> T:
+        """The constant. Raises ValueError for an expression: ask `constant` first."""
+        if not self.constant:
+            raise ValueError("an expression has no value without a request")
+        return self._value  # type: ignore[return-value]
+
+    @staticmethod
+    def of(value: T) -> Value[T]:
+        return Value(True, lambda exchange: value, value)
+
+    @staticmethod
+    def computed(
+        evaluate: Callable[[Exchange], Any], convert: Callable[[Any], T], reads: frozenset[str] = NOTHING
+    ) -> Value[T]:
+        def get(exchange: Exchange) -> T:
+            try:
+                return convert(evaluate(exchange))
+            except GatewayError:
+                raise
+            except Exception as problem:
+                raise ExpressionFailed(str(problem), detail=repr(problem)) from problem
+
+        return Value(False, get, reads=reads)

@@ -1,0 +1,45 @@
+"""`choose`: runs the policies of the first branch whose condition is true.
+
+https://learn.microsoft.com/azure/api-management/choose-policy
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.pipeline.registry import ANYWHERE, Handler, Outcome, policy
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
+    from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.element import Element
+
+
+@policy("choose", sections=ANYWHERE)
+def choose(element: Element, compiler: Compiler) -> Handler:
+    """Run the first branch whose condition is true, else `otherwise`."""
+    branches = [
+        (when.boolean("condition"), compiler.sequence(when)) for when in element.children("when", required=True)
+    ]
+    otherwise_element = element.child("otherwise")
+    otherwise = compiler.sequence(otherwise_element) if otherwise_element else None
+    blocks = [block for _, block in branches] + ([otherwise] if otherwise else [])
+    conditions = tuple((condition.get, block.run, block.is_async) for condition, block in branches)
+
+    def handle(exchange: Exchange) -> Outcome | None:
+        for condition, run, _ in conditions:
+            if condition(exchange):
+                return run(exchange)  # type: ignore[no-any-return]
+        return otherwise.run(exchange) if otherwise else None
+
+    async def handle_async(exchange: Exchange) -> Outcome | None:
+        for condition, run, is_async in conditions:
+            if condition(exchange):
+                outcome = run(exchange)
+                return await outcome if is_async else outcome  # type: ignore[no-any-return]
+        if otherwise is None:
+            return None
+        outcome = otherwise.run(exchange)
+        return await outcome if otherwise.is_async else outcome  # type: ignore[no-any-return]
+
+    return handle_async if any(block.is_async for block in blocks) else handle

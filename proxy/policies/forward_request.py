@@ -1,0 +1,103 @@
+"""`forward-request`: sends the request to the backend; its answer becomes the response.
+
+https://learn.microsoft.com/azure/api-management/forward-request-policy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from proxy.errors import BackendConnectionFailure, BackendErrorStatus
+from proxy.messages import Body, Headers, Url
+from proxy.pipeline.registry import BACKEND, Handler, policy
+from proxy.ports import Outgoing
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
+    from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.element import Element
+
+_HTTP_VERSIONS = {"1": "1.1", "2": "2", "2or1": "2or1"}
+
+
+@policy("forward-request", sections={BACKEND})
+def forward_request(element: Element, compiler: Compiler) -> Handler:
+    """Send the request to the backend."""
+    if element.has("timeout") and element.has("timeout-ms"):
+        element.issue("Attributes 'timeout' and 'timeout-ms' exclude each other. Remove one.", "invalid-attribute")
+    seconds = element.number("timeout", 300.0, minimum=0)
+    milliseconds = element.integer("timeout-ms", None, minimum=0)
+    continue_timeout = element.number("continue-timeout", None, minimum=0)
+    http_version = _HTTP_VERSIONS[element.literal_choice("http-version", *_HTTP_VERSIONS, default="1")]
+    follow_redirects = element.boolean("follow-redirects", False)
+    buffer_request = element.boolean("buffer-request-body", False)
+    element.literal_boolean("buffer-response", True)  # bytes stream as they come, in both cases
+    fail_on_error = element.literal_boolean("fail-on-error-status-code", False)
+
+    async def handle(exchange: Exchange) -> None:
+        request = exchange.request
+        if exchange.response is not None:  # what an earlier attempt left
+            await exchange.response.body.discard()
+            exchange.response = None
+        if buffer_request.get(exchange):
+            await request.body.read()
+        if _spent(request.body):
+            raise BackendConnectionFailure(
+                'The request body was already sent once. Set buffer-request-body="true" to send it again.'
+            )
+        outgoing = _outgoing(exchange)
+        outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
+        outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
+        outgoing.http_version = http_version
+        outgoing.follow_redirects = follow_redirects.get(exchange)
+        clock = exchange.ports.clock
+        started = clock.monotonic()
+        exchange.backend_method, exchange.backend_url = outgoing.method, str(outgoing.url)
+        exchange.backend_status = 0
+        try:
+            response = await exchange.ports.transport.send(outgoing)
+        finally:
+            exchange.backend_ms += (clock.monotonic() - started) * 1000
+        exchange.backend_status = response.status
+        exchange.response = response
+        if fail_on_error and response.status >= 400:
+            raise BackendErrorStatus(response.status, response.reason)
+
+    return handle
+
+
+def _spent(body: Body) -> bool:
+    """Whether the body was a stream that somebody took, so that nothing of it is left to send."""
+    return body.buffered and body.length != len(body.content())
+
+
+def _outgoing(exchange: Exchange) -> Outgoing:
+    request, backend = exchange.request, exchange.backend
+    url = request.backend_url()
+    if url is None:
+        raise BackendConnectionFailure("No backend is configured: the API has no service URL and no policy sets one.")
+    headers = Headers(request.headers)
+    if not request.keep_host:
+        headers.popall("Host", None)
+    if backend is None:
+        return Outgoing(request.method, url, headers, request.body)
+    for name, values in backend.headers.items():
+        headers.popall(name, None)
+        headers.extend((name, value) for value in values)
+    if backend.authorization:
+        headers["Authorization"] = backend.authorization
+    return Outgoing(
+        request.method,
+        url if not backend.query else _with_query(url, backend.query),
+        headers,
+        request.body,
+        verify_tls=backend.validate_certificate_chain and backend.validate_certificate_name,
+    )
+
+
+def _with_query(url: Url, query: Mapping[str, tuple[str, ...]]) -> Url:
+    added = urlencode([(name, value) for name, values in query.items() for value in values], quote_via=quote)
+    return replace(url, query=f"{url.query}&{added}" if url.query else added)

@@ -1,0 +1,137 @@
+"""`set-backend-service`: sends the request to another base URL or to a backend entity.
+
+https://learn.microsoft.com/azure/api-management/set-backend-service-policy
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from proxy.errors import ExpressionFailed, GatewayError
+from proxy.messages import DEFAULT_PORTS, Url
+from proxy.pipeline.registry import BACKEND, INBOUND, Handler, policy
+from proxy.pipeline.source import unresolved
+
+if TYPE_CHECKING:
+    from proxy.config.resources import Backend
+    from proxy.exchange import Exchange
+    from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.element import Element
+
+_SERVICE_FABRIC = (
+    "sf-resolve-condition",
+    "sf-service-instance-name",
+    "sf-partition-key",
+    "sf-replica-type",
+    "sf-listener-name",
+)
+
+
+@policy("set-backend-service", sections={INBOUND, BACKEND})
+def set_backend_service(element: Element, compiler: Compiler) -> Handler:
+    """Choose the backend by base URL, by backend id, or a Dapr service."""
+    for name in _SERVICE_FABRIC:
+        if element.has(name):
+            element.issue(f"Attribute '{name}': Service Fabric backends are not supported.", "unsupported")
+    by_url, by_id = element.has("base-url"), element.has("backend-id")
+    if by_url == by_id:
+        element.issue("Exactly one of 'base-url' and 'backend-id' is needed.", "missing-attribute")
+        return _nothing
+    if by_url:
+        return _base_url(element, compiler)
+    backend_id = element.string("backend-id")
+    if backend_id.constant and backend_id.value == "dapr":
+        return _dapr(element)
+    return _backend_id(element, compiler)
+
+
+def _nothing(exchange: Exchange) -> None:
+    return None
+
+
+def _base_url(element: Element, compiler: Compiler) -> Handler:
+    base_url = element.string("base-url")
+    scope = compiler.scope
+    if base_url.constant and not unresolved(base_url.value):
+        try:
+            parse_base(base_url.value)
+        except ValueError as problem:
+            element.issue(str(problem), "invalid-attribute")
+
+    def handle(exchange: Exchange) -> None:
+        # documented: what a broader scope chose by backend-id can only be overridden by backend-id
+        if exchange.backend_scope not in ("", scope):
+            return
+        try:
+            exchange.request.base = parse_base(base_url.get(exchange))
+        except ValueError as problem:
+            raise ExpressionFailed(str(problem)) from problem
+        exchange.backend, exchange.backend_scope = None, ""
+
+    return handle
+
+
+def _backend_id(element: Element, compiler: Compiler) -> Handler:
+    backend_id = element.string("backend-id")
+    scope = compiler.scope
+
+    def use(exchange: Exchange, backend: Backend) -> None:
+        exchange.request.base = parse_base(backend.url)
+        exchange.backend, exchange.backend_scope = backend, scope
+
+    if backend_id.constant:
+        backend = compiler.backend(element, backend_id.value)
+
+        def handle(exchange: Exchange) -> None:
+            if backend is None:
+                raise _unknown(backend_id.value)
+            use(exchange, backend)
+
+        return handle
+    backends = compiler.any_backend()
+
+    def handle_computed(exchange: Exchange) -> None:
+        name = backend_id.get(exchange)
+        found = backends.get(name)
+        if found is None:
+            raise _unknown(name)
+        use(exchange, found)
+
+    return handle_computed
+
+
+def _dapr(element: Element) -> Handler:
+    app = element.string("dapr-app-id")
+    method = element.string("dapr-method")
+    namespace = element.string("dapr-namespace", None)
+
+    def handle(exchange: Exchange) -> None:
+        service = app.get(exchange)
+        if namespace is not None and (space := namespace.get(exchange)):
+            service = f"{service}.{space}"
+        path = f"/v1.0/invoke/{quote(service)}/method/{quote(method.get(exchange))}"
+        exchange.request.base = Url("http", "localhost", 3500, path)
+        exchange.request.path = ""
+        exchange.backend, exchange.backend_scope = None, ""
+
+    return handle
+
+
+@lru_cache(maxsize=1024)
+def parse_base(text: str) -> Url:
+    """An absolute base URL. Raises ValueError."""
+    parts = urlsplit(text.strip())
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"{text!r} is not an absolute URL. Write one such as https://backend.example/api.")
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    return Url(parts.scheme, parts.hostname, port, quote(parts.path, safe="/%:@!$&'()*+,;=-._~"), parts.query)
+
+
+def _unknown(name: str) -> GatewayError:
+    return GatewayError(
+        f"Backend with id '{name}' could not be found.",
+        reason="BackendNotFound",
+        detail="Create the backend or correct backend-id.",
+    )

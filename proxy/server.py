@@ -1,0 +1,153 @@
+"""The shell towards clients: listens, hands each request to the lifecycle, says whether it is ready, and drains.
+
+Rules
+1. Ready means: a configuration is in force and no end was asked for. Both status paths say the same.
+2. Draining: nothing new is accepted, idle connections close, requests in flight may end until the drain timeout.
+3. A port that is taken is an error that names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from proxy.adapters.connection import Connection
+from proxy.adapters.reply import Reply
+from proxy.lifecycle import Incoming, Sidecar, serve
+
+log = logging.getLogger("proxy.server")
+
+STATUS_PATHS = frozenset({"/status-0123456789abcdef", "/internal-status-0123456789abcdef"})
+BACKLOG = 1024
+
+
+class PortTaken(Exception):
+    """Somebody else listens there; the message names the address."""
+
+
+class Server(web.Server):
+    """`details` adds to the body of the status paths, e.g. the configuration's version and source."""
+
+    def __init__(
+        self, sidecar: Sidecar, details: Callable[[], Mapping[str, Any]] = dict, forwarded_proto: bool = False
+    ) -> None:
+        super().__init__(_never, handler_cancellation=True)
+        self._sidecar = sidecar
+        self._details = details
+        self._forwarded_proto = forwarded_proto
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self.draining = False
+        self.address: tuple[str, int] = ("", 0)
+
+    def __call__(self) -> Connection:
+        return Connection(self, self._loop)
+
+    @property
+    def ready(self) -> bool:
+        return self._sidecar.gateway is not None and not self.draining
+
+    def scheme(self, headers: Mapping[str, str]) -> str:
+        """The scheme the client used, as far as we may believe it."""
+        if self._forwarded_proto:
+            told = headers.get("X-Forwarded-Proto", "").strip().lower()
+            if told in ("http", "https"):
+                return told
+        return "http"
+
+    def status_of(self, path: str) -> tuple[int, bytes] | None:
+        """Status and body when this is a status path."""
+        if path not in STATUS_PATHS:
+            return None
+        body = {"status": "ready" if self.ready else "draining" if self.draining else "waiting", **self._details()}
+        return (200 if self.ready else 503), json.dumps(body).encode()
+
+    async def serve(self, incoming: Incoming, reply: Reply) -> None:
+        await serve(self._sidecar, incoming, reply)
+
+    async def listen(self, host: str, port: int, shared: bool = False) -> None:
+        """Open the port (0: any free one, see `address`); `shared` lets other workers open the same one."""
+        try:
+            sock = _socket(host, port, shared)
+        except OSError as problem:
+            if problem.errno == errno.EADDRINUSE:
+                raise PortTaken(
+                    f"{host}:{port} is taken. Stop what listens there, or set net.server.http.port to another port."
+                ) from problem
+            raise PortTaken(f"Cannot listen on {host}:{port}: {problem.strerror}.") from problem
+        self._listener = await self._loop.create_server(self, sock=sock, backlog=BACKLOG)
+        self.address = sock.getsockname()[:2]
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def drain(self, timeout: float) -> bool:
+        """Stop accepting and wait for what is in flight; True when all of it ended within `timeout` seconds."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        end = time.monotonic() + timeout
+        while True:
+            for connection in self.connections:
+                if isinstance(connection, Connection) and connection.idle and connection.transport is not None:
+                    connection.transport.close()
+            if not self._sidecar.in_flight:
+                await asyncio.sleep(0)
+                return True
+            if time.monotonic() >= end:
+                return False
+            await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        """End at once what is still open."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        tasks = []
+        for connection in self.connections:
+            task = connection._task_handler
+            if isinstance(connection, Connection):
+                connection.abort()
+            if task is not None:
+                task.cancel()
+                tasks.append(task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            now = self._loop.time()
+            for connection in self.connections:
+                if isinstance(connection, Connection):
+                    connection.sweep(now)
+
+
+async def _never(_: web.BaseRequest) -> web.StreamResponse:
+    raise RuntimeError("requests go through Connection.start")
+
+
+def _socket(host: str, port: int, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

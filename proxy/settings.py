@@ -1,0 +1,94 @@
+"""Settings of a sidecar, from the environment. Names and meanings: docs/settings.md."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_CLOCK = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?)")
+
+
+class SettingError(ValueError):
+    """A setting is wrong; the message names it, its value and what it may be."""
+
+
+@dataclass(slots=True, frozen=True)
+class Settings:
+    """`values` is everything by dotted name, for the parts that read their own; times are seconds."""
+
+    values: Mapping[str, str]
+    host: str
+    port: int
+    workers: int
+    drain_timeout: float
+    forwarded_proto: bool
+    sync_endpoint: str
+    sync_token_file: str
+    instance: str
+    log_format: str
+    log_level: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        values = dict(os.environ if environment is None else environment)
+        port = integer(values, "net.server.http.port", 8080, 0, 65535)
+        return cls(
+            values=values,
+            host=values.get("net.server.http.host", "0.0.0.0"),  # noqa: S104 (a gateway serves others)
+            port=port,
+            workers=integer(values, "proxy.workers", 1, 1, 64),
+            drain_timeout=duration(values, "net.server.drain.timeout", 30.0),
+            forwarded_proto=boolean(values, "net.server.http.forwarded.proto.enabled", False),
+            sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),
+            sync_token_file=values.get("config.sync.token.file", ""),
+            instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
+            log_format=choice(values, "telemetry.logs.std", "text", ("none", "text", "json")),
+            log_level=choice(
+                values, "telemetry.logs.std.level", "info", ("all", "debug", "info", "warn", "error", "fatal")
+            ),
+        )
+
+
+def integer(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = values.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise SettingError(f"{name} is {text!r}; it must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def boolean(values: Mapping[str, str], name: str, default: bool) -> bool:
+    text = values.get(name, "").strip().lower()
+    if not text:
+        return default
+    if text not in ("true", "false"):
+        raise SettingError(f"{name} is {text!r}; it must be true or false.")
+    return text == "true"
+
+
+def duration(values: Mapping[str, str], name: str, default: float) -> float:
+    """Seconds, from `hh:mm:ss`, `d.hh:mm:ss` or plain seconds."""
+    text = values.get(name, "").strip()
+    if not text:
+        return default
+    if found := _CLOCK.fullmatch(text):
+        days, hours, minutes, seconds = found.groups()
+        return int(days or 0) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    try:
+        seconds_only = float(text)
+    except ValueError:
+        seconds_only = -1.0
+    if not 0 <= seconds_only < 1e9:
+        raise SettingError(f"{name} is {text!r}; it must be hh:mm:ss or a number of seconds.")
+    return seconds_only
+
+
+def choice(values: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    text = values.get(name, "").strip().lower() or default
+    if text not in allowed:
+        raise SettingError(f"{name} is {text!r}; it must be one of {', '.join(allowed)}.")
+    return text

@@ -1,0 +1,46 @@
+"""Where telemetry goes: one file per destination, and this index of them.
+
+To add one: write a file with a function `from_settings(settings, resource) -> Exporter | None` (None when the settings
+do not ask for it), add it to `FACTORIES`, describe its settings in docs/settings.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from telemetry.exporters import datagram, local, otlp, prometheus
+from telemetry.lane import Lane
+from telemetry.metrics import Metric
+from telemetry.records import RequestRecord
+from telemetry.settings import Resource
+
+
+class Exporter(Protocol):
+    """Called by the child's one thread; no method may wait for the destination (that is what a `Lane` is for).
+
+    There is no `close`: the child drains the lanes and then leaves all at once.
+    """
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """Its queues, for the counters and for the end."""
+
+    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
+        """A batch of finished requests, at most 512."""
+
+    def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        """Called once per metrics interval with everything there is, and a last time at the end."""
+
+    def tick(self, resource: Resource) -> None:
+        """Called at least every second: send what was collected."""
+
+
+Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]
+
+FACTORIES: tuple[Factory, ...] = (
+    local.from_settings,
+    datagram.from_settings,
+    otlp.from_settings,
+    prometheus.from_settings,
+)

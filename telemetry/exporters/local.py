@@ -1,0 +1,71 @@
+"""Request records on standard output, next to the sidecar's own events: `telemetry.logs.std` none, text or json."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from telemetry import gateway_logs
+from telemetry.lane import Lane, Refused
+from telemetry.lines import json_line, text_line, timestamp
+from telemetry.log import FORMATS, LEVELS, choice, colored
+from telemetry.metrics import Metric
+from telemetry.records import RequestRecord
+from telemetry.settings import Resource
+
+# A pipe takes this much in one piece, so lines of several writers do not mix.
+ATOMIC = 4096
+
+
+class LocalLog:
+    """Lines as the self-hosted gateway writes them."""
+
+    def __init__(self, shape: str, color: bool, descriptor: int) -> None:
+        self._json = shape == "json"
+        self._color = color
+        self._descriptor = descriptor
+        self.lanes = (Lane("standard output", self._write),)
+
+    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
+        lines = [self._line(record, resource.region) for record in batch]
+        self.lanes[0].put(b"".join(lines), len(lines))
+
+    def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        """Metrics are not logged."""
+
+    def tick(self, resource: Resource) -> None:
+        """Lines do not wait."""
+
+    def _line(self, record: RequestRecord, region: str) -> bytes:
+        when = timestamp(gateway_logs.finished(record))
+        fields = gateway_logs.fields(record, region)
+        if self._json:
+            line = json_line("Info", when, gateway_logs.EVENT, fields)
+        else:
+            line = text_line("Info", when, gateway_logs.EVENT, fields, self._color)
+        return line.encode("utf-8", "replace") + b"\n"
+
+    def _write(self, data: bytes, timeout: float) -> None:
+        start = 0
+        while start < len(data):
+            end = len(data)
+            if end - start > ATOMIC:
+                at = data.rfind(b"\n", start, start + ATOMIC)
+                end = (at if at >= 0 else data.index(b"\n", start)) + 1
+            piece = memoryview(data)[start:end]
+            try:
+                while piece:
+                    piece = piece[os.write(self._descriptor, piece) :]
+            except OSError as failure:
+                raise Refused(str(failure)) from failure
+            start = end
+
+
+def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> LocalLog | None:
+    shape = choice(settings, "telemetry.logs.std", FORMATS, "text")
+    level = choice(settings, "telemetry.logs.std.level", tuple(LEVELS), "info")
+    if shape == "none" or LEVELS[level] > logging.INFO:
+        return None
+    return LocalLog(shape, colored(settings, sys.stdout), sys.stdout.fileno())

@@ -1,0 +1,147 @@
+"""Metrics for a Prometheus scraper at `telemetry.metrics.local.prometheus.endpoint` (host:port), path /metrics.
+
+Text format 0.0.4. The Azure set keeps its spelling below `azure_apim_`, as dashboards of the gateway we replace have
+it; semantic-convention names follow the OpenTelemetry to Prometheus rules (`http_server_request_duration_seconds`).
+
+Several workers cannot share a port and are not one series: each child takes the first free port from the named one on,
+16 at most, and logs which. https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from telemetry.lane import Lane
+from telemetry.metrics import Labels, Metric
+from telemetry.records import RequestRecord
+from telemetry.settings import Resource, address
+
+logger = logging.getLogger(__name__)
+
+SETTING = "telemetry.metrics.local.prometheus.endpoint"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PORTS = 16
+UNITS = {"s": "seconds", "By": "bytes"}
+_AZURE = re.compile(r"[A-Z]\w+")
+_NOT_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
+
+
+class Prometheus:
+    """The responder's thread reads the aggregates at the moment of the scrape."""
+
+    def __init__(self, host: str, port: int, read: Callable[[], list[Metric]]) -> None:
+        self.lanes: Sequence[Lane] = ()
+        self._server = _bind(host, port, read)
+        self.address = f"{host}:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="prometheus", daemon=True).start()
+        logger.info(
+            "Metrics for Prometheus are at http://%s/metrics.", self.address, extra={"event": "PrometheusListening"}
+        )
+
+    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
+        """The aggregates have them already."""
+
+    def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        """Prometheus asks when it likes."""
+
+    def tick(self, resource: Resource) -> None:
+        """Nothing is collected."""
+
+
+class _Server(HTTPServer):
+    """One scrape at a time, so that a client who dawdles costs two seconds and no memory."""
+
+    allow_reuse_address = True
+    read: Callable[[], list[Metric]]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = 2  # seconds
+    server: _Server
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != "/metrics":
+            self.send_error(404, "Only /metrics is here")
+            return
+        body = exposition(self.server.read()).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A scrape is not an event."""
+
+
+def _bind(host: str, port: int, read: Callable[[], list[Metric]]) -> _Server:
+    for candidate in range(port, port + (PORTS if port else 1)):
+        try:
+            server = _Server((host, candidate), _Handler)
+        except OSError as failure:
+            if failure.errno != errno.EADDRINUSE:
+                raise ValueError(f"setting {SETTING}: {host}:{candidate} cannot be bound: {failure.strerror}") from None
+            continue
+        server.read = read
+        return server
+    raise ValueError(f"setting {SETTING}: ports {port} to {port + PORTS - 1} on {host} are all taken")
+
+
+def exposition(metrics: Iterable[Metric]) -> str:
+    """The metrics as a scrape reads them."""
+    return "\n".join(line for metric in metrics for line in _lines(metric)) + "\n"
+
+
+def name(metric: Metric) -> str:
+    if _AZURE.fullmatch(metric.name):
+        return f"azure_apim_{metric.name}"
+    plain = _NOT_A_NAME.sub("_", metric.name)
+    unit = UNITS.get(metric.unit)
+    if unit and not plain.endswith(unit):
+        plain += f"_{unit}"
+    return f"{plain}_total" if metric.kind == "counter" else plain
+
+
+def _lines(metric: Metric) -> Iterator[str]:
+    full = name(metric)
+    yield f"# HELP {full} {_escape(metric.description)}"
+    yield f"# TYPE {full} {metric.kind}"
+    for point in metric.points:
+        if metric.kind != "histogram":
+            yield f"{full}{_labels(point.labels)} {_number(point.value)}"
+            continue
+        total = 0
+        for bound, count in zip((*map(_number, metric.bounds), "+Inf"), point.counts, strict=True):
+            total += count
+            yield f"{full}_bucket{_labels((*point.labels, ('le', bound)))} {total}"
+        yield f"{full}_sum{_labels(point.labels)} {_number(point.value)}"
+        yield f"{full}_count{_labels(point.labels)} {point.count}"
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return (
+        "{"
+        + ",".join(f'{_NOT_A_NAME.sub("_", key)}="{_escape(str(value), quote=True)}"' for key, value in labels)
+        + "}"
+    )
+
+
+def _escape(text: str, quote: bool = False) -> str:
+    text = text.replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace('"', '\\"') if quote else text
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if float(value).is_integer() else repr(value)
+
+
+def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Prometheus | None:
+    where = address(settings, SETTING)
+    return Prometheus(*where, read) if where else None

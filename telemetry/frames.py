@@ -1,0 +1,112 @@
+"""What crosses the pipe from the journal to the telemetry child.
+
+A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the tuple `(kind, content)`.
+
+    records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples
+    identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
+
+Rules
+1. `marshal` takes exact built-in types only, so records are plain tuples on the way and become `RequestRecord` again
+   in the child.
+2. No frame is longer than `MAX_FRAME`; a batch that would be is sent in halves, a single record that would be is
+   refused.
+"""
+
+from __future__ import annotations
+
+import marshal
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from telemetry.records import ErrorRecord, RequestRecord, TraceRecord
+
+MAX_FRAME = 4 * 1024 * 1024
+RECORDS = "records"
+IDENTITY = "identity"
+
+_LENGTH = struct.Struct(">I")
+_LAST_ERROR = RequestRecord._fields.index("last_error")
+_ERRORS = RequestRecord._fields.index("errors")
+_TRACES = RequestRecord._fields.index("traces")
+_EXACT = (str, int, float, bool, type(None))
+
+
+class BrokenPipeStream(Exception):
+    """The bytes on the pipe are not frames; nothing after them can be trusted."""
+
+
+def pack(kind: str, content: Any) -> bytes:
+    """One frame. Raises ValueError when the content is not plain or is too long."""
+    body = marshal.dumps((kind, content))
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"a frame of {len(body)} bytes is longer than {MAX_FRAME}")
+    return _LENGTH.pack(len(body)) + body
+
+
+def pack_records(records: Sequence[RequestRecord], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
+    """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
+    for plain in (_fast, _plain):
+        try:
+            frame = pack(RECORDS, (dropped, respawned, [plain(record) for record in records]))
+        except ValueError:
+            continue
+        yield frame, len(records)
+        return
+    if len(records) == 1:
+        yield b"", 0
+        return
+    middle = len(records) // 2
+    yield from pack_records(records[:middle], dropped, respawned)
+    yield from pack_records(records[middle:], dropped, respawned)
+
+
+def _fast(record: RequestRecord) -> tuple[Any, ...]:
+    if record.last_error is None and not record.errors and not record.traces:
+        return tuple(record)
+    plain: tuple[Any, ...] = _plain(record)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Subclasses (a case-insensitive str, an IntEnum, a named tuple) as the built-in that they are."""
+    if type(value) in _EXACT:
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(_plain(each) for each in value)
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def unpack(buffer: bytearray) -> Iterator[tuple[str, Any]]:
+    """Take every whole frame off the front of `buffer`."""
+    start = 0
+    try:
+        while len(buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if length > MAX_FRAME:
+                raise BrokenPipeStream(f"a frame claims {length} bytes; at most {MAX_FRAME} are allowed")
+            end = start + _LENGTH.size + length
+            if len(buffer) < end:
+                return
+            with memoryview(buffer)[start + _LENGTH.size : end] as body:
+                # Only our own parent writes here, over an anonymous pipe, so marshal is safe.
+                kind, content = marshal.loads(body)  # noqa: S302
+            start = end
+            yield kind, content
+    finally:
+        del buffer[:start]
+
+
+def record(values: tuple[Any, ...]) -> RequestRecord:
+    """A plain tuple as the record that it was."""
+    made = RequestRecord._make(values)
+    if made.last_error is None and not made.errors and not made.traces:
+        return made
+    return made._replace(
+        last_error=ErrorRecord._make(values[_LAST_ERROR]) if values[_LAST_ERROR] is not None else None,
+        errors=tuple(ErrorRecord._make(each) for each in values[_ERRORS]),
+        traces=tuple(TraceRecord._make(each) for each in values[_TRACES]),
+    )

@@ -1,0 +1,230 @@
+"""The hot path's only door to telemetry: append a record, forget it.
+
+Rules
+1. `append` costs less than a microsecond and never waits: the queue is bounded, and when it is full the new record is
+   dropped and counted.
+2. The event loop writes batches to a pipe without blocking; a full pipe leaves the records in the queue.
+3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
+   bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
+4. Single-threaded: everything runs on the loop that called `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from telemetry.frames import IDENTITY, pack, pack_records
+from telemetry.records import RequestRecord
+
+QUEUE_LIMIT = 50_000  # records
+BATCH = 512  # records per frame
+FRAMES_PER_TURN = 4  # so that a backlog never holds the loop for more than a few milliseconds
+FLUSH_INTERVAL = 0.1  # seconds
+BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
+HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
+PIPE_BYTES = 1024 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Carries request records to this process's telemetry child.
+
+    `settings` are the dotted settings; they reach the child as its environment, above this process's own. `instance`
+    names this worker in telemetry and must be unique among the workers that report to one collector.
+    Counters since the start, in records: `written` to the pipe, `dropped`; `respawned` counts replaced children.
+    """
+
+    def __init__(self, settings: Mapping[str, str], instance: str, *, limit: int = QUEUE_LIMIT) -> None:
+        self.written = 0
+        self.dropped = 0
+        self.respawned = 0
+        self._settings = settings
+        self._instance = instance
+        self._limit = limit
+        self._queue: collections.deque[RequestRecord] = collections.deque()
+        self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
+        self._offset = 0  # bytes of the first frame that the pipe has taken
+        self._identity = b""
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe = -1
+        self._waiting_for_room = False
+        self._born = 0.0
+        self._backoff = BACKOFF[0]
+        self._respawn_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def child_pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """Start the child and the flush timer; needs a running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._spawn()
+        self._timer = self._loop.call_later(FLUSH_INTERVAL, self._tick)
+
+    def append(self, record: RequestRecord) -> None:
+        """Take one finished request."""
+        queue = self._queue
+        length = len(queue)
+        if length >= self._limit:
+            self.dropped += 1
+            return
+        queue.append(record)
+        if length == BATCH and self._loop is not None:
+            self._loop.call_soon(self._flush)
+
+    def identify(self, gateway_id: str, region: str) -> None:
+        """What only the configuration knows of this gateway; call it whenever that changes."""
+        self._identity = pack(IDENTITY, (gateway_id, region))
+        if self._pipe >= 0:
+            self._frames.append((self._identity, 0))
+
+    async def close(self, timeout: float = 2.0) -> None:
+        """Write what is left and let the child finish, all within `timeout` seconds; then it is ended."""
+        deadline = time.monotonic() + timeout
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._pipe >= 0 and (self._queue or self._frames) and time.monotonic() < deadline - timeout / 2:
+            self._flush()
+            await asyncio.sleep(0.005)
+        self._loop = None
+        self._limit = 0
+        self.dropped += len(self._queue) + sum(count for _, count in self._frames)
+        self._queue.clear()
+        self._frames.clear()
+        child = self._child
+        self._close_pipe()
+        if child is None:
+            return
+        # A process's end is no event that every event loop knows, so it is looked for.
+        while child.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        if child.poll() is None:
+            child.kill()
+            # A killed process is gone at once, unless the kernel holds it: then it is not ours to wait for.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.1)
+        self._child = None
+
+    def _spawn(self) -> None:
+        root = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        # What authenticates the gateway is none of the child's business.
+        known = {
+            name: text for name, text in {**os.environ, **self._settings}.items() if not name.startswith("config.")
+        }
+        environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
+        self._born = time.monotonic()
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "telemetry"], stdin=subprocess.PIPE, env=environment
+            )
+        except OSError as failure:
+            self._child_died(f"it could not be started: {failure}")
+            return
+        stdin = self._child.stdin
+        assert stdin is not None
+        # The descriptor is ours from here: a buffered file object would block on a full pipe.
+        self._pipe = os.dup(stdin.fileno())
+        stdin.close()
+        os.set_blocking(self._pipe, False)
+        with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
+            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._offset = 0
+        if self._identity:
+            self._frames.appendleft((self._identity, 0))
+
+    def _tick(self) -> None:
+        assert self._loop is not None
+        now = time.monotonic()
+        if self._child is not None and self._child.poll() is not None:
+            self._child_died(f"it ended with code {self._child.returncode}")
+        elif self._child is None and now >= self._respawn_at:
+            self.respawned += 1
+            self._spawn()
+        self._flush()
+        self._timer = self._loop.call_later(FLUSH_INTERVAL, self._tick)
+
+    def _flush(self) -> None:
+        """Move records from the queue to the pipe until one is empty or the other is full."""
+        if self._pipe < 0 or self._waiting_for_room:
+            return
+        for _ in range(FRAMES_PER_TURN):
+            if not self._frames:
+                self._pack_batch()
+            if not self._frames:
+                return
+            frame, count = self._frames[0]
+            try:
+                self._offset += os.write(self._pipe, memoryview(frame)[self._offset :])
+            except BlockingIOError:
+                self._wait_for_room()
+                return
+            except OSError:
+                return  # the child is gone; the next tick sees why and the frame is sent again to the next one
+            if self._offset == len(frame):
+                self._frames.popleft()
+                self._offset = 0
+                self.written += count
+        if self._loop is not None:
+            self._loop.call_soon(self._flush)
+
+    def _pack_batch(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        if not batch:
+            return
+        for frame, count in pack_records(batch, self.dropped, self.respawned):
+            if count:
+                self._frames.append((frame, count))
+            else:
+                self.dropped += 1
+
+    def _wait_for_room(self) -> None:
+        if self._loop is not None and not self._waiting_for_room:
+            self._waiting_for_room = True
+            self._loop.add_writer(self._pipe, self._room)
+
+    def _room(self) -> None:
+        self._stop_waiting()
+        self._flush()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting_for_room and self._loop is not None:
+            self._loop.remove_writer(self._pipe)
+        self._waiting_for_room = False
+
+    def _child_died(self, why: str) -> None:
+        self._close_pipe()
+        self._child = None
+        now = time.monotonic()
+        if now - self._born > HEALTHY_AFTER:
+            self._backoff = BACKOFF[0]
+        self._respawn_at = now + self._backoff
+        logger.warning(
+            "The telemetry child is gone (%s); the next one starts in %.1f s. Requests are served as before.",
+            why,
+            self._backoff,
+            extra={"event": "TelemetryChildDied"},
+        )
+        self._backoff = min(self._backoff * 2, BACKOFF[1])
+
+    def _close_pipe(self) -> None:
+        if self._pipe >= 0:
+            self._stop_waiting()
+            os.close(self._pipe)
+            self._pipe = -1
+            self._offset = 0

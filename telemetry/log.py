@@ -1,0 +1,171 @@
+"""A process's own events on standard output, in the shapes of the gateway we replace (see `lines.py`).
+
+    log.configure(settings, "proxy")
+    logging.getLogger(__name__).info("Ready.", extra={"event": "GatewayStartup", "fields": {"version": "1"}})
+
+Rules
+1. Logging never waits for the reader of standard output: lines go through a bounded queue to one thread; when it is
+   full the line is dropped and the number of dropped lines is told as soon as there is room.
+2. No OpenTelemetry here, and nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from telemetry.lines import json_line, text_line, timestamp
+
+LEVELS = {
+    "all": logging.NOTSET + 1,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+}
+FORMATS = ("none", "text", "json")
+QUEUE_LINES = 10_000
+# What the JSON envelope has a place for; every other field goes into its `tags`.
+ENVELOPE = (
+    "apiId",
+    "operationId",
+    "subscriptionId",
+    "serviceName",
+    "httpMethod",
+    "correlationId",
+    "transportError",
+    "httpError",
+)
+
+
+def level_name(level: int) -> str:
+    """A `logging` level in the gateway's words."""
+    if level >= logging.CRITICAL:
+        return "Fatal"
+    if level >= logging.ERROR:
+        return "Error"
+    if level >= logging.WARNING:
+        return "Warn"
+    return "Info" if level >= logging.INFO else "Verbose"
+
+
+def choice(settings: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    """A setting that is one of a few words; raises ValueError naming the setting."""
+    value = settings.get(name, "").strip().lower() or default
+    if value not in allowed:
+        raise ValueError(f"setting {name} is {value!r}; it must be one of {', '.join(allowed)}")
+    return value
+
+
+def colored(settings: Mapping[str, str], stream: TextIO) -> bool:
+    return settings.get("telemetry.logs.std.color", "true").strip().lower() != "false" and stream.isatty()
+
+
+class Formatter(logging.Formatter):
+    """A `LogRecord` as one line. `source` names the process; `extra` may carry `event` and `fields`."""
+
+    def __init__(self, shape: str, source: str, color: bool = False) -> None:
+        super().__init__()
+        self._shape = shape
+        self._source = source
+        self._color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = level_name(record.levelno)
+        event = str(getattr(record, "event", "Log"))
+        extra: dict[str, Any] = dict(getattr(record, "fields", None) or {})
+        head: dict[str, Any] = {"source": self._source, "message": record.getMessage()}
+        if record.exc_info:
+            head["exception"] = self.formatException(record.exc_info)
+        when = timestamp(record.created)
+        if self._shape == "text":
+            return text_line(level, when, event, {"message": head.pop("message"), **extra, **head}, self._color)
+        known = {name: extra.pop(name) for name in ENVELOPE if name in extra}
+        tags = {"tags": {**extra, "logger": record.name}}
+        return json_line(level, when, event, {**head, **known, **tags})
+
+
+class LineHandler(logging.Handler):
+    """Hands formatted lines to one writer thread."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.dropped = 0
+        self._stream = stream
+        self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(QUEUE_LINES)
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.put_nowait(self.format(record))
+        except queue.Full:
+            self.dropped += 1
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait, at most a second, until everything so far is written."""
+        if not self._thread.is_alive():
+            return
+        done = threading.Event()
+        try:
+            self._lines.put(done, timeout=1)
+        except queue.Full:
+            return
+        done.wait(1)
+
+    def close(self) -> None:
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self.flush()
+            try:
+                self._lines.put_nowait(None)
+            except queue.Full:
+                return  # the reader of the stream is stuck; the thread dies with the process
+            self._thread.join(1)
+        super().close()
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
+            if self.dropped and self._lines.qsize() < QUEUE_LINES // 2:
+                lost, self.dropped = self.dropped, 0
+                line += f"\n{text_line('Warn', timestamp(time.time()), 'LogLinesDropped', {'count': lost})}"
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                return  # nobody reads standard output any more
+
+
+def configure(settings: Mapping[str, str], source: str, stream: TextIO | None = None) -> logging.Handler:
+    """Send the root logger's events to standard output as `telemetry.logs.std*` say; once per process.
+
+    Raises ValueError naming a setting that has no such value. Calling it again replaces the handler.
+    """
+    target = stream or sys.stdout
+    shape = choice(settings, "telemetry.logs.std", FORMATS, "text")
+    level = LEVELS[choice(settings, "telemetry.logs.std.level", tuple(LEVELS), "info")]
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each, LineHandler | logging.NullHandler)]:
+        root.removeHandler(old)
+        old.close()
+    handler: logging.Handler
+    if shape == "none":
+        handler = logging.NullHandler()
+    else:
+        handler = LineHandler(target)
+        handler.setFormatter(Formatter(shape, source, colored(settings, target)))
+        atexit.register(handler.close)
+    root.addHandler(handler)
+    root.setLevel(level)
+    return handler

@@ -1,0 +1,67 @@
+"""The command line: options, refusals before anything starts, and small sub-commands."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from passerelle.main import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_command_has_a_file_and_a_help() -> None:
+    files = {path.stem for path in (ROOT / "passerelle" / "commands").glob("*.py")} - {"__init__"}
+    assert files == set(main.commands)
+    for name in main.commands:
+        assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(main, ["version"])
+    assert result.exit_code == 0
+    assert result.output.startswith("passerelle ")
+
+
+@pytest.mark.parametrize("option", ["--management-port", "--gateway-port", "--portal-port"])
+def test_a_taken_port_is_refused_before_anything_starts(option: str, tmp_path: Path) -> None:
+    arguments = ["up", "--json", "--data", str(tmp_path / "d")]
+    arguments += [f"--{name}-port=0" for name in ("management", "gateway", "portal")]
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        ran = subprocess.run(
+            [sys.executable, "-m", "passerelle", *arguments, f"{option}={port}"],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    assert f"port {port} ({option}) is already in use" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list((tmp_path / "d" / "logs").iterdir())
+
+
+def test_starting_an_unknown_process_again_names_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "agent.json").write_text("{}")
+    result = CliRunner().invoke(main, ["start", "sidecar-9", "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "known there: agent" in result.output
+
+
+def test_start_runs_the_process_with_its_own_environment(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    argv = [sys.executable, "-c", "import os; print(os.environ['some.setting'], os.environ.get('HOME'))"]
+    (tmp_path / "run" / "x.json").write_text(json.dumps({"argv": argv, "environment": {"some.setting": "1"}}))
+    ran = subprocess.run(
+        [sys.executable, "-m", "passerelle", "start", "x", "--data", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout == "1 None\n"

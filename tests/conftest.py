@@ -1,0 +1,29 @@
+"""Fixtures that every room may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's directory."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public specifications, examples and policy documents that the project tests against but does not hold.
+
+    PASSERELLE_SHARED names the directory that holds `data/`; otherwise it is looked for beside the project.
+    """
+    named = os.environ.get("PASSERELLE_SHARED")
+    directory = (Path(named) if named else ROOT.parent / "shared") / "data"
+    if not directory.is_dir():
+        pytest.skip(f"no test data in {directory}; PASSERELLE_SHARED may name the directory that holds it")
+    return directory

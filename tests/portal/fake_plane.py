@@ -1,0 +1,164 @@
+"""A small plane: collections in memory, paged as ARM pages, behind a bearer; it notes each call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from portal.settings import LOCAL_SERVICE
+
+TOKEN = "an-admin-token"
+SECRET = "primary-key-of-the-shop"
+POLICY = """<policies>
+\t<inbound>
+\t\t<set-header name="a"><value>@(1 < 2 && true)</value></set-header>
+\t</inbound>
+</policies>"""
+
+
+def resource(id: str, **properties: Any) -> dict[str, Any]:
+    return {"id": f"{LOCAL_SERVICE}/{id}", "name": id.rsplit("/", 1)[-1], "properties": properties}
+
+
+SHOP = resource(
+    "apis/shop;rev=1",
+    displayName="Book <shop>",
+    path="shop",
+    description="Books & more",
+    apiVersion="v1",
+    apiVersionSetId=f"{LOCAL_SERVICE}/apiVersionSets/shops",
+    subscriptionKeyParameterNames={"header": "X-Shop-Key", "query": "k"},
+)
+HIDDEN = resource("apis/hidden", displayName="Hidden", path="hidden")
+OLD = resource("apis/shop;rev=2", displayName="Old shop", path="shop", isCurrent=False)
+
+OPERATION = resource(
+    "apis/shop;rev=1/operations/get",
+    displayName="One book",
+    method="PUT",
+    urlTemplate="/books/{id}?lang={lang}",
+    templateParameters=[
+        {"name": "id", "type": "integer", "required": True},
+        {"name": "lang", "type": "string", "required": True, "values": ["en", "fr"]},
+    ],
+    request={
+        "queryParameters": [{"name": "page", "type": "integer"}, {"name": "all", "type": "string", "required": True}],
+        "headers": [{"name": "X-Why", "type": "string", "required": True, "defaultValue": "it's"}],
+        "representations": [
+            {"contentType": "application/json", "examples": {"default": {"value": {"title": "L'Étranger"}}}}
+        ],
+    },
+    responses=[
+        {
+            "statusCode": 200,
+            "description": "Found",
+            "representations": [{"contentType": "application/json", "examples": {"a": {"value": {"id": 7}}}}],
+        },
+    ],
+)
+
+COLLECTIONS: dict[str, list[dict[str, Any]]] = {
+    "/products": [
+        resource("products/starter", displayName="Starter", state="published", description="For all"),
+        resource("products/draft", displayName="Draft", state="notPublished"),
+    ],
+    "/products/starter/apis": [SHOP, OLD],
+    "/products/draft/apis": [HIDDEN],
+    "/apis": [SHOP, HIDDEN],
+    "/apis/shop;rev=1/operations": [OPERATION],
+    "/gateways": [resource("gateways/home", description="At home"), resource("gateways/empty")],
+    "/subscriptions": [
+        resource("subscriptions/mine", displayName="Mine", scope=f"{LOCAL_SERVICE}/products/starter", state="active")
+    ],
+    "/gateways/home/instances": [
+        {
+            "instanceId": "agent-1",
+            "version": "0.1.0",
+            "receivedAt": "2026-01-02T03:04:05Z",
+            "cursor": 57,
+            "source": "plane",
+            "sidecars": [
+                {
+                    "id": "car-1",
+                    "connected": True,
+                    "issues": [{"resourceId": "/apis/x", "line": 4, "message": "No <x>"}],
+                }
+            ],
+            "issues": [{"code": "BackupFailed", "message": "disk full"}],
+        },
+        {},
+    ],
+    "/gateways/empty/instances": [],
+}
+ENTITIES = {
+    "/apis/shop;rev=1": SHOP,
+    "/subscriptions/mine": COLLECTIONS["/subscriptions"][0],
+    "/apiVersionSets/shops": resource(
+        "apiVersionSets/shops", versioningScheme="Header", versionHeaderName="Api-Version"
+    ),
+    "/policies/policy": resource("policies/policy", value=POLICY, format="rawxml"),
+}
+
+
+class FakePlane:
+    """`url` once started; `page` limits the rows of one answer; `status` overrides every answer."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.page = 1
+        self.status = 0
+        self.calls: list[str] = []
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self.status:
+            return web.Response(status=self.status, text="out of order")
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return _error(401, "AuthenticationFailed", "Who are you?")
+        if request.query.get("api-version") != "2024-05-01" or not request.path.startswith(LOCAL_SERVICE):
+            return _error(400, "MissingApiVersionParameter", "No api-version.")
+        path = request.path.removeprefix(LOCAL_SERVICE)
+        self.calls.append(f"{request.method} {path}")
+        if request.method == "POST":
+            return self._post(path)
+        if path in COLLECTIONS:
+            return self._list(request, COLLECTIONS[path])
+        if path in ENTITIES:
+            return web.json_response(ENTITIES[path], headers={"ETag": '"1"'})
+        return _error(404, "ResourceNotFound", "Not found.")
+
+    def _post(self, path: str) -> web.Response:
+        if path == "/subscriptions/mine/listSecrets":
+            return web.json_response({"primaryKey": SECRET, "secondaryKey": "second"})
+        if path == "/subscriptions/mine/regeneratePrimaryKey":
+            return web.Response(status=204)
+        return _error(404, "ResourceNotFound", "Not found.")
+
+    def _list(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+        skip = int(request.query.get("$skip", 0))
+        size = min(self.page, int(request.query.get("$top", 1000)))
+        answer: dict[str, Any] = {"value": rows[skip : skip + size], "count": len(rows)}
+        if skip + size < len(rows):
+            answer["nextLink"] = str(request.url.update_query({"$skip": str(skip + size)}))
+        if request.path.endswith("/instances"):
+            answer = {"value": rows}
+        return web.json_response(answer, dumps=json.dumps)
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message, "details": None}}, status=status)

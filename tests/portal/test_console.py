@@ -1,0 +1,124 @@
+"""The operator's pages: nobody else gets in, forms need their token, and what is shown is the plane's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from aiohttp.test_utils import TestClient
+from fake_plane import SECRET, TOKEN, FakePlane
+
+from portal import session
+
+PAGES = [
+    "/console",
+    "/console/apis",
+    "/console/apis/shop%3Brev%3D1",
+    "/console/products",
+    "/console/subscriptions",
+    "/console/subscriptions/mine",
+    "/console/policy",
+]
+
+
+@pytest.fixture
+def cookie() -> dict[str, str]:
+    return {session.COOKIE: session.begin(TOKEN)}
+
+
+def csrf(cookie: dict[str, str]) -> str:
+    current = session.read(cookie[session.COOKIE], TOKEN)
+    assert current is not None
+    return current.csrf
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_nobody_gets_in_without_signing_in(client: TestClient, plane: FakePlane, path: str) -> None:
+    for value in ("", "x", session.begin("another token"), session.begin(TOKEN, now=0)):
+        response = await client.get(path, cookies={session.COOKIE: value}, allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (303, "/console/sign-in")
+    assert plane.calls == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_the_operator_gets_in(client: TestClient, cookie: dict[str, str], path: str) -> None:
+    response = await client.get(path, cookies=cookie)
+    assert response.status == 200
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Sign out" in await response.text()
+
+
+async def test_signing_in(client: TestClient) -> None:
+    wrong = await client.post("/console/sign-in", data={"token": "guess"}, allow_redirects=False)
+    assert wrong.status == 403
+    assert "Set-Cookie" not in wrong.headers
+    right = await client.post("/console/sign-in", data={"token": f" {TOKEN}\n"}, allow_redirects=False)
+    assert right.status == 303
+    written = right.headers["Set-Cookie"]
+    for attribute in ("HttpOnly", "SameSite=Strict", "Path=/console", "Max-Age=28800"):
+        assert attribute in written
+    assert TOKEN not in written
+
+
+async def test_gateways_and_their_instances(client: TestClient, cookie: dict[str, str]) -> None:
+    body = await (await client.get("/console", cookies=cookie)).text()
+    for words in ("agent-1", "silent", "57", "car-1: /apis/x, line 4: No &lt;x&gt;", "BackupFailed: disk full"):
+        assert words in body
+    assert "No agent of this gateway has reported yet" in body
+
+
+async def test_a_policy_is_escaped_and_numbered(client: TestClient, cookie: dict[str, str]) -> None:
+    body = await (await client.get("/console/policy", cookies=cookie)).text()
+    assert "@(1 &lt; 2 &amp;&amp; true)" in body
+    assert 'id="L5"' in body
+    assert 'id="L6"' not in body
+    other = await (await client.get("/console/policy?scope=/apis/shop", cookies=cookie)).text()
+    assert "There is no policy at this scope" in other
+
+
+@pytest.mark.parametrize(
+    "scope", ["/subscriptions/x", "/apis/a/b", "apis/a", "/apis/../x", "/products/a?b", "//evil.example.com"]
+)
+async def test_a_scope_is_a_scope(client: TestClient, plane: FakePlane, cookie: dict[str, str], scope: str) -> None:
+    response = await client.get("/console/policy", params={"scope": scope}, cookies=cookie)
+    assert response.status in (400, 404) or "There is no policy" in await response.text()
+    assert all(call.endswith("/policies/policy") for call in plane.calls)
+
+
+async def test_keys_are_shown_and_made_anew_only_by_a_form(
+    client: TestClient, plane: FakePlane, cookie: dict[str, str]
+) -> None:
+    assert SECRET not in await (await client.get("/console/subscriptions/mine", cookies=cookie)).text()
+    for data in ({}, {"csrf": "x"}, {"csrf": csrf({session.COOKIE: session.begin(TOKEN)})}):
+        for action in ("keys", "regenerate"):
+            refused = await client.post(f"/console/subscriptions/mine/{action}", data=data, cookies=cookie)
+            assert refused.status == 403
+    assert not any(call.startswith("POST") for call in plane.calls)
+    data = {"csrf": csrf(cookie), "key": "primary"}
+    assert SECRET in await (await client.post("/console/subscriptions/mine/keys", data=data, cookies=cookie)).text()
+    made = await client.post("/console/subscriptions/mine/regenerate", data=data, cookies=cookie)
+    assert made.status == 200
+    assert "POST /subscriptions/mine/regeneratePrimaryKey" in plane.calls
+    unknown = {"csrf": csrf(cookie), "key": "third"}
+    assert (await client.post("/console/subscriptions/mine/regenerate", data=unknown, cookies=cookie)).status == 400
+
+
+async def test_every_form_that_posts_carries_the_token(client: TestClient, cookie: dict[str, str]) -> None:
+    for path in PAGES:
+        body = await (await client.get(path, cookies=cookie)).text()
+        forms = re.findall(r"<form[^>]*method=\"post\".*?</form>", body, re.DOTALL)
+        assert forms
+        assert all(f'name="csrf" value="{csrf(cookie)}"' in form for form in forms)
+
+
+async def test_signing_out(client: TestClient, cookie: dict[str, str]) -> None:
+    response = await client.post(
+        "/console/sign-out", data={"csrf": csrf(cookie)}, cookies=cookie, allow_redirects=False
+    )
+    assert response.status == 303
+    assert "Max-Age=0" in response.headers["Set-Cookie"]
+
+
+async def test_a_body_is_bounded(client: TestClient) -> None:
+    response = await client.post("/console/sign-in", data={"token": "x" * 100_000})
+    assert response.status == 413

@@ -1,0 +1,164 @@
+"""The exposition is read back by a parser of the published grammar, and served by a real child."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from telemetry.exporters import prometheus
+from telemetry.journal import Journal
+from telemetry.metrics import Metric, Point, RequestMetrics
+from telemetry.settings import Resource, metrics
+from tests.telemetry.sample import failed, record
+
+SAMPLE = re.compile(
+    r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"
+    r"(?:\{(?P<labels>(?:[a-zA-Z_][a-zA-Z0-9_]*=\"(?:[^\"\\\n]|\\[\\\"n])*\",?)*)\})?"
+    r" (?P<value>-?\d+(?:\.\d+)?(?:e-?\d+)?|\+Inf|NaN)"
+)
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+Sample = tuple[str, dict[str, str], float]
+
+
+def parse(text: str) -> tuple[dict[str, str], list[Sample]]:
+    """Types by name, and samples; anything outside the grammar fails."""
+    types: dict[str, str] = {}
+    samples: list[Sample] = []
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            continue
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in types, "a metric is written once"
+            types[name] = kind
+            continue
+        match = SAMPLE.fullmatch(line)
+        assert match, line
+        labels = {
+            key: value.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
+            for key, value in LABEL.findall(match["labels"] or "")
+        }
+        samples.append((match["name"], labels, float(match["value"])))
+    return types, samples
+
+
+def read(*records) -> list[Metric]:
+    aggregates = RequestMetrics(metrics({}))
+    aggregates.add(records, Resource("host:1", "gw-1"))
+    return aggregates.read()
+
+
+def test_names_types_and_values() -> None:
+    types, samples = parse(prometheus.exposition(read(record(), failed())))
+    assert types == {
+        "azure_apim_Requests": "counter",
+        "azure_apim_DurationInMs": "histogram",
+        "azure_apim_BackendDurationInMs": "histogram",
+        "azure_apim_ClientDurationInMs": "histogram",
+        "azure_apim_GatewayDurationInMs": "histogram",
+        "http_server_request_duration_seconds": "histogram",
+        "http_client_request_duration_seconds": "histogram",
+    }
+    requests = [(labels, value) for name, labels, value in samples if name == "azure_apim_Requests"]
+    assert {labels["LastErrorReason"] for labels, _ in requests} == {"None", "BackendConnectionFailure"}
+    assert all(value == 1 and labels["GatewayId"] == "gw-1" for labels, value in requests)
+    sums = {name: value for name, _, value in samples if name.endswith("_sum")}
+    assert sums["azure_apim_DurationInMs_sum"] == 748
+
+
+def test_buckets_are_cumulative_and_end_in_the_count() -> None:
+    _, samples = parse(prometheus.exposition(read(*(record(total_ms=float(t)) for t in (1, 5, 6, 300, 99999)))))
+    buckets = [(labels["le"], value) for name, labels, value in samples if name == "azure_apim_DurationInMs_bucket"]
+    assert buckets[:3] == [("5", 2), ("10", 3), ("25", 3)]
+    assert buckets[-1] == ("+Inf", 5)
+    assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+    (count,) = [value for name, _, value in samples if name == "azure_apim_DurationInMs_count"]
+    assert count == 5
+    server = [labels["le"] for name, labels, _ in samples if name == "http_server_request_duration_seconds_bucket"]
+    assert server[0] == "0.005"
+
+
+def test_hostile_labels_are_escaped() -> None:
+    evil = 'a"b\\c\nd} 1'
+    _, samples = parse(prometheus.exposition([Metric("x.y", "gauge", "By", "h\nh", (Point((("k.k", evil),), 0.5),))]))
+    assert samples == [("x_y_bytes", {"k_k": evil}, 0.5)]
+
+
+def test_counters_of_the_otel_kind_end_in_total() -> None:
+    assert (
+        prometheus.name(Metric("apim.telemetry.dropped", "counter", "{item}", "", ())) == "apim_telemetry_dropped_total"
+    )
+    assert prometheus.name(Metric("process.cpu.time", "counter", "s", "", ())) == "process_cpu_time_seconds_total"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def fetch(port: int, path: str = "/metrics") -> tuple[str, str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+        return response.headers["Content-Type"], response.read().decode()
+
+
+async def scrape(port: int) -> list[Sample]:
+    for _ in range(200):
+        try:
+            kind, text = await asyncio.to_thread(fetch, port)
+        except OSError:
+            await asyncio.sleep(0.02)
+            continue
+        assert kind == prometheus.CONTENT_TYPE
+        return parse(text)[1]
+    raise AssertionError("nobody answers")
+
+
+async def test_a_child_answers_a_scrape() -> None:
+    port = free_port()
+    journal = Journal({"telemetry.logs.std": "none", prometheus.SETTING: f"127.0.0.1:{port}"}, "host:1")
+    journal.start()
+    for _ in range(3):
+        journal.append(record())
+    total = 0.0
+    for _ in range(100):
+        total = sum(value for name, _, value in await scrape(port) if name == "azure_apim_Requests")
+        if total == 3:
+            break
+        await asyncio.sleep(0.02)
+    assert total == 3
+    assert any(name == "apim_telemetry_dropped_total" for name, _, _ in await scrape(port))
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
+        await asyncio.to_thread(fetch, port, "/")
+    refused.value.close()
+    await journal.close()
+
+
+async def test_the_next_port_when_the_first_is_taken(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        journal = Journal({prometheus.SETTING: f"127.0.0.1:{port}"}, "host:1")
+        journal.start()
+        out = ""
+        for _ in range(200):
+            out += capfd.readouterr().out
+            if "PrometheusListening" in out:
+                break
+            await asyncio.sleep(0.02)
+        await journal.close()
+    match = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", out)
+    assert match
+    assert port < int(match[1]) < port + prometheus.PORTS
+
+
+def test_an_address_that_is_not_ours_names_the_setting() -> None:
+    with pytest.raises(ValueError, match=re.escape(prometheus.SETTING)):
+        prometheus.from_settings({prometheus.SETTING: "192.0.2.1:9464"}, list)
