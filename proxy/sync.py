@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import queue
 import random
 import re
@@ -38,6 +39,7 @@ Count = tuple[str, int, int, int]
 STATUS_INTERVAL = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
+SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
@@ -95,6 +97,8 @@ class SyncThread:
         self._apply, self._status, self._counters = apply, status, counters
         self._held: tuple[str, int] = ("", 0)
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._calls: set[Any] = set()
         self._channel: grpc.Channel | None = None
         self._threads: list[threading.Thread] = []
 
@@ -106,12 +110,16 @@ class SyncThread:
 
     def stop(self, timeout: float = 2.0) -> None:
         """Ends the streams; what is held stays with whoever applied it. Waits at most `timeout` seconds."""
-        self._stopping.set()
-        if self._channel is not None:
-            self._channel.close()
+        with self._lock:
+            self._stopping.set()
+            for call in self._calls:
+                call.cancel()
         until = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
+        # A call begun on a closed channel ends the process, so it is closed only once nobody can begin one.
+        if self._channel is not None and not any(thread.is_alive() for thread in self._threads):
+            self._channel.close()
 
     def _spawn(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
         thread = threading.Thread(target=self._reconnect_forever, args=(name, stream), name=name, daemon=True)
@@ -121,15 +129,13 @@ class SyncThread:
     def _reconnect_forever(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
         backoff, silent = FIRST_BACKOFF, False
         while not self._stopping.is_set() and self._channel is not None:
+            self._await_socket(name)
             began = time.monotonic()
             try:
                 stream(self._channel)
                 reason = "the agent closed it"
             except grpc.RpcError as error:
                 reason = _reason(error)
-            except ValueError as error:
-                # The channel was closed by `stop`.
-                reason = str(error)
             except Exception:
                 logger.exception("%s: a bug ended the stream; it is opened again", name)
                 reason = "a bug in the sidecar"
@@ -142,6 +148,30 @@ class SyncThread:
                 silent = True
             self._stopping.wait(backoff * random.uniform(0.75, 1.0))  # noqa: S311 - not a secret
             backoff = min(backoff * 2, MAX_BACKOFF)
+
+    def _messages(self, open_stream: Callable[[], Any]) -> Iterator[Any]:
+        """What the agent says on a new stream, which `stop` can end at any moment."""
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            call = open_stream()
+            self._calls.add(call)
+        try:
+            yield from call
+        finally:
+            with self._lock:
+                self._calls.discard(call)
+            call.cancel()
+
+    def _await_socket(self, name: str) -> None:
+        """A socket that is not there yet is looked for, not dialled: so its coming is met at once."""
+        if not self._endpoint.startswith("unix:"):
+            return
+        path = "/" + self._endpoint.removeprefix("unix:").lstrip("/")
+        if not os.path.exists(path):
+            logger.warning("%s: waiting for the agent: there is no socket at %s yet", name, path)
+        while not os.path.exists(path) and not self._stopping.wait(SOCKET_CHECK):
+            pass
 
     # Configuration
 
@@ -160,7 +190,7 @@ class SyncThread:
         stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
         pending = _Pending()
         try:
-            for message in stub.Stream(self._outgoing(outbox)):
+            for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
                 if message.WhichOneof("message") != "diff":
                     continue
                 pending.add(message.diff)
@@ -227,7 +257,7 @@ class SyncThread:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
         try:
-            for message in stub.Stream(self._counts(counters, ended)):
+            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended))):
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
         finally:

@@ -278,7 +278,7 @@ def _text(held: Version | None) -> str:
 
 
 def _issue(issue: config_sync_pb2.Issue) -> Issue:
-    return Issue(issue.resource_id[:2_048], issue.line, issue.column, issue.element[:256], issue.message[:4_096])
+    return Issue(issue.resource_id[:2_048], issue.line, issue.column, issue.element[:256], issue.message[:1_000])
 
 
 def _counts(message: counter_sync_pb2.Counts) -> list[tuple[Slot, int]]:

@@ -212,3 +212,14 @@ def test_only_this_module_brings_grpc_into_the_sidecar() -> None:
     code = "import sys, proxy.config.resources, proxy.ports, proxy.exchange; sys.exit('grpc' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_it_may_be_stopped_at_any_moment(agent: ScriptedAgent) -> None:
+    """A call on a closed channel would end the whole process."""
+    for number in range(20):
+        thread = SyncThread(agent.endpoint, "s", "0", "", Applied(), lambda: (0, 0, 0.0))
+        thread.start()
+        time.sleep(number * 0.001)
+        thread.stop(2)
+        assert not any(worker.is_alive() for worker in thread._threads)
+        agent.hang_up()

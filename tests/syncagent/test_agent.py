@@ -16,8 +16,9 @@ from syncagent.backup import Backup
 from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.feed import Feed, FeedParser
-from syncagent.hub import Hub
+from syncagent.hub import Hub, Issue
 from syncagent.log import Log
+from syncagent.report import heartbeat
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
 from tests.syncagent.house import eventually
@@ -195,3 +196,16 @@ async def test_a_token_near_its_end_is_told(lives: list[Life]) -> None:
     life.agent._credential = Credential("gw1&202001010000&x", None)
     await eventually(lambda: calls.reports and calls.reports[-1]["issues"])
     assert calls.reports[-1]["issues"][0]["code"] == "GatewayTokenNearExpiry"
+
+
+def test_a_heartbeat_stays_small_however_broken_a_configuration_is() -> None:
+    hub = Hub()
+    sidecar = hub.connect("one", "0", None)
+    sidecar.issues = tuple(Issue(f"/apis/{number}", 1, 1, "e", "m") for number in range(180))
+    report = heartbeat(
+        instance_id="i", software_version="0", started=0.0, source="plane", held=None, hub=hub, problems={}
+    )
+    issues = report["sidecars"][0]["issues"]
+    assert len(issues) == 51
+    assert "130 more" in issues[-1]["message"]
+    assert report["startedAt"] == "1970-01-01T00:00:00Z"

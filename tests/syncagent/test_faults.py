@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import shutil
 import signal
 import stat
 import subprocess
@@ -232,7 +231,6 @@ async def test_killed_at_any_moment_of_a_save_a_generation_can_be_loaded(plane: 
         seen = cursor
     assert not list(agent.backup.glob("*.bad"))
     assert seen > 7
-    shutil.rmtree(agent.backup)
 
 
 async def test_a_storm_is_merged_and_ends_equal(plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar) -> None:
