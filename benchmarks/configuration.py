@@ -19,6 +19,8 @@ PRODUCT_POLICY = """<policies>
   <on-error><base /></on-error>
 </policies>"""
 
+PROOF = b"X-Served-By: passerelle"
+
 API_POLICY = """<policies>
   <inbound>
     <base />

@@ -40,10 +40,13 @@ class Round:
 
 @dataclass
 class Scenario:
+    """`proof` stands in the head of each answer when the policies do their work."""
+
     name: str
     process: Process
     port: int
     request: bytes
+    proof: bytes = b""
     rounds: list[Round] = field(default_factory=list)
 
     def median(self, figure: str) -> float:
@@ -100,7 +103,9 @@ class Stage:
         return [
             Scenario("bare aiohttp", bare, bare_port, request("/item", bare_port)),
             Scenario("pass-through", sidecar, port, request("/plain/item", port)),
-            Scenario("key, rate-limit, 3 headers", sidecar, port, request("/shaped/item", port, key)),
+            Scenario(
+                "key, rate-limit, 3 headers", sidecar, port, request("/shaped/item", port, key), configuration.PROOF
+            ),
         ]
 
     async def _sidecar(self, resources: dict[str, object]) -> tuple[Process, int]:
@@ -143,6 +148,8 @@ async def compare(arguments: argparse.Namespace, directory: Path) -> list[Scenar
     try:
         scenarios = await stage.open()
         for scenario in scenarios:
+            if scenario.proof not in await load.head(scenario.port, scenario.request):
+                raise NotReady(f"{scenario.name}: the answer does not show {scenario.proof!r}")
             warm = await scenario.measure(max(500, arguments.requests // 10), arguments.connections)
             if warm.failures:
                 print(

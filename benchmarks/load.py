@@ -45,6 +45,16 @@ async def run(port: int, request: bytes, *, count: int, connections: int, status
     return result
 
 
+async def head(port: int, request: bytes) -> bytes:
+    """The status line and headers of one answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    finally:
+        writer.close()
+
+
 async def _worker(port: int, request: bytes, left: Iterator[int], result: Result, status: int, length: int) -> None:
     loop = asyncio.get_running_loop()
     connection: _Connection | None = None

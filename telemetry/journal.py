@@ -131,7 +131,10 @@ class Journal:
         self._born = time.monotonic()
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "telemetry"], stdin=subprocess.PIPE, env=environment
+                [sys.executable, "-P", "-m", "telemetry"],
+                stdin=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # a Ctrl-C is the sidecar's: what drains is still to be recorded
             )
         except OSError as failure:
             self._child_died(f"it could not be started: {failure}")

@@ -124,7 +124,7 @@ def test_without_a_backup_it_says_503_and_recovers_by_itself(bare: House, backen
         reply = request(f"{gateway}/shop/x")
         assert reply.status == 503
         assert reply.json["statusCode"] == 503
-    log = house.data / "logs" / "syncagent.log"
+    log = house.data / "logs" / "agent.log"
     texts = [path.read_text(errors="replace") for path in (log, house.data / "again-syncagent.log") if path.exists()]
     assert any("backup" in text.lower() for text in texts)
     house.again(plane)

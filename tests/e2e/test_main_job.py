@@ -154,7 +154,7 @@ def test_a_policy_that_does_not_compile_is_refused_with_its_place(client: Any, s
     assert error.error is not None
     detail = error.error.details[0]
     assert detail.target == "set-haeder"
-    assert "line 4, column 5" in detail.message
+    assert "line 4, column 6" in detail.message
     assert "set-header" in detail.message
 
 

@@ -131,8 +131,8 @@ def test_the_page_tells_the_truth(tmp_path: Path) -> None:
         up = subprocess.Popen(command, stdout=page, stderr=subprocess.STDOUT, env=environment)
     try:
         text = str(wait_until(lambda: "Ctrl-C" in page_file.read_text() and page_file.read_text(), timeout=60))
-        commands = [line.strip().removeprefix("$ ") for line in text.splitlines() if line.strip().startswith("$ ")]
-        curls = [c for c in commands if "curl" in c]
+        lines = [line.strip().partition("        # ")[0] for line in text.splitlines()]
+        curls = [line for line in lines if line.startswith(("curl ", "for "))]
         assert len(curls) >= 3, text
         outputs = [
             subprocess.run(

