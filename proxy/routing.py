@@ -99,6 +99,8 @@ class Routes:
 
     def match(self, method: str, path: str, query: str, headers: MultiMapping[str], upgrade: bool = False) -> Match:
         """Raises OperationNotFound, whose `detail` says for the log how near the request came."""
+        if path == "*":
+            raise OperationNotFound("OPTIONS * asks about the gateway itself")
         wanted, start, end = "", -1, -1
         if ";" in path and (asked := _REVISION.search(path)) is not None:
             wanted, start, end = asked[1], asked.start(), asked.end()

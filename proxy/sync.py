@@ -38,7 +38,7 @@ Count = tuple[str, int, int, int]
 STATUS_INTERVAL = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
-FIRST_BACKOFF, MAX_BACKOFF = 0.2, 1.0
+FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
 # orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
@@ -47,12 +47,13 @@ LONG_NUMBER = re.compile(rb"\d{19}")
 OPTIONS = (
     # A stalled agent is noticed within 15 s, a returning one within about a second.
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.http2.ping_timeout_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.enable_http_proxy", 0),

@@ -123,11 +123,18 @@ class Journal:
     def _spawn(self) -> None:
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, **self._settings, "instance.id": self._instance, "PYTHONPATH": path}
+        # What authenticates the gateway is none of the child's business.
+        known = {
+            name: text for name, text in {**os.environ, **self._settings}.items() if not name.startswith("config.")
+        }
+        environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
         self._born = time.monotonic()
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "telemetry"], stdin=subprocess.PIPE, env=environment
+                [sys.executable, "-P", "-m", "telemetry"],
+                stdin=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # a Ctrl-C is the sidecar's: what drains is still to be recorded
             )
         except OSError as failure:
             self._child_died(f"it could not be started: {failure}")

@@ -172,7 +172,9 @@ class Element:
         value, text = self._content(to_text, "")
         if required and not text.strip():
             self.issue(f"<{self.name}> needs text.", "missing-text")
-        return Value.of(text.strip()) if value is None else value
+        if value is None:
+            return Value.of("" if unresolved(text) else text.strip())
+        return value
 
     def body_content(self) -> Value[bytes]:
         """The element's text as UTF-8, white space and all; an expression may also make bytes."""

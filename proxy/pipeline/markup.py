@@ -73,7 +73,7 @@ class Node(NamedTuple):
         return tuple(each for each in self.content if type(each) is Node)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def read(text: str) -> Node:
     """The root element of a document. Raises MarkupError."""
     if len(text) > MAX_CHARACTERS:

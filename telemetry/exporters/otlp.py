@@ -22,6 +22,8 @@ from telemetry.settings import collector as collector_settings
 BATCH = 512  # records
 LINGER = 1.0  # seconds
 
+Encode = Callable[[Sequence[RequestRecord]], tuple[bytes, int]]
+
 
 class Otlp:
     """One lane per signal, so that spans cannot push metrics out."""
@@ -58,9 +60,6 @@ class Otlp:
             self._metrics.put(data, count)
         self._flush(resource)
 
-    def close(self) -> None:
-        self._collector.close()
-
     def _flush(self, resource: Resource) -> None:
         if self._collected:
             self._export(self._collected, resource)
@@ -68,13 +67,20 @@ class Otlp:
 
     def _export(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
         if self._spans is not None:
-            data, count = self._span_encoder.encode(batch, resource)
-            if count:
-                self._spans.put(data, count)
+            self._put(self._spans, batch, lambda part: self._span_encoder.encode(part, resource))
         if self._logs is not None:
-            data, count = self._log_encoder.encode(batch, resource, time.time_ns())
-            if count:
-                self._logs.put(data, count)
+            now_ns = time.time_ns()
+            self._put(self._logs, batch, lambda part: self._log_encoder.encode(part, resource, now_ns))
+
+    def _put(self, lane: Lane, batch: Sequence[RequestRecord], encode: Encode) -> None:
+        """Encode and queue; in halves where one message would be longer than a collector takes."""
+        data, count = encode(batch)
+        if len(data) > collector.MAX_MESSAGE and len(batch) > 1:
+            middle = len(batch) // 2
+            self._put(lane, batch[:middle], encode)
+            self._put(lane, batch[middle:], encode)
+        elif count:
+            lane.put(data, count)
 
     def _lane(self, signal: str, max_payloads: int = 1000) -> Lane:
         return Lane(f"the collector ({signal})", self._collector.send(signal), max_payloads=max_payloads)

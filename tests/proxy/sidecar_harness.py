@@ -186,7 +186,7 @@ class Backend:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.seen.append(head + await read_body(head, reader))
-                writer.write(self.answer)
+                writer.write(self.answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head[:4] == b"HEAD" else self.answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -230,3 +231,35 @@ async def test_killed_at_any_moment_of_a_save_a_generation_can_be_loaded(plane: 
     assert not list(agent.backup.glob("*.bad"))
     assert seen > 7
     shutil.rmtree(agent.backup)
+
+
+async def test_a_storm_is_merged_and_ends_equal(plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar) -> None:
+    agent = new_agent(config_service_poll_interval="0.02").start()
+    sidecar = sidecars().connect(agent.listen)
+    await eventually(lambda: matches(sidecar, plane))
+    loop = asyncio.get_running_loop()
+    began, applied = loop.time(), len(sidecar.applied)
+    while loop.time() < began + 2.5:
+        plane.put("/apis/orders", {"value": loop.time()})
+        await asyncio.sleep(0.01)
+    await eventually(lambda: matches(sidecar, plane))
+    seconds = loop.time() - began
+    assert len(sidecar.applied) - applied <= seconds + 1
+    assert agent.text().count("[LocalBackupSaved]") <= seconds + 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("PASSERELLE_SLOW" not in os.environ, reason="takes 20 s; set PASSERELLE_SLOW to run it")
+async def test_a_stalled_agent_is_noticed_within_fifteen_seconds(
+    plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = new_agent().start()
+    sidecar = sidecars().connect(agent.listen)
+    await eventually(lambda: matches(sidecar, plane))
+    caplog.clear()
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGSTOP)
+    await eventually(lambda: "no stream to the agent" in caplog.text, seconds=16)
+    agent.process.send_signal(signal.SIGCONT)
+    plane.put("/apis/late", {"path": "late"})
+    await eventually(lambda: matches(sidecar, plane))
