@@ -60,9 +60,7 @@ def configuration() -> Gateway:
 
 def exchange(gateway: Gateway, name: str, query: str = "", **headers: str) -> Exchange:
     request = Request("GET", Url("http", "gw", 80, "/", query), "/", query, Headers(headers), Body())
-    made = Exchange(
-        request, cast(Ports, SimpleNamespace()), gateway.deployment, 0.0, NOW, request_id=uuid.UUID(int=1)
-    )
+    made = Exchange(request, cast(Ports, SimpleNamespace()), gateway.deployment, 0.0, NOW, request_id=uuid.UUID(int=1))
     made.api = gateway.entries[name].api
     return made
 

@@ -104,7 +104,9 @@ def test_a_resource_that_cannot_be_read_is_left_out_and_its_last_state_stays() -
     before, issues = build(first)
     assert not issues
     bad = resource("/apis/a", {"path": 7})
-    after, issues = build({**first, "/apis/a": bad, "/apis/a/operations/y": resource("/apis/a/operations/y", {})}, before)
+    after, issues = build(
+        {**first, "/apis/a": bad, "/apis/a/operations/y": resource("/apis/a/operations/y", {})}, before
+    )
     assert [each.resource_id for each in issues] == ["/apis/a"]
     assert after.entries["a"].api.path == "a"
     mended, issues = build(first, after)
@@ -125,7 +127,14 @@ def test_build_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 IDS = st.sampled_from(
-    ["/apis/a", "/apis/b", "/apis/a/operations/x", "/apis/b/operations/y", "/apis/a/policies/policy", "/policies/policy"]
+    [
+        "/apis/a",
+        "/apis/b",
+        "/apis/a/operations/x",
+        "/apis/b/operations/y",
+        "/apis/a/policies/policy",
+        "/policies/policy",
+    ]
     + ["/products/p", "/products/p/apis/a", "/subscriptions/s", "/namedValues/n", "/users/u", "/groups/g/users/u"]
     + ["/apiVersionSets/v", "/backends/k", "/groups/g", "/policyFragments/f", "/", "/loggers/l"]
 )
@@ -134,7 +143,12 @@ IDS = st.sampled_from(
 def body(name: str, variant: int) -> dict[str, Any]:
     kind = name.rsplit("/", 2)[-2]
     by_kind: dict[str, dict[str, Any]] = {
-        "apis": {"path": f"p{variant}", "serviceUrl": "http://b", "apiVersionSetId": "/apiVersionSets/v", "apiVersion": "1"},
+        "apis": {
+            "path": f"p{variant}",
+            "serviceUrl": "http://b",
+            "apiVersionSetId": "/apiVersionSets/v",
+            "apiVersion": "1",
+        },
         "operations": {"method": "GET", "urlTemplate": f"/t{variant}"},
         "policies": {"value": HEADER.format("{{n}}" if variant else "x")},
         "subscriptions": {"scope": "/products/p", "state": "active", "primaryKey": f"k{variant}"},
@@ -165,10 +179,14 @@ def test_a_gateway_built_step_by_step_equals_one_built_at_once(states: list[dict
     fresh, _ = build(states[-1])
     assert made.entries.keys() == fresh.entries.keys()
     assert {k: v.api for k, v in made.entries.items()} == {k: v.api for k, v in fresh.entries.items()}
-    assert {k: set(m.plain) for k, m in made.routes.mounts.items()} == {k: set(m.plain) for k, m in fresh.routes.mounts.items()}
+    assert {k: set(m.plain) for k, m in made.routes.mounts.items()} == {
+        k: set(m.plain) for k, m in fresh.routes.mounts.items()
+    }
     assert made.access == fresh.access
     assert made.environment == fresh.environment
-    assert {k: d.resource.digest for k, d in made.documents.items()} == {k: d.resource.digest for k, d in fresh.documents.items()}
+    assert {k: d.resource.digest for k, d in made.documents.items()} == {
+        k: d.resource.digest for k, d in fresh.documents.items()
+    }
 
 
 def test_a_thousand_apis_build_in_less_than_a_second_and_one_change_in_a_fraction() -> None:
@@ -186,7 +204,9 @@ def test_a_thousand_apis_build_in_less_than_a_second_and_one_change_in_a_fractio
     began = time.perf_counter()
     after, _ = build({**before.resources, text.id: text}, before)
     one = time.perf_counter() - began
-    print(f"\n1,000 APIs of 5 operations with a policy each: {full * 1000:.0f} ms; one policy changed: {one * 1000:.1f} ms")
+    print(
+        f"\n1,000 APIs of 5 operations with a policy each: {full * 1000:.0f} ms; one policy changed: {one * 1000:.1f} ms"
+    )
     assert full < 3
     assert one < full / 20
     assert after.documents[text.id].resource is text

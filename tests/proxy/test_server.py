@@ -120,7 +120,9 @@ async def test_a_taken_port_is_named(harness: Harness) -> None:
         await Server(harness.sidecar).listen("127.0.0.1", harness.port)
 
 
-@pytest.mark.parametrize(("believe", "told", "scheme"), [(True, "https", "https"), (True, "ftp", "http"), (False, "https", "http")])
+@pytest.mark.parametrize(
+    ("believe", "told", "scheme"), [(True, "https", "https"), (True, "ftp", "http"), (False, "https", "http")]
+)
 async def test_the_scheme_a_proxy_before_us_tells(harness: Harness, believe: bool, told: str, scheme: str) -> None:
     harness.configure()
     harness.server._forwarded_proto = believe

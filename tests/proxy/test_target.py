@@ -62,6 +62,8 @@ def test_valid_hosts(host: str) -> None:
     assert valid_host(host)
 
 
-@pytest.mark.parametrize("host", ["", " ", "a b", "u@h", "a,b", "a:99999", "a:", "a/b", "a:8a", "[::1", "a" * 300, "a\n"])
+@pytest.mark.parametrize(
+    "host", ["", " ", "a b", "u@h", "a,b", "a:99999", "a:", "a/b", "a:8a", "[::1", "a" * 300, "a\n"]
+)
 def test_invalid_hosts(host: str) -> None:
     assert not valid_host(host)
