@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
@@ -340,7 +341,10 @@ def _integer(text: str) -> int:
 def _number(text: str) -> float:
     if not _NUMBER.match(text.strip()):
         raise ValueError(f"must be a number, and {text!r} is none.")
-    return float(text)
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"must be a number that fits, and {text!r} does not.")
+    return number
 
 
 def _boolean(text: str) -> bool:
