@@ -106,7 +106,7 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
             if not running.cancelled():
                 running.result()
     except OSError as error:
-        log.error("StartFailed", f"{error}; check health.http.port and config.service.endpoint.ca")
+        log.error("StartFailed", f"{error}; check health.http.host and health.http.port")
         return 2
     finally:
         await server.stop()

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -34,6 +36,7 @@ SAVE_PATIENCE = 10.0
 SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
+BUG_PAUSE = 5.0
 NEAR_EXPIRY = 7 * 86_400
 
 
@@ -98,9 +101,20 @@ class Agent:
     async def run(self, plane: Plane, wake: Callable[[], None]) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._poll_forever(plane))
-            tasks.create_task(self._publish_forever(wake))
-            tasks.create_task(self._heartbeat_forever(plane))
+            tasks.create_task(self._unending(lambda: self._poll_forever(plane)))
+            tasks.create_task(self._unending(lambda: self._publish_forever(wake)))
+            tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
+
+    async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+        """A bug in one loop must end neither the other two nor the serving."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                self._last_error = f"a bug: {type(error).__name__} in {place.name}, line {place.lineno}"
+                self._log.error("AgentBug", f"{self._last_error}; trying on", file=os.path.basename(place.filename))
+                await asyncio.sleep(BUG_PAUSE)
 
     async def close(self) -> None:
         """Waits for a save in flight: a generation begun is a generation written."""
@@ -250,8 +264,9 @@ class Agent:
             self._save_failed("BackupFailed", f"the backup takes longer than {SAVE_PATIENCE:.0f} s to write")
         except ReadOnlyBackup as error:
             self._save_failed("BackupReadOnly", str(error))
-        except OSError as error:
-            self._save_failed("BackupFailed", f"the backup cannot be written: {error.strerror or error}")
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            self._save_failed("BackupFailed", f"the backup cannot be written: {reason}")
         else:
             if wrote:
                 self._log.debug("LocalBackupSaved", f"version {snapshot.cursor} is on disk")

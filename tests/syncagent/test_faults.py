@@ -9,12 +9,14 @@ import random
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.syncagent.house import Agent, FakeSidecar, eventually
+from tests.syncagent.house import ROOT, Agent, FakeSidecar, eventually
 from tests.syncagent.plane import FakePlane
 
 pytestmark = pytest.mark.e2e
@@ -263,3 +265,30 @@ async def test_a_stalled_agent_is_noticed_within_fifteen_seconds(
     agent.process.send_signal(signal.SIGCONT)
     plane.put("/apis/late", {"path": "late"})
     await eventually(lambda: matches(sidecar, plane))
+
+
+SIDECAR = """
+import sys, time
+from proxy.sync import SyncThread
+SyncThread(sys.argv[1], "other", "0", "", lambda *diff: [], lambda: (0, 0, 0.0)).start()
+time.sleep(60)
+"""
+
+
+def start_sidecar(endpoint: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SIDECAR, endpoint], cwd=ROOT)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("PASSERELLE_SLOW" not in os.environ, reason="takes 20 s; set PASSERELLE_SLOW to run it")
+async def test_a_stalled_sidecar_is_noticed_within_fifteen_seconds(plane: FakePlane, new_agent: NewAgent) -> None:
+    agent = new_agent().start()
+    await agent.until_ready()
+    other = start_sidecar(agent.listen)
+    try:
+        await eventually(lambda: "sidecar other holds" in agent.text())
+        other.send_signal(signal.SIGSTOP)
+        await eventually(lambda: "sidecar other is gone" in agent.text(), seconds=16)
+    finally:
+        other.kill()
+        other.wait()

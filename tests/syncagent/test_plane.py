@@ -86,6 +86,14 @@ async def test_an_unknown_authority_is_refused(tls_endpoint: str, plane: FakePla
         assert (await connected.events(None)).cursor == 7
 
 
+async def test_an_authority_that_cannot_be_read_fails_the_call_by_name(tls_endpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("not a certificate")
+    for name in ("bad.pem", "absent.pem"):
+        async with client(tls_endpoint, config_service_endpoint_ca=str(tmp_path / name)) as connected:
+            with pytest.raises(CallFailed, match=r"config\.service\.endpoint\.ca"):
+                await connected.events(None)
+
+
 async def test_refusals_are_told_apart(plane: FakePlane) -> None:
     plane.fault = "401"
     async with client(plane.endpoint) as connected:
