@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from typing import Any
 
@@ -109,6 +110,8 @@ async def seed(arm: Arm, count: int, first: int = 0) -> float:
             )
             await arm.put_policy(api, f"own-{number}" if number % 2 else "shared")
             await arm.put(f"/gateways/{GATEWAY}/apis/{api}", {})
+            if number % 1000 == 999:
+                print(f"{number + 1:,} APIs after {time.monotonic() - began:.0f} s", file=sys.stderr)
 
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
     return time.monotonic() - began

@@ -6,7 +6,6 @@ goes.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from management.declare import Change
@@ -20,7 +19,7 @@ SCHEMA_TYPE = "application/vnd.oai.openapi.components+json"
 SCHEMA_ID = "components"
 
 
-async def read(change: Change) -> None:
+def read(change: Change) -> None:
     """Take `format` and `value` out of the properties and complete them from the document."""
     format, value = change.properties.pop("format", None), change.properties.pop("value", None)
     change.properties.pop("wsdlSelector", None)
@@ -36,7 +35,7 @@ async def read(change: Change) -> None:
     if len(value.encode()) > LARGEST_DOCUMENT:
         raise invalid("value", f"The document is larger than {LARGEST_DOCUMENT} bytes.")
     try:
-        imported = await asyncio.to_thread(import_document, value, format, required_query=required_query)
+        imported = import_document(value, format, required_query=required_query)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
     change.notes["import"] = imported
@@ -49,15 +48,15 @@ async def read(change: Change) -> None:
             change.properties[name] = found
 
 
-async def write(change: Change) -> None:
+def write(change: Change) -> None:
     """Store the operations and schemas that `read` found."""
     imported: ImportedApi = change.notes["import"]
     wanted = {operation.id.lower() for operation in imported.operations}
-    for name in await change.tx.names(f"{change.key}/operations"):
+    for name in change.tx.names(f"{change.key}/operations"):
         if name.lower() not in wanted:
-            await change.write.delete(f"{change.id}/operations/{name}")
+            change.write.delete(f"{change.id}/operations/{name}")
     if imported.schemas:
         document: dict[str, Any] = {"components": {"schemas": imported.schemas}}
-        await change.write.put(f"{change.id}/schemas/{SCHEMA_ID}", {"contentType": SCHEMA_TYPE, "document": document})
+        change.write.put(f"{change.id}/schemas/{SCHEMA_ID}", {"contentType": SCHEMA_TYPE, "document": document})
     for operation in imported.operations:
-        await change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))
+        change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))

@@ -23,13 +23,13 @@ def number_of(name: str) -> str | None:
     return match["number"] if match else None
 
 
-async def resolve(tx: Transaction, id: str) -> str:
+def resolve(tx: Transaction, id: str) -> str:
     """The id under which a resource is stored: names of the current revision lose their `;rev=`."""
     if ";rev=" not in id.lower() or not id.lower().startswith("/apis/"):
         return id
     _, apis, name, *rest = id.split("/")
     name = re.sub(";rev=", ";rev=", name, flags=re.IGNORECASE)
-    root = await tx.get(f"/apis/{root_of(name)}")
+    root = tx.get(f"/apis/{root_of(name)}")
     if root is None or root.body.get("apiRevision") == number_of(name):
         name = root_of(name)
     elif number_of(name) is not None:

@@ -108,7 +108,7 @@ def main() -> int:
             values["net.server.http.port"] = str(workers.free_port(settings.host))
         return workers.supervise(settings.workers, values)
     if number is not None:
-        workers.end_with_parent()
+        workers.end_with_parent(settings.values)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, number))
 

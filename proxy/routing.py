@@ -148,6 +148,8 @@ class Routes:
                 return Match(api, found.operation, found.parameters, rest, preflight=True)
         methods = entry.tree.methods(rest)
         near = f"this path has {', '.join(methods)}" if methods else f"none of {entry.tree.size} operations fits"
+        if method in methods:
+            near = "the query does not fit the templates of this path"
         raise UnknownOperation(f"{method} '{rest or '/'}' of API '{api.key}': {near}", api)
 
 

@@ -75,7 +75,8 @@ def header_edit(element: Element) -> HeaderEdit:
         if name.constant and value.constant and (problem := value_problem(name.value, value.value)):
             element.issue(problem, "invalid-header")
     if not values and action.constant and action.value != "delete":
-        element.issue(f"exists-action '{action.value}' needs at least one <value>.", "missing-element")
+        message = f"exists-action '{action.value}' has no <value>, so nothing is set."
+        element.issue(message, "missing-element", severity="warning")
     if name.constant and action.constant and action.value == "override" and all(each.constant for each in values):
         return HeaderEdit(name, _constant_override(name.value, [each.value for each in values]))
     if name.constant and action.constant:
@@ -92,7 +93,7 @@ def header_edit(element: Element) -> HeaderEdit:
 
 def _constant_override(name: str, values: list[str]) -> Apply:
     key = istr(name)
-    if key.lower() in REPEATED and len(values) > 1:
+    if not values or (key.lower() in REPEATED and len(values) > 1):
 
         def override_lines(exchange: Exchange, headers: Headers) -> None:
             headers.popall(key, None)
@@ -116,7 +117,7 @@ def _edit_for(name: str, action: str, values: list[Value[str]]) -> Apply:
 
     def override(exchange: Exchange, headers: Headers) -> None:
         lines = [_checked(name, value.get(exchange)) for value in values]
-        if repeated and len(lines) != 1:
+        if not lines or (repeated and len(lines) > 1):
             headers.popall(key, None)
             headers.extend((key, line) for line in lines)
         else:
@@ -126,7 +127,7 @@ def _edit_for(name: str, action: str, values: list[Value[str]]) -> Apply:
         lines = [_checked(name, value.get(exchange)) for value in values]
         if repeated:
             headers.extend((key, line) for line in lines)
-        else:
+        elif lines:
             headers[key] = ",".join([*headers.getall(key, ()), *lines])
 
     def skip(exchange: Exchange, headers: Headers) -> None:

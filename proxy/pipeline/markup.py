@@ -128,7 +128,7 @@ class _Reader:
         stack: list[tuple[str, int, tuple[Attribute, ...], list[Node | Piece]]] = []
         content: list[Node | Piece] = []
         while True:
-            if text.startswith("</", position):
+            if stack and text.startswith("</", position):
                 name, offset, attributes, _ = stack[-1]
                 closing = _CLOSE.match(text, position)
                 if closing is None or closing.group(1) != name:

@@ -68,6 +68,7 @@ def cors(element: Element, compiler: Compiler) -> Handler:
         if origin is None or any(isinstance(late, _Matched) for late in exchange.after_outbound):
             return None
         allow_origin = allowed_origin(exchange, origin)
+        method = exchange.request.method
         if is_preflight(exchange):
             if allow_origin is not None and (outcome := preflight(exchange, allow_origin)):
                 return outcome
@@ -84,6 +85,8 @@ def cors(element: Element, compiler: Compiler) -> Handler:
                     headers["Access-Control-Expose-Headers"] = names
 
             exchange.after_outbound.append(_Matched(announce))
+            return None
+        elif method not in ("GET", "HEAD"):  # only these are documented to be refused
             return None
         if terminate.get(exchange):
             exchange.response = Response()

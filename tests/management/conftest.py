@@ -96,14 +96,14 @@ class Reply:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await Store.open(sqlite_url(tmp_path / "management.db"), Vault.open(tmp_path / "store.key"))
+    store = Store.open(sqlite_url(tmp_path / "management.db"), Vault.open(tmp_path / "store.key"))
     yield store
-    await store.close()
+    store.close()
 
 
 @pytest.fixture
 async def plane(store: Store) -> AsyncIterator[Plane]:
-    await ensure_default(store, DEFAULT_SERVICE)
+    ensure_default(store, DEFAULT_SERVICE)
     server = TestServer(make_app(store, TOKEN))
     await server.start_server()
     async with aiohttp.ClientSession() as session:

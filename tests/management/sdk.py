@@ -45,8 +45,8 @@ def served(directory: Path, token: str) -> Iterator[str]:
     ready = threading.Event()
 
     async def run() -> None:
-        store = await Store.open(sqlite_url(directory / "management.db"), Vault.open(directory / "store.key"))
-        await ensure_default(store, DEFAULT_SERVICE)
+        store = Store.open(sqlite_url(directory / "management.db"), Vault.open(directory / "store.key"))
+        ensure_default(store, DEFAULT_SERVICE)
         runner = web.AppRunner(make_app(store, token), access_log=None)
         await runner.setup()
         context: ssl.SSLContext = server_context(directory, "127.0.0.1")
@@ -56,9 +56,13 @@ def served(directory: Path, token: str) -> Iterator[str]:
         started.append((asyncio.get_running_loop(), stop, runner.addresses[0][1]))
         ready.set()
         await stop.wait()
+        for _ in range(100):  # the clients have gone; their TLS connections end a moment later
+            if not runner.server or not runner.server.connections:
+                break
+            await asyncio.sleep(0.05)
         await runner.cleanup()
-        await store.close()
-        await asyncio.sleep(0.1)  # TLS connections end a moment after they are closed
+        store.close()
+        await asyncio.sleep(0.2)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
     thread.start()

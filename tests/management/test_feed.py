@@ -30,7 +30,13 @@ async def test_snapshot_of_a_new_service(agent: Agent, plane: Plane) -> None:
         "location": "local",
         "gatewayUrl": "http://localhost:8080",
     }
-    assert {"/policies/policy", "/subscriptions/master", "/users/1", "/gateways/gw", "/groups/guests"} <= agent.held.keys()
+    assert {
+        "/policies/policy",
+        "/subscriptions/master",
+        "/users/1",
+        "/gateways/gw",
+        "/groups/guests",
+    } <= agent.held.keys()
     assert "/groups/administrators/users/1" in agent.held
     assert agent.body("/subscriptions/master")["scope"] == "/"
     assert len(agent.body("/subscriptions/master")["primaryKey"]) == 32
@@ -177,7 +183,7 @@ async def test_a_trimmed_log_is_a_snapshot(agent: Agent, plane: Plane, store: St
     await agent.poll()
     for number in range(5):
         await plane.put(f"/backends/b{number}", {"url": "https://b", "protocol": "http"})
-    await store.trim_log(keep=2)
+    store.trim_log(keep=2)
     await agent.poll()
     assert agent.kind == "snapshot"
     await plane.delete("/backends/b1")
@@ -208,8 +214,8 @@ async def test_gzip(agent: Agent, plane: Plane) -> None:
 
 async def test_a_memo_of_another_dataset_is_not_used(agent: Agent, plane: Plane, store: Store) -> None:
     await agent.poll()
-    async with store.writing() as connection:
-        await connection.execute(update(schema.services).values(dataset="restored"))
+    with store.writing() as connection:
+        connection.execute(update(schema.services).values(dataset="restored"))
     await plane.put("/backends/b", {"url": "https://b", "protocol": "http"})
     await agent.poll()
     assert (agent.kind, agent.dataset) == ("snapshot", "restored")

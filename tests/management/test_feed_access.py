@@ -23,7 +23,9 @@ async def refused(agent: Agent, header: str | None) -> tuple[int, str]:
         return response.status, body["error"]["code"]
 
 
-@pytest.mark.parametrize("header", [None, f"Bearer {TOKEN}", "GatewayKey ", "GatewayKey gw&209901010000&AAAA", "GatewayKey a&b"])
+@pytest.mark.parametrize(
+    "header", [None, f"Bearer {TOKEN}", "GatewayKey ", "GatewayKey gw&209901010000&AAAA", "GatewayKey a&b"]
+)
 async def test_only_gateway_tokens(agent: Agent, header: str | None) -> None:
     assert await refused(agent, header) == (401, "GatewayTokenInvalid")
 
@@ -39,7 +41,9 @@ async def test_a_token_ends(agent: Agent, plane: Plane) -> None:
     assert await refused(agent, f"GatewayKey {sign('gw', past, keys['primary'])}") == (401, "GatewayTokenExpired")
 
 
-@pytest.mark.parametrize("change", [lambda t: t[:-4] + "AAA=", lambda t: t.replace("gw&2", "gw&3", 1), lambda t: "GW" + t[2:]])
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:-4] + "AAA=", lambda t: t.replace("gw&2", "gw&3", 1), lambda t: "GW" + t[2:]]
+)
 async def test_a_changed_token(agent: Agent, change: object) -> None:
     assert callable(change)
     assert await refused(agent, f"GatewayKey {change(agent.token)}") == (401, "GatewayTokenInvalid")
@@ -91,7 +95,9 @@ async def test_heartbeats_are_shown(agent: Agent, plane: Plane) -> None:
         assert response.status == 204
     async with plane.session.post(f"{agent.url}/heartbeat", json={**beat, "cursor": 1}, headers=headers) as response:
         assert response.status == 204
-    async with plane.session.post(f"{agent.url}/heartbeat", json={**beat, "instanceId": "i2"}, headers=headers) as response:
+    async with plane.session.post(
+        f"{agent.url}/heartbeat", json={**beat, "instanceId": "i2"}, headers=headers
+    ) as response:
         assert response.status == 204
     instances = (await plane.get("/gateways/gw/instances"))["value"]
     assert [(each["id"], each["lag"]) for each in instances] == [("i2", 1), ("i1", (agent.cursor or 0) + 1 - 1)]
@@ -101,7 +107,9 @@ async def test_heartbeats_are_shown(agent: Agent, plane: Plane) -> None:
     assert age < datetime.timedelta(seconds=30)
 
 
-@pytest.mark.parametrize("beat", [{}, {"instanceId": 7}, {"instanceId": "i", "sidecars": {}}, {"instanceId": "i", "cursor": "x"}])
+@pytest.mark.parametrize(
+    "beat", [{}, {"instanceId": 7}, {"instanceId": "i", "sidecars": {}}, {"instanceId": "i", "cursor": "x"}]
+)
 async def test_heartbeats_that_say_nothing(agent: Agent, plane: Plane, beat: dict[str, object]) -> None:
     headers = {"Authorization": f"GatewayKey {agent.token}"}
     async with plane.session.post(f"{agent.url}/heartbeat", json=beat, headers=headers) as response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -65,43 +64,43 @@ POLL = st.just(("poll", "", {}))
 @given(st.lists(st.one_of(PUTS, PUTS, DELETES, POLL), min_size=5, max_size=30))
 def test_changes_lead_where_a_snapshot_does(edits: list[tuple[str, str, dict[str, Any]]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(converge(Path(directory), edits))
+        converge(Path(directory), edits)
 
 
-async def converge(directory: Path, edits: list[tuple[str, str, dict[str, Any]]]) -> None:
-    store = await Store.open(sqlite_url(directory / "management.db"), Vault(b"k" * 32))
+def converge(directory: Path, edits: list[tuple[str, str, dict[str, Any]]]) -> None:
+    store = Store.open(sqlite_url(directory / "management.db"), Vault(b"k" * 32))
     try:
-        await ensure_default(store, DEFAULT_SERVICE)
-        await edit(store, "put", "/gateways/gw", {})
+        ensure_default(store, DEFAULT_SERVICE)
+        edit(store, "put", "/gateways/gw", {})
         agent = held_by_nobody()
         for verb, id, content in [*edits, ("poll", "", {})]:
             if verb != "poll":
-                await edit(store, verb, id, content)
+                edit(store, verb, id, content)
                 continue
-            await poll(store, agent)
+            poll(store, agent)
             fresh = held_by_nobody()
-            await poll(store, fresh)
+            poll(store, fresh)
             assert fresh.kind == "snapshot"
             assert agent.held == fresh.held
     finally:
-        await store.close()
+        store.close()
 
 
 def held_by_nobody() -> Agent:
     return Agent(None, "gw", "")  # type: ignore[arg-type]  # it polls the store, not a plane
 
 
-async def edit(store: Store, verb: str, id: str, content: dict[str, Any]) -> None:
+def edit(store: Store, verb: str, id: str, content: dict[str, Any]) -> None:
     try:
-        async with writing(store, DEFAULT_SERVICE) as tx:
+        with writing(store, DEFAULT_SERVICE) as tx:
             assert tx is not None
-            await (Applier(tx).put(id, content) if verb == "put" else Applier(tx).delete(id, content))
+            (Applier(tx).put(id, content) if verb == "put" else Applier(tx).delete(id, content))
     except ArmError:
         pass  # a refused edit must leave no trace, which the snapshot shows
 
 
-async def poll(store: Store, agent: Agent) -> None:
-    async with reading(store, DEFAULT_SERVICE) as tx:
+def poll(store: Store, agent: Agent) -> None:
+    with reading(store, DEFAULT_SERVICE) as tx:
         assert tx is not None
         feed = Feed(tx.connection, store.vault, tx.service, "gw", Fingerprints({}))
-        agent.apply("".join([text async for text in feed.lines(agent.dataset, agent.cursor)]))
+        agent.apply("".join(feed.lines(agent.dataset, agent.cursor)))

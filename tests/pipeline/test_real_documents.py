@@ -32,7 +32,7 @@ def documents() -> list[tuple[str, str]]:
 class Anything(dict[str, str]):
     """Fragments of any name, all empty."""
 
-    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+    def get(self, key: str, default: object = None) -> str:
         return "<fragment/>"
 
     def __iter__(self) -> Iterator[str]:

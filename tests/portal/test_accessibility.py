@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient
-from fake_plane import TOKEN
 
 from portal import session
+from tests.portal.fake_plane import TOKEN
 
 STYLE = (Path(__file__).parents[2] / "portal" / "static" / "portal.css").read_text()
 PAGES = [

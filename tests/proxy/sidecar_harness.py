@@ -17,7 +17,7 @@ from proxy.lifecycle import Sidecar
 from proxy.server import Server
 from telemetry.records import RequestRecord
 
-FORWARD = "<policies><inbound/><backend><forward-request timeout=\"5\"/></backend><outbound/><on-error/></policies>"
+FORWARD = '<policies><inbound/><backend><forward-request timeout="5"/></backend><outbound/><on-error/></policies>'
 
 
 def resource(name: str, body: dict[str, Any]) -> Resource:
@@ -186,7 +186,9 @@ class Backend:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.seen.append(head + await read_body(head, reader))
-                writer.write(self.answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head[:4] == b"HEAD" else self.answer)
+                writer.write(
+                    self.answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head[:4] == b"HEAD" else self.answer
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass

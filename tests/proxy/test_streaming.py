@@ -168,9 +168,7 @@ async def test_expect_continue_is_answered_when_the_body_is_wanted(harness: Harn
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 10\r\n", b"Transfer-Encoding: chunked\r\n"])
-async def test_a_backend_that_breaks_off_is_seen_by_the_client(
-    harness: Harness, backend: Backend, head: bytes
-) -> None:
+async def test_a_backend_that_breaks_off_is_seen_by_the_client(harness: Harness, backend: Backend, head: bytes) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import pytest
 
@@ -43,7 +42,7 @@ def test_index_lists_every_policy_file() -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     """Attributes that factories ask for, by the element's place ("cors/allowed-methods")."""
     known: dict[str, set[str]] = defaultdict(set)
     finish = Element.finish
