@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,8 @@ from multidict import CIMultiDict
 
 from management.app import make_app
 from management.provision import DEFAULT_SERVICE, ensure_default
-from management.store import Store, sqlite_url
+from management.store import Row, Store, sqlite_url
+from management.transaction import reading
 from management.vault import Vault
 
 TOKEN = "the-admin-token"
@@ -79,6 +79,13 @@ class Plane:
     async def api(self, name: str, **more: Any) -> dict[str, Any]:
         return await self.put(f"/apis/{name}", {"displayName": name, "path": name, **more})
 
+    def stored(self, id: str) -> Row:
+        """The row as the store has it."""
+        with reading(self.store, self.service) as tx:
+            row = tx.get(id) if tx else None
+            assert row is not None
+            return row
+
     async def names(self, collection: str) -> list[str]:
         return [each["name"] for each in (await self.get(collection))["value"]]
 
@@ -109,11 +116,6 @@ async def plane(store: Store) -> AsyncIterator[Plane]:
     async with aiohttp.ClientSession() as session:
         yield Plane(server, session, store)
     await server.close()
-
-
-def secret_text() -> str:
-    """A text that is nowhere else."""
-    return base64.b32encode(b"a very secret value").decode()
 
 
 @pytest.fixture(autouse=True, scope="session")
