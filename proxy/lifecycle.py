@@ -207,4 +207,3 @@ def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipel
         raise error
 
     return Pipeline(inbound=(Step.of(refuse, Origin(error.source, "", "inbound", "")),), on_error=known.on_error)
-

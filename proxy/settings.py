@@ -42,7 +42,7 @@ class Settings:
             workers=integer(values, "proxy.workers", 1, 1, 64),
             drain_timeout=duration(values, "net.server.drain.timeout", 30.0),
             forwarded_proto=boolean(values, "net.server.http.forwarded.proto.enabled", False),
-            sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),  # noqa: S108
+            sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
             log_format=choice(values, "telemetry.logs.std", "text", ("none", "text", "json")),

@@ -5,17 +5,18 @@ Rules
    counts of several sidecars add up slot by slot (proto/counter_sync.proto).
 2. A window has `SLICES` slices; the oldest is weighed by how much of it still lies inside the window.
 3. Keys are bounded: the least recently used goes first. A key whose window has passed is forgotten by the way.
-4. Nothing waits. `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
+4. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
+   `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from proxy.ports import Reading
 
@@ -23,13 +24,8 @@ SLICES = 20
 MAX_KEYS = 200_000
 
 
-class Increment(NamedTuple):
-    """One message of the counter stream; `slice_ms` is milliseconds."""
-
-    key: str
-    slice_ms: int
-    slot: int
-    increment: int
+# One message of the counter stream: key, slice in milliseconds, slot, increment.
+Increment = tuple[str, int, int, int]
 
 
 @dataclass(slots=True)
@@ -39,12 +35,13 @@ class _Window:
 
 
 class LocalCounters:
-    """`now` gives Unix seconds. Not thread-safe: it lives on the event loop."""
+    """`now` gives Unix seconds. Thread-safe."""
 
     def __init__(self, now: Callable[[], float] = time.time, max_keys: int = MAX_KEYS, report: bool = False) -> None:
         self._now = now
         self._max_keys = max_keys
         self._report = report
+        self._lock = threading.Lock()
         self._windows: OrderedDict[tuple[str, int], _Window] = OrderedDict()
         self._pending: dict[tuple[str, int, int], int] = {}
 
@@ -52,30 +49,34 @@ class LocalCounters:
         return len(self._windows)
 
     def peek(self, key: str, period: float) -> Reading:
-        return self._read(self._window(key, _slice_ms(period)), self._now() * 1000, 1)
+        with self._lock:
+            return self._read(self._window(key, _slice_ms(period)), self._now() * 1000)
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         slice_ms = _slice_ms(period)
-        window = self._window(key, slice_ms)
-        now_ms = self._now() * 1000
-        slot = int(now_ms // slice_ms)
-        window.counts[slot] = window.counts.get(slot, 0) + increment
-        if self._report:
-            self._note(key, slice_ms, slot, increment)
-        return self._read(window, now_ms, 1)
+        with self._lock:
+            window = self._window(key, slice_ms)
+            now_ms = self._now() * 1000
+            slot = int(now_ms // slice_ms)
+            window.counts[slot] = window.counts.get(slot, 0) + increment
+            if self._report:
+                self._note(key, slice_ms, slot, increment)
+            return self._read(window, now_ms)
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """Add what another sidecar counted; slots outside of the window are ignored."""
         present = int(self._now() * 1000 // slice_ms)
         if present - SLICES <= slot <= present + 1:
-            counts = self._window(key, slice_ms).counts
-            counts[slot] = counts.get(slot, 0) + increment
+            with self._lock:
+                counts = self._window(key, slice_ms).counts
+                counts[slot] = counts.get(slot, 0) + increment
 
     def drain(self) -> list[Increment]:
         """What was counted here since the last call. The first call begins the reporting."""
-        self._report = True
-        pending, self._pending = self._pending, {}
-        return [Increment(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
+        with self._lock:
+            self._report = True
+            pending, self._pending = self._pending, {}
+        return [(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
 
     def _note(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         name = (key, slice_ms, slot)
@@ -104,8 +105,8 @@ class LocalCounters:
                 break
             del self._windows[oldest]
 
-    def _read(self, window: _Window, now_ms: float, free: int) -> Reading:
-        """`reset_after`: seconds until at least `free` calls have left the window."""
+    def _read(self, window: _Window, now_ms: float) -> Reading:
+        """`reset_after`: seconds until at least one call has left the window."""
         slice_ms, counts = window.slice_ms, window.counts
         present = int(now_ms // slice_ms)
         oldest = present - SLICES
@@ -118,7 +119,7 @@ class LocalCounters:
         for slot in sorted(counts):
             weight = counts[slot] * (part if slot == oldest else 1)
             total += weight
-            if leaving < free:
+            if leaving < 1:
                 leaving += weight
                 reset_ms = (slot + SLICES + 1) * slice_ms - now_ms
         return Reading(math.ceil(total - 1e-9), max(reset_ms, 0.0) / 1000)

@@ -114,6 +114,7 @@ class Reply:
         self.keep = False
         upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
         self._write(self._encode(Response(101, "Switching Protocols", response.headers), upgrade), 101)
+        self._connection.tunnel = True
         self.received, self.sent = await body.run(self._connection)
 
     def _write(self, data: bytes, status: int) -> None:

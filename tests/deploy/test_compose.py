@@ -28,7 +28,7 @@ OURS = {name: each for name, each in SERVICES.items() if each["image"].startswit
 NEWER = {"name"}
 # A service uses these keys and no others, so that a misspelt one is found by any reader.
 SERVICE_KEYS = {
-    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "hostname", "image", "network_mode",
+    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "hostname", "image",
     "ports", "profiles", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
 }  # fmt: skip
 HEALTH_KEYS = {"test", "interval", "timeout", "retries", "start_period"}
@@ -80,9 +80,8 @@ def test_services_wait_for_services_that_exist_and_can_be_waited_for() -> None:
             assert how["condition"] in CONDITIONS
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in SERVICES[other]
-        mode = service.get("network_mode", "")
-        assert not mode or mode.removeprefix("service:") in SERVICES
-        assert not (mode and "ports" in service), f"{name}: ports belong to the service whose network it shares"
+        for address in re.findall(r"https?://([a-z][a-z0-9-]*):", yaml.safe_dump(service)):
+            assert address in SERVICES, f"{name} speaks to {address}"
 
 
 def test_every_volume_is_declared_and_used_and_every_file_exists() -> None:

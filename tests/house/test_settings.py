@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("telemetry", "syncagent", "proxy", "management", "portal")
 FAMILIES = (
     "config.", "gateway.name", "health.http.", "instance.id", "management.", "net.", "observability.", "portal.",
-    "proxy.", "telemetry.logs.", "telemetry.metrics.", "neighborhood.", "policy.", "certificates.", "security.",
+    "proxy.workers", "telemetry.logs.", "telemetry.metrics.", "neighborhood.", "policy.", "certificates.", "security.",
 )  # fmt: skip
 SETTING = re.compile(r"[a-z][a-zA-Z0-9-]*(?:\.(?:[a-z][a-zA-Z0-9-]*|\*))+")
 ANY = "*"  # a part of a name that is known only at run time
@@ -25,11 +25,14 @@ def documented() -> set[str]:
 
 def read_in_code() -> dict[str, str]:
     """The setting names that the code spells, `*` for a part it computes, with the file that does."""
+    known = documented()
     found: dict[str, str] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             for name in names_in(ast.parse(path.read_text(encoding="utf-8"))):
-                if SETTING.fullmatch(name) and name.startswith(FAMILIES) and not is_module(name):
+                if SETTING.fullmatch(name) and name.startswith(FAMILIES):
+                    if name not in known and is_module(name):
+                        continue  # a logger's name
                     found[name] = str(path.relative_to(ROOT))
     return found
 
@@ -62,7 +65,6 @@ def names_in(tree: ast.AST) -> set[str]:
 
 
 def is_module(name: str) -> bool:
-    """`management.store` in a logger's name is no setting."""
     path = ROOT / Path(*name.split("."))
     return path.with_suffix(".py").is_file() or path.is_dir()
 

@@ -1,0 +1,172 @@
+"""Wiring of a sidecar process: settings, logs, journal, transport, server, the stream to the agent, and its end.
+
+Rules
+1. A configuration is built in the stream's thread; the event loop only gets the finished gateway.
+2. SIGTERM or SIGINT: not ready, no new connections, requests in flight end within the drain timeout, exit 0. A second
+   signal ends at once.
+3. What is optional (telemetry, the agent) never keeps the server from starting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from proxy import log as logs
+from proxy import workers
+from proxy.adapters.clock import SystemClock
+from proxy.adapters.counters import LocalCounters
+from proxy.adapters.transport import HttpTransport
+from proxy.config.gateway import Gateway, build
+from proxy.config.resources import Resource, ResourceIssue
+from proxy.config.snapshot import apply
+from proxy.lifecycle import Sidecar
+from proxy.ports import Ports
+from proxy.server import PortTaken, Server
+from proxy.settings import SettingError, Settings
+from proxy.sync import SyncThread
+from telemetry.journal import Journal
+
+log = logging.getLogger("proxy.app")
+
+try:
+    VERSION = metadata.version("passerelle")
+except metadata.PackageNotFoundError:  # run from a tree that is not installed
+    VERSION = "0.0.0"
+
+
+@dataclass(slots=True)
+class Configuration:
+    """What this process holds; `take` is called in the stream's thread, `publish` on the event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    sidecar: Sidecar
+    journal: Journal
+    dataset: str = ""
+    version: int = 0
+    resources: dict[str, Resource] = field(default_factory=dict)
+    gateway: Gateway | None = None
+
+    def take(
+        self, dataset: str, version: int, full: bool, upserts: list[Resource], removals: list[str]
+    ) -> list[ResourceIssue]:
+        """Apply a diff and put the result in force; returns all that is wrong with it."""
+        began = time.monotonic()
+        self.resources = apply(self.resources, upserts, removals, full)
+        gc.disable()
+        try:
+            self.gateway, issues = build(self.resources, self.gateway)
+        finally:
+            gc.enable()
+        # A configuration is millions of objects without cycles: the collector would only stop requests to look at them.
+        gc.freeze()
+        took = (time.monotonic() - began) * 1000
+        in_force = threading.Event()
+        self.loop.call_soon_threadsafe(self._publish, self.gateway, dataset, version, in_force)
+        in_force.wait(10)
+        log.info(
+            "version %d of dataset %s in force: %d upserts, %d removals, %d APIs, %d issues, %.0f ms",
+            version, dataset, len(upserts), len(removals), len(self.gateway.entries), len(issues), took,
+            extra={"event": "ConfigurationApplied"},
+        )  # fmt: skip
+        return issues
+
+    def _publish(self, gateway: Gateway, dataset: str, version: int, in_force: threading.Event) -> None:
+        self.sidecar.publish(gateway)
+        self.dataset, self.version = dataset, version
+        self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
+        in_force.set()
+
+    def details(self) -> Mapping[str, Any]:
+        return {"version": VERSION, "dataset": self.dataset, "configuration": self.version}
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    try:
+        settings = Settings.read()
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
+    logs.configure(settings.log_format, settings.log_level)
+    number = workers.worker_number(settings.values)
+    if settings.workers > 1 and number is None:
+        values = dict(settings.values)
+        if settings.port == 0:
+            values["net.server.http.port"] = str(workers.free_port(settings.host))
+        return workers.supervise(settings.workers, values)
+    if number is not None:
+        workers.end_with_parent(settings.values)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run(settings, number))
+
+
+async def run(settings: Settings, worker: int | None = None) -> int:
+    """Serve until a signal asks for the end."""
+    loop = asyncio.get_running_loop()
+    asked, again = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: again.set() if asked.is_set() else asked.set())
+
+    instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
+    journal = Journal(settings.values, instance)
+    transport, counters = HttpTransport(), LocalCounters()
+    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal), instance=instance)
+    configuration = Configuration(loop, sidecar, journal)
+    server = Server(sidecar, configuration.details, settings.forwarded_proto)
+    try:
+        await server.listen(settings.host, settings.port, shared=worker is not None)
+    except PortTaken as taken:
+        log.critical("%s", taken, extra={"event": "PortTaken"})
+        print(f"proxy: {taken}", file=sys.stderr)
+        return 1
+    log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
+    journal.start()
+    started = time.time()
+    sync = SyncThread(
+        settings.sync_endpoint,
+        instance,
+        VERSION,
+        _token(settings.sync_token_file),
+        configuration.take,
+        lambda: (sidecar.requests, sidecar.failures, started),
+        counters,
+    )
+    sync.start()
+
+    await asked.wait()
+    log.info("draining, at most %g s", settings.drain_timeout, extra={"event": "GatewayStopping"})
+    drain = asyncio.create_task(server.drain(settings.drain_timeout))
+    second = asyncio.create_task(again.wait())
+    await asyncio.wait((drain, second), return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain, second):
+        task.cancel()
+    await asyncio.gather(drain, second, return_exceptions=True)
+    await server.close()
+    await transport.close()
+    await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
+    log.info("ended", extra={"event": "GatewayStopped"})
+    return 0
+
+
+def _token(path: str) -> str:
+    """The shared token of the stream; empty when none is set or its file cannot be read (the agent then says so)."""
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as problem:
+        log.error("config.sync.token.file %s cannot be read: %s", path, problem.strerror, extra={"event": "TokenFile"})
+        return ""
