@@ -116,34 +116,3 @@ async def plane(store: Store) -> AsyncIterator[Plane]:
     async with aiohttp.ClientSession() as session:
         yield Plane(server, session, store)
     await server.close()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _fake_checker() -> None:
-    try:
-        import proxy.check  # noqa
-    except ImportError:
-        from management import policy_check
-        from proxy.pipeline.issue import Issue
-
-        def fake(text, scope, values, fragments, backends):
-            import re
-
-            out = []
-            if "<broken-element" in text:
-                at = text.index("<broken-element")
-                line = text.count("\n", 0, at) + 1
-                col = at - (text.rfind("\n", 0, at))
-                out.append(Issue(line, col, "broken-element", "Unknown element.", "unknown-element"))
-            for n in re.findall(r"\{\{([^{}]+)\}\}", text):
-                if n not in values:
-                    out.append(Issue(1, 1, "set-header", f"Named value {n} not found"))
-            for n in re.findall(r'backend-id="([^"]*)"', text):
-                if n not in backends:
-                    out.append(Issue(1, 1, "set-backend-service", f"Backend with id '{n}' could not be found."))
-            for n in re.findall(r'fragment-id="([^"]*)"', text):
-                if n not in fragments:
-                    out.append(Issue(1, 1, "include-fragment", f"Fragment {n} not found"))
-            return out
-
-        policy_check.run_check = fake
