@@ -30,8 +30,8 @@ def resolve(tx: Transaction, id: str) -> str:
     _, apis, name, *rest = id.split("/")
     name = re.sub(";rev=", ";rev=", name, flags=re.IGNORECASE)
     root = tx.get(f"/apis/{root_of(name)}")
-    if root is None or root.body.get("apiRevision") == number_of(name):
+    if number_of(name) == (root.body.get("apiRevision") if root else "1"):
         name = root_of(name)
-    elif number_of(name) is not None:
+    elif root and number_of(name) is not None:
         name = f"{root.name};rev={number_of(name)}"
     return "/".join(["", apis, name, *rest])

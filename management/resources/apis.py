@@ -55,7 +55,7 @@ def _place_revision(change: Change) -> None:
         properties["isCurrent"] = True
         return
     root = change.tx.get(f"/apis/{root_of(change.name)}")
-    if root is None:  # only by way of `resolve`, which drops ";rev=" of a first revision
+    if root is None:
         raise invalid("name", f"There is no API '{root_of(change.name)}' to make a revision of.")
     properties["apiRevision"] = number
     for key in ("path", "apiVersion", "apiVersionSetId"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,8 @@ from multidict import CIMultiDict
 
 from management.app import make_app
 from management.provision import DEFAULT_SERVICE, ensure_default
-from management.store import Store, sqlite_url
+from management.store import Row, Store, sqlite_url
+from management.transaction import reading
 from management.vault import Vault
 
 TOKEN = "the-admin-token"
@@ -79,6 +79,13 @@ class Plane:
     async def api(self, name: str, **more: Any) -> dict[str, Any]:
         return await self.put(f"/apis/{name}", {"displayName": name, "path": name, **more})
 
+    def stored(self, id: str) -> Row:
+        """The row as the store has it."""
+        with reading(self.store, self.service) as tx:
+            row = tx.get(id) if tx else None
+            assert row is not None
+            return row
+
     async def names(self, collection: str) -> list[str]:
         return [each["name"] for each in (await self.get(collection))["value"]]
 
@@ -109,39 +116,3 @@ async def plane(store: Store) -> AsyncIterator[Plane]:
     async with aiohttp.ClientSession() as session:
         yield Plane(server, session, store)
     await server.close()
-
-
-def secret_text() -> str:
-    """A text that is nowhere else."""
-    return base64.b32encode(b"a very secret value").decode()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _fake_checker() -> None:
-    try:
-        import proxy.check  # noqa
-    except ImportError:
-        from management import policy_check
-        from proxy.pipeline.issue import Issue
-
-        def fake(text, scope, values, fragments, backends):
-            import re
-
-            out = []
-            if "<broken-element" in text:
-                at = text.index("<broken-element")
-                line = text.count("\n", 0, at) + 1
-                col = at - (text.rfind("\n", 0, at))
-                out.append(Issue(line, col, "broken-element", "Unknown element.", "unknown-element"))
-            for n in re.findall(r"\{\{([^{}]+)\}\}", text):
-                if n not in values:
-                    out.append(Issue(1, 1, "set-header", f"Named value {n} not found"))
-            for n in re.findall(r'backend-id="([^"]*)"', text):
-                if n not in backends:
-                    out.append(Issue(1, 1, "set-backend-service", f"Backend with id '{n}' could not be found."))
-            for n in re.findall(r'fragment-id="([^"]*)"', text):
-                if n not in fragments:
-                    out.append(Issue(1, 1, "include-fragment", f"Fragment {n} not found"))
-            return out
-
-        policy_check.run_check = fake

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import threading
 from collections.abc import Iterator
@@ -71,5 +72,6 @@ def served(directory: Path, token: str) -> Iterator[str]:
     try:
         yield f"https://127.0.0.1:{port}"
     finally:
+        gc.collect()  # exceptions hold responses, which hold connections
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
