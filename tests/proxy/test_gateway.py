@@ -16,7 +16,10 @@ from proxy.config.resources import Resource
 from proxy.config.snapshot import apply
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 
-HEADER = '<policies><inbound><set-header name="X" exists-action="override"><value>{}</value></set-header></inbound></policies>'
+HEADER = (
+    '<policies><inbound><set-header name="X" exists-action="override"><value>{}</value></set-header>'
+    "</inbound></policies>"
+)
 
 
 @pytest.fixture
