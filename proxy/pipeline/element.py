@@ -15,6 +15,7 @@ from typing import Any, TypeVar, overload
 
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
+from proxy.expressions.dotnet.values import name_of
 from proxy.pipeline import literals
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import Node, Piece, original_offset
@@ -327,4 +328,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _to_bytes(value: Any) -> bytes:
-    return bytes(value) if isinstance(value, bytes | bytearray) else to_text(value).encode()
+    """A byte[] as it is, anything else as its text in UTF-8."""
+    return bytes(value) if isinstance(value, list) and name_of(value) == "System.Byte[]" else to_text(value).encode()
