@@ -101,12 +101,13 @@ def main() -> int:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
     logs.configure(settings.log_format, settings.log_level)
+    if settings.port == 0:
+        # Chosen here, because workers must agree on it and the instance is named after it.
+        values = {**settings.values, "net.server.http.port": str(workers.free_port(settings.host))}
+        settings = Settings.read(values)
     number = workers.worker_number(settings.values)
     if settings.workers > 1 and number is None:
-        values = dict(settings.values)
-        if settings.port == 0:
-            values["net.server.http.port"] = str(workers.free_port(settings.host))
-        return workers.supervise(settings.workers, values)
+        return workers.supervise(settings.workers, settings.values)
     if number is not None:
         workers.end_with_parent(settings.values)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -129,7 +129,7 @@ def error_reply(error: GatewayError) -> bytes:
     """A whole response for a request that never became one; the connection closes behind it."""
     body = error.body("")
     headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
-    return header_block(f"HTTP/1.1 {error.status} {error.phrase}", headers.items()) + body
+    return header_block(f"HTTP/1.1 {error.status} {error.phrase}", list(headers.items())) + body
 
 
 def plain(status: int, body: bytes, keep: bool) -> bytes:

@@ -18,6 +18,7 @@ from proxy.exchange import Exchange
 from proxy.messages import Body, Headers, Request, Url
 from proxy.ports import Ports
 
+NAMES = {"header": "X-Key", "query": "k"}
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 
 
@@ -32,7 +33,7 @@ def configuration() -> Gateway:
         api("other", "http://b", subscriptionRequired=True),
         api("open", "http://b"),
         api("inopen", "http://b", subscriptionRequired=True),
-        api("named", "http://b", subscriptionRequired=True, subscriptionKeyParameterNames={"header": "X-Key", "query": "k"}),
+        api("named", "http://b", subscriptionRequired=True, subscriptionKeyParameterNames=NAMES),
         resource("/products/Paid", {"displayName": "Paid", "state": "published"}),
         resource("/products/Paid/apis/closed", {}),
         resource("/products/hidden", {"displayName": "Hidden", "state": "notPublished"}),

@@ -16,7 +16,10 @@ from proxy.config.resources import Resource
 from proxy.config.snapshot import apply
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 
-HEADER = '<policies><inbound><set-header name="X" exists-action="override"><value>{}</value></set-header></inbound></policies>'
+HEADER = (
+    '<policies><inbound><set-header name="X" exists-action="override"><value>{}</value></set-header>'
+    "</inbound></policies>"
+)
 
 
 @pytest.fixture
@@ -134,9 +137,19 @@ IDS = st.sampled_from(
         "/apis/b/operations/y",
         "/apis/a/policies/policy",
         "/policies/policy",
+        "/products/p",
+        "/products/p/apis/a",
+        "/subscriptions/s",
+        "/namedValues/n",
+        "/users/u",
+        "/groups/g/users/u",
+        "/apiVersionSets/v",
+        "/backends/k",
+        "/groups/g",
+        "/policyFragments/f",
+        "/",
+        "/loggers/l",
     ]
-    + ["/products/p", "/products/p/apis/a", "/subscriptions/s", "/namedValues/n", "/users/u", "/groups/g/users/u"]
-    + ["/apiVersionSets/v", "/backends/k", "/groups/g", "/policyFragments/f", "/", "/loggers/l"]
 )
 
 
@@ -204,9 +217,7 @@ def test_a_thousand_apis_build_in_less_than_a_second_and_one_change_in_a_fractio
     began = time.perf_counter()
     after, _ = build({**before.resources, text.id: text}, before)
     one = time.perf_counter() - began
-    print(
-        f"\n1,000 APIs of 5 operations with a policy each: {full * 1000:.0f} ms; one policy changed: {one * 1000:.1f} ms"
-    )
+    print(f"\n1,000 APIs with 5 operations and a policy: {full * 1000:.0f} ms; one policy changed: {one * 1000:.1f} ms")
     assert full < 3
     assert one < full / 20
     assert after.documents[text.id].resource is text

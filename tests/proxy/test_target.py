@@ -37,9 +37,32 @@ def test_normalised(raw: str, path: str, query: str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["/a%00b", "/a%0d%0ab", "/a%5cb", "/a\\b", "/a%zz", "/a%2", "/..", "/a/../../b", "/a/..;x/b", "/a/..%2fb", "/a/%2e%2e%2fb"]
-    + ["/a#b", "/a?b#c", "/é", "/a b", "*", "a/b", "@host/", "ftp://x/", "http://u@h/", "http:///x", "/a/.;x/b", "/a%2F.."],
-)  # fmt: skip
+    [
+        "/a%00b",
+        "/a%0d%0ab",
+        "/a%5cb",
+        "/a\\b",
+        "/a%zz",
+        "/a%2",
+        "/..",
+        "/a/../../b",
+        "/a/..;x/b",
+        "/a/..%2fb",
+        "/a/%2e%2e%2fb",
+        "/a#b",
+        "/a?b#c",
+        "/é",
+        "/a b",
+        "*",
+        "a/b",
+        "@host/",
+        "ftp://x/",
+        "http://u@h/",
+        "http:///x",
+        "/a/.;x/b",
+        "/a%2F..",
+    ],
+)
 def test_refused(raw: str) -> None:
     with pytest.raises(BadRequest):
         canonical(raw)

@@ -1,4 +1,4 @@
-"""Hostile and odd bytes from the shared vectors: towards the server, through to the backend's wire, and from a backend."""
+"""Hostile and odd bytes from the shared vectors: towards the server, on the backend's wire, and from a backend."""
 
 from __future__ import annotations
 
@@ -170,8 +170,11 @@ async def test_a_gzip_bomb_passes_through_as_it_is(harness: Harness, backend: Ba
 
 @pytest.mark.parametrize(
     ("extra", "status"),
-    [(b"X-A: " + b"a" * 9000, 431), (b"\r\n".join(b"X-%d: 1" % i for i in range(120)), 431)]
-    + [(b"\r\n".join(b"X-%d: " % i + b"a" * 4000 for i in range(20)), 431)],
+    [
+        (b"X-A: " + b"a" * 9000, 431),
+        (b"\r\n".join(b"X-%d: 1" % i for i in range(120)), 431),
+        (b"\r\n".join(b"X-%d: " % i + b"a" * 4000 for i in range(20)), 431),
+    ],
 )
 async def test_too_much_of_a_head(harness: Harness, backend: Backend, extra: bytes, status: int) -> None:
     everything(harness, backend)

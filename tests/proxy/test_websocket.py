@@ -71,7 +71,8 @@ async def test_what_is_no_upgrade_is_404_on_a_websocket_api(harness: Harness, so
 
 async def test_an_upgrade_of_an_http_api_is_an_ordinary_request(harness: Harness, backend: Backend) -> None:
     harness.configure(api("plain", backend.url), operation("plain", "GET", "/*"))
-    head = b"GET /plain/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /plain/y HTTP/1.1\r\n\r\n"
+    head = b"GET /plain/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    head += b"GET /plain/y HTTP/1.1\r\n\r\n"
     data = await harness.raw(head, timeout=2)
     assert data.startswith(b"HTTP/1.1 200 OK")
     assert b"upgrade" not in backend.requests[0].lower()
