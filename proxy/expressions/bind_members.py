@@ -93,7 +93,7 @@ def bind_receiver(b: Binder, node: Node) -> Receiver:
 def candidates(kind: Type, name: str, *, static: bool) -> list[Candidate]:
     """The members of that name, nearest type first; an overridden signature is listed once."""
     found: list[Candidate] = []
-    seen: set[tuple[Type, ...]] = set()
+    seen: set[tuple[tuple[Type, ...], bool]] = set()
     levels = [*kind.ancestry(), OBJECT]
     for level in levels:
         if level.definition is None:
@@ -103,9 +103,9 @@ def candidates(kind: Type, name: str, *, static: bool) -> list[Candidate]:
             signature = tuple(substitute(p.type, filling) for p in member.parameters)
             if member.static is not static and not (static and member.extension):
                 continue
-            if signature in seen and not member.generics:
+            if (signature, bool(member.generics)) in seen:
                 continue
-            seen.add(signature)
+            seen.add((signature, bool(member.generics)))
             found.append(Candidate(member, filling))
     return found
 

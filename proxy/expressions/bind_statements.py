@@ -247,6 +247,8 @@ def bind_switch(b: Binder, node: Node, into: list[Statement]) -> None:
     held = b.symbol("", value.type, nonnull=value.nonnull)
     into.append(Evaluate(value=Assign(type=value.type, place=place, symbol=held, value=value), place=place))
     sections: list[tuple[list[Expr] | None, list[Statement]]] = []
+    waiting: list[Expr] = []
+    shared_default = False
     b.jumps.append("switch")
     for section in named(field_of(node, "body")):
         with b.scope():
@@ -263,7 +265,13 @@ def bind_switch(b: Binder, node: Node, into: list[Statement]) -> None:
                     tests.append(bind_pattern(b, child, held))
                 else:
                     tests.append(constant_test(b, b.local(held, place), b.expr(child)))
-            sections.append((None if default else tests, body))
+            if not body:  # `case 1: case 2:` share the statements of the last
+                waiting += tests
+                shared_default = shared_default or default
+                continue
+            default = default or shared_default
+            sections.append((None if default else waiting + tests, body))
+            waiting, shared_default = [], False
     b.jumps.pop()
     into.append(Switch(place=place, sections=sections))
 
@@ -347,8 +355,6 @@ def bind_body(b: Binder, node: Node) -> Type:
     from proxy.expressions.bind_lambdas import common_type
 
     b.function.body = bind_block(b, node)
-    if not b.returns:
-        raise b.error(node, "Not all code paths return a value")
     if _falls_through(b.function.body):
         raise b.error(node, "Not all code paths return a value")
     kinds = [found.value.type for found in b.returns if found.value is not None and not isinstance(found.value, Unbound)]
