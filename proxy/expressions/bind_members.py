@@ -184,15 +184,14 @@ def bind_member_access(b: Binder, node: Node) -> Expr:
 @binds("conditional_access_expression")
 def bind_conditional_access(b: Binder, node: Node) -> Expr:
     """`a?.b`: a is held in a temporary; the chain's end tests it."""
-    condition = field_of(node, "condition")
+    condition = b.receiver_of(node)
     receiver = b.raw(condition) if condition.type in CHAIN else b.expr(condition)
     if receiver.type.is_value and not receiver.type.is_nullable:
         raise b.error(node, f"Operator '?' cannot be applied to operand of type '{receiver.type}'")
     temporary = b.symbol("", receiver.type.underlying, nonnull=True)
     b.guards.append((temporary, receiver))
     held = b.local(temporary, b.place(condition))
-    rest = [child for child in named(node) if child.id != condition.id][0]
-    return _after_question(b, rest, held)
+    return _after_question(b, named(node)[-1], held)
 
 
 def _after_question(b: Binder, node: Node, held: Expr) -> Expr:
@@ -260,12 +259,12 @@ def bind_invocation(b: Binder, node: Node) -> Expr:
             raise unsupported_type(f"{receiver}.{name}" if not receiver else receiver, b.place(function))
         return bind_call(b, node, receiver, field_of(function, "name"), arguments)
     if function.type == "conditional_access_expression":
-        condition = field_of(function, "condition")
+        condition = b.receiver_of(function)
         receiver = b.raw(condition) if condition.type in CHAIN else b.expr(condition)
         temporary = b.symbol("", receiver.type.underlying, nonnull=True)
         b.guards.append((temporary, receiver))
         held = b.local(temporary, b.place(condition))
-        rest = [child for child in named(function) if child.id != condition.id][0]
+        rest = named(function)[-1]
         if rest.type == "member_binding_expression":
             return bind_call(b, node, held, field_of(rest, "name"), arguments)
         if rest.type == "member_access_expression":

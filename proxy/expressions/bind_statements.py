@@ -7,7 +7,7 @@ from tree_sitter import Node
 from proxy.expressions.bind import BOOL, OBJECT, VOID, Binder, binds_statement
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
 from proxy.expressions.bind_creation import array_initialiser, bind_pattern, constant_test, default_of
-from proxy.expressions.bind_lambdas import bind_local_function
+from proxy.expressions.bind_lambdas import bind_local_function, declare_local_function
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.bind_operators import cast
 from proxy.expressions.bind_types import bind_type
@@ -43,6 +43,9 @@ from proxy.expressions.types import Type, type_of_name
 def bind_block(b: Binder, node: Node) -> list[Statement]:
     with b.scope():
         found: list[Statement] = []
+        for child in named(node):
+            if child.type == "local_function_statement":
+                declare_local_function(b, child)
         for child in named(node):
             bind_statement(b, child, found)
         return found
@@ -346,8 +349,9 @@ def bind_using(b: Binder, node: Node, into: list[Statement]) -> None:
 
 @binds_statement("local_function_statement")
 def bind_function(b: Binder, node: Node, into: list[Statement]) -> None:
-    symbol, function = bind_local_function(b, node)
-    into.append(Define(place=b.place(node), symbol=symbol, function=function))
+    name = text_of(field_of(node, "name"))
+    symbol = b.lookup(name) or declare_local_function(b, node)
+    into.insert(0, Define(place=b.place(node), symbol=symbol, function=bind_local_function(b, node, symbol)))
 
 
 def bind_body(b: Binder, node: Node) -> Type:
