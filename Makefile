@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test lint format lock proto clean python
+.PHONY: run setup test lint format lock proto bench-quick clean python
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -59,6 +59,10 @@ $(UV): | python
 # The stubs are checked in; a test holds them to the .proto files.
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
+
+# Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
+bench-quick: setup
+	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

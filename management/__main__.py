@@ -40,11 +40,11 @@ async def serve(given: Settings) -> None:
     token = read_or_make(given.token_file, lambda: secrets.token_urlsafe(32).encode()).decode().strip()
     if not token:
         raise CannotStart(f"{given.token_file} is empty: remove it and a new token is made, or write one into it.")
-    store = await Store.open(given.store_url, Vault.open(given.data / "store.key"))
+    store = Store.open(given.store_url, Vault.open(given.data / "store.key"))
     try:
-        if await ensure_default(store, given.service):
+        if ensure_default(store, given.service):
             log.info("made the service %s", given.service)
-        await store.trim_log()
+        store.trim_log()
         runner = web.AppRunner(make_app(store, token), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         try:
@@ -58,7 +58,7 @@ async def serve(given: Settings) -> None:
         finally:
             await runner.cleanup()
     finally:
-        await store.close()
+        store.close()
 
 
 async def _listen(runner: web.AppRunner, setting: str, host: str, port: int, context: ssl.SSLContext | None) -> None:

@@ -1,7 +1,7 @@
 """Puts and deletes resources inside one transaction: what every type has in common, HTTP left out.
 
-A put: find the parent, check the fields, let the type prepare, resolve references, seal secrets, store, let the type follow
-up. A delete: gather all that goes with it, refuse if something that stays refers to any of it, remove.
+A put: find the parent, check the fields, let the type prepare, resolve references, seal secrets, store, let the type
+follow up. A delete: gather all that goes with it, refuse if something that stays refers to any of it, remove.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Applier:
     def __init__(self, tx: Transaction) -> None:
         self.tx = tx
 
-    async def put(
+    def put(
         self,
         id: str,
         properties: Properties,
@@ -49,8 +49,8 @@ class Applier:
     ) -> Row:
         """Store `properties` as the whole document, or merge them into it when `partial`."""
         type = type_of(id)
-        id = await self.locate(type, id)
-        old = await self.tx.get(id)
+        id = self.locate(type, id)
+        old = self.tx.get(id)
         if partial and old is None:
             raise not_found(type.title)
         properties = {key: value for key, value in properties.items() if trusted or key not in type.readonly}
@@ -61,85 +61,85 @@ class Applier:
                 properties = merge_patch(old.clear(), properties)
         change = Change(self.tx, self, type, id, properties, old, query or {}, partial)
         if type.association:
-            await self._associate(change)
+            self._associate(change)
         check_fields.check(type, change.properties, partial)
         if type.prepare:
-            await type.prepare(change)
-        await self._resolve(change)
+            type.prepare(change)
+        self._resolve(change)
         public, hidden = split(change.properties, type.secrets)
         row = Row(change.id, type.path.lower(), type.audience_of(change.id), public, hidden, change.lookup)
         row = wire.complete(type, row, self.tx.service.id)
-        row = await self.tx.put(row, [(link.target, link.rule) for link in change.links])
+        row = self.tx.put(row, [(link.target, link.rule) for link in change.links])
         if type.after:
-            await type.after(change)
+            type.after(change)
         return row
 
-    async def delete(self, id: str, query: Mapping[str, str] | None = None) -> None:
+    def delete(self, id: str, query: Mapping[str, str] | None = None) -> None:
         """Remove a resource with all below it and all that lives through it; ValidationError when it is in use."""
-        id = await resolve(self.tx, id)
-        row = await self.tx.get(id)
+        id = resolve(self.tx, id)
+        row = self.tx.get(id)
         if row is None:
             return
         type = type_of(id)
         if type.leaving:
-            await type.leaving(Call(self.tx, self, row, {}, query or {}, _no_show))
-            if await self.tx.get(row.key) is None:
+            type.leaving(Call(self.tx, self, row, {}, query or {}, _no_show))
+            if self.tx.get(row.key) is None:
                 return
-        doomed, users = await self._closure(row.key)
+        doomed, users = self._closure(row.key)
         if users:
             raise in_use(type.title, row.name, sorted(users))
         for key in doomed:
-            await self.tx.remove(key)
+            self.tx.remove(key)
 
-    async def copy(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str) -> None:
         """Everything below `source`, to below `target`, without asking the types again."""
-        for row in await self.tx.below(source):
-            await self.place(row, target + row.id[len(source) :])
+        for row in self.tx.below(source):
+            self.place(row, target + row.id[len(source) :])
 
-    async def place(self, row: Row, id: str, body: Properties | None = None, lookup: str | None = None) -> None:
+    def place(self, row: Row, id: str, body: Properties | None = None, lookup: str | None = None) -> None:
         """Store a copy of `row` under another id of the same type, without asking the type."""
         type = type_of(id)
         copied = Row(id, row.type, type.audience_of(id), row.body if body is None else body, row.hidden, lookup)
-        targets = [(target, rule) for _, target, rule in await self.tx.links_from(row.key)]
-        await self.tx.put(wire.complete(type, copied, self.tx.service.id), targets)
+        targets = [(target, rule) for _, target, rule in self.tx.links_from(row.key)]
+        self.tx.put(wire.complete(type, copied, self.tx.service.id), targets)
 
-    async def locate(self, type: ResourceType, id: str) -> str:
+    def locate(self, type: ResourceType, id: str) -> str:
         """The id in the spelling of its parent; 404 when the parent is not there, 400 for an impossible name."""
         if id == "/":
             return id
-        id = await resolve(self.tx, id)
-        head, name = id.rsplit("/", 1)
+        id = resolve(self.tx, id)
+        name = id.rsplit("/", 1)[1]
         if type.association and type.association == "apis":
             name = root_of(name)
         if not type.name.fullmatch(name) or len(name) > type.name_limit or name in (".", ".."):
             raise invalid("name", f"'{name[:80]}' cannot be the name of a {type.title.lower()}.")
-        parent = await self.tx.get(parent_of(id))
+        parent = self.tx.get(parent_of(id))
         if parent is None:
             raise not_found(type_of(parent_of(id)).title)
         return f"{'' if parent.id == '/' else parent.id}/{type.segments[-1]}/{name}"
 
-    async def _associate(self, change: Change) -> None:
-        target = await self.tx.get(f"/{change.type.association}/{change.name}")
+    def _associate(self, change: Change) -> None:
+        target = self.tx.get(f"/{change.type.association}/{change.name}")
         if target is None:
             raise not_found(type_of(f"/{change.type.association}/x").title)
         change.properties = {}
         change.id = f"{change.id.rsplit('/', 1)[0]}/{target.name}"
         change.links.append(Link(target.key, "cascade"))
 
-    async def _resolve(self, change: Change) -> None:
+    def _resolve(self, change: Change) -> None:
         for reference in change.type.references:
             value = check_fields.read(change.properties, reference.field)
             if value is check_fields.MISSING or value is None:
                 continue
             target = target_of(value, self.tx.service.id, reference.to)
-            row = await self.tx.get(await resolve(self.tx, target)) if target else None
+            row = self.tx.get(resolve(self.tx, target)) if target else None
             if row is None:
                 title = type_of(f"/{reference.to}/x").title
                 raise invalid(reference.field, f"{title} '{str(value)[:300]}' could not be found.")
             check_fields.write(change.properties, reference.field, row.id)
             change.links.append(Link(row.key, reference.rule))
 
-    async def _closure(self, key: str) -> tuple[list[str], set[str]]:
+    def _closure(self, key: str) -> tuple[list[str], set[str]]:
         """(keys that go, ids that stay and refer to one of them)."""
         doomed: dict[str, None] = {}
         restricted: list[tuple[str, str]] = []
@@ -149,9 +149,9 @@ class Applier:
             if head in doomed:
                 continue
             doomed[head] = None
-            for row in await self.tx.below(head):
+            for row in self.tx.below(head):
                 doomed[row.key] = None
-            for source, target, rule in await self.tx.links_to(head, with_below=True):
+            for source, target, rule in self.tx.links_to(head, with_below=True):
                 if rule == "cascade":
                     todo.append(source)
                 else:
@@ -182,5 +182,5 @@ def target_of(value: Any, service_id: str, to: str) -> str | None:
     return id if len(parts) == 3 and parts[0] == "" and parts[1].lower() == to.lower() and parts[2] else None
 
 
-async def _no_show(row: Row) -> dict[str, Any]:
+def _no_show(row: Row) -> dict[str, Any]:
     raise AssertionError("nothing is shown while something is deleted")

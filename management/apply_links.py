@@ -19,30 +19,30 @@ class Pair:
     field: str
 
 
-async def associate(change: Change, pair: Pair) -> None:
+def associate(change: Change, pair: Pair) -> None:
     """An association was put: see that it has a link, named like its target if that name is free."""
     product = f"/products/{change.names[0]}"
     target = f"/{pair.association}/{change.name}"
-    if await _links_to(change.tx, f"{product}/{pair.links}", pair, target):
+    if _links_to(change.tx, f"{product}/{pair.links}", pair, target):
         return
     name, number = change.name, 1
-    while await change.tx.get(f"{product}/{pair.links}/{name}"):
+    while change.tx.get(f"{product}/{pair.links}/{name}"):
         number += 1
         name = f"{change.name[:70]}-{number}"
-    await change.write.put(f"{product}/{pair.links}/{name}", {pair.field: target})
+    change.write.put(f"{product}/{pair.links}/{name}", {pair.field: target})
 
 
-async def disassociate(call: Call, pair: Pair) -> None:
+def disassociate(call: Call, pair: Pair) -> None:
     """One of the two goes: remove both, whichever it was."""
     product = "/".join(call.row.id.split("/")[:3])
     name = call.row.name if call.row.type.endswith(f"/{pair.association}") else call.row.body[pair.field]
     target = f"/{pair.association}/{root_of(name.rsplit('/', 1)[-1])}"
-    for link in await _links_to(call.tx, f"{product}/{pair.links}", pair, target):
-        await call.tx.remove(link.key)
-    await call.tx.remove(f"{product}{target}".lower())
+    for link in _links_to(call.tx, f"{product}/{pair.links}", pair, target):
+        call.tx.remove(link.key)
+    call.tx.remove(f"{product}{target}".lower())
 
 
-async def _links_to(tx: Transaction, collection: str, pair: Pair, target: str) -> list[Row]:
-    sources = [source for source, _, _ in await tx.links_to(target.lower())]
-    rows = [await tx.get(source) for source in sources if source.startswith(f"{collection.lower()}/")]
+def _links_to(tx: Transaction, collection: str, pair: Pair, target: str) -> list[Row]:
+    sources = [source for source, _, _ in tx.links_to(target.lower())]
+    rows = [tx.get(source) for source in sources if source.startswith(f"{collection.lower()}/")]
     return [row for row in rows if row is not None and root_of(row.body[pair.field]).lower() == target.lower()]

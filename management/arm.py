@@ -53,99 +53,99 @@ class Arm:
         if path is None:
             raise ArmError(404, "InvalidResourceType", f"There is nothing at '{request.path[:300]}'.")
         check_version(request.query.get("api-version"))
-        method = request.method
+        method, store = request.method, self.store
         if len(path.segments) % 2 == 0:
             id = path.below
             if method in ("GET", "HEAD"):
-                return await self.read(request, path, id)
+                return await store.read(lambda: self.read(request, path, id))
             if method in ("PUT", "PATCH"):
-                return await self.write(request, path, id)
+                document = await read_body(request)
+                return await store.write(lambda: self.write(request, path, id, document))
             if method == "DELETE":
-                return await self.delete(request, path, id)
+                return await store.write(lambda: self.delete(request, path, id))
         elif method == "GET":
-            return await self.list(request, path)
+            return await store.read(lambda: self.list(request, path))
         elif method == "POST":
-            return await self.act(request, path)
+            body = await read_body(request)
+            return await store.write(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
 
-    async def read(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+    def read(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
         type = type_of(id)
-        async with reading(self.store, path.service) as tx:
-            row = await _existing(tx, type, id)
+        with reading(self.store, path.service) as tx:
+            row = _existing(tx, type, id)
             if request.method == "HEAD":
                 return web.Response(status=type.head_status, headers={"ETag": row.etag}, content_type=JSON)
-            return json_response(await show(tx_of(tx), row, request.query), etag=row.etag)
+            return json_response(show(tx_of(tx), row, request.query), etag=row.etag)
 
-    async def write(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+    def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
         type = type_of(id)
         partial = request.method == "PATCH"
         if partial and not type.can_patch:
             raise not_allowed(f"{type.title} cannot be patched; PUT it.")
-        document = await read_body(request)
         properties = document if id == "/" else document.get("properties") or {}
         if not isinstance(properties, dict):
             raise invalid("properties", "properties must be an object.")
         if id == "/" and not partial:
-            created = await create_service(self.store, path.service, document)
+            created = create_service(self.store, path.service, document)
             if created is not None:
                 return json_response(created, 201)
-        async with writing(self.store, path.service) as tx:
+        with writing(self.store, path.service) as tx:
             if tx is None:
                 raise not_found("Service")
-            old = await tx.get(await resolve(tx, id))
+            old = tx.get(resolve(tx, id))
             check_match(request, type, old, required=partial and type.needs_match)
-            await Applier(tx).put(id, properties, request.query, partial)
-            row = await tx.get(await resolve(tx, _stored_name(type, id)))
+            Applier(tx).put(id, properties, request.query, partial)
+            row = tx.get(resolve(tx, _stored_name(type, id)))
             assert row is not None
-            body = await show(tx, row, request.query)
+            body = show(tx, row, request.query)
         return json_response(body, 200 if old else 201, etag=row.etag)
 
-    async def delete(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+    def delete(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
         type = type_of(id)
         if id == "/":
-            return web.Response(status=200 if await delete_service(self.store, path.service) else 204)
-        async with writing(self.store, path.service) as tx:
+            return web.Response(status=200 if delete_service(self.store, path.service) else 204)
+        with writing(self.store, path.service) as tx:
             if tx is None:
                 raise not_found("Service")
             id = _stored_name(type, id)
-            old = await tx.get(await resolve(tx, id))
+            old = tx.get(resolve(tx, id))
             check_match(request, type, old, required=type.needs_match)
             if old is not None:
-                await Applier(tx).delete(id, request.query)
+                Applier(tx).delete(id, request.query)
         return web.Response(status=type.delete_status if old else 204)
 
-    async def list(self, request: web.Request, path: ArmPath) -> web.Response:
+    def list(self, request: web.Request, path: ArmPath) -> web.Response:
         parent, segment = "/" + "/".join(path.segments[:-1]), path.segments[-1]
-        async with reading(self.store, path.service) as found:
+        with reading(self.store, path.service) as found:
             tx = tx_of(found)
-            holder = await _existing(tx, type_of(parent), parent)
+            holder = _existing(tx, type_of(parent), parent)
             views = {name.lower(): view for name, view in type_of(parent).views.items()}
             if segment.lower() in views:
-                items = await views[segment.lower()](_call(tx, holder, {}, request.query))
+                items = views[segment.lower()](_call(tx, holder, {}, request.query))
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
             if request.query.get("$filter"):
                 matches = filters.parse(request.query["$filter"])
-                items = [await show(tx, row, request.query) for row in await tx.children(collection)]
+                items = [show(tx, row, request.query) for row in tx.children(collection)]
                 items = [item for item in items if matches(item)]
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
-            rows = await tx.children(collection, top, skip)
-            items = [await show(tx, row, request.query) for row in rows]
-            total = len(rows) if not skip and len(rows) < top else await tx.count(collection)
+            rows = tx.children(collection, top, skip)
+            items = [show(tx, row, request.query) for row in rows]
+            total = len(rows) if not skip and len(rows) < top else tx.count(collection)
             return json_response(page(request, items, total, cut=False))
 
-    async def act(self, request: web.Request, path: ArmPath) -> web.Response:
+    def act(self, request: web.Request, path: ArmPath, body: dict[str, Any]) -> web.Response:
         id, name = "/" + "/".join(path.segments[:-1]), path.segments[-1]
         type = type_of(id)
         action = {each.lower(): action for each, action in type.actions.items()}.get(name.lower())
         if action is None:
             raise ArmError(404, "InvalidResourceType", f"There is no action '{name[:80]}' on a {type.title.lower()}.")
-        body = await read_body(request)
-        async with writing(self.store, path.service) as tx:
-            row = await _existing(tx, type, id)
-            answer = await action(_call(tx_of(tx), row, body, request.query))
+        with writing(self.store, path.service) as tx:
+            row = _existing(tx, type, id)
+            answer = action(_call(tx_of(tx), row, body, request.query))
         if answer.body is None:
             return web.Response(status=answer.status)
         return json_response(answer.body, answer.status, etag=row.etag if answer.etag else None)
@@ -157,10 +157,10 @@ def tx_of(tx: Transaction | None) -> Transaction:
     return tx
 
 
-async def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
-    row = await tx_of(tx).get(await resolve(tx_of(tx), _stored_name(type, id)))
+def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
+    row = tx_of(tx).get(resolve(tx_of(tx), _stored_name(type, id)))
     if row is None:
-        if id != "/" and await tx_of(tx).get(await resolve(tx_of(tx), parent_of(id))) is None:
+        if id != "/" and tx_of(tx).get(resolve(tx_of(tx), parent_of(id))) is None:
             raise not_found(type_of(parent_of(id)).title)
         raise not_found(type.title)
     return row
@@ -172,10 +172,7 @@ def _stored_name(type: ResourceType, id: str) -> str:
 
 
 def _call(tx: Transaction, row: Row, body: dict[str, Any], query: Mapping[str, str]) -> Call:
-    async def shown(each: Row) -> dict[str, Any]:
-        return await show(tx, each, query)
-
-    return Call(tx, Applier(tx), row, body, query, shown)
+    return Call(tx, Applier(tx), row, body, query, lambda each: show(tx, each, query))
 
 
 def check_match(request: web.Request, type: ResourceType, old: Row | None, required: bool) -> None:

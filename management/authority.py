@@ -1,7 +1,7 @@
 """The local certificate authority: made on first start, so that clients can trust this plane and nothing else.
 
-`ca.pem` is what a client is told to trust; `ca.key` signs `server.pem`, which names localhost, 127.0.0.1, ::1 and the host that
-is listened on. Both are reused on later starts and renewed a month before they end.
+`ca.pem` is what a client is told to trust; `ca.key` signs `server.pem`, which names localhost, 127.0.0.1, ::1 and the
+host that is listened on. Both are reused on later starts and renewed a month before they end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks the properties that a client sent against the fields of their type; every finding is one detail of one answer."""
+"""Checks the properties that a client sent against the fields of their type; every finding is one detail."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ def check(type: ResourceType, properties: Properties, partial: bool) -> None:
         raise invalid_all(findings)
 
 
-def _wrong(field: Field, value: Any) -> str | None:
-    if not isinstance(value, KINDS[field.kind]) or (isinstance(value, bool) and field.kind != "boolean"):
+def _wrong(field: Field, sent: Any) -> str | None:
+    value: Any = sent
+    if not isinstance(sent, KINDS[field.kind]) or (isinstance(sent, bool) and field.kind != "boolean"):
         return f"{field.name} must be of type {field.kind}."
     if field.choices and value.lower() not in {choice.lower() for choice in field.choices}:
         return f"{field.name} must be one of {', '.join(field.choices)}."

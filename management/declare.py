@@ -17,7 +17,7 @@ The engine (`arm.py`, `apply.py`) does what all types have in common; a declarat
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -75,17 +75,17 @@ class Link:
 class Writer(Protocol):
     """How a hook writes more than its own resource; all of it is one revision."""
 
-    async def put(self, id: str, properties: Properties, *, trusted: bool = False) -> Row:
+    def put(self, id: str, properties: Properties, *, trusted: bool = False) -> Row:
         """`trusted`: the document is the plane's own and may hold what a client may not send."""
         ...
 
-    async def delete(self, id: str) -> None: ...
+    def delete(self, id: str) -> None: ...
 
-    async def copy(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str) -> None:
         """Everything below `source`, to below `target`."""
         ...
 
-    async def place(self, row: Row, id: str, body: Properties | None = None, lookup: str | None = None) -> None:
+    def place(self, row: Row, id: str, body: Properties | None = None, lookup: str | None = None) -> None:
         """Store a copy of `row` under another id of the same type, without asking the type."""
         ...
 
@@ -138,7 +138,7 @@ class Call:
     row: Row
     body: dict[str, Any]
     query: Mapping[str, str]
-    show: Callable[[Row], Awaitable[dict[str, Any]]]
+    show: Callable[[Row], dict[str, Any]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -148,8 +148,8 @@ class Answer:
     etag: bool = False
 
 
-Action = Callable[[Call], Awaitable[Answer]]
-View = Callable[[Call], Awaitable[list[dict[str, Any]]]]
+Action = Callable[[Call], Answer]
+View = Callable[[Call], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +174,10 @@ class ResourceType:
     can_patch: bool = True
     needs_match: bool = True  # PATCH and DELETE want If-Match
     provisioned: bool = False  # shows provisioningState, because clients poll it
-    prepare: Callable[[Change], Awaitable[None]] | None = None
-    after: Callable[[Change], Awaitable[None]] | None = None
-    leaving: Callable[[Call], Awaitable[None]] | None = None
-    shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Awaitable[Properties]] | None = None
+    prepare: Callable[[Change], None] | None = None
+    after: Callable[[Change], None] | None = None
+    leaving: Callable[[Call], None] | None = None
+    shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Properties] | None = None
     wire: Callable[[Row, Properties], Properties] | None = None
     actions: Mapping[str, Action] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)

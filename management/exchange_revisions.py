@@ -10,25 +10,25 @@ from management.transaction import Transaction
 STAY = ("/releases/",)
 
 
-async def make_current(tx: Transaction, write: Writer, id: str) -> None:
+def make_current(tx: Transaction, write: Writer, id: str) -> None:
     """`id` is a revision that is not current ("/apis/orders;rev=2"); nothing happens when it is."""
-    root = await tx.get(f"/apis/{root_of(id.split('/')[2])}")
-    revision = await tx.get(id)
+    root = tx.get(f"/apis/{root_of(id.split('/')[2])}")
+    revision = tx.get(id)
     if root is None or revision is None or number_of(revision.name) is None:
         return
     retired = f"{root.id};rev={root.body['apiRevision']}"
-    old = [row for row in await tx.below(root.key) if not row.key[len(root.key) :].startswith(STAY)]
-    new = await tx.below(revision.key)
+    old = [row for row in tx.below(root.key) if not row.key[len(root.key) :].startswith(STAY)]
+    new = tx.below(revision.key)
     lookup = root.lookup
     for row in old:
-        await write.place(row, retired + row.id[len(root.id) :])
+        write.place(row, retired + row.id[len(root.id) :])
     for row in new:
-        await write.place(row, root.id + row.id[len(revision.id) :])
+        write.place(row, root.id + row.id[len(revision.id) :])
     held = {row.key[len(revision.key) :] for row in new}
     for row in old:
         if row.key[len(root.key) :] not in held:
-            await tx.remove(row.key)
+            tx.remove(row.key)
     for row in (*new, revision):
-        await tx.remove(row.key)
-    await write.place(root, retired, {**root.body, "isCurrent": False}, lookup=None)
-    await write.place(revision, root.id, {**revision.body, "isCurrent": True}, lookup=lookup)
+        tx.remove(row.key)
+    write.place(root, retired, {**root.body, "isCurrent": False}, lookup=None)
+    write.place(revision, root.id, {**revision.body, "isCurrent": True}, lookup=lookup)

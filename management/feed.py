@@ -11,12 +11,11 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from management import fingerprint
 from management.resources import TYPES
@@ -52,7 +51,7 @@ class Feed:
     """One answer to gateway `gateway` (its id in lower case)."""
 
     def __init__(
-        self, connection: AsyncConnection, vault: Vault, service: Service, gateway: str, memo: Fingerprints
+        self, connection: Connection, vault: Vault, service: Service, gateway: str, memo: Fingerprints
     ) -> None:
         self.connection = connection
         self.vault = vault
@@ -60,14 +59,14 @@ class Feed:
         self.gateway = gateway
         self.memo = memo
 
-    async def lines(self, dataset: str | None, cursor: int | None) -> AsyncIterator[str]:
+    def lines(self, dataset: str | None, cursor: int | None) -> Iterator[str]:
         """The answer in pieces of many lines each."""
         service = self.service
         known = dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
         if not known or cursor is None:
             yield self._header("snapshot", 0)
             count = 0
-            async for text, lines in self._snapshot():
+            for text, lines in self._snapshot():
                 count += lines
                 yield text
         elif cursor == service.revision:
@@ -75,10 +74,10 @@ class Feed:
             count = 0
         else:
             yield self._header("changes", cursor)
-            changes = await self._changes(cursor)
+            changes = self._changes(cursor)
             count = len(changes)
             yield "".join(changes)
-        yield f"E\t{count}\t{await self._fingerprint()}\n"
+        yield f"E\t{count}\t{self._fingerprint()}\n"
 
     def _header(self, kind: str, start: int) -> str:
         header: dict[str, Any] = {
@@ -91,23 +90,23 @@ class Feed:
             header["complete"] = True
         return f"H\t{json.dumps(header)}\n"
 
-    async def _snapshot(self) -> AsyncIterator[tuple[str, int]]:
+    def _snapshot(self) -> Iterator[tuple[str, int]]:
         query = select(*COLUMNS).where(resources.c.service == self.service.number, self._sees(resources.c.audience))
-        result = await self.connection.stream(query.execution_options(yield_per=BATCH))
-        async for rows in result.partitions(BATCH):
+        result = self.connection.execute(query.execution_options(yield_per=BATCH))
+        for rows in result.partitions(BATCH):
             yield "".join(self._upsert(row) for row in rows), len(rows)
 
-    async def _changes(self, cursor: int) -> list[str]:
-        touched = await self._touched(cursor)
-        associated, reassociated = await self._associations(touched)
+    def _changes(self, cursor: int) -> list[str]:
+        touched = self._touched(cursor)
+        associated, reassociated = self._associations(touched)
         seen = {"*", f"gateway:{self.gateway}"} | associated | reassociated
         ids = {key: spellings for key, (spellings, audience) in touched.items() if audience in seen}
         present: dict[str, Any] = {}
         for keys in _chunks(list(ids)):
-            async for row in self._rows(resources.c.key.in_(keys)):
+            for row in self._rows(resources.c.key.in_(keys)):
                 present[row.id.lower()] = row
         for audiences in _chunks(list(reassociated)):
-            async for row in self._rows(resources.c.audience.in_(audiences)):
+            for row in self._rows(resources.c.audience.in_(audiences)):
                 present[row.id.lower()] = row
         visible = {"*", f"gateway:{self.gateway}"} | associated
         shown = {row.id: row for row in present.values() if row.audience in visible}
@@ -115,7 +114,7 @@ class Feed:
         removals = [f"D\t{id}\n" for id in sorted(gone - shown.keys())]
         return removals + [self._upsert(row) for _, row in sorted(shown.items())]
 
-    async def _touched(self, cursor: int) -> Touched:
+    def _touched(self, cursor: int) -> Touched:
         """What changed after the cursor, but for what no gateway sees."""
         query = (
             select(log.c.key, log.c.id, log.c.audience)
@@ -123,25 +122,23 @@ class Feed:
             .order_by(log.c.revision)
         )
         touched: Touched = {}
-        for key, id, audience in await self.connection.execute(query):
+        for key, id, audience in self.connection.execute(query):
             touched.setdefault(key, (set(), audience))[0].add(id)
         return touched
 
-    async def _associations(self, touched: Touched) -> tuple[set[str], set[str]]:
+    def _associations(self, touched: Touched) -> tuple[set[str], set[str]]:
         """(audiences of APIs associated now, audiences whose association was touched)."""
         collection = f"/gateways/{self.gateway}/apis"
         query = select(resources.c.key).where(
             resources.c.service == self.service.number, resources.c.collection == collection
         )
-        now = {f"api:{_last(key)}" for (key,) in await self.connection.execute(query)}
+        now = {f"api:{_last(key)}" for (key,) in self.connection.execute(query)}
         changed = {f"api:{_last(key)}" for key in touched if key.startswith(f"{collection}/")}
         return now, changed
 
-    async def _rows(self, condition: ColumnElement[bool]) -> AsyncIterator[Any]:
-        for row in await self.connection.execute(
-            select(*COLUMNS).where(resources.c.service == self.service.number, condition)
-        ):
-            yield row
+    def _rows(self, condition: ColumnElement[bool]) -> Iterator[Any]:
+        query = select(*COLUMNS).where(resources.c.service == self.service.number, condition)
+        yield from self.connection.execute(query)
 
     def _sees(self, audience: ColumnElement[str]) -> ColumnElement[bool]:
         collection = f"/gateways/{self.gateway}/apis"
@@ -158,7 +155,7 @@ class Feed:
             text, digest = wire_text(TYPES[row.type], row, self.service.id), row.digest
         return f"U\t{values.id}\t{digest}\t{text}\n"
 
-    async def _fingerprint(self) -> str:
+    def _fingerprint(self) -> str:
         known = self.memo.get(self.service, self.gateway)
         if known is not None:
             return known
@@ -166,7 +163,7 @@ class Feed:
             sums.c.service == self.service.number, self._sees(sums.c.audience)
         )
         total = 0
-        for audience, sealed in await self.connection.execute(query):
+        for audience, sealed in self.connection.execute(query):
             total += unseal_sum(self.vault, sealed, self.service.number, audience)
         text = fingerprint.text(total)
         self.memo.keep(self.service, self.gateway, text)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import zlib
 
 from aiohttp import web
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from management import heartbeats
 from management.arm import read_body
@@ -30,69 +28,67 @@ class FeedServer:
         self.store = store
         self.memo = Fingerprints({})
 
-    async def events(self, request: web.Request) -> web.StreamResponse:
+    async def events(self, request: web.Request) -> web.Response:
         dataset, cursor = request.query.get("dataset"), _cursor(request)
-        async with self.store.reading() as connection:
-            service, gateway = await self._admit(connection, request)
-            feed = Feed(connection, self.store.vault, service, gateway.lower(), self.memo)
-            response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
-            packer = zlib.compressobj(FAST, zlib.DEFLATED, GZIP) if _wants_gzip(request) else None
-            if packer:
-                response.headers["Content-Encoding"] = "gzip"
-            started = False
-            async for text in feed.lines(dataset, cursor):
-                if not started:
-                    await response.prepare(request)
-                    started = True
-                data = text.encode()
-                if packer:
-                    data = (
-                        await asyncio.to_thread(packer.compress, data) if len(data) > 65536 else packer.compress(data)
-                    )
-                if data:
-                    await response.write(data)
-            if packer:
-                await response.write(packer.flush())
-            await response.write_eof()
-            return response
+        gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
+
+        def build() -> bytes:
+            with self.store.reading() as connection:
+                service, gateway = self._admit(connection, request)
+                feed = Feed(connection, self.store.vault, service, gateway.lower(), self.memo)
+                pieces = (text.encode() for text in feed.lines(dataset, cursor))
+                if not gzip:
+                    return b"".join(pieces)
+                packer = zlib.compressobj(FAST, zlib.DEFLATED, GZIP)
+                return b"".join([*(packer.compress(piece) for piece in pieces), packer.flush()])
+
+        # built whole, so that a slow reader keeps no transaction open
+        body = await self.store.read(build)
+        headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+        if gzip:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=body, headers=headers)
 
     async def heartbeat(self, request: web.Request) -> web.Response:
-        async with self.store.reading() as connection:
-            service, gateway = await self._admit(connection, request)
+        def admit() -> tuple[Service, str]:
+            with self.store.reading() as connection:
+                return self._admit(connection, request)
+
+        service, gateway = await self.store.read(admit)
         document = await read_body(request)
         heartbeats.check(document)
-        async with self.store.writing() as connection:
-            await heartbeats.keep(connection, service, gateway, document)
+
+        def keep() -> None:
+            with self.store.writing() as connection:
+                heartbeats.keep(connection, service, gateway, document)
+
+        await self.store.write(keep)
         return web.Response(status=204)
 
-    async def _admit(self, connection: AsyncConnection, request: web.Request) -> tuple[Service, str]:
+    def _admit(self, connection: Connection, request: web.Request) -> tuple[Service, str]:
         """The service and the gateway id that the token is good for."""
         header = request.headers.get("Authorization", "")
         if header[: len(SCHEME)].lower() != SCHEME:
             raise unauthorized("Send 'Authorization: GatewayKey <token>'.", "GatewayTokenInvalid")
-        service = await _named(connection, request.match_info["service"])
+        service = _named(connection, request.match_info["service"])
         wanted = request.match_info["gateway"]
-        row = await Transaction(connection, self.store.vault, service).get(f"/gateways/{wanted}") if service else None
+        row = Transaction(connection, self.store.vault, service).get(f"/gateways/{wanted}") if service else None
         if service is None or row is None:
             raise not_found("Gateway")
-        keys = row.clear()
+        clear = row.clear()
+        keys = [clear["primaryKey"], clear["secondaryKey"]]
         try:
-            verify(
-                header[len(SCHEME) :],
-                row.name,
-                [keys["primaryKey"], keys["secondaryKey"]],
-                datetime.datetime.now(datetime.UTC),
-            )
+            verify(header[len(SCHEME) :], row.name, keys, datetime.datetime.now(datetime.UTC))
         except TokenRefused as refused:
             raise unauthorized(refused.reason, refused.code) from None
         return service, row.name
 
 
-async def _named(connection: AsyncConnection, name: str) -> Service | None:
+def _named(connection: Connection, name: str) -> Service | None:
     """The service of that name; the oldest one when several resource groups have one."""
     query = select(services.c.id).where(services.c.key.endswith(f"/service/{name.lower()}", autoescape=True))
-    id = await connection.scalar(query.order_by(services.c.number).limit(1))
-    return await find_service(connection, id) if id else None
+    id = connection.scalar(query.order_by(services.c.number).limit(1))
+    return find_service(connection, id) if id else None
 
 
 def _cursor(request: web.Request) -> int | None:
@@ -102,7 +98,3 @@ def _cursor(request: web.Request) -> int | None:
     if not text.isdecimal() or len(text) > 18:
         raise bad_request("InvalidCursor", "cursor must be a whole number.")
     return int(text)
-
-
-def _wants_gzip(request: web.Request) -> bool:
-    return "gzip" in request.headers.get("Accept-Encoding", "").lower()

@@ -6,8 +6,7 @@ import datetime
 import json
 from typing import Any
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, insert, select
 
 from management.errors import invalid
 from management.schema import heartbeats
@@ -30,10 +29,10 @@ def check(document: dict[str, Any]) -> None:
             raise invalid(name, f"{name} must be a list.")
 
 
-async def keep(connection: AsyncConnection, service: Service, gateway: str, document: dict[str, Any]) -> None:
+def keep(connection: Connection, service: Service, gateway: str, document: dict[str, Any]) -> None:
     gateway = gateway.lower()
     mine = (heartbeats.c.service == service.number) & (heartbeats.c.gateway == gateway)
-    await connection.execute(delete(heartbeats).where(mine, heartbeats.c.instance == document["instanceId"]))
+    connection.execute(delete(heartbeats).where(mine, heartbeats.c.instance == document["instanceId"]))
     values = {
         "service": service.number,
         "gateway": gateway,
@@ -41,12 +40,12 @@ async def keep(connection: AsyncConnection, service: Service, gateway: str, docu
         "received": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "document": json.dumps(document),
     }
-    await connection.execute(insert(heartbeats).values(**values))
+    connection.execute(insert(heartbeats).values(**values))
     newest = select(heartbeats.c.instance).where(mine).order_by(heartbeats.c.received.desc()).limit(INSTANCES)
-    await connection.execute(delete(heartbeats).where(mine, heartbeats.c.instance.not_in(newest)))
+    connection.execute(delete(heartbeats).where(mine, heartbeats.c.instance.not_in(newest)))
 
 
-async def instances(tx: Transaction, gateway: str) -> list[dict[str, Any]]:
+def instances(tx: Transaction, gateway: str) -> list[dict[str, Any]]:
     """What each instance last told, newest first. `lag` is revisions behind; None when it holds another dataset."""
     query = (
         select(heartbeats.c.instance, heartbeats.c.received, heartbeats.c.document)
@@ -55,7 +54,7 @@ async def instances(tx: Transaction, gateway: str) -> list[dict[str, Any]]:
     )
     return [
         _shown(tx.service, instance, received, json.loads(document))
-        for instance, received, document in await tx.connection.execute(query)
+        for instance, received, document in tx.connection.execute(query)
     ]
 
 

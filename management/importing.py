@@ -1,16 +1,17 @@
 """Import of an API description into an API: `properties.format` and `properties.value` of a PUT.
 
-An operation that is there already is matched by its name and keeps its policies; one that the document no longer has goes.
+An operation that is there already is matched by its name and keeps its policies; one that the document no longer has
+goes.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from management.declare import Change
 from management.errors import invalid
-from management.importers.openapi import ImportedApi, ImportRefused, import_document
+from management.importers.imported import ImportedApi, ImportRefused
+from management.importers.openapi import import_document
 
 FORMATS = ("openapi", "openapi+json", "swagger-json")
 LARGEST_DOCUMENT = 4 * 1024 * 1024
@@ -18,7 +19,7 @@ SCHEMA_TYPE = "application/vnd.oai.openapi.components+json"
 SCHEMA_ID = "components"
 
 
-async def read(change: Change) -> None:
+def read(change: Change) -> None:
     """Take `format` and `value` out of the properties and complete them from the document."""
     format, value = change.properties.pop("format", None), change.properties.pop("value", None)
     change.properties.pop("wsdlSelector", None)
@@ -34,7 +35,7 @@ async def read(change: Change) -> None:
     if len(value.encode()) > LARGEST_DOCUMENT:
         raise invalid("value", f"The document is larger than {LARGEST_DOCUMENT} bytes.")
     try:
-        imported = await asyncio.to_thread(import_document, value, format, required_query=required_query)
+        imported = import_document(value, format, required_query=required_query)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
     change.notes["import"] = imported
@@ -47,15 +48,15 @@ async def read(change: Change) -> None:
             change.properties[name] = found
 
 
-async def write(change: Change) -> None:
+def write(change: Change) -> None:
     """Store the operations and schemas that `read` found."""
     imported: ImportedApi = change.notes["import"]
     wanted = {operation.id.lower() for operation in imported.operations}
-    for name in await change.tx.names(f"{change.key}/operations"):
+    for name in change.tx.names(f"{change.key}/operations"):
         if name.lower() not in wanted:
-            await change.write.delete(f"{change.id}/operations/{name}")
+            change.write.delete(f"{change.id}/operations/{name}")
     if imported.schemas:
         document: dict[str, Any] = {"components": {"schemas": imported.schemas}}
-        await change.write.put(f"{change.id}/schemas/{SCHEMA_ID}", {"contentType": SCHEMA_TYPE, "document": document})
+        change.write.put(f"{change.id}/schemas/{SCHEMA_ID}", {"contentType": SCHEMA_TYPE, "document": document})
     for operation in imported.operations:
-        await change.write.put(f"{change.id}/operations/{operation.id}", operation.properties)
+        change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))

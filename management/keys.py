@@ -1,8 +1,8 @@
 """Keys and tokens: drawn from the system's random source, compared in constant time.
 
-A gateway token is `<gateway id>&<yyyyMMddHHmm>&<signature>`: base64 of HMAC-SHA512 with the UTF-8 bytes of a gateway key over
-the id, a newline, and the expiry in .NET's round-trip form with zero seconds. That is the rule published for the sibling
-tokens of APIM (https://learn.microsoft.com/rest/api/apimanagement/apimanagementrest/azure-api-management-rest-api-authentication).
+A gateway token is `<gateway id>&<yyyyMMddHHmm>&<signature>`: base64 of HMAC-SHA512 with the UTF-8 bytes of a gateway
+key over the id, a newline, and the expiry in .NET's round-trip form with zero seconds. That is the rule published for
+APIM's sibling tokens, see "API Management REST API authentication" at https://learn.microsoft.com/rest/api/apimanagement.
 """
 
 from __future__ import annotations

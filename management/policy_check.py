@@ -1,12 +1,11 @@
 """Checks policy documents before they are stored. The only place that knows the checker.
 
-The checker needs the named values, fragments and backends that a document refers to. Only those are read from the store, so
-that one policy costs the same beside ten thousand others.
+The checker needs the named values, fragments and backends that a document refers to. Only those are read from the
+store, so that one policy costs the same beside ten thousand others.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -34,20 +33,18 @@ def run_check(
     fragments: Mapping[str, str],
     backends: Collection[str],
 ) -> list[Issue]:
-    """Parses and compiles a document; slow and pure, so it runs in a thread."""
+    """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
     return check_document(text, scope, Environment(named_values, fragments, backends))
 
 
-async def check(tx: Transaction, text: str, scope: str) -> list[Link]:
+def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     """Raise ValidationError with every error of the document; else say what it refers to."""
     if len(text.encode()) > LARGEST_POLICY:
         raise invalid_all([Detail("value", f"A policy document must not be larger than {LARGEST_POLICY} bytes.")])
-    surroundings = await Surroundings.of(tx, text)
-    issues = await asyncio.to_thread(
-        run_check, text, scope, surroundings.values, surroundings.fragments, await tx.names("/backends")
-    )
+    surroundings = Surroundings.of(tx, text)
+    issues = run_check(text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"))
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
@@ -55,7 +52,10 @@ async def check(tx: Transaction, text: str, scope: str) -> list[Link]:
 
 
 class Surroundings:
-    """What a document refers to: `values` by display name, `fragments` by id with all they include; `used` their keys."""
+    """What a document refers to.
+
+    `values` by display name, `fragments` by id with all that they include; `used` are the keys of what it names itself.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -63,27 +63,27 @@ class Surroundings:
         self.used: list[str] = []
 
     @classmethod
-    async def of(cls, tx: Transaction, text: str) -> Surroundings:
+    def of(cls, tx: Transaction, text: str) -> Surroundings:
         found = cls()
-        await found._visit(tx, text, direct=True)
+        found._visit(tx, text, direct=True)
         return found
 
-    async def _visit(self, tx: Transaction, text: str, direct: bool) -> None:
+    def _visit(self, tx: Transaction, text: str, direct: bool) -> None:
         for name in dict.fromkeys(NAMED_VALUE.findall(text)):
-            for row in await tx.find(named_value_lookup(name)):
+            for row in tx.find(named_value_lookup(name)):
                 self._use(row, direct)
                 self.values[str(row.body["displayName"])] = named_value_of(row)
         text = NAMED_VALUE.sub(lambda match: self.values.get(match[1], match[0]), text)
         for name in _names(BACKEND, text):
-            row = await tx.get(f"/backends/{name}")
-            if row and direct:
-                self._use(row, direct)
+            backend = tx.get(f"/backends/{name}")
+            if backend:
+                self._use(backend, direct)
         for name in _names(FRAGMENT, text):
-            row = await tx.get(f"/policyFragments/{name}")
-            if row and row.name not in self.fragments:
-                self._use(row, direct)
-                self.fragments[row.name] = str(row.body["value"])
-                await self._visit(tx, self.fragments[row.name], direct=False)
+            fragment = tx.get(f"/policyFragments/{name}")
+            if fragment and fragment.name not in self.fragments:
+                self._use(fragment, direct)
+                self.fragments[fragment.name] = str(fragment.body["value"])
+                self._visit(tx, self.fragments[fragment.name], direct=False)
 
     def _use(self, row: Row, direct: bool) -> None:
         if direct and row.key not in self.used:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, insert, select
 
 from management.apply import Applier
 from management.errors import invalid
@@ -37,42 +36,42 @@ GROUPS = {
 GATEWAY_URL = "http://localhost:8080"
 
 
-async def ensure_default(store: Store, id: str) -> bool:
+def ensure_default(store: Store, id: str) -> bool:
     """Make the service `id` if the store has none at all; True when it was made."""
-    async with store.writing() as connection:
-        if await connection.scalar(select(func.count()).select_from(services)):
+    with store.writing() as connection:
+        if connection.scalar(select(func.count()).select_from(services)):
             return False
-        await _make(store, connection, id, {})
+        _make(store, connection, id, {})
         return True
 
 
-async def create_service(store: Store, id: str, document: dict[str, Any]) -> dict[str, Any] | None:
+def create_service(store: Store, id: str, document: dict[str, Any]) -> dict[str, Any] | None:
     """The new service as ARM shows it; None when it is there already."""
-    async with store.reading() as connection:
-        if await find_service(connection, id):
+    with store.reading() as connection:
+        if find_service(connection, id):
             return None
-    async with store.writing() as connection:
-        if await find_service(connection, id):
+    with store.writing() as connection:
+        if find_service(connection, id):
             return None
-        tx = await _make(store, connection, id, document)
-        row = await tx.get("/")
+        tx = _make(store, connection, id, document)
+        row = tx.get("/")
         assert row is not None
-        return await show(tx, row, {})
+        return show(tx, row, {})
 
 
-async def delete_service(store: Store, id: str) -> bool:
+def delete_service(store: Store, id: str) -> bool:
     """With everything in it; False when there was none."""
-    async with store.writing() as connection:
-        service = await find_service(connection, id, lock=True)
+    with store.writing() as connection:
+        service = find_service(connection, id, lock=True)
         if service is None:
             return False
         for table in (resources, log, links, sums, heartbeats):
-            await connection.execute(delete(table).where(table.c.service == service.number))
-        await connection.execute(delete(services).where(services.c.number == service.number))
+            connection.execute(delete(table).where(table.c.service == service.number))
+        connection.execute(delete(services).where(services.c.number == service.number))
         return True
 
 
-async def _make(store: Store, connection: AsyncConnection, id: str, document: dict[str, Any]) -> Transaction:
+def _make(store: Store, connection: Connection, id: str, document: dict[str, Any]) -> Transaction:
     path = parse(id)
     name = id.rsplit("/", 1)[-1]
     if path is None or path.segments or not name.isascii() or not name.replace("-", "").isalnum() or len(name) > 50:
@@ -84,25 +83,25 @@ async def _make(store: Store, connection: AsyncConnection, id: str, document: di
         "revision": 0,
         "horizon": 0,
     }
-    await connection.execute(insert(services).values(**values))
-    service = await find_service(connection, path.service)
+    connection.execute(insert(services).values(**values))
+    service = find_service(connection, path.service)
     assert service is not None
     tx = Transaction(connection, store.vault, service)
     write = Applier(tx)
     # an ARM PUT must bring its own location and publisher; the first service has ours
     wanted = document or DEFAULTS
     wanted = {**wanted, "properties": {**(wanted.get("properties") or {}), **_computed(path.service)}}
-    await write.put("/", wanted, trusted=True)
+    write.put("/", wanted, trusted=True)
     for group, (title, description) in GROUPS.items():
-        await write.put(f"/groups/{group}", {"displayName": title, "description": description, "type": "system"})
+        write.put(f"/groups/{group}", {"displayName": title, "description": description, "type": "system"})
     publisher = wanted["properties"]
     user = {"email": publisher["publisherEmail"], "firstName": "Administrator", "lastName": publisher["publisherName"]}
-    await write.put("/users/1", user)
-    await write.put("/groups/administrators/users/1", {})
+    write.put("/users/1", user)
+    write.put("/groups/administrators/users/1", {})
     master = {"displayName": "Built-in all-access subscription", "scope": "/", "state": "active"}
-    await write.put("/subscriptions/master", {**master, "ownerId": "/users/1"})
-    await write.put("/policies/policy", {"format": "rawxml", "value": GLOBAL_POLICY})
-    await tx.finish()
+    write.put("/subscriptions/master", {**master, "ownerId": "/users/1"})
+    write.put("/policies/policy", {"format": "rawxml", "value": GLOBAL_POLICY})
+    tx.finish()
     return tx
 
 

@@ -22,7 +22,7 @@ Hidden = tuple[tuple[Path, Any], ...]
 
 @dataclass(slots=True, frozen=True)
 class Secret:
-    """`path` with dots. With `masked`, every text below it is secret and shows as the mask, except for the keys `open`."""
+    """`path` with dots. With `masked`, every text below it is secret and shows as the mask, but for the keys `open`."""
 
     path: str
     masked: bool = False

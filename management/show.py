@@ -18,10 +18,10 @@ def full_id(tx: Transaction, id: str) -> str:
     return tx.service.id if id == "/" else tx.service.id + id
 
 
-async def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
+def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
     """The ARM document of `row`."""
     kind = TYPES[row.type]
-    properties = await shown_properties(tx, row, query)
+    properties = shown_properties(tx, row, query)
     if row.key == "/":
         document = {"id": tx.service.id, "name": tx.service.id.rsplit("/", 1)[1], "type": NAMESPACE, "etag": row.etag}
         return document | properties
@@ -33,11 +33,11 @@ async def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str,
     }
 
 
-async def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
+def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
     kind = TYPES[row.type]
     if kind.association:
-        target = await tx.get(f"/{kind.association}/{row.name}")
-        return await shown_properties(tx, target, query) if target else {}
+        target = tx.get(f"/{kind.association}/{row.name}")
+        return shown_properties(tx, target, query) if target else {}
     properties = copy.deepcopy(row.body)
     for reference in kind.references:
         value = check_fields.read(properties, reference.field)
@@ -45,4 +45,4 @@ async def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) 
             check_fields.write(properties, reference.field, full_id(tx, value))
     if kind.provisioned:
         properties["provisioningState"] = "Succeeded"
-    return await kind.shape(tx, row, properties, query) if kind.shape else properties
+    return kind.shape(tx, row, properties, query) if kind.shape else properties

@@ -1,29 +1,34 @@
 """The store: resources of services, their secrets, and the numbered log of changes.
 
 Rules
-1. A transaction that writes takes the next revision number of its service, once, for all that it touches; the number, the
-   rows, their log entries and the fingerprints are committed together or not at all. So there are no gaps.
-2. Writers come one at a time (BEGIN IMMEDIATE, and one connection); readers see one consistent state and wait for nobody.
+1. A transaction that writes takes the next revision number of its service, once, for all that it touches; the number,
+   the rows, their log entries and the fingerprints are committed together or not at all. So there are no gaps.
+2. Writers come one at a time (BEGIN IMMEDIATE, one connection); readers see one consistent state and wait for nobody.
 3. An acknowledged change is on the disk (`synchronous=FULL`): it outlives a killed process and a lost host.
-4. Nothing outside this file and `transaction.py` knows SQL, but for the read-only queries of the feed.
+4. Everything in a transaction is plain, blocking code in a thread: a change is a dozen statements of some 50 µs, and
+   handing each of them to another thread and back would cost more than all of them.
+5. Nothing outside this file and `transaction.py` knows SQL, but for the read-only queries of the feed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, event, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select, update
 
 from management import schema
 from management.fingerprint import canonical
 from management.secret_fields import Hidden, merge
 from management.vault import Vault
+
+Result = TypeVar("Result")
 
 READERS = 4
 BUSY_SECONDS = 30
@@ -82,72 +87,88 @@ class Service:
 
 
 def collection_of(key: str) -> str:
-    """ "/apis/orders" of "/apis/orders/x" is not it: the collection of "/apis/a/operations/b" is "/apis/a/operations"."""
+    """The key without its name: "/apis/a/operations" of "/apis/a/operations/b"."""
     return key.rsplit("/", 1)[0] if key != "/" else ""
 
 
 class Store:
-    """Opened with `await Store.open(...)`, ended with `await store.close()`."""
+    """Opened with `Store.open(...)`, ended with `store.close()`.
 
-    def __init__(self, writer: AsyncEngine, readers: AsyncEngine, vault: Vault) -> None:
+    The event loop comes in by `read` and `write`, which run a function in a thread of the store's own; the function
+    opens its transaction there.
+    """
+
+    def __init__(self, writer: Engine, readers: Engine, vault: Vault) -> None:
         self._writer = writer
         self._readers = readers
+        self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="store")
+        self._reading = asyncio.Semaphore(READERS)
+        self._writing = asyncio.Semaphore(1)
         self.vault = vault
 
     @classmethod
-    async def open(cls, url: str, vault: Vault) -> Store:
-        writer = _engine(url, "BEGIN IMMEDIATE", pool_size=1)
-        readers = _engine(url, "BEGIN", pool_size=READERS)
-        store = cls(writer, readers, vault)
+    def open(cls, url: str, vault: Vault) -> Store:
+        store = cls(_engine(url, "BEGIN IMMEDIATE", pool_size=1), _engine(url, "BEGIN", pool_size=READERS), vault)
         try:
-            async with writer.begin() as connection:
-                await connection.run_sync(schema.metadata.create_all)
-                await _check_version(connection)
+            with store.writing() as connection:
+                schema.metadata.create_all(connection)
+                _check_version(connection)
         except BaseException:
-            await store.close()
+            store.close()
             raise
         return store
 
-    async def close(self) -> None:
-        await self._writer.dispose()
-        await self._readers.dispose()
+    def close(self) -> None:
+        """Waits for what is under way."""
+        self._threads.shutdown()
+        self._writer.dispose()
+        self._readers.dispose()
 
-    async def trim_log(self, keep: int = LOG_REVISIONS) -> None:
-        """Forget log entries older than the last `keep` revisions of each service; agents behind them get a snapshot."""
-        async with self.writing() as connection:
-            found = await connection.execute(select(schema.services.c.number, schema.services.c.revision))
+    async def read(self, work: Callable[[], Result]) -> Result:
+        async with self._reading:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def write(self, work: Callable[[], Result]) -> Result:
+        """One at a time, first come first served: who waits holds no thread."""
+        async with self._writing:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view of the whole store."""
+        with self._readers.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The only writer; commits at the end, or nothing is written when the block raises."""
+        with self._writer.begin() as connection:
+            yield connection
+
+    def trim_log(self, keep: int = LOG_REVISIONS) -> None:
+        """Forget what is older than the last `keep` revisions of a service; agents behind that get a snapshot."""
+        with self.writing() as connection:
+            found = connection.execute(select(schema.services.c.number, schema.services.c.revision))
             for number, revision in found.all():
                 horizon = max(0, revision - keep)
                 mine = schema.services.c.number == number
-                await connection.execute(
+                connection.execute(
                     delete(schema.log).where(schema.log.c.service == number, schema.log.c.revision <= horizon)
                 )
                 later = schema.services.c.horizon < horizon
-                await connection.execute(update(schema.services).where(mine, later).values(horizon=horizon))
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view of the whole store."""
-        async with self._readers.begin() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """The only writer; commits at the end, or nothing is written when the block raises."""
-        async with self._writer.begin() as connection:
-            yield connection
+                connection.execute(update(schema.services).where(mine, later).values(horizon=horizon))
 
 
 def sqlite_url(path: Path) -> str:
-    return f"sqlite+aiosqlite:///{path}"
+    return f"sqlite:///{path}"
 
 
-def _engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=BUSY_SECONDS)
+def _engine(url: str, begin: str, pool_size: int) -> Engine:
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=BUSY_SECONDS)
     if engine.dialect.name != "sqlite":
         return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions are ours to begin
         cursor = connection.cursor()
@@ -160,17 +181,17 @@ def _engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
 
 
-async def _check_version(connection: AsyncConnection) -> None:
-    found = await connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == "schema"))
+def _check_version(connection: Connection) -> None:
+    found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == "schema"))
     if found is None:
-        await connection.execute(insert(schema.meta).values(name="schema", value=schema.SCHEMA_VERSION))
+        connection.execute(insert(schema.meta).values(name="schema", value=schema.SCHEMA_VERSION))
     elif found != schema.SCHEMA_VERSION:
         raise StoreUnusable(
             f"The store has schema version {found}, this program works with {schema.SCHEMA_VERSION}: "

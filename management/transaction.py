@@ -1,20 +1,19 @@
 """One transaction on one service: reads see its own writes, and all writes are one revision.
 
-Writes wait in memory and go to the database together (before a query that must see them, and at the end), so an import of a
-thousand operations is a handful of statements.
+Writes wait in memory and go to the database together (before a query that must see them, and at the end), so an import
+of a thousand operations is a handful of statements.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from management import fingerprint
 from management.schema import links, log, resources, services, sums
@@ -47,12 +46,14 @@ def below(column: Any, key: str) -> ColumnElement[bool]:
 class Transaction:
     """Made by `reading` and `writing` below."""
 
-    def __init__(self, connection: AsyncConnection, vault: Vault, service: Service) -> None:
+    def __init__(self, connection: Connection, vault: Vault, service: Service) -> None:
         self.connection = connection
         self.service = service
         self._vault = vault
         self._seen: dict[str, Row | None] = {}
         self._before: dict[str, Row | None] = {}
+        # keys that the database certainly does not have: nothing to delete before an insert
+        self._absent: set[str] = set()
         self._waiting: dict[str, Row | None] = {}
         self._waiting_links: dict[str, list[StoredLink]] = {}
 
@@ -61,112 +62,116 @@ class Transaction:
         """The number that this transaction's changes get."""
         return self.service.revision + 1
 
-    async def get(self, key: str) -> Row | None:
+    def get(self, key: str) -> Row | None:
         key = key.lower()
         if key not in self._seen:
-            found = await self._fetch(self._select().where(resources.c.key == key))
+            found = self._fetch(self._select().where(resources.c.key == key))
             self._seen[key] = found[0] if found else None
+            if not found:
+                self._absent.add(key)
         return self._seen[key]
 
-    async def find(self, lookup: str) -> list[Row]:
+    def find(self, lookup: str) -> list[Row]:
         """Resources by their second name."""
-        await self.flush()
-        return await self._fetch(self._select().where(resources.c.lookup == lookup))
+        self.flush()
+        return self._fetch(self._select().where(resources.c.lookup == lookup))
 
-    async def children(self, collection: str, top: int | None = None, skip: int = 0) -> list[Row]:
-        await self.flush()
+    def children(self, collection: str, top: int | None = None, skip: int = 0) -> list[Row]:
+        self.flush()
         query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
-        return await self._fetch(query.limit(top).offset(skip) if top is not None else query)
+        return self._fetch(query.limit(top).offset(skip) if top is not None else query)
 
-    async def count(self, collection: str) -> int:
-        await self.flush()
+    def count(self, collection: str) -> int:
+        self.flush()
         query = (
             select(func.count())
             .select_from(resources)
             .where(resources.c.service == self.service.number, resources.c.collection == collection.lower())
         )
-        return int(await self.connection.scalar(query) or 0)
+        return int(self.connection.scalar(query) or 0)
 
-    async def names(self, collection: str) -> list[str]:
+    def names(self, collection: str) -> list[str]:
         """Names in a collection, as written."""
-        await self.flush()
+        self.flush()
         query = select(resources.c.id).where(
             resources.c.service == self.service.number, resources.c.collection == collection
         )
-        return [str(id).rsplit("/", 1)[1] for (id,) in await self.connection.execute(query)]
+        return [str(id).rsplit("/", 1)[1] for (id,) in self.connection.execute(query)]
 
-    async def below(self, key: str) -> list[Row]:
+    def below(self, key: str) -> list[Row]:
         """Everything below a resource, in order of keys."""
-        await self.flush()
-        return await self._fetch(self._select().where(below(resources.c.key, key.lower())).order_by(resources.c.key))
+        self.flush()
+        return self._fetch(self._select().where(below(resources.c.key, key.lower())).order_by(resources.c.key))
 
-    async def siblings(self, prefix: str) -> list[Row]:
+    def siblings(self, prefix: str) -> list[Row]:
         """Resources of one collection whose keys start with `prefix`."""
-        await self.flush()
-        return await self._fetch(
+        self.flush()
+        return self._fetch(
             self._select()
             .where(resources.c.collection == prefix.rsplit("/", 1)[0])
             .where(resources.c.key >= prefix, resources.c.key < prefix + "\uffff")
             .order_by(resources.c.key)
         )
 
-    async def links_to(self, key: str, with_below: bool = False) -> list[StoredLink]:
-        await self.flush()
+    def links_to(self, key: str, with_below: bool = False) -> list[StoredLink]:
+        self.flush()
         target: ColumnElement[bool] = links.c.target == key
         if with_below:
             target = target | below(links.c.target, key)
         query = select(links.c.source, links.c.target, links.c.rule).where(
             links.c.service == self.service.number, target
         )
-        return [(source, target, rule) for source, target, rule in await self.connection.execute(query)]
+        return [(source, target, rule) for source, target, rule in self.connection.execute(query)]
 
-    async def links_from(self, key: str) -> list[StoredLink]:
-        await self.flush()
+    def links_from(self, key: str) -> list[StoredLink]:
+        self.flush()
         query = select(links.c.source, links.c.target, links.c.rule).where(
             links.c.service == self.service.number, links.c.source == key
         )
-        return [(source, target, rule) for source, target, rule in await self.connection.execute(query)]
+        return [(source, target, rule) for source, target, rule in self.connection.execute(query)]
 
-    async def put(self, row: Row, targets: Iterable[tuple[str, str]] = ()) -> Row:
+    def put(self, row: Row, targets: Iterable[tuple[str, str]] = ()) -> Row:
         """Store a resource and whom it refers to: (target key, rule). Returns it with its revision."""
         row = replace(row, revision=self.revision)
-        await self._touch(row.key, row)
+        self._touch(row.key, row)
         self._waiting_links[row.key] = [(row.key, target, rule) for target, rule in dict(targets).items()]
         return row
 
-    async def remove(self, key: str) -> None:
-        await self._touch(key, None)
+    def remove(self, key: str) -> None:
+        self._touch(key, None)
         self._waiting_links[key] = []
 
-    async def _touch(self, key: str, row: Row | None) -> None:
+    def _touch(self, key: str, row: Row | None) -> None:
         if key not in self._before:
-            self._before[key] = await self.get(key)
+            self._before[key] = self.get(key)
         self._seen[key] = self._waiting[key] = row
 
-    async def flush(self) -> None:
+    def flush(self) -> None:
         """Bring what waits to the database; still uncommitted."""
         if not self._waiting:
             return
         number = self.service.number
         keys = list(self._waiting)
-        await self._forget(resources, resources.c.key, keys)
-        await self._forget(links, links.c.source, keys)
+        stored = [key for key in keys if key not in self._absent]
+        self._absent -= set(keys)
+        self._forget(resources, resources.c.key, stored)
+        self._forget(links, links.c.source, stored)
         rows = [self._values(row) for row in self._waiting.values() if row is not None]
         if rows:
-            await self.connection.execute(insert(resources), rows)
+            self.connection.execute(insert(resources), rows)
         wanted = [
             {"service": number, "source": source, "target": target, "rule": rule}
             for key in keys
             for source, target, rule in self._waiting_links[key]
         ]
         if wanted:
-            await self.connection.execute(insert(links), wanted)
+            self.connection.execute(insert(links), wanted)
         self._waiting.clear()
         self._waiting_links.clear()
 
-    async def finish(self) -> int:
+    def finish(self) -> int:
         """Number the changes; returns the revision now in force."""
-        await self.flush()
+        self.flush()
         if not self._before:
             return self.service.revision
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
@@ -194,38 +199,38 @@ class Transaction:
                 if row is not None and (op == "put" or new is None or new.id != row.id)
             ]
         if entries:
-            await self.connection.execute(insert(log), entries)
+            self.connection.execute(insert(log), entries)
         for audience, difference in change.items():
             if difference:
-                await self._add_to_sum(audience, difference)
-        await self.connection.execute(
+                self._add_to_sum(audience, difference)
+        self.connection.execute(
             update(services).where(services.c.number == self.service.number).values(revision=self.revision)
         )
         return self.revision
 
-    async def _add_to_sum(self, audience: str, difference: int) -> None:
+    def _add_to_sum(self, audience: str, difference: int) -> None:
         where = (sums.c.service == self.service.number) & (sums.c.audience == audience)
-        sealed = await self.connection.scalar(select(sums.c.sealed).where(where))
+        sealed = self.connection.scalar(select(sums.c.sealed).where(where))
         total = unseal_sum(self._vault, sealed, self.service.number, audience) if sealed else 0
         total = (total + difference) % fingerprint.MODULUS
         if sealed:
-            await self.connection.execute(delete(sums).where(where))
+            self.connection.execute(delete(sums).where(where))
         if total:
             blob = self._vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
             values = {"service": self.service.number, "audience": audience, "sealed": blob}
-            await self.connection.execute(insert(sums).values(**values))
+            self.connection.execute(insert(sums).values(**values))
 
-    async def _forget(self, table: Any, column: Any, keys: list[str]) -> None:
+    def _forget(self, table: Any, column: Any, keys: list[str]) -> None:
         for start in range(0, len(keys), 500):
-            await self.connection.execute(
+            self.connection.execute(
                 delete(table).where(table.c.service == self.service.number, column.in_(keys[start : start + 500]))
             )
 
     def _select(self) -> Select[Any]:
         return select(*COLUMNS).where(resources.c.service == self.service.number)
 
-    async def _fetch(self, query: Select[Any]) -> list[Row]:
-        return [row_of(each, self._vault, self.service.number) for each in await self.connection.execute(query)]
+    def _fetch(self, query: Select[Any]) -> list[Row]:
+        return [row_of(each, self._vault, self.service.number) for each in self.connection.execute(query)]
 
     def _values(self, row: Row) -> dict[str, Any]:
         number = self.service.number
@@ -271,29 +276,29 @@ def _sum_place(number: int, audience: str) -> str:
     return f"sum:{number}:{audience}"
 
 
-async def find_service(connection: AsyncConnection, id: str, lock: bool = False) -> Service | None:
+def find_service(connection: Connection, id: str, lock: bool = False) -> Service | None:
     query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
     query = query.where(services.c.key == id.lower())
-    found = (await connection.execute(query.with_for_update() if lock else query)).first()
+    found = (connection.execute(query.with_for_update() if lock else query)).first()
     return Service(*found) if found else None
 
 
-@asynccontextmanager
-async def reading(store: Store, service_id: str) -> AsyncIterator[Transaction | None]:
+@contextmanager
+def reading(store: Store, service_id: str) -> Iterator[Transaction | None]:
     """A consistent view of one service; None when there is none."""
-    async with store.reading() as connection:
-        service = await find_service(connection, service_id)
+    with store.reading() as connection:
+        service = find_service(connection, service_id)
         yield Transaction(connection, store.vault, service) if service else None
 
 
-@asynccontextmanager
-async def writing(store: Store, service_id: str) -> AsyncIterator[Transaction | None]:
+@contextmanager
+def writing(store: Store, service_id: str) -> Iterator[Transaction | None]:
     """Changes of one service; committed and numbered at the end, or not at all."""
-    async with store.writing() as connection:
-        service = await find_service(connection, service_id, lock=True)
+    with store.writing() as connection:
+        service = find_service(connection, service_id, lock=True)
         if service is None:
             yield None
             return
         transaction = Transaction(connection, store.vault, service)
         yield transaction
-        await transaction.finish()
+        transaction.finish()

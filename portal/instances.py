@@ -38,13 +38,13 @@ class Instance:
 
 
 def read(value: Mapping[str, Any], now: datetime.datetime) -> Instance:
-    received = _time(value.get("receivedAt"))
+    received = _time(value.get("receivedAt") or value.get("lastHeartbeat"))
     seconds = (now - received).total_seconds() if received else None
     sidecars = mappings(value.get("sidecars"))
     issues = [_issue(one, "") for one in mappings(value.get("issues"))]
     issues += [_issue(one, _text(car.get("id"))) for car in sidecars for one in mappings(car.get("issues"))]
     return Instance(
-        id=_text(value.get("instanceId")),
+        id=_text(value.get("instanceId") or value.get("id")),
         version=_text(value.get("version")),
         age=ago(seconds) if seconds is not None else "never",
         silent=seconds is None or seconds > SILENT_AFTER,

@@ -79,7 +79,7 @@ def admit(access: Access, exchange: Exchange) -> None:
     if api.key_query and request.query:
         in_query = query_values(request.query).get(api.key_query.lower())
         if in_query is not None:
-            request.query = _without(request.query, api.key_query)
+            request.query = without(request.query, api.key_query)
             key = in_query if key is None else key
     if not key:
         product = access.open_products.get(api.id.lower())
@@ -139,7 +139,7 @@ def _scope(access: Access, subscription: Subscription, api: Api, exchange: Excha
     return ""
 
 
-def _without(query: str, name: str) -> str:
+def without(query: str, name: str) -> str:
     """The query without a parameter; every other byte stays as it was."""
     wanted = name.lower()
     return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]).lower() != wanted)

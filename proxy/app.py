@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -64,7 +65,13 @@ class Configuration:
         """Apply a diff and put the result in force; returns all that is wrong with it."""
         began = time.monotonic()
         self.resources = apply(self.resources, upserts, removals, full)
-        self.gateway, issues = build(self.resources, self.gateway)
+        gc.disable()
+        try:
+            self.gateway, issues = build(self.resources, self.gateway)
+        finally:
+            gc.enable()
+        # A configuration is millions of objects without cycles: the collector would only stop requests to look at them.
+        gc.freeze()
         took = (time.monotonic() - began) * 1000
         in_force = threading.Event()
         self.loop.call_soon_threadsafe(self._publish, self.gateway, dataset, version, in_force)
@@ -94,14 +101,15 @@ def main() -> int:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
     logs.configure(settings.log_format, settings.log_level)
+    if settings.port == 0:
+        # Chosen here, because workers must agree on it and the instance is named after it.
+        values = {**settings.values, "net.server.http.port": str(workers.free_port(settings.host))}
+        settings = Settings.read(values)
     number = workers.worker_number(settings.values)
     if settings.workers > 1 and number is None:
-        values = dict(settings.values)
-        if settings.port == 0:
-            values["net.server.http.port"] = str(workers.free_port(settings.host))
-        return workers.supervise(settings.workers, values)
+        return workers.supervise(settings.workers, settings.values)
     if number is not None:
-        workers.end_with_parent()
+        workers.end_with_parent(settings.values)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, number))
 

@@ -1,7 +1,10 @@
-"""The one record of a finished request."""
+"""The one record of a finished request; a subscription key never gets into it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from proxy.admission import without
 from proxy.errors import LastError
 from proxy.exchange import Exchange
 from telemetry.records import ErrorRecord, RequestRecord, TraceRecord
@@ -13,6 +16,9 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
     total_ms = (exchange.ports.clock.monotonic() - exchange.started) * 1000
     backend_ms = exchange.backend_ms
     url = request.original_url
+    key_name = api.key_query if api else "subscription-key"
+    if url.query and ("%" in url.query or key_name.lower() in url.query.lower()):
+        url = replace(url, query=without(url.query, key_name))
     return RequestRecord(
         start_ns=int(exchange.timestamp.timestamp() * 1_000_000_000),
         total_ms=total_ms,

@@ -99,6 +99,8 @@ class Routes:
 
     def match(self, method: str, path: str, query: str, headers: MultiMapping[str], upgrade: bool = False) -> Match:
         """Raises OperationNotFound, whose `detail` says for the log how near the request came."""
+        if path == "*":
+            raise OperationNotFound("OPTIONS * asks about the gateway itself")
         wanted, start, end = "", -1, -1
         if ";" in path and (asked := _REVISION.search(path)) is not None:
             wanted, start, end = asked[1], asked.start(), asked.end()
@@ -146,6 +148,8 @@ class Routes:
                 return Match(api, found.operation, found.parameters, rest, preflight=True)
         methods = entry.tree.methods(rest)
         near = f"this path has {', '.join(methods)}" if methods else f"none of {entry.tree.size} operations fits"
+        if method in methods:
+            near = "the query does not fit the templates of this path"
         raise UnknownOperation(f"{method} '{rest or '/'}' of API '{api.key}': {near}", api)
 
 

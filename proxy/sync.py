@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import queue
 import random
 import re
@@ -38,7 +39,8 @@ Count = tuple[str, int, int, int]
 STATUS_INTERVAL = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
-FIRST_BACKOFF, MAX_BACKOFF = 0.2, 1.0
+SOCKET_CHECK = 0.05
+FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
 # orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
@@ -47,12 +49,13 @@ LONG_NUMBER = re.compile(rb"\d{19}")
 OPTIONS = (
     # A stalled agent is noticed within 15 s, a returning one within about a second.
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.http2.ping_timeout_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.enable_http_proxy", 0),
@@ -94,6 +97,8 @@ class SyncThread:
         self._apply, self._status, self._counters = apply, status, counters
         self._held: tuple[str, int] = ("", 0)
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._calls: set[Any] = set()
         self._channel: grpc.Channel | None = None
         self._threads: list[threading.Thread] = []
 
@@ -105,12 +110,16 @@ class SyncThread:
 
     def stop(self, timeout: float = 2.0) -> None:
         """Ends the streams; what is held stays with whoever applied it. Waits at most `timeout` seconds."""
-        self._stopping.set()
-        if self._channel is not None:
-            self._channel.close()
+        with self._lock:
+            self._stopping.set()
+            for call in self._calls:
+                call.cancel()
         until = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
+        # A call begun on a closed channel ends the process, so it is closed only once nobody can begin one.
+        if self._channel is not None and not any(thread.is_alive() for thread in self._threads):
+            self._channel.close()
 
     def _spawn(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
         thread = threading.Thread(target=self._reconnect_forever, args=(name, stream), name=name, daemon=True)
@@ -120,15 +129,13 @@ class SyncThread:
     def _reconnect_forever(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
         backoff, silent = FIRST_BACKOFF, False
         while not self._stopping.is_set() and self._channel is not None:
+            self._await_socket(name)
             began = time.monotonic()
             try:
                 stream(self._channel)
                 reason = "the agent closed it"
             except grpc.RpcError as error:
                 reason = _reason(error)
-            except ValueError as error:
-                # The channel was closed by `stop`.
-                reason = str(error)
             except Exception:
                 logger.exception("%s: a bug ended the stream; it is opened again", name)
                 reason = "a bug in the sidecar"
@@ -141,6 +148,30 @@ class SyncThread:
                 silent = True
             self._stopping.wait(backoff * random.uniform(0.75, 1.0))  # noqa: S311 - not a secret
             backoff = min(backoff * 2, MAX_BACKOFF)
+
+    def _messages(self, open_stream: Callable[[], Any]) -> Iterator[Any]:
+        """What the agent says on a new stream, which `stop` can end at any moment."""
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            call = open_stream()
+            self._calls.add(call)
+        try:
+            yield from call
+        finally:
+            with self._lock:
+                self._calls.discard(call)
+            call.cancel()
+
+    def _await_socket(self, name: str) -> None:
+        """A socket that is not there yet is looked for, not dialled: so its coming is met at once."""
+        if not self._endpoint.startswith("unix:"):
+            return
+        path = "/" + self._endpoint.removeprefix("unix:").lstrip("/")
+        if not os.path.exists(path):
+            logger.warning("%s: waiting for the agent: there is no socket at %s yet", name, path)
+        while not os.path.exists(path) and not self._stopping.wait(SOCKET_CHECK):
+            pass
 
     # Configuration
 
@@ -159,7 +190,7 @@ class SyncThread:
         stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
         pending = _Pending()
         try:
-            for message in stub.Stream(self._outgoing(outbox)):
+            for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
                 if message.WhichOneof("message") != "diff":
                     continue
                 pending.add(message.diff)
@@ -226,7 +257,7 @@ class SyncThread:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
         try:
-            for message in stub.Stream(self._counts(counters, ended)):
+            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended))):
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
         finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-MARKER = "PASSERELLE_PROXY_WORKER"  # set in children to their number, from 0
+MARKER = "PASSERELLE_PROXY_WORKER"  # set in children: "number/pid of the parent", numbers from 0
 HOPELESS = 1
 _PR_SET_PDEATHSIG = 1
 
@@ -27,14 +28,16 @@ log = logging.getLogger("proxy.workers")
 
 def worker_number(environment: Mapping[str, str]) -> int | None:
     """Which worker this process is; None for the parent and for a process that works alone."""
-    text = environment.get(MARKER, "")
-    return int(text) if text.isdigit() else None
+    number = environment.get(MARKER, "").partition("/")[0]
+    return int(number) if number.isdigit() else None
 
 
-def end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies; elsewhere than on Linux nothing happens."""
+def end_with_parent(environment: Mapping[str, str]) -> None:
+    """Ask the kernel for SIGTERM when the parent dies (Linux), and end now if it already did."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if str(os.getppid()) != environment.get(MARKER, "").partition("/")[2]:
+        raise SystemExit(0)
 
 
 def supervise(count: int, environment: Mapping[str, str]) -> int:
@@ -70,10 +73,12 @@ def supervise(count: int, environment: Mapping[str, str]) -> int:
                 continue
             born[number] = time.monotonic()
             children[number] = subprocess.Popen(  # noqa: S603 (our own command line)
-                [sys.executable, "-m", "proxy", *sys.argv[1:]], env={**environment, MARKER: str(number)}
+                [sys.executable, "-m", "proxy", *sys.argv[1:]], env={**environment, MARKER: f"{number}/{os.getpid()}"}
             )
         if ending and all(child.poll() is not None for child in children.values()):
-            return result or max((abs(child.returncode) for child in children.values()), default=0)
+            # A worker that SIGTERM met before it could handle it ended as it was asked to.
+            codes = {child.returncode for child in children.values()} - {0, -signal.SIGTERM}
+            return result or (HOPELESS if codes else 0)
         time.sleep(0.1)
 
 

@@ -88,6 +88,8 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
         return 2
     log.info("AgentServing", f"gateway {gateway_id} on {settings.listen}", processId=os.getpid())
 
+    # In a thread: the loop hands out the restored configuration meanwhile.
+    await asyncio.to_thread(_load_libraries)
     from syncagent.health import Health
     from syncagent.plane import Plane
 
@@ -104,7 +106,7 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
             if not running.cancelled():
                 running.result()
     except OSError as error:
-        log.error("StartFailed", f"{error}; check health.http.port and config.service.endpoint.ca")
+        log.error("StartFailed", f"{error}; check health.http.host and health.http.port")
         return 2
     finally:
         await server.stop()
@@ -112,6 +114,11 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
         await agent.close()
     log.info("AgentStopped", "ended by a signal")
     return 0
+
+
+def _load_libraries() -> None:
+    import syncagent.health
+    import syncagent.plane  # noqa: F401
 
 
 def _software_version() -> str:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -29,12 +31,12 @@ from syncagent.report import heartbeat
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
 
-MAX_BACKOFF = 60.0
 CREDENTIAL_CHECK = 2.0
 SAVE_PATIENCE = 10.0
 SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
+BUG_PAUSE = 5.0
 NEAR_EXPIRY = 7 * 86_400
 
 
@@ -66,7 +68,8 @@ class Agent:
         self._confirmed = 0.0
         self._last_error = ""
         self._problems: dict[str, str] = {}
-        self._failures = 0
+        self._failures = self._strained = 0
+        self._tried = ""
         self._fresh = asyncio.Event()
         self._saver = ThreadPoolExecutor(1, "backup")
         self._saving: asyncio.Future[bool] | None = None
@@ -98,9 +101,20 @@ class Agent:
     async def run(self, plane: Plane, wake: Callable[[], None]) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._poll_forever(plane))
-            tasks.create_task(self._publish_forever(wake))
-            tasks.create_task(self._heartbeat_forever(plane))
+            tasks.create_task(self._unending(lambda: self._poll_forever(plane)))
+            tasks.create_task(self._unending(lambda: self._publish_forever(wake)))
+            tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
+
+    async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+        """A bug in one loop must end neither the other two nor the serving."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                self._last_error = f"a bug: {type(error).__name__} in {place.name}, line {place.lineno}"
+                self._log.error("AgentBug", f"{self._last_error}; trying on", file=os.path.basename(place.filename))
+                await asyncio.sleep(BUG_PAUSE)
 
     async def close(self) -> None:
         """Waits for a save in flight: a generation begun is a generation written."""
@@ -137,6 +151,8 @@ class Agent:
 
     async def _poll(self, plane: Plane) -> float:
         """One poll; answers the seconds to wait before the next."""
+        self._credential.refresh()
+        self._tried = self._credential.token
         try:
             await self._fetch(plane)
         except CallFailed as failure:
@@ -146,7 +162,8 @@ class Agent:
             return self._failed(CallFailed(f"the plane's configuration is refused: {error}"))
         if self._failures:
             self._log.info("ConfigurationApiRecovered", "the plane answers again", failures=self._failures)
-        self._failures, self._last_error, self._confirmed = 0, "", time.time()
+        self._failures = self._strained = 0
+        self._last_error, self._confirmed = "", time.time()
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()
@@ -185,19 +202,24 @@ class Agent:
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
         self._log.error(event, f"{failure}{serving}", failures=self._failures)
-        base = self._settings.poll_interval
-        ceiling = min(MAX_BACKOFF, base * 2 ** min(self._failures, 10))
-        delay = max(random.uniform(0, ceiling), min(base, 1.0))  # noqa: S311 - not a secret
-        return max(delay, failure.retry_after or 0.0)
+        return max(self._backoff(failure.answered), failure.retry_after or 0.0)
+
+    def _backoff(self, answered: bool) -> float:
+        """Seconds. A plane that cannot be reached is not hurt by being asked: what it has arrives within one poll."""
+        interval = self._settings.poll_interval
+        self._strained = self._strained + 1 if answered else 0
+        ceiling = min(self._settings.max_backoff, interval * 2 ** min(self._strained, 10))
+        return max(random.uniform(0, ceiling), min(interval, 1.0))  # noqa: S311 - not a secret
 
     async def _rest(self, seconds: float) -> None:
         """Wait; a new token in the file ends the wait of a failed poll."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
-            if self._failures and self._credential.refresh():
+            self._credential.refresh()
+            if self._failures and self._credential.token != self._tried:
                 self._log.info("GatewayTokenReplaced", "the token file changed; trying again")
                 return
+            await asyncio.sleep(min(left, CREDENTIAL_CHECK))
 
     def _check_expiry(self) -> None:
         expires = self._credential.expires
@@ -242,8 +264,9 @@ class Agent:
             self._save_failed("BackupFailed", f"the backup takes longer than {SAVE_PATIENCE:.0f} s to write")
         except ReadOnlyBackup as error:
             self._save_failed("BackupReadOnly", str(error))
-        except OSError as error:
-            self._save_failed("BackupFailed", f"the backup cannot be written: {error.strerror or error}")
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            self._save_failed("BackupFailed", f"the backup cannot be written: {reason}")
         else:
             if wrote:
                 self._log.debug("LocalBackupSaved", f"version {snapshot.cursor} is on disk")

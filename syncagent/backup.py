@@ -86,7 +86,7 @@ class Backup:
             path = self._directory / name
             try:
                 snapshot, saved = self._load(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             except CorruptBackup as error:
                 complaints.append(f"{name}: {error}; set aside as {name}.bad")

@@ -13,6 +13,7 @@ import ssl
 import zlib
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -33,17 +34,10 @@ class Plane:
     def __init__(self, settings: Settings, credential: Credential, gateway_id: str) -> None:
         self._settings = settings
         self._credential = credential
-        self._base = f"{settings.endpoint}/gateways/{gateway_id}"
+        self._base = f"{settings.endpoint}/gateways/{quote(gateway_id, safe='')}"
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Plane:
-        authority = self._settings.endpoint.partition("://")[2].partition("/")[0]
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            auto_decompress=False,
-            trust_env=not is_loopback(authority),
-        )
         return self
 
     async def __aexit__(
@@ -79,8 +73,15 @@ class Plane:
             _check(response, 200, 202, 204)
 
     def _open(self) -> aiohttp.ClientSession:
+        """Made at the first call: an authority that cannot be read fails the call, not the agent."""
         if self._session is None:
-            raise RuntimeError("the plane is an async context manager: enter it first")
+            authority = self._settings.endpoint.partition("://")[2].partition("/")[0]
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4),
+                timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+                auto_decompress=False,
+                trust_env=not is_loopback(authority),
+            )
         return self._session
 
     def _authorization(self) -> dict[str, str]:
@@ -97,11 +98,12 @@ class _failures:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, TimeoutError):
-            raise CallFailed("the plane did not answer in time") from None
+            raise CallFailed("the plane did not answer in time", answered=False) from None
         if isinstance(error, FeedError):
             raise CallFailed(f"the answer is not usable: {error}") from None
         if isinstance(error, aiohttp.ClientError | OSError | ssl.SSLError):
-            raise CallFailed(f"the plane cannot be reached: {error or type(error).__name__}") from None
+            reason = str(error) or type(error).__name__
+            raise CallFailed(f"the plane cannot be reached: {reason}", answered=False) from None
         if isinstance(error, ValueError):
             raise CallFailed(f"the call cannot be made: {error}") from None
 
@@ -168,7 +170,11 @@ async def _read_feed(response: aiohttp.ClientResponse) -> Feed:
 def _tls(settings: Settings) -> ssl.SSLContext | bool:
     if settings.endpoint.startswith("http://"):
         return True
-    context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    except OSError as error:
+        reason = f"config.service.endpoint.ca: {settings.ca_file} cannot be used: {error.strerror or error}"
+        raise CallFailed(reason, answered=False) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not settings.verify_certificate:
         context.check_hostname = False

@@ -1,12 +1,15 @@
-"""What a heartbeat tells the plane, and when the next one is due. Pure."""
+"""What a heartbeat tells the plane, in the shape of docs/configuration-feed.md. Pure."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any
 
-from syncagent.hub import Hub, Sidecar
+from syncagent.hub import Hub, Issue, Sidecar
 from syncagent.snapshot import Snapshot
+
+# Per sidecar: a heartbeat stays small however broken a configuration is.
+MAX_ISSUES = 50
 
 
 def heartbeat(
@@ -19,7 +22,7 @@ def heartbeat(
     hub: Hub,
     problems: dict[str, str],
 ) -> dict[str, Any]:
-    """The body of a heartbeat, see docs/configuration-feed.md. `started` is Unix seconds."""
+    """The body of a heartbeat. `started` is Unix seconds."""
     return {
         "instanceId": instance_id,
         "version": software_version,
@@ -45,17 +48,24 @@ def _sidecar(sidecar: Sidecar, held: Snapshot | None, published: Snapshot | None
         "connected": sidecar.connected,
         "requests": sidecar.requests,
         "failures": sidecar.failures,
-        "issues": [
-            {
-                "resourceId": issue.resource_id,
-                "line": issue.line,
-                "column": issue.column,
-                "element": issue.element,
-                "message": issue.message,
-            }
-            for issue in sidecar.issues
-        ],
+        "issues": _issues(sidecar.issues),
     }
+
+
+def _issues(issues: tuple[Issue, ...]) -> list[dict[str, Any]]:
+    told = issues[:MAX_ISSUES]
+    if len(issues) > len(told):
+        told += (Issue("/", 0, 0, "", f"{len(issues) - len(told)} more issues are in the log of the agent"),)
+    return [
+        {
+            "resourceId": issue.resource_id,
+            "line": issue.line,
+            "column": issue.column,
+            "element": issue.element,
+            "message": issue.message,
+        }
+        for issue in told
+    ]
 
 
 def _version(snapshot: Snapshot) -> tuple[str, int]:

@@ -34,7 +34,8 @@ COUNTS_PER_FRAME = 4_000
 # A peer that stopped without closing (SIGSTOP, a lost host) is noticed within 15 s.
 OPTIONS = (
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.http2.ping_timeout_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -277,7 +278,7 @@ def _text(held: Version | None) -> str:
 
 
 def _issue(issue: config_sync_pb2.Issue) -> Issue:
-    return Issue(issue.resource_id[:2_048], issue.line, issue.column, issue.element[:256], issue.message[:4_096])
+    return Issue(issue.resource_id[:2_048], issue.line, issue.column, issue.element[:256], issue.message[:1_000])
 
 
 def _counts(message: counter_sync_pb2.Counts) -> list[tuple[Slot, int]]:

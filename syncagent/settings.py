@@ -36,6 +36,7 @@ class Settings:
     timeout: float
     poll_interval: float
     heartbeat_interval: float
+    max_backoff: float
     backup_path: Path | None
     backup_key: str = field(repr=False)
     backup_key_file: Path | None
@@ -73,6 +74,7 @@ class Settings:
             timeout=reader.duration("config.service.integration.timeout", 100.0),
             poll_interval=reader.duration("config.service.poll.interval", 10.0),
             heartbeat_interval=reader.duration("config.service.heartbeat.interval", 60.0),
+            max_backoff=reader.duration("config.service.backoff.maximum", 60.0),
             backup_path=backup_path,
             backup_key=key,
             backup_key_file=key_file,

@@ -7,7 +7,7 @@ Rules
 1. One thread reads, aggregates and encodes; it never waits for a destination. Each destination has a lane (a bounded
    queue and a thread), so a collector that hangs costs its own records only.
 2. The child ends when its input ends: the sidecar closed the pipe or was killed. It has `DRAIN` seconds to deliver what
-   it holds, then it is gone. Signals meant for the sidecar's process group do not end it early.
+   it holds, then it is gone. Signals meant for the sidecar's process group do not end it (`__main__.py`).
 3. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -136,8 +135,6 @@ def serve(child: Child, descriptor: int) -> None:
 
 def main() -> None:
     """`python -m telemetry`: settings from the environment, frames on standard input."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     code = 0
     handler: logging.Handler | None = None

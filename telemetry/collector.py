@@ -26,6 +26,7 @@ RETRYABLE_GRPC = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
 )
 GZIP_ABOVE = 1024  # bytes
+MAX_MESSAGE = 4 * 1024 * 1024 - 1024  # bytes; what gRPC receivers take when nobody told them otherwise
 
 
 class GrpcCollector:
@@ -51,15 +52,14 @@ class GrpcCollector:
         call = self._channel.unary_unary(SERVICES[signal], None, None)
 
         def send(data: bytes, timeout: float) -> None:
+            if len(data) > MAX_MESSAGE:
+                raise Refused(f"a message of {len(data)} bytes is longer than {MAX_MESSAGE}")
             try:
                 call(data, timeout=timeout)
             except self._grpc.RpcError as failure:
                 raise _grpc_failure(failure) from None
 
         return send
-
-    def close(self) -> None:
-        self._channel.close()
 
 
 def _grpc_failure(failure: Any) -> Later | Refused:
@@ -73,12 +73,10 @@ class HttpCollector:
 
     def __init__(self, uri: str) -> None:
         self._parts = urlsplit(uri)
-        self._open: list[http.client.HTTPConnection] = []
 
     def send(self, signal: str) -> Send:
         path = f"{self._parts.path.rstrip('/')}/v1/{signal}"
         connection = self._connection()
-        self._open.append(connection)
 
         def send(data: bytes, timeout: float) -> None:
             headers = {"Content-Type": "application/x-protobuf", "User-Agent": "passerelle"}
@@ -103,10 +101,6 @@ class HttpCollector:
                 raise Refused(f"HTTP {response.status}")
 
         return send
-
-    def close(self) -> None:
-        for connection in self._open:
-            connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port or 4318

@@ -6,56 +6,125 @@ https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementga
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from telemetry.lines import timestamp
 from telemetry.records import ErrorRecord, RequestRecord
 
 EVENT = "GatewayLogs"
+ORDER = (
+    "isRequestSuccess",
+    "totalTime",
+    "category",
+    "callerIpAddress",
+    "timeGenerated",
+    "region",
+    "correlationId",
+    "method",
+    "url",
+    "backendResponseCode",
+    "responseCode",
+    "responseSize",
+    "cache",
+    "backendTime",
+    "cacheTime",
+    "requestSize",
+    "apiId",
+    "operationId",
+    "productId",
+    "userId",
+    "apimSubscriptionId",
+    "clientTime",
+    "clientProtocol",
+    "backendProtocol",
+    "apiRevision",
+    "clientTlsVersion",
+    "backendId",
+    "backendMethod",
+    "backendUrl",
+    "lastError",
+    "errors",
+    "traceRecords",
+)
 
 
 def fields(record: RequestRecord, region: str = "") -> dict[str, Any]:
-    """Times are whole milliseconds."""
-    backend = bool(record.backend_method or record.backend_url)
-    values: dict[str, Any] = {
+    """All that applies, in order. Times are whole milliseconds."""
+    values = {**shared(record, region), **own(record)}
+    return {name: value for name in ORDER if (value := values.get(name, "")) != ""}
+
+
+def shared(record: RequestRecord, region: str) -> dict[str, Any]:
+    """What many requests have in common; "" means "not applicable". Depends on `shared_key` and the region alone."""
+    return {
         "isRequestSuccess": succeeded(record),
-        "totalTime": round(record.total_ms),
         "category": EVENT,
-        "callerIpAddress": record.client_ip,
-        "timeGenerated": timestamp(finished(record)),
         "region": region,
-        "correlationId": record.correlation_id,
         "method": record.method,
-        "url": record.url,
         "backendResponseCode": record.backend_status or "",
         "responseCode": record.status,
-        "responseSize": record.response_size,
         "cache": record.cache or "none",
-        "backendTime": round(record.backend_ms) if backend else "",
-        "cacheTime": round(record.cache_ms) if record.cache_ms else "",
-        "requestSize": record.request_size,
         "apiId": record.api_id,
         "operationId": record.operation_id,
         "productId": record.product_id,
         "userId": record.user_id,
         "apimSubscriptionId": record.subscription_id,
-        "clientTime": round(record.client_ms),
         "clientProtocol": record.client_protocol,
         "backendProtocol": record.backend_protocol,
         "apiRevision": record.api_revision,
         "clientTlsVersion": record.client_tls_version,
         "backendId": record.backend_id,
         "backendMethod": record.backend_method,
+    }
+
+
+def shared_key(record: RequestRecord) -> Hashable:
+    """Equal for records whose `shared` fields are equal."""
+    return (
+        record.method,
+        record.backend_status,
+        record.status,
+        record.cache,
+        record.api_id,
+        record.operation_id,
+        record.product_id,
+        record.user_id,
+        record.subscription_id,
+        record.client_protocol,
+        record.backend_protocol,
+        record.api_revision,
+        record.client_tls_version,
+        record.backend_id,
+        record.backend_method,
+    )
+
+
+def own(record: RequestRecord) -> dict[str, Any]:
+    """What is this request's alone; "" means "not applicable"."""
+    values: dict[str, Any] = {
+        "totalTime": round(record.total_ms),
+        "callerIpAddress": record.client_ip,
+        "timeGenerated": timestamp(finished(record)),
+        "correlationId": record.correlation_id,
+        "url": record.url,
+        "responseSize": record.response_size,
+        "backendTime": round(record.backend_ms) if record.backend_method or record.backend_url else "",
+        "cacheTime": round(record.cache_ms) or "",
+        "requestSize": record.request_size,
+        "clientTime": round(record.client_ms),
         "backendUrl": record.backend_url,
-        "lastError": error(record.last_error) if record.last_error else "",
-        "errors": [error(each) for each in record.errors] or "",
-        "traceRecords": [
+    }
+    if record.last_error:
+        values["lastError"] = error(record.last_error)
+    if record.errors:
+        values["errors"] = [error(each) for each in record.errors]
+    if record.traces:
+        values["traceRecords"] = [
             {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
             for trace in record.traces
         ]
-        or "",
-    }
-    return {name: value for name, value in values.items() if value != ""}
+    return values
 
 
 def succeeded(record: RequestRecord) -> bool:
@@ -64,6 +133,7 @@ def succeeded(record: RequestRecord) -> bool:
 
 
 def error(record: ErrorRecord) -> dict[str, Any]:
+    """One entry of `lastError` or `errors`."""
     values = {
         "elapsed": record.elapsed,
         "source": record.source,

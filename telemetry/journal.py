@@ -28,6 +28,7 @@ from telemetry.records import RequestRecord
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
+FRAMES_PER_TURN = 4  # so that a backlog never holds the loop for more than a few milliseconds
 FLUSH_INTERVAL = 0.1  # seconds
 BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
 HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
@@ -101,6 +102,7 @@ class Journal:
             self._flush()
             await asyncio.sleep(0.005)
         self._loop = None
+        self._limit = 0
         self.dropped += len(self._queue) + sum(count for _, count in self._frames)
         self._queue.clear()
         self._frames.clear()
@@ -121,11 +123,18 @@ class Journal:
     def _spawn(self) -> None:
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, **self._settings, "instance.id": self._instance, "PYTHONPATH": path}
+        # What authenticates the gateway is none of the child's business.
+        known = {
+            name: text for name, text in {**os.environ, **self._settings}.items() if not name.startswith("config.")
+        }
+        environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
         self._born = time.monotonic()
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "telemetry"], stdin=subprocess.PIPE, env=environment
+                [sys.executable, "-P", "-m", "telemetry"],
+                stdin=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # a Ctrl-C is the sidecar's: what drains is still to be recorded
             )
         except OSError as failure:
             self._child_died(f"it could not be started: {failure}")
@@ -157,10 +166,11 @@ class Journal:
         """Move records from the queue to the pipe until one is empty or the other is full."""
         if self._pipe < 0 or self._waiting_for_room:
             return
-        while self._frames or self._queue:
+        for _ in range(FRAMES_PER_TURN):
             if not self._frames:
                 self._pack_batch()
-                continue
+            if not self._frames:
+                return
             frame, count = self._frames[0]
             try:
                 self._offset += os.write(self._pipe, memoryview(frame)[self._offset :])
@@ -173,9 +183,13 @@ class Journal:
                 self._frames.popleft()
                 self._offset = 0
                 self.written += count
+        if self._loop is not None:
+            self._loop.call_soon(self._flush)
 
     def _pack_batch(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        if not batch:
+            return
         for frame, count in pack_records(batch, self.dropped, self.respawned):
             if count:
                 self._frames.append((frame, count))

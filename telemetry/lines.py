@@ -20,15 +20,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 def timestamp(seconds: float) -> str:
     """Unix seconds as `2024-01-19T07:39:54.666`, UTC, without a zone."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")[:23]
 
 
 def text_line(level: str, when: str, event: str, fields: Mapping[str, Any], color: bool = False) -> str:
     """Nested values are written as JSON."""
     head = f"\x1b[{COLORS.get(level, '0')}m[{level}]\x1b[0m" if color else f"[{level}]"
-    parts = [f"{head} {when} [{event}]"]
-    parts += [f"{name}: {_text(value)}" for name, value in fields.items()]
-    return ", ".join(parts)
+    rest = "".join([f", {name}: {_text(value)}" for name, value in fields.items()])
+    if not rest.isprintable():  # much quicker than the search, and nearly always true
+        rest = _CONTROL.sub(_escape, rest)
+    return f"{head} {when} [{event}]{rest}"
 
 
 def json_line(level: str, when: str, event: str, fields: Mapping[str, Any]) -> str:
@@ -39,10 +40,11 @@ def json_line(level: str, when: str, event: str, fields: Mapping[str, Any]) -> s
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
-    text = str(value)
-    return _CONTROL.sub(_escape, text) if _CONTROL.search(text) else text
+    return str(value)
 
 
 def _escape(match: re.Match[str]) -> str:

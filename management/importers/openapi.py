@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from management.importers import swagger
@@ -33,6 +34,7 @@ WITHOUT_BODY = frozenset({"get", "head", "options"})
 LONGEST_DISPLAY_NAME = 300
 LONGEST_TEMPLATE = 1000
 
+_LOOPBACK = re.compile(r"http://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?:[:/]|$)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|XX)")
 
@@ -60,16 +62,19 @@ def import_document(
     return ImportedApi(
         display_name=str(info.get("title") or "")[:LONGEST_DISPLAY_NAME],
         description=str(info.get("description") or ""),
-        service_url=_service_url(api, ("https://",) if api is source else ("https://", "http://")),
+        service_url=_service_url(api, plain_http=api is not source),
         operations=list(_operations(api, references, required_query == "template")),
         schemas=dict(references.object(schemas, "#/schemas")),
     )
 
 
-def _service_url(api: Mapping[str, Any], schemes: tuple[str, ...]) -> str | None:
+def _service_url(api: Mapping[str, Any], plain_http: bool) -> str | None:
+    """The first https server, as documented. Plain http counts in Swagger 2, and on the loopback of a local plane."""
     servers = api.get("servers")
     urls = [_server(server) for server in (servers if isinstance(servers, list) else []) if isinstance(server, Mapping)]
-    return next((url for scheme in schemes for url in urls if url.lower().startswith(scheme)), None)
+    secure = (url for url in urls if url.lower().startswith("https://"))
+    plain = (url for url in urls if url.lower().startswith("http://") and (plain_http or _LOOPBACK.match(url)))
+    return next(chain(secure, plain), None)
 
 
 def _server(server: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from management.errors import invalid
 NEEDS = {"Query": "versionQueryName", "Header": "versionHeaderName"}
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     name = NEEDS.get(change.properties["versioningScheme"])
     if name and not change.properties.get(name):
         raise invalid(name, f"{name} is required for versioningScheme {change.properties['versioningScheme']}.")

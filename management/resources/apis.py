@@ -27,23 +27,23 @@ from management.wire import relative
 KEY_NAMES = {"header": "Ocp-Apim-Subscription-Key", "query": "subscription-key"}
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties = change.properties
-    await _place_revision(change)
-    source = await _source(change)
+    _place_revision(change)
+    source = _source(change)
     if source is not None:
         for key, value in source.clear().items():
             if key not in ("isCurrent", "apiRevision", "apiRevisionDescription", "apiVersion"):
                 properties.setdefault(key, value)
         change.notes["source"] = source
-    await _version_set(change)
+    _version_set(change)
     if "format" in properties or "value" in properties:
-        await importing.read(change)
+        importing.read(change)
     _complete(change)
-    await _check_path(change)
+    _check_path(change)
 
 
-async def _place_revision(change: Change) -> None:
+def _place_revision(change: Change) -> None:
     """Number the revision; a revision that is not current stands beside its root."""
     properties = change.properties
     number = number_of(change.name)
@@ -54,8 +54,8 @@ async def _place_revision(change: Change) -> None:
         properties["apiRevision"] = former if change.old else str(properties.get("apiRevision") or former)
         properties["isCurrent"] = True
         return
-    root = await change.tx.get(f"/apis/{root_of(change.name)}")
-    if root is None:  # only by way of `resolve`, which drops ";rev=" of a first revision
+    root = change.tx.get(f"/apis/{root_of(change.name)}")
+    if root is None:
         raise invalid("name", f"There is no API '{root_of(change.name)}' to make a revision of.")
     properties["apiRevision"] = number
     for key in ("path", "apiVersion", "apiVersionSetId"):
@@ -66,19 +66,19 @@ async def _place_revision(change: Change) -> None:
     properties["isCurrent"] = False
 
 
-async def _source(change: Change) -> Row | None:
+def _source(change: Change) -> Row | None:
     value = change.properties.pop("sourceApiId", None)
     if value is None or change.old is not None:
         return None
     if isinstance(value, str):
         id = relative(value, change.tx.service.id)
-        row = await change.tx.get(await resolve(change.tx, id))
+        row = change.tx.get(resolve(change.tx, id))
         if row is not None and row.type == "apis":
             return row
     raise invalid("sourceApiId", f"API '{str(value)[:300]}' could not be found.")
 
 
-async def _version_set(change: Change) -> None:
+def _version_set(change: Change) -> None:
     """An inline `apiVersionSet` is the reference to one, or makes one."""
     inline = change.properties.pop("apiVersionSet", None)
     if not isinstance(inline, dict) or change.properties.get("apiVersionSetId"):
@@ -88,7 +88,7 @@ async def _version_set(change: Change) -> None:
         return
     id = f"/apiVersionSets/{root_of(change.name)}"
     fields = {key: value for key, value in inline.items() if key not in ("id", "name")}
-    row = await change.write.put(id, {"displayName": inline.get("name"), **fields})
+    row = change.write.put(id, {"displayName": inline.get("name"), **fields})
     change.properties["apiVersionSetId"] = row.id
 
 
@@ -111,7 +111,7 @@ def _complete(change: Change) -> None:
         raise invalid("apiVersionSetId", "An API with apiVersion must name its apiVersionSetId.")
 
 
-async def _check_path(change: Change) -> None:
+def _check_path(change: Change) -> None:
     """A path belongs to one API; versions of one version set share it, each with its own version."""
     properties = change.properties
     if number_of(change.name) is not None:
@@ -119,7 +119,7 @@ async def _check_path(change: Change) -> None:
     change.lookup = f"path:{properties['path'].lower()}"
     version_set = str(properties.get("apiVersionSetId") or "").rsplit("/", 1)[-1].lower()
     version = str(properties.get("apiVersion") or "")
-    for other in await change.tx.find(change.lookup):
+    for other in change.tx.find(change.lookup):
         if other.key == change.key:
             continue
         other_set = str(other.body.get("apiVersionSetId") or "").rsplit("/", 1)[-1].lower()
@@ -132,40 +132,40 @@ async def _check_path(change: Change) -> None:
             )
 
 
-async def after(change: Change) -> None:
+def after(change: Change) -> None:
     source = change.notes.get("source")
     if source is not None:
-        await change.write.copy(source.id, change.id)
+        change.write.copy(source.id, change.id)
     if "import" in change.notes:
-        await importing.write(change)
+        importing.write(change)
     if change.notes.get("make current"):
-        await make_current(change.tx, change.write, change.id)
+        make_current(change.tx, change.write, change.id)
 
 
-async def leaving(call: Call) -> None:
+def leaving(call: Call) -> None:
     """The current revision takes the others with it, and only when that was asked for."""
     if ";" in call.row.name:
         return
-    others = await revisions_of(call.tx, call.row)
+    others = revisions_of(call.tx, call.row)
     if others and call.query.get("deleteRevisions", "").lower() != "true":
         raise invalid(
             "id", f"API '{call.row.name}' has other revisions: delete them first, or add deleteRevisions=true."
         )
     for other in others:
-        await call.write.delete(other.id)
+        call.write.delete(other.id)
 
 
-async def revisions_of(tx: Transaction, row: Row) -> list[Row]:
+def revisions_of(tx: Transaction, row: Row) -> list[Row]:
     """The revisions of an API other than the current one."""
     prefix = f"{row.key};rev="
-    return [each for each in await tx.siblings(prefix) if each.type == "apis"]
+    return [each for each in tx.siblings(prefix) if each.type == "apis"]
 
 
-async def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     properties["isOnline"] = True
     set_id = row.body.get("apiVersionSetId")
     if set_id and query.get("expandApiVersionSet", "").lower() == "true":
-        version_set = await tx.get(set_id)
+        version_set = tx.get(set_id)
         if version_set is not None:
             properties["apiVersionSet"] = {"id": tx.service.id + set_id, "name": version_set.body["displayName"]} | {
                 key: value for key, value in version_set.body.items() if key != "displayName"
@@ -173,9 +173,9 @@ async def shape(tx: Transaction, row: Row, properties: Properties, query: Mappin
     return properties
 
 
-async def list_revisions(call: Call) -> list[dict[str, Any]]:
-    root = await call.tx.get(f"/apis/{root_of(call.row.name)}")
-    rows = [root or call.row, *await revisions_of(call.tx, root or call.row)]
+def list_revisions(call: Call) -> list[dict[str, Any]]:
+    root = call.tx.get(f"/apis/{root_of(call.row.name)}")
+    rows = [root or call.row, *revisions_of(call.tx, root or call.row)]
     return [
         {
             "apiId": f"/apis/{root_of(row.name)};rev={row.body['apiRevision']}",
@@ -189,14 +189,14 @@ async def list_revisions(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-async def list_products(call: Call) -> list[dict[str, Any]]:
+def list_products(call: Call) -> list[dict[str, Any]]:
     """Products that contain the API."""
     found = []
-    for source, _, _ in await call.tx.links_to(f"/apis/{root_of(call.row.key.split('/')[2])}"):
+    for source, _, _ in call.tx.links_to(f"/apis/{root_of(call.row.key.split('/')[2])}"):
         if source.startswith("/products/") and "/apis/" in source:
-            product = await call.tx.get(source.split("/apis/", 1)[0])
+            product = call.tx.get(source.split("/apis/", 1)[0])
             if product is not None:
-                found.append(await call.show(product))
+                found.append(call.show(product))
     return found
 
 

@@ -13,20 +13,20 @@ PAIRS = (Pair("apis", "apiLinks", "apiId"), Pair("groups", "groupLinks", "groupI
 
 
 def _product_types(pair: Pair) -> tuple[ResourceType, ResourceType]:
-    async def associated(change: Change) -> None:
-        await associate(change, pair)
+    def associated(change: Change) -> None:
+        associate(change, pair)
 
-    async def unchanged(change: Change) -> None:
+    def unchanged(change: Change) -> None:
         if change.old and _name_of(change.former[pair.field]) != _name_of(str(change.properties[pair.field])):
             raise invalid(pair.field, f"{pair.field} of a link cannot change: delete the link and make another one.")
 
-    async def linked(change: Change) -> None:
-        await change.write.put(
+    def linked(change: Change) -> None:
+        change.write.put(
             f"/products/{change.names[0]}/{pair.association}/{_name_of(change.properties[pair.field])}", {}
         )
 
-    async def leaving(call: Call) -> None:
-        await disassociate(call, pair)
+    def leaving(call: Call) -> None:
+        disassociate(call, pair)
 
     association = ResourceType(
         path=f"products/{pair.association}",

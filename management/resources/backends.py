@@ -12,10 +12,10 @@ from management.wire import relative
 URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties = change.properties
     if properties["type"] == "Pool":
-        await _check_pool(change)
+        _check_pool(change)
         return
     for name in ("url", "protocol"):
         if not properties.get(name):
@@ -24,14 +24,14 @@ async def prepare(change: Change) -> None:
         raise invalid("url", f"'{properties['url'][:200]}' is not an absolute URL.")
 
 
-async def _check_pool(change: Change) -> None:
+def _check_pool(change: Change) -> None:
     pool = change.properties.get("pool") or {}
     services = pool.get("services") if isinstance(pool, dict) else None
     if not isinstance(services, list) or not services:
         raise invalid("pool.services", "A pool must name its backends.")
     for each in services:
         id = relative(each.get("id"), change.tx.service.id) if isinstance(each, dict) else None
-        row = await change.tx.get(id) if isinstance(id, str) else None
+        row = change.tx.get(id) if isinstance(id, str) else None
         if row is None or row.type != "backends":
             raise invalid("pool.services", f"Backend '{str(id)[:300]}' could not be found.")
         each["id"] = row.id

@@ -13,7 +13,7 @@ from management.errors import invalid
 from management.secret_fields import Secret
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties = change.properties
     password = properties.get("password")
     try:

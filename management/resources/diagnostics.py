@@ -8,7 +8,7 @@ from management.declare import BOOLEAN, OBJECT, Change, Field, Reference, Resour
 from management.errors import invalid
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     sampling = change.properties.get("sampling") or {}
     percentage = sampling.get("percentage")
     if percentage is not None and not (

@@ -15,7 +15,7 @@ from management.store import Row
 KEYS = ("primary", "secondary")
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     """The keys are no properties of ARM's: clients neither send nor see them."""
     if change.name.lower() == "managed":
         raise invalid("gatewayId", "'managed' is the name of the built-in gateway.")
@@ -37,18 +37,18 @@ def _which(call: Call) -> str:
     return value.lower()
 
 
-async def list_keys(call: Call) -> Answer:
+def list_keys(call: Call) -> Answer:
     clear = call.row.clear()
     return Answer(200, {key: clear[f"{key}Key"] for key in KEYS}, etag=True)
 
 
-async def regenerate_key(call: Call) -> Answer:
+def regenerate_key(call: Call) -> Answer:
     """Tokens made with the former key are worth nothing from now on."""
-    await call.write.put(call.row.id, {**call.row.clear(), f"{_which(call)}Key": new_gateway_key()}, trusted=True)
+    call.write.put(call.row.id, {**call.row.clear(), f"{_which(call)}Key": new_gateway_key()}, trusted=True)
     return Answer(204)
 
 
-async def generate_token(call: Call) -> Answer:
+def generate_token(call: Call) -> Answer:
     key = call.row.clear()[f"{_which(call)}Key"]
     now = datetime.datetime.now(datetime.UTC)
     value = call.body.get("expiry")
@@ -62,9 +62,9 @@ async def generate_token(call: Call) -> Answer:
     return Answer(200, {"value": sign(call.row.name, expiry, key)})
 
 
-async def list_instances(call: Call) -> list[dict[str, Any]]:
+def list_instances(call: Call) -> list[dict[str, Any]]:
     """Ours, not ARM's: the last heartbeat of each agent."""
-    return await heartbeats.instances(call.tx, call.row.name)
+    return heartbeats.instances(call.tx, call.row.name)
 
 
 TYPES = (

@@ -10,7 +10,7 @@ from management.errors import ArmError
 BUILT_IN = ("administrators", "developers", "guests")
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     built_in = change.key.rsplit("/", 1)[1] in BUILT_IN
     if built_in and change.old is not None:
         raise ArmError(405, "MethodNotAllowed", "System group cannot be changed.")
@@ -19,16 +19,16 @@ async def prepare(change: Change) -> None:
         change.properties["type"] = "system"
 
 
-async def leaving(call: Call) -> None:
+def leaving(call: Call) -> None:
     if call.row.body.get("builtIn"):
         raise ArmError(405, "MethodNotAllowed", "System group cannot be deleted.")
 
 
-async def groups_of(call: Call) -> list[dict[str, Any]]:
+def groups_of(call: Call) -> list[dict[str, Any]]:
     """The groups of a user."""
-    sources = [source for source, _, _ in await call.tx.links_to(call.row.key) if source.startswith("/groups/")]
-    rows = [await call.tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
-    return [await call.show(row) for row in rows if row is not None]
+    sources = [source for source, _, _ in call.tx.links_to(call.row.key) if source.startswith("/groups/")]
+    rows = [call.tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
+    return [call.show(row) for row in rows if row is not None]
 
 
 TYPES = (

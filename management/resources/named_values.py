@@ -9,13 +9,13 @@ from management.secret_fields import Secret
 from management.store import Row
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties = change.properties
     change.lookup = named_value_lookup(properties["displayName"])
-    if any(row.key != change.key for row in await change.tx.find(change.lookup)):
+    if any(row.key != change.key for row in change.tx.find(change.lookup)):
         raise invalid("displayName", f"A named value with the name '{properties['displayName']}' exists already.")
     if change.old and named_value_lookup(change.old.body["displayName"]) != change.lookup:
-        users = [source for source, _, _ in await change.tx.links_to(change.key)]
+        users = [source for source, _, _ in change.tx.links_to(change.key)]
         if users:
             raise invalid("displayName", f"The named value is used by {users[0]} under its present name.")
     if properties.pop("keyVault", None):
@@ -38,7 +38,7 @@ def wire(row: Row, properties: Properties) -> Properties:
     return properties
 
 
-async def list_value(call: Call) -> Answer:
+def list_value(call: Call) -> Answer:
     return Answer(200, {"value": named_value_of(call.row)}, etag=True)
 
 

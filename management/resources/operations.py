@@ -11,7 +11,7 @@ PARAMETER = re.compile(r"\{([^{}]*)\}")
 METHOD = re.compile(r"[A-Za-z*][A-Za-z0-9_-]{0,29}")
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties = change.properties
     if not METHOD.fullmatch(properties["method"]):
         raise invalid("method", f"'{properties['method'][:40]}' is not an HTTP method.")

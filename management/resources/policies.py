@@ -21,7 +21,7 @@ SCOPES = {
 }
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     format = str(change.properties.get("format") or "xml").lower()
     if format not in FORMATS:
         raise invalid(
@@ -29,14 +29,14 @@ async def prepare(change: Change) -> None:
         )
     value = change.properties["value"]
     change.properties = {"format": format, "value": value}
-    change.links += await policy_check.check(change.tx, value, SCOPES[change.type.path])
+    change.links += policy_check.check(change.tx, value, SCOPES[change.type.path])
 
 
 def wire(row: Row, properties: Properties) -> Properties:
     return {"format": "rawxml", "value": properties["value"]}
 
 
-async def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     wanted = query.get("format", "xml").lower()
     if wanted not in FORMATS:
         raise invalid("format", "format must be xml or rawxml.")

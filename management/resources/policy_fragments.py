@@ -14,28 +14,28 @@ from management.store import Row
 from management.transaction import Transaction
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     format = str(change.properties.get("format") or "xml").lower()
     if format not in FORMATS:
         raise invalid("format", f"Fragment format '{format[:40]}' is not supported. Use xml or rawxml.")
     change.properties["format"] = format
-    change.links += await policy_check.check(change.tx, change.properties["value"], "fragment")
+    change.links += policy_check.check(change.tx, change.properties["value"], "fragment")
 
 
 def wire(row: Row, properties: Properties) -> Properties:
     return {**properties, "format": "rawxml"}
 
 
-async def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     wanted = query.get("format", "xml").lower()
     if wanted not in FORMATS:
         raise invalid("format", "format must be xml or rawxml.")
     return {**properties, "format": wanted, "value": convert(properties["value"], properties["format"], wanted)}
 
 
-async def list_references(call: Call) -> Answer:
+def list_references(call: Call) -> Answer:
     """The policies that include the fragment."""
-    found = sorted(source for source, _, _ in await call.tx.links_to(call.row.key))
+    found = sorted(source for source, _, _ in call.tx.links_to(call.row.key))
     value = [{"id": call.tx.service.id + source} for source in found]
     return Answer(200, {"value": value, "count": len(value)})
 

@@ -8,7 +8,7 @@ from management.declare import BOOLEAN, INTEGER, Call, Change, Field, ResourceTy
 from management.errors import invalid
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties = change.properties
     limit = properties.get("subscriptionsLimit")
     if limit is not None and limit < 0:
@@ -22,14 +22,14 @@ async def prepare(change: Change) -> None:
         properties.setdefault("approvalRequired", False)
 
 
-async def after(change: Change) -> None:
-    if change.old is None and await change.tx.get("/groups/administrators"):
-        await change.write.put(f"{change.id}/groups/administrators", {})
+def after(change: Change) -> None:
+    if change.old is None and change.tx.get("/groups/administrators"):
+        change.write.put(f"{change.id}/groups/administrators", {})
 
 
-async def leaving(call: Call) -> None:
+def leaving(call: Call) -> None:
     """Subscriptions go with the product only when that was asked for."""
-    subscriptions = await subscriptions_of(call)
+    subscriptions = subscriptions_of(call)
     if subscriptions and call.query.get("deleteSubscriptions", "").lower() != "true":
         raise invalid(
             "productId",
@@ -37,17 +37,17 @@ async def leaving(call: Call) -> None:
             "delete them first, or add deleteSubscriptions=true.",
         )
     for key in subscriptions:
-        await call.write.delete(key)
+        call.write.delete(key)
 
 
-async def subscriptions_of(call: Call) -> list[str]:
+def subscriptions_of(call: Call) -> list[str]:
     """Keys of the subscriptions of a product, an API or a user."""
-    return [key for key, _, _ in await call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
+    return [key for key, _, _ in call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
 
 
-async def list_subscriptions(call: Call) -> list[dict[str, Any]]:
-    rows = [await call.tx.get(key) for key in sorted(await subscriptions_of(call))]
-    return [await call.show(row) for row in rows if row is not None]
+def list_subscriptions(call: Call) -> list[dict[str, Any]]:
+    rows = [call.tx.get(key) for key in sorted(subscriptions_of(call))]
+    return [call.show(row) for row in rows if row is not None]
 
 
 TYPES = (

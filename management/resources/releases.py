@@ -11,22 +11,22 @@ from management.revisions import resolve, root_of
 from management.wire import relative
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     change.properties["createdDateTime"] = change.former.get("createdDateTime", now)
     change.properties["updatedDateTime"] = now
     value = change.properties.get("apiId") or change.former.get("apiId") or ""
-    api = await resolve(change.tx, relative(value, change.tx.service.id)) if isinstance(value, str) else ""
-    row = await change.tx.get(api)
+    api = resolve(change.tx, relative(value, change.tx.service.id)) if isinstance(value, str) else ""
+    row = change.tx.get(api)
     if row is None or row.type != "apis" or root_of(row.key) != root_of(change.key.split("/releases/")[0]):
         raise invalid("apiId", f"apiId must name a revision of API '{root_of(change.names[0])}', as /apis/name;rev=2.")
     change.properties["apiId"] = f"/apis/{root_of(row.name)};rev={row.body['apiRevision']}"
     change.notes["revision"] = row.id
 
 
-async def after(change: Change) -> None:
+def after(change: Change) -> None:
     if change.old is None:
-        await make_current(change.tx, change.write, change.notes["revision"])
+        make_current(change.tx, change.write, change.notes["revision"])
 
 
 TYPES = (

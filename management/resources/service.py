@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     document = {key: value for key, value in change.properties.items() if key in ENVELOPE}
     if not isinstance(document.get("properties", {}), dict):
         raise invalid("properties", "properties must be an object.")
@@ -33,7 +33,7 @@ async def prepare(change: Change) -> None:
     change.properties = document
 
 
-async def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     computed = {
         "provisioningState": "Succeeded",
         "targetProvisioningState": "",

@@ -19,9 +19,9 @@ KEYS = ("primaryKey", "secondaryKey")
 WHOLE = ("/", "/apis")
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties, former = change.properties, change.former
-    product = await _place(change)
+    product = _place(change)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     for name in KEYS:
         key = properties.get(name) or former.get(name) or new_key()
@@ -35,7 +35,7 @@ async def prepare(change: Change) -> None:
         properties.setdefault("startDate", former.get("startDate", now))
 
 
-async def _place(change: Change) -> Row | None:
+def _place(change: Change) -> Row | None:
     """Make the scope relative and refer to what it names; the product, if it is one."""
     value = relative(change.properties.get("scope"), change.tx.service.id)
     value = value.rstrip("/") or "/" if isinstance(value, str) else ""
@@ -44,7 +44,7 @@ async def _place(change: Change) -> Row | None:
         change.properties["scope"] = value.lower()
         return None
     if len(parts) == 3 and parts[1].lower() in ("apis", "products") and parts[0] == "":
-        row = await change.tx.get(f"/{parts[1]}/{root_of(parts[2])}")
+        row = change.tx.get(f"/{parts[1]}/{root_of(parts[2])}")
         if row is not None:
             change.properties["scope"] = row.id
             change.links.append(Link(row.key, "cascade" if row.type == "apis" else "restrict"))
@@ -55,20 +55,20 @@ async def _place(change: Change) -> Row | None:
     )
 
 
-async def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     scope = properties["scope"]
     properties["scope"] = tx.service.id + scope
     return properties
 
 
-async def list_secrets(call: Call) -> Answer:
+def list_secrets(call: Call) -> Answer:
     clear = call.row.clear()
     return Answer(200, {name: clear[name] for name in KEYS}, etag=True)
 
 
 def regenerate(name: str) -> Action:
-    async def act(call: Call) -> Answer:
-        await call.write.put(call.row.id, {**call.row.clear(), name: new_key()})
+    def act(call: Call) -> Answer:
+        call.write.put(call.row.id, {**call.row.clear(), name: new_key()})
         return Answer(204)
 
     return act

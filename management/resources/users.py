@@ -14,11 +14,11 @@ from management.store import Row
 ADMINISTRATOR = "1"
 
 
-async def prepare(change: Change) -> None:
+def prepare(change: Change) -> None:
     properties, former = change.properties, change.former
     email = properties["email"]
     change.lookup = f"user:{email.lower()}"
-    if any(row.key != change.key for row in await change.tx.find(change.lookup)):
+    if any(row.key != change.key for row in change.tx.find(change.lookup)):
         raise invalid("email", f"A user with the e-mail address '{email}' exists already.")
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     properties["registrationDate"] = former.get("registrationDate", now)
@@ -29,15 +29,15 @@ async def prepare(change: Change) -> None:
         properties.pop(name, None)
 
 
-async def after(change: Change) -> None:
-    if change.old is None and await change.tx.get("/groups/developers"):
-        await change.write.put(f"/groups/developers/users/{change.name}", {})
+def after(change: Change) -> None:
+    if change.old is None and change.tx.get("/groups/developers"):
+        change.write.put(f"/groups/developers/users/{change.name}", {})
 
 
-async def leaving(call: Call) -> None:
+def leaving(call: Call) -> None:
     if call.row.name == ADMINISTRATOR:
         raise invalid("userId", "The administrator cannot be deleted.")
-    subscriptions = await subscriptions_of(call)
+    subscriptions = subscriptions_of(call)
     if subscriptions and call.query.get("deleteSubscriptions", "").lower() != "true":
         raise invalid(
             "userId",
@@ -45,7 +45,7 @@ async def leaving(call: Call) -> None:
             "delete them first, or add deleteSubscriptions=true.",
         )
     for key in subscriptions:
-        await call.write.delete(key)
+        call.write.delete(key)
 
 
 def wire(row: Row, properties: Properties) -> Properties:

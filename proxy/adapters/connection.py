@@ -40,7 +40,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(RequestHandler):
-    __slots__ = ("_body", "_bytes", "_house", "_mark", "_serving", "_since", "_tunnel")
+    __slots__ = ("_body", "_bytes", "_house", "_large", "_mark", "_serving", "_since", "tunnel")
 
     def __init__(self, house: Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -57,10 +57,11 @@ class Connection(RequestHandler):
         self._house = house
         self._since = loop.time()  # of the wait for a head: connect, first byte, or end of the last request
         self._serving = False
+        self._large = False  # whether a head may be larger than all of its fields may be
         self._bytes = 0  # received in the present state
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None
-        self._tunnel = False
+        self.tunnel = False
 
     # what the transport tells
 
@@ -71,7 +72,9 @@ class Connection(RequestHandler):
         if self._serving:
             self._bytes += len(data)
             super().data_received(data)
-            if self._body is not None and self._bytes > 16 * 1024 + 8 * (self._body.total_bytes + 1):
+            self._large = True  # what is pipelined is measured field by field
+            body = self._body
+            if body is not None and not body.is_eof() and self._bytes > 16 * 1024 + 8 * (body.total_bytes + 1):
                 self.abort()  # chunk extensions and one-byte chunks without end
             return
         if not self._bytes:
@@ -80,12 +83,13 @@ class Connection(RequestHandler):
                 self._refuse(BadRequest("The request line is malformed."))
                 return
         self._bytes += len(data)
+        self._large = self._bytes > MAX_HEADERS
         super().data_received(data)
         if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._tunnel:
+        if self.tunnel:
             self._task_handler = None  # the tunnel ends by itself
         super().connection_lost(exc)
 
@@ -108,7 +112,7 @@ class Connection(RequestHandler):
 
     def sweep(self, now: float) -> None:
         """Close what is too slow; called about once per second."""
-        if self.transport is None or self._tunnel:
+        if self.transport is None or self.tunnel:
             return
         if self.idle:
             if self._bytes and now - self._since > HEAD_DEADLINE:
@@ -188,7 +192,7 @@ class Connection(RequestHandler):
         target = Target("/", "")
         try:
             screen(message)
-            if too_large(message):
+            if self._large and too_large(message):
                 raise BadRequest("The request head is too large.", 431, "Request Header Fields Too Large")
             target = Target("*", "") if message.path == "*" and message.method == "OPTIONS" else canonical(message.path)
         except BadRequest as error:
@@ -266,11 +270,11 @@ async def _read_away(payload: StreamReader) -> bool:
 
 
 def _malformed(message: Any) -> GatewayError:
-    text = str(message.message)
     if isinstance(message.exc, LineTooLong):
-        if "reading: b'/" in text or "reading: '/" in text:
+        # aiohttp keeps the target in a bytearray, fields in bytes.
+        if message.exc.args and isinstance(message.exc.args[0], bytearray):
             return BadRequest("The request line is too long.", 414, "URI Too Long")
         return BadRequest("A header field is too large.", 431, "Request Header Fields Too Large")
-    if "Too many headers" in text:
+    if "Too many headers" in str(message.message):
         return BadRequest("There are too many header fields.", 431, "Request Header Fields Too Large")
     return BadRequest("The request is malformed.")

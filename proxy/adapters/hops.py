@@ -6,7 +6,7 @@ Source: RFC 9110 section 7.6.1, RFC 9112 section 7.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from multidict import CIMultiDictProxy
 
@@ -48,9 +48,9 @@ def end_to_end(headers: CIMultiDictProxy[str]) -> Headers:
     return copy
 
 
-def header_block(first: str, fields: Iterable[tuple[str, str]]) -> bytes:
-    """A message head. Raises ValueError for a field that would not be one line: header injection stops here."""
+def header_block(first: str, fields: Collection[tuple[str, str]]) -> bytes:
+    """A message head. Raises ValueError for a field that would not be exactly one line: injection stops here."""
     block = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    if _BLOCK.fullmatch(block) is None or "\r" in first or "\n" in first:
+    if _BLOCK.fullmatch(block) is None or block.count("\n") != len(fields) or "\r" in first or "\n" in first:
         raise ValueError("a header name or value contains characters that may not stand there")
     return f"{first}\r\n{block}\r\n".encode("utf-8", "surrogateescape")

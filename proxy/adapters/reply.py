@@ -114,6 +114,7 @@ class Reply:
         self.keep = False
         upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
         self._write(self._encode(Response(101, "Switching Protocols", response.headers), upgrade), 101)
+        self._connection.tunnel = True
         self.received, self.sent = await body.run(self._connection)
 
     def _write(self, data: bytes, status: int) -> None:
@@ -128,7 +129,7 @@ def error_reply(error: GatewayError) -> bytes:
     """A whole response for a request that never became one; the connection closes behind it."""
     body = error.body("")
     headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
-    return header_block(f"HTTP/1.1 {error.status} {error.phrase}", headers.items()) + body
+    return header_block(f"HTTP/1.1 {error.status} {error.phrase}", list(headers.items())) + body
 
 
 def plain(status: int, body: bytes, keep: bool) -> bytes:

@@ -151,6 +151,7 @@ class HttpTransport:
         else:
             transport.write(head)
             upload = asyncio.create_task(_upload(protocol, body, go, request.continue_timeout))
+            upload.add_done_callback(_retrieved)
         try:
             while True:
                 message, payload = await _answer(protocol, upload)
@@ -207,7 +208,9 @@ async def _answer(protocol: ResponseHandler, upload: asyncio.Task[None] | None) 
         while not reading.done():
             await asyncio.wait((reading, upload), return_when=asyncio.FIRST_COMPLETED)
             if upload.done():
-                if upload.exception() is not None and not reading.done():
+                # A backend that closes while we send may have answered before: that answer is read. A client that
+                # failed to send is the cause itself.
+                if not reading.done() and isinstance(upload.exception(), GatewayError):
                     upload.result()
                 break
         return await reading
@@ -302,6 +305,12 @@ def _finish(connection: Connection, upload: asyncio.Task[None] | None) -> None:
         return
     upload.cancel()
     connection.close()
+
+
+def _retrieved(upload: asyncio.Task[None]) -> None:
+    """Look at the outcome, so that the loop does not complain about a failure that came too late to matter."""
+    if not upload.cancelled():
+        upload.exception()
 
 
 def _redirected(url: Url, location: str) -> Url | None:

@@ -84,7 +84,9 @@ class Gateway:
 
 
 def empty() -> Gateway:
-    return Gateway({}, {}, Deployment(), {}, Routes({}), {}, Access.of((), (), ()), Environment(), {}, {}, {})
+    return Gateway(
+        {}, {}, Deployment(), {}, Routes({}), {}, Access.of((), (), ()), Environment(backends={}), {}, {}, {}
+    )
 
 
 def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:

@@ -19,7 +19,7 @@ from proxy.errors import Origin
 from proxy.pipeline.element import Element, nearest
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import MarkupError, Node, read
-from proxy.pipeline.registry import REGISTRY, SECTIONS
+from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
 
@@ -35,7 +35,7 @@ SKIPPED = frozenset({"get-authorization-context", "send-service-bus-message", "v
 
 @dataclass(slots=True, frozen=True)
 class Scope:
-    """Where a document belongs. `kind`: global, workspace, product, api, operation or fragment; `id`: its resource path."""
+    """Where a document belongs: `kind` (global, workspace, product, api, operation, fragment) and resource `id`."""
 
     kind: str
     id: str = ""
@@ -173,6 +173,8 @@ class Compiler:
     def fragment(self, element: Element, name: str) -> Block:
         """The policies of a fragment, to be spliced in where `element` stands."""
         state = self._state
+        if not name:  # reported as a missing or bad attribute
+            return Block(())
         state.references.add(f"policyFragments/{name}")
         text = self.environment.fragments.get(name)
         if text is None:
@@ -225,27 +227,25 @@ class Compiler:
                 steps.append(BASE)
         return steps
 
+    def _check_place(self, element: Element, definition: Definition) -> None:
+        refused = f"Policy '{element.name}' is not allowed"
+        if self.section not in definition.sections:
+            where = ", ".join(name for name in SECTIONS if name in definition.sections)
+            element.issue(f"{refused} in {self.section}, only in {where}.", "wrong-section")
+        if self.scope not in definition.scopes:
+            where = ", ".join(sorted(definition.scopes))
+            element.issue(f"{refused} at scope {self.scope}, only at {where}.", "wrong-scope")
+
     def _policy(self, element: Element) -> Sequence[Step]:
         definition = REGISTRY.get(element.name)
         if element.name in SKIPPED:
-            element.issue(
-                "The self-hosted gateway does not run this policy; it is left out.", "skipped", severity="warning"
-            )
+            element.issue("A self-hosted gateway leaves this policy out.", "skipped", severity="warning")
             return ()
         if definition is None:
             element.issue(f"Policy '{element.name}' is not known.{nearest(element.name, REGISTRY)}", "unknown-policy")
             return ()
         if not self.anywhere:
-            if self.section not in definition.sections:
-                where = ", ".join(name for name in SECTIONS if name in definition.sections)
-                element.issue(
-                    f"Policy '{element.name}' is not allowed in {self.section}, only in {where}.", "wrong-section"
-                )
-            if self.scope not in definition.scopes:
-                where = ", ".join(sorted(definition.scopes))
-                element.issue(
-                    f"Policy '{element.name}' is not allowed at scope {self.scope}, only at {where}.", "wrong-scope"
-                )
+            self._check_place(element, definition)
         known = len(element.issues)
         handler = definition.factory(element, self)
         element.finish()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import http
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from multidict import istr
 
@@ -38,8 +38,15 @@ REPEATED = frozenset(
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
-HeaderEdit = Callable[["Exchange", Headers], None]
+Apply = Callable[["Exchange", Headers], None]
 ResponseEdit = Callable[["Exchange", Response], None]
+
+
+class HeaderEdit(NamedTuple):
+    """What a <set-header> does: `apply(exchange, headers)` edits the header called `name`."""
+
+    name: Value[str]
+    apply: Apply
 
 
 def header_problem(name: str) -> str | None:
@@ -68,11 +75,12 @@ def header_edit(element: Element) -> HeaderEdit:
         if name.constant and value.constant and (problem := value_problem(name.value, value.value)):
             element.issue(problem, "invalid-header")
     if not values and action.constant and action.value != "delete":
-        element.issue(f"exists-action '{action.value}' needs at least one <value>.", "missing-element")
+        message = f"exists-action '{action.value}' has no <value>, so nothing is set."
+        element.issue(message, "missing-element", severity="warning")
     if name.constant and action.constant and action.value == "override" and all(each.constant for each in values):
-        return _constant_override(name.value, [each.value for each in values])
+        return HeaderEdit(name, _constant_override(name.value, [each.value for each in values]))
     if name.constant and action.constant:
-        return _edit_for(name.value, action.value, values)
+        return HeaderEdit(name, _edit_for(name.value, action.value, values))
 
     def edit(exchange: Exchange, headers: Headers) -> None:
         header = name.get(exchange)
@@ -80,12 +88,12 @@ def header_edit(element: Element) -> HeaderEdit:
             raise ExpressionFailed(problem)
         _edit_for(header, action.get(exchange), values)(exchange, headers)
 
-    return edit
+    return HeaderEdit(name, edit)
 
 
-def _constant_override(name: str, values: list[str]) -> HeaderEdit:
+def _constant_override(name: str, values: list[str]) -> Apply:
     key = istr(name)
-    if key.lower() in REPEATED and len(values) > 1:
+    if not values or (key.lower() in REPEATED and len(values) > 1):
 
         def override_lines(exchange: Exchange, headers: Headers) -> None:
             headers.popall(key, None)
@@ -100,7 +108,7 @@ def _constant_override(name: str, values: list[str]) -> HeaderEdit:
     return override
 
 
-def _edit_for(name: str, action: str, values: list[Value[str]]) -> HeaderEdit:
+def _edit_for(name: str, action: str, values: list[Value[str]]) -> Apply:
     key = istr(name)
     repeated = key.lower() in REPEATED
 
@@ -109,7 +117,7 @@ def _edit_for(name: str, action: str, values: list[Value[str]]) -> HeaderEdit:
 
     def override(exchange: Exchange, headers: Headers) -> None:
         lines = [_checked(name, value.get(exchange)) for value in values]
-        if repeated and len(lines) != 1:
+        if not lines or (repeated and len(lines) > 1):
             headers.popall(key, None)
             headers.extend((key, line) for line in lines)
         else:
@@ -119,7 +127,7 @@ def _edit_for(name: str, action: str, values: list[Value[str]]) -> HeaderEdit:
         lines = [_checked(name, value.get(exchange)) for value in values]
         if repeated:
             headers.extend((key, line) for line in lines)
-        else:
+        elif lines:
             headers[key] = ",".join([*headers.getall(key, ()), *lines])
 
     def skip(exchange: Exchange, headers: Headers) -> None:

@@ -10,12 +10,13 @@ Rules
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
+from proxy.expressions.dotnet.values import name_of
+from proxy.pipeline import literals
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
@@ -23,9 +24,6 @@ from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
 
 T = TypeVar("T")
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}$")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
 
 
 class _Required:
@@ -89,7 +87,7 @@ class Element:
     def literal(self, name: str, default: None) -> str | None: ...
     def literal(self, name: str, default: str | _Required | None = REQUIRED) -> str | None:
         """A text that may not be an expression."""
-        return self._literal(name, default, _text, "")
+        return self._literal(name, default, literals.text, "")
 
     @overload
     def literal_integer(
@@ -106,20 +104,20 @@ class Element:
         minimum: int | None = None,
         maximum: int | None = None,
     ) -> int | None:
-        return self._literal(name, default, _bounded(_integer, minimum, maximum), minimum or 0)
+        return self._literal(name, default, literals.bounded(literals.integer, minimum, maximum), minimum or 0)
 
     def literal_boolean(self, name: str, default: bool | _Required = REQUIRED) -> bool:
-        return bool(self._literal(name, default, _boolean, False))
+        return bool(self._literal(name, default, literals.boolean, False))
 
     def literal_choice(self, name: str, *options: str, default: str | _Required = REQUIRED) -> str:
-        return str(self._literal(name, default, _one_of(options), options[0]))
+        return str(self._literal(name, default, literals.one_of(options), options[0]))
 
     @overload
     def string(self, name: str, default: str | _Required = REQUIRED) -> Value[str]: ...
     @overload
     def string(self, name: str, default: None) -> Value[str] | None: ...
     def string(self, name: str, default: str | _Required | None = REQUIRED) -> Value[str] | None:
-        return self._value(name, default, _text, to_text, "")
+        return self._value(name, default, literals.text, to_text, "")
 
     @overload
     def integer(
@@ -137,8 +135,8 @@ class Element:
         maximum: int | None = None,
     ) -> Value[int] | None:
         """A whole number within [minimum, maximum], also when an expression makes it."""
-        literal = _bounded(_integer, minimum, maximum)
-        return self._value(name, default, literal, _bounded(to_int, minimum, maximum), minimum or 0)
+        literal = literals.bounded(literals.integer, minimum, maximum)
+        return self._value(name, default, literal, literals.bounded(to_int, minimum, maximum), minimum or 0)
 
     @overload
     def number(
@@ -149,20 +147,26 @@ class Element:
     def number(
         self, name: str, default: float | _Required | None = REQUIRED, minimum: float | None = None
     ) -> Value[float] | None:
-        return self._value(name, default, _bounded(_number, minimum, None), _bounded(to_float, minimum, None), 0.0)
+        return self._value(
+            name,
+            default,
+            literals.bounded(literals.number, minimum, None),
+            literals.bounded(to_float, minimum, None),
+            0.0,
+        )
 
     def boolean(self, name: str, default: bool | _Required = REQUIRED) -> Value[bool]:
-        value = self._value(name, default, _boolean, to_bool, False)
+        value = self._value(name, default, literals.boolean, to_bool, False)
         return value or Value.of(False)
 
     def choice(self, name: str, *options: str, default: str | _Required = REQUIRED) -> Value[str]:
-        choose = _one_of(options)
+        choose = literals.one_of(options)
         value = self._value(name, default, choose, lambda result: choose(to_text(result)), options[0])
         return value or Value.of(options[0])
 
-    def object(self, name: str) -> Value[Any]:
+    def any_value(self, name: str) -> Value[Any]:
         """A required value that keeps its type: a literal is a string, an expression whatever it makes."""
-        value: Value[Any] | None = self._value(name, REQUIRED, _text, lambda result: result, "")
+        value: Value[Any] | None = self._value(name, REQUIRED, literals.text, lambda result: result, "")
         return value or Value.of("")
 
     # content ---------------------------------------------------------------------------------------------------
@@ -172,7 +176,9 @@ class Element:
         value, text = self._content(to_text, "")
         if required and not text.strip():
             self.issue(f"<{self.name}> needs text.", "missing-text")
-        return Value.of(text.strip()) if value is None else value
+        if value is None:
+            return Value.of("" if unresolved(text) else text.strip())
+        return value
 
     def body_content(self) -> Value[bytes]:
         """The element's text as UTF-8, white space and all; an expression may also make bytes."""
@@ -217,6 +223,7 @@ class Element:
         found = self.children(name, required=required)
         for extra in found[1:]:
             extra.issue(f"<{name}> may stand once in <{self.name}>. Remove one.", "duplicate-element")
+            self._asked.remove(extra)
         return found[0] if found else None
 
     def policies(self) -> tuple[Node, ...]:
@@ -288,7 +295,7 @@ class Element:
         return piece
 
     def _parse(self, name: str, piece: Piece, parse: Convert[T], stand_in: T) -> T:
-        if parse is not _text and unresolved(piece.value):
+        if parse is not literals.text and unresolved(piece.value):
             return stand_in
         try:
             return parse(piece.value)
@@ -314,63 +321,12 @@ class Element:
         return Value.computed(expression.evaluate, convert, frozenset(expression.reads))
 
 
-def _to_bytes(value: Any) -> bytes:
-    return bytes(value) if isinstance(value, bytes | bytearray) else to_text(value).encode()
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known name, or nothing."""
     close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _integer(text: str) -> int:
-    if not _INTEGER.match(text.strip()):
-        raise ValueError(f"must be a whole number, and {text!r} is none.")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    if not _NUMBER.match(text.strip()):
-        raise ValueError(f"must be a number, and {text!r} is none.")
-    return float(text)
-
-
-def _boolean(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in ("true", "false"):
-        raise ValueError(f"must be true or false, and {text!r} is neither.")
-    return word == "true"
-
-
-def _one_of(options: tuple[str, ...]) -> Callable[[str], str]:
-    exact = {option.lower(): option for option in options}
-
-    def choose(text: str) -> str:
-        option = exact.get(text.strip().lower())
-        if option is None:
-            raise ValueError(f"must be one of {', '.join(options)}, and {text!r} is not.")
-        return option
-
-    return choose
-
-
-Number = TypeVar("Number", int, float)
-
-
-def _bounded(convert: Callable[[Any], Number], minimum: float | None, maximum: float | None) -> Callable[[Any], Number]:
-    if minimum is None and maximum is None:
-        return convert
-
-    def bounded(source: Any) -> Number:
-        value = convert(source)
-        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-            span = f"at least {minimum}" if maximum is None else f"between {minimum or 0} and {maximum}"
-            raise ValueError(f"must be {span}, and {value} is not.")
-        return value
-
-    return bounded
+def _to_bytes(value: Any) -> bytes:
+    """A byte[] as it is, anything else as its text in UTF-8."""
+    return bytes(value) if isinstance(value, list) and name_of(value) == "System.Byte[]" else to_text(value).encode()

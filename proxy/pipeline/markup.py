@@ -73,7 +73,7 @@ class Node(NamedTuple):
         return tuple(each for each in self.content if type(each) is Node)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def read(text: str) -> Node:
     """The root element of a document. Raises MarkupError."""
     if len(text) > MAX_CHARACTERS:
@@ -128,7 +128,7 @@ class _Reader:
         stack: list[tuple[str, int, tuple[Attribute, ...], list[Node | Piece]]] = []
         content: list[Node | Piece] = []
         while True:
-            if text.startswith("</", position):
+            if stack and text.startswith("</", position):
                 name, offset, attributes, _ = stack[-1]
                 closing = _CLOSE.match(text, position)
                 if closing is None or closing.group(1) != name:

@@ -1,4 +1,4 @@
-"""What a CORS preflight is: OPTIONS with Origin and Access-Control-Request-Method, unless the API defines OPTIONS itself.
+"""A CORS preflight is OPTIONS with Origin and Access-Control-Request-Method, unless the API defines OPTIONS itself.
 
 The lifecycle routes a preflight by the method it asks for and runs that operation's pipeline; `run.execute` then runs
 only its cors policies. https://learn.microsoft.com/azure/api-management/cors-policy

@@ -1,7 +1,7 @@
 """A policy text and the places in it: lines and columns, before and after named values are put in.
 
 Rules
-1. `{{Name}}` is replaced textually before anything is parsed, in attributes, text, expressions and string literals alike.
+1. `{{Name}}` is replaced textually before anything is parsed, in attributes, text and expressions alike.
 2. Every place is reported in the text as its author wrote it, whatever the named values made of it.
 3. A value never names another named value: what was put in is not searched again.
 """

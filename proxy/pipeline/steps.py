@@ -76,7 +76,7 @@ def _synchronous(steps: tuple[Step, ...]) -> Handler:
     def run(exchange: Exchange) -> Outcome | None:
         for handler, step in pairs:
             try:
-                outcome = handler(exchange)
+                outcome: Outcome | None = handler(exchange)
             except Exception as problem:
                 raise located(problem, step) from problem.__cause__
             if outcome is RESPOND:
@@ -99,9 +99,7 @@ async def run_steps(steps: Sequence[Step], exchange: Exchange) -> Outcome | None
         try:
             if step.reads:
                 await read_bodies(exchange, step.reads)
-            outcome = step.run(exchange)
-            if step.is_async:
-                outcome = await outcome
+            outcome: Outcome | None = await step.run(exchange) if step.is_async else step.run(exchange)
         except Exception as problem:
             raise located(problem, step) from problem.__cause__
         if outcome is RESPOND:

@@ -5,12 +5,14 @@ https://learn.microsoft.com/azure/api-management/cors-policy
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from proxy.messages import DEFAULT_PORTS, Headers, Response
 from proxy.pipeline.preflight import is_preflight
 from proxy.pipeline.registry import INBOUND, RESPOND, Handler, Outcome, policy
+from proxy.pipeline.source import unresolved
 from proxy.pipeline.steps import Late
 
 if TYPE_CHECKING:
@@ -25,12 +27,7 @@ def cors(element: Element, compiler: Compiler) -> Handler:
     """Answer CORS preflights and add CORS headers to responses."""
     credentials = element.boolean("allow-credentials", False)
     terminate = element.boolean("terminate-unmatched-request", True)
-    origins = _list(element.child("allowed-origins", required=True), "origin", required=True)
-    for origin in origins:
-        if origin.constant and origin.value != "*" and _origin(origin.value) is None:
-            element.issue(
-                f"{origin.value!r} is not an origin. Write * or one such as https://example.com.", "invalid-text"
-            )
+    origins = _list(element.child("allowed-origins", required=True), "origin", required=True, check=_check_origin)
     methods_element = element.child("allowed-methods")
     methods = _list(methods_element, "method", required=True)
     max_age = methods_element.integer("preflight-result-max-age", None, minimum=0) if methods_element else None
@@ -71,6 +68,7 @@ def cors(element: Element, compiler: Compiler) -> Handler:
         if origin is None or any(isinstance(late, _Matched) for late in exchange.after_outbound):
             return None
         allow_origin = allowed_origin(exchange, origin)
+        method = exchange.request.method
         if is_preflight(exchange):
             if allow_origin is not None and (outcome := preflight(exchange, allow_origin)):
                 return outcome
@@ -87,6 +85,8 @@ def cors(element: Element, compiler: Compiler) -> Handler:
                     headers["Access-Control-Expose-Headers"] = names
 
             exchange.after_outbound.append(_Matched(announce))
+            return None
+        elif method not in ("GET", "HEAD"):  # only these are documented to be refused
             return None
         if terminate.get(exchange):
             exchange.response = Response()
@@ -108,10 +108,24 @@ def _allow(headers: Headers, allow_origin: str, credentials: bool) -> None:
         headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def _list(element: Element | None, name: str, required: bool = False) -> list[Value[str]]:
-    if element is None:
-        return []
-    return [child.content(required=True) for child in element.children(name, required=required)]
+def _list(
+    element: Element | None,
+    name: str,
+    required: bool = False,
+    check: Callable[[Element, str], None] | None = None,
+) -> list[Value[str]]:
+    values = []
+    for child in element.children(name, required=required) if element else ():
+        value = child.content(required=True)
+        if check and value.constant and value.value:
+            check(child, value.value)
+        values.append(value)
+    return values
+
+
+def _check_origin(element: Element, text: str) -> None:
+    if text != "*" and not unresolved(text) and _origin(text) is None:
+        element.issue(f"{text!r} is not an origin. Write * or one such as https://example.com.", "invalid-text")
 
 
 def _origin(text: str) -> tuple[str, str, int | None] | None:

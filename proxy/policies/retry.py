@@ -40,7 +40,7 @@ def retry(element: Element, compiler: Compiler) -> Handler:
             seconds += (attempt - 1) * delta.get(exchange)
         elif delta is not None:
             spread = 0.8 + 0.4 * exchange.ports.clock.random()
-            seconds += (2**attempt - 1) * spread * delta.get(exchange)
+            seconds += (2 ** (attempt - 1) - 1) * spread * delta.get(exchange)
         return min(seconds, longest)
 
     async def holds(exchange: Exchange) -> bool:

@@ -32,8 +32,8 @@ def return_response(element: Element, compiler: Compiler) -> Handler:
         response = _copy(exchange, variable) if variable else Response()
         if status:
             status(exchange, response)
-        for edit in headers:
-            edit(exchange, response.headers)
+        for header in headers:
+            header.apply(exchange, response.headers)
         if body:
             body(exchange, response)
         if exchange.response is not None and exchange.response.body is not response.body:

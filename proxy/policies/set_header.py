@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 @policy("set-header", sections=ANYWHERE)
 def set_header(element: Element, compiler: Compiler) -> Handler:
     """Set, append to or delete a header of the request or the response."""
-    edit = header_edit(element)
+    name, edit = header_edit(element)
     section = compiler.section
     if section in (INBOUND, BACKEND):
-        name = element.string("name")
         if not name.constant or name.value.lower() == "host":
 
             def request_with_host(exchange: Exchange) -> None:

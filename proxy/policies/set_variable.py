@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def set_variable(element: Element, compiler: Compiler) -> Handler:
     """Set a variable: a literal is a string, an expression's value keeps its type."""
     name = element.literal("name")
-    get = element.object("value").get
+    get = element.any_value("value").get
 
     def handle(exchange: Exchange) -> None:
         exchange.variables[name] = get(exchange)

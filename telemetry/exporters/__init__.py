@@ -17,7 +17,10 @@ from telemetry.settings import Resource
 
 
 class Exporter(Protocol):
-    """Called by the child's one thread; no method may wait for the destination (that is what a `Lane` is for)."""
+    """Called by the child's one thread; no method may wait for the destination (that is what a `Lane` is for).
+
+    There is no `close`: the child drains the lanes and then leaves all at once.
+    """
 
     @property
     def lanes(self) -> Sequence[Lane]:
@@ -31,9 +34,6 @@ class Exporter(Protocol):
 
     def tick(self, resource: Resource) -> None:
         """Called at least every second: send what was collected."""
-
-    def close(self) -> None:
-        """Stop what is not a lane."""
 
 
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]

@@ -56,9 +56,6 @@ class DatagramLog:
     def tick(self, resource: Resource) -> None:
         """Nothing is collected."""
 
-    def close(self) -> None:
-        self._socket.close()
-
     def datagram(self, record: RequestRecord, resource: Resource) -> bytes:
         when = timestamp(gateway_logs.finished(record))
         fields = gateway_logs.fields(record, resource.region)

@@ -38,9 +38,6 @@ class LocalLog:
     def tick(self, resource: Resource) -> None:
         """Lines do not wait."""
 
-    def close(self) -> None:
-        """Standard output stays open: it is the sidecar's."""
-
     def _line(self, record: RequestRecord, region: str) -> bytes:
         when = timestamp(gateway_logs.finished(record))
         fields = gateway_logs.fields(record, region)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from telemetry import collector
-from telemetry.encode import logs as encode_logs
 from telemetry.encode import metrics as encode_metrics
-from telemetry.encode import spans as encode_spans
+from telemetry.encode.logs import LogEncoder
+from telemetry.encode.spans import SpanEncoder
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord
@@ -21,6 +21,8 @@ from telemetry.settings import collector as collector_settings
 
 BATCH = 512  # records
 LINGER = 1.0  # seconds
+
+Encode = Callable[[Sequence[RequestRecord]], tuple[bytes, int]]
 
 
 class Otlp:
@@ -32,6 +34,8 @@ class Otlp:
         self._spans = self._lane(collector.TRACES) if settings.traces else None
         self._logs = self._lane(collector.LOGS) if settings.logs else None
         self.lanes: Sequence[Lane] = [lane for lane in (self._metrics, self._spans, self._logs) if lane]
+        self._span_encoder = SpanEncoder()
+        self._log_encoder = LogEncoder()
         self._collected: list[RequestRecord] = []
         self._since = 0.0
         self._start_ns = time.time_ns()
@@ -56,9 +60,6 @@ class Otlp:
             self._metrics.put(data, count)
         self._flush(resource)
 
-    def close(self) -> None:
-        self._collector.close()
-
     def _flush(self, resource: Resource) -> None:
         if self._collected:
             self._export(self._collected, resource)
@@ -66,13 +67,20 @@ class Otlp:
 
     def _export(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
         if self._spans is not None:
-            data, count = encode_spans.encode(batch, resource)
-            if count:
-                self._spans.put(data, count)
+            self._put(self._spans, batch, lambda part: self._span_encoder.encode(part, resource))
         if self._logs is not None:
-            data, count = encode_logs.encode(batch, resource, time.time_ns())
-            if count:
-                self._logs.put(data, count)
+            now_ns = time.time_ns()
+            self._put(self._logs, batch, lambda part: self._log_encoder.encode(part, resource, now_ns))
+
+    def _put(self, lane: Lane, batch: Sequence[RequestRecord], encode: Encode) -> None:
+        """Encode and queue; in halves where one message would be longer than a collector takes."""
+        data, count = encode(batch)
+        if len(data) > collector.MAX_MESSAGE and len(batch) > 1:
+            middle = len(batch) // 2
+            self._put(lane, batch[:middle], encode)
+            self._put(lane, batch[middle:], encode)
+        elif count:
+            lane.put(data, count)
 
     def _lane(self, signal: str, max_payloads: int = 1000) -> Lane:
         return Lane(f"the collector ({signal})", self._collector.send(signal), max_payloads=max_payloads)

@@ -52,10 +52,6 @@ class Prometheus:
     def tick(self, resource: Resource) -> None:
         """Nothing is collected."""
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
 
 class _Server(HTTPServer):
     """One scrape at a time, so that a client who dawdles costs two seconds and no memory."""

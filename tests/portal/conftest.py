@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fake_plane import TOKEN, FakePlane
-
 from portal.settings import Settings
 from portal.web import application
+from tests.portal.fake_plane import TOKEN, FakePlane
 
 
 @pytest.fixture

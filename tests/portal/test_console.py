@@ -6,9 +6,9 @@ import re
 
 import pytest
 from aiohttp.test_utils import TestClient
-from fake_plane import SECRET, TOKEN, FakePlane
 
 from portal import session
+from tests.portal.fake_plane import SECRET, TOKEN, FakePlane
 
 PAGES = [
     "/console",

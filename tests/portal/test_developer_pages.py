@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from aiohttp.test_utils import TestClient
-from fake_plane import FakePlane
 
 from portal.plane import NotThere, segment
+from tests.portal.fake_plane import FakePlane
 
 
 async def text(client: TestClient, path: str, status: int = 200) -> str:

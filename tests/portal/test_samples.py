@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 
-from fake_plane import OPERATION, SHOP, resource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portal.model import Api, Operation
 from portal.samples import KEY, Versioning, address, curl
+from tests.portal.fake_plane import OPERATION, SHOP, resource
 
 GATEWAY = "http://127.0.0.1:8080"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient
-from fake_plane import FakePlane
 
 from portal import session
+from tests.portal.fake_plane import FakePlane
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -63,9 +63,10 @@ class Agent:
         return {
             "config.service.endpoint": self.endpoint,
             "config.service.auth": f"GatewayKey {TOKEN}",
-            "config.service.poll.interval": "0.3",
+            "config.service.poll.interval": "0.15",
             "config.service.heartbeat.interval": "1",
             "config.service.integration.timeout": "3",
+            "config.service.backoff.maximum": "0.2",
             "config.backup.path": str(self.directory / "backup"),
             "config.sync.listen": f"unix:{self.directory}/sync/agent.sock",
             "health.http.port": str(self.port),

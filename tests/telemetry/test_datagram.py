@@ -17,7 +17,7 @@ def end(exporter: datagram.DatagramLog) -> None:
     deadline = time.monotonic() + 2
     exporter.lanes[0].finish(deadline)
     exporter.lanes[0].join(deadline)
-    exporter.close()
+    exporter._socket.close()
 
 
 def sent(shape: str, **more: str) -> bytes:

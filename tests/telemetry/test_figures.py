@@ -14,7 +14,7 @@ from tests.telemetry.sample import record
 from tests.telemetry.sink import Sink
 from tests.telemetry.waiting import until
 
-RECORDS = 20_000
+RECORDS = 10_000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,17 +30,17 @@ async def run(settings: dict[str, str]) -> tuple[float, float, float]:
     journal.start()
     journal.append(record())
     await until(lambda: journal.written == 1)
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(0.6)
     assert journal.child_pid
     before = cpu(journal.child_pid)
     sample = [record(correlation_id=f"c{n}", url=f"http://gw.example:8080/shop/orders/{n}") for n in range(RECORDS)]
     appending = 0.0
     began = time.thread_time()
     for start in range(0, RECORDS, 250):
-        clock = time.perf_counter()
+        clock = time.thread_time()
         for each in sample[start : start + 250]:
             journal.append(each)
-        appending += time.perf_counter() - clock
+        appending += time.thread_time() - clock
         await asyncio.sleep(0.002)
     await until(lambda: journal.written == RECORDS + 1)
     hot = time.thread_time() - began

@@ -106,6 +106,17 @@ async def test_metrics_come_each_interval_and_are_cumulative() -> None:
     } == {"user", "system"}
 
 
+async def test_a_batch_too_long_for_one_message_is_sent_in_parts() -> None:
+    with Sink() as sink:
+        journal = Journal({**QUIET, **sink.settings}, "host:1")
+        journal.start()
+        for number in range(100):
+            journal.append(record(url=f"http://gw/{number}" + "x" * 60_000))
+        await journal.close()
+    assert len(sink.logs()) == 100
+    assert len(sink.requests["logs"]) > 1
+
+
 async def test_traces_and_logs_can_be_left_out() -> None:
     with Sink() as sink:
         prefix = "observability.opentelemetry"

@@ -1,0 +1,241 @@
+"""Phase 2: names to members, types to expressions. `Binder` holds the state; the `bind_*` files hold the rules.
+
+Rules
+1. A name is a local variable, `context`, a type of the table, or an error.
+2. A member is found in the table or it does not exist.
+3. Every conversion that C# would insert stands in the tree as a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tree_sitter import Node
+
+from proxy.expressions.conversions import NULL, Conversion
+from proxy.expressions.errors import Finding, Place
+from proxy.expressions.overloads import convertible
+from proxy.expressions.parse import Syntax, text_of
+from proxy.expressions.tree import (
+    Call,
+    Conditional,
+    Constant,
+    Expr,
+    Function,
+    Let,
+    Local,
+    Operator,
+    Return,
+    Statement,
+    Symbol,
+    Unbound,
+)
+from proxy.expressions.types import Native, Type, nullable_of, type_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BindExpression = Callable[["Binder", Node], Expr]
+BindStatement = Callable[["Binder", Node, list[Statement]], None]
+
+EXPRESSIONS: dict[str, BindExpression] = {}
+STATEMENTS: dict[str, BindStatement] = {}
+# A chain is a.b().c[d]: a `?.` in it skips the rest of the chain.
+CHAIN = ("member_access_expression", "invocation_expression", "element_access_expression", "conditional_access_expression")
+MAX_DEPTH = 150
+
+OBJECT, STRING, BOOL, INT, VOID = (type_of_name(name) for name in ("object", "string", "bool", "int", "void"))
+
+
+def binds(*kinds: str) -> Callable[[BindExpression], BindExpression]:
+    def register(function: BindExpression) -> BindExpression:
+        for kind in kinds:
+            EXPRESSIONS[kind] = function
+        return function
+
+    return register
+
+
+def binds_statement(*kinds: str) -> Callable[[BindStatement], BindStatement]:
+    def register(function: BindStatement) -> BindStatement:
+        for kind in kinds:
+            STATEMENTS[kind] = function
+        return function
+
+    return register
+
+
+class Binder:
+    """The state of binding one source."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        self.syntax = syntax
+        self.function = Function(None, "expression")
+        self.scopes: list[dict[str, Symbol]] = [{}]
+        self.guards: list[tuple[Symbol, Expr]] = []
+        self.loops = 0
+        self.depth = 0
+        self.serial = 0
+        # the type that `return` must have, and the returns met so far, of the function being bound
+        self.returns: list[Return] = []
+        self.jumps: list[str] = []
+
+    def place(self, node: Node) -> Place:
+        return self.syntax.place(node)
+
+    def error(self, node: Node, message: str) -> Finding:
+        return Finding(message, self.place(node))
+
+    # names
+
+    def symbol(self, name: str, kind: Type, *, nonnull: bool = False) -> Symbol:
+        """A new variable of the current function, not yet in scope."""
+        self.serial += 1
+        made = Symbol(name, kind, self.function, f"v{self.serial}", in_loop=self.loops > 0, nonnull=nonnull)
+        self.function.symbols.append(made)
+        return made
+
+    def declare(self, node: Node, name: str, kind: Type) -> Symbol:
+        if not name.isascii():
+            raise self.error(node, f"The name '{name}' has characters outside ASCII, which expressions do not allow")
+        if any(name in scope for scope in self.scopes) or name == "context":
+            raise self.error(node, f"A local variable named '{name}' is already defined in this scope")
+        made = self.symbol(name, kind)
+        self.scopes[-1][name] = made
+        return made
+
+    def lookup(self, name: str) -> Symbol | None:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return None
+
+    def use(self, symbol: Symbol) -> None:
+        """Note that the functions between here and the owner capture the symbol."""
+        function: Function | None = self.function
+        while function is not None and function is not symbol.owner:
+            function.captured[symbol.python] = symbol
+            function = function.parent
+
+    def assigned(self, symbol: Symbol) -> None:
+        self.use(symbol)
+        symbol.assignments += 1
+        function: Function | None = self.function
+        if function is not symbol.owner:
+            while function is not None and function is not symbol.owner:
+                function.nonlocals.add(symbol.python)
+                function = function.parent
+            symbol.assignments += 1
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        self.scopes.append({})
+        try:
+            yield
+        finally:
+            self.scopes.pop()
+
+    # expressions
+
+    def expr(self, node: Node) -> Expr:
+        """An expression with a type; the end of a `?.` chain is closed here."""
+        outer, self.guards = self.guards, []
+        try:
+            found = self.raw(node)
+            return self.close(found, node) if self.guards else found
+        finally:
+            self.guards = outer
+
+    def raw(self, node: Node) -> Expr:
+        """As `expr`, but inside a chain: its `?.` guards stay open."""
+        handler = EXPRESSIONS.get(node.type)
+        if handler is None:
+            words = node.type.removesuffix("_expression").replace("_", " ")
+            raise self.error(node, f"A {words} is not supported within expressions")
+        self.depth += 1
+        try:
+            if self.depth > MAX_DEPTH:
+                raise self.error(node, f"The expression nests deeper than {MAX_DEPTH} levels")
+            return handler(self, node)
+        finally:
+            self.depth -= 1
+
+    def close(self, body: Expr, node: Node) -> Expr:
+        """Null if a guard is null, else the body."""
+        place = self.place(node)
+        kind = body.type if not body.type.is_value or body.type.is_nullable else nullable_of(body.type)
+        result = body
+        for symbol, value in reversed(self.guards):
+            probe = Let(
+                type=symbol.type, place=place, bindings=[(symbol, value)], effects=[], value=Local(type=symbol.type, symbol=symbol)
+            )
+            test = Operator(type=BOOL, place=place, op="is null", operands=[probe], nonnull=True)
+            nothing = Constant(type=kind, place=place, value=None)
+            result = Conditional(type=kind, place=place, test=test, yes=nothing, no=result)
+        if kind is VOID:
+            result.type = VOID
+        return result
+
+    def value(self, node: Node) -> Expr:
+        """An expression that has a value of its own."""
+        found = self.expr(node)
+        if isinstance(found, Unbound):
+            raise self.error(node, "The type of this expression cannot be known here; name it")
+        if found.type is VOID:
+            raise self.error(node, "This call returns nothing and cannot be used as a value")
+        return found
+
+    def condition(self, node: Node) -> Expr:
+        return self.convert(self.expr(node), BOOL, self.place(node))
+
+    def convert(self, value: Expr, target: Type, place: Place | None = None) -> Expr:
+        """`value` as the type `target`, by an implicit conversion; raises when C# has none."""
+        found = convertible(value, target)
+        where = place or value.place
+        if found is None:
+            name = "null" if value.type is NULL else "lambda expression" if isinstance(value, Unbound) else str(value.type)
+            raise Finding(f"Cannot implicitly convert type '{name}' to '{target}'", where)
+        if isinstance(value, Unbound):
+            assert value.bind is not None
+            return value.bind(target)
+        return self.apply(value, target, found)
+
+    def apply(self, value: Expr, target: Type, conversion: Conversion) -> Expr:
+        """Put a conversion into the tree."""
+        native = conversion.native
+        if native is None:
+            if value.type is target:
+                return value
+            if isinstance(value, Constant):
+                return Constant(type=target, place=value.place, nonnull=value.nonnull, value=value.value)
+            return _retyped(value, target)
+        if isinstance(value, Constant) and value.type.name in ("int", "char", "double") and native.function and (
+            target.underlying.name in ("long", "double", "float", "decimal", "int")
+        ):
+            return Constant(type=target, place=value.place, nonnull=True, value=native.function(value.value))
+        nonnull = (value.nonnull and conversion.keeps_null) or (target.is_value and not target.is_nullable)
+        return Call(type=target, place=value.place, nonnull=nonnull, native=native, arguments=[value])
+
+    def local(self, symbol: Symbol, place: Place) -> Local:
+        self.use(symbol)
+        sure = symbol.nonnull or (symbol.type.is_value and not symbol.type.is_nullable)
+        return Local(type=symbol.type, place=place, symbol=symbol, nonnull=sure)
+
+    def call(self, function: Callable[..., Any], arguments: list[Expr], kind: Type, place: Place) -> Call:
+        """A call of one of our own functions."""
+        sure = kind.is_value and not kind.is_nullable
+        return Call(type=kind, place=place, nonnull=sure, native=Native(function), arguments=arguments)
+
+    def text(self, node: Node) -> str:
+        return text_of(node)
+
+
+def _retyped(value: Expr, target: Type) -> Expr:
+    """The same value seen as another type: a conditional that costs nothing is not needed, a shallow copy is."""
+    import copy
+
+    made = copy.copy(value)
+    made.type = target
+    return made

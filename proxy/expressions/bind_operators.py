@@ -1,0 +1,380 @@
+"""Operators: arithmetic, comparison, logic, strings, assignment, casts, `is`, `as`, `??`, `?:`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tree_sitter import Node
+
+from proxy.expressions import operators as ops
+from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, VOID, Binder, binds
+from proxy.expressions.bind_members import Candidate, candidates, finish_call
+from proxy.expressions.bind_types import bind_type
+from proxy.expressions.conversions import NULL, explicit, implicit
+from proxy.expressions.dotnet.text import to_text
+from proxy.expressions.errors import Finding, Place
+from proxy.expressions.overloads import Argument, convertible, resolve
+from proxy.expressions.parse import field_of, named, text_of
+from proxy.expressions.tree import Concat, Conditional, Constant, Expr, Let, Operator, Unbound
+from proxy.expressions.types import INTEGRAL, NUMERIC, Type, type_of_name
+
+_USER = {
+    "+": "op_Addition", "-": "op_Subtraction", "*": "op_Multiply", "/": "op_Division", "==": "op_Equality",
+    "!=": "op_Inequality", "<": "op_LessThan", ">": "op_GreaterThan", "<=": "op_LessThanOrEqual", ">=": "op_GreaterThanOrEqual",
+}  # fmt: skip
+
+
+def as_text(b: Binder, value: Expr) -> Expr:
+    """The operand as the string that concatenation makes of it; null becomes ""."""
+    if value.type is NULL or (isinstance(value, Constant) and value.value is None):
+        return Constant(type=STRING, place=value.place, nonnull=True, value="")
+    if value.type is STRING or value.type.name == "char":
+        if value.nonnull:
+            return value
+        return b.call(ops.or_empty, [value], STRING, value.place)
+    if isinstance(value, Constant):
+        boxed = implicit(value.type, OBJECT)
+        box = boxed.native.function if boxed and boxed.native else None
+        return Constant(type=STRING, place=value.place, nonnull=True, value=to_text(box(value.value) if box else value.value))
+    if value.type is INT:
+        return b.call(str, [value], STRING, value.place)
+    made = b.call(to_text, [b.convert(value, OBJECT)], STRING, value.place)
+    made.nonnull = True
+    return made
+
+
+@binds("binary_expression")
+def bind_binary(b: Binder, node: Node) -> Expr:
+    """A left-leaning chain of operators is walked, not recursed into: concatenations can be long."""
+    spine: list[Node] = []
+    cursor = node
+    while cursor.type == "binary_expression":
+        spine.append(cursor)
+        cursor = field_of(cursor, "left")
+    result = b.expr(cursor)
+    for step in reversed(spine):
+        result = binary(b, text_of(field_of(step, "operator")), result, field_of(step, "right"), b.place(step))
+    return result
+
+
+def binary(b: Binder, op: str, left: Expr, right_node: Node, place: Place) -> Expr:
+    right = b.expr(right_node)
+    if op == "??":
+        return coalesce(b, left, right, place)
+    return apply_binary(b, op, left, right, place)
+
+
+def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr:
+    if isinstance(left, Unbound) or isinstance(right, Unbound) or VOID in (left.type, right.type):
+        raise Finding(f"Operator '{op}' cannot be applied to these operands", place)
+    if op in ("&&", "||"):
+        operands = [b.convert(left, BOOL), b.convert(right, BOOL)]
+        return Operator(type=BOOL, place=place, nonnull=True, op="and" if op == "&&" else "or", operands=operands)
+    if op == "+" and STRING in (left.type, right.type):
+        return _concat(b, left, right, place)
+    numeric = _numeric(b, op, left, right, place)
+    if numeric is not None:
+        return numeric
+    if op in _USER:
+        found = _user_defined(b, op, left, right, place)
+        if found is not None:
+            return found
+    if op in ("==", "!="):
+        return _equality(b, op, left, right, place)
+    if op in ("&", "|", "^") and left.type is BOOL and right.type is BOOL:
+        return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
+    if op in ("&", "|", "^") and left.type.is_enum and left.type is right.type:
+        return b.call(ops.enum_operator(op, left.type), [left, right], left.type, place)
+    names = [("<null>" if side.type is NULL else str(side.type)) for side in (left, right)]
+    raise Finding(f"Operator '{op}' cannot be applied to operands of type '{names[0]}' and '{names[1]}'", place)
+
+
+def _concat(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
+    operands: list[Expr] = []
+    for side in (left, right):
+        made = as_text(b, side)
+        operands += made.operands if isinstance(made, Concat) else [made]
+    return Concat(type=STRING, place=place, nonnull=True, operands=operands)
+
+
+def promoted(left: Type, right: Type) -> Type | None:
+    """The type that binary numeric promotion gives to non-nullable operands."""
+    names = {left.name, right.name}
+    if not names <= set(NUMERIC):
+        return None
+    for wide in ("decimal", "double", "float", "ulong", "long"):
+        if wide in names:
+            return type_of_name(wide)
+    if "uint" in names:
+        return type_of_name("uint" if names <= {"uint", "byte", "ushort", "char"} else "long")
+    return INT
+
+
+def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr | None:
+    kinds = [side.type.underlying for side in (left, right)]
+    lifted = left.type.is_nullable or right.type.is_nullable
+    if op in ("<<", ">>"):
+        if not (kinds[0].name in INTEGRAL and kinds[1].name in NUMERIC):
+            return None
+        wide = kinds[0] if kinds[0].name in ("long", "ulong", "uint") else INT
+        goals = [wide, INT]
+    else:
+        if lifted and NULL in (left.type, right.type):
+            return None
+        found = promoted(kinds[0], kinds[1])
+        if found is None:
+            return None
+        # an int constant next to a uint or ulong takes its type
+        if any(isinstance(side, Constant) and side.type is INT for side in (left, right)):
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, Constant) and other.type.name in ("ulong", "uint") and convertible(one, other.type):
+                    found = other.type
+        goals = [found, found]
+        wide = found
+    operation = ops.numeric(op, wide.name)
+    if operation is None:
+        return None
+    result = BOOL if operation.comparison else wide
+    if lifted:
+        from proxy.expressions.types import nullable_of
+
+        operands = [b.convert(side, nullable_of(goal)) for side, goal in zip((left, right), goals, strict=True)]
+        if operation.comparison:
+            return b.call(ops.lifted_comparison(op), operands, BOOL, place)
+        return b.call(ops.lifted(operation), operands, nullable_of(result), place)
+    operands = [b.convert(side, goal) for side, goal in zip((left, right), goals, strict=True)]
+    if operation.function is not None:
+        return b.call(operation.function, operands, result, place)
+    return Operator(type=result, place=place, nonnull=True, op=op, operands=operands, wrap=operation.wrap)
+
+
+def _user_defined(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr | None:
+    found: list[Candidate] = []
+    for side in dict.fromkeys((left.type.underlying, right.type.underlying)):
+        found += candidates(side, _USER[op], static=True) if side.definition else []
+    if not found:
+        return None
+    lifted = left.type.is_nullable or right.type.is_nullable
+    if lifted:
+        if NULL in (left.type, right.type):
+            return None
+        raw = [Argument(_bare(side)) for side in (left, right)]
+        match = resolve(found, raw)
+        if match is None or match.member.native.function is None:
+            return None
+        from proxy.expressions.types import nullable_of
+
+        function = ops.lifted_call(match.member.native.function, op)
+        returns = match.member.returns if match.member.returns is BOOL else nullable_of(match.member.returns)
+        return b.call(function, [left, right], returns, place)
+    match = resolve(found, [Argument(left), Argument(right)])
+    return finish_call(b, match, None, place) if match else None
+
+
+def _bare(value: Expr) -> Expr:
+    import copy
+
+    made = copy.copy(value)
+    made.type = value.type.underlying
+    return made
+
+
+def _equality(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr:
+    one, two = left.type, right.type
+    if NULL in (one, two):
+        other = right if one is NULL else left
+        if other.type.is_value and not other.type.is_nullable:
+            return Constant(type=BOOL, place=place, nonnull=True, value=op == "!=")
+        test = "is null" if op == "==" else "is not null"
+        return Operator(type=BOOL, place=place, nonnull=True, op=test, operands=[other])
+    by_value = (one is two and (one in (STRING, BOOL) or one.is_enum)) or (
+        one.underlying is two.underlying and (one.underlying is BOOL or one.underlying.is_enum)
+    )
+    if by_value:
+        return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
+    if one.underlying.is_enum != two.underlying.is_enum:
+        literal, enum = (left, right) if two.underlying.is_enum else (right, left)
+        if isinstance(literal, Constant) and literal.value == 0 and enum.type.is_enum:
+            return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
+    references = (not one.is_value and not two.is_value) and (
+        implicit(one, two) is not None or implicit(two, one) is not None or one.is_interface or two.is_interface
+    )
+    found = implicit(one, two) or implicit(two, one)
+    if references and (found is None or found.native is None):
+        function = ops.same_reference if op == "==" else ops.other_reference
+        return b.call(function, [left, right], BOOL, place)
+    raise Finding(f"Operator '{op}' cannot be applied to operands of type '{one}' and '{two}'", place)
+
+
+def coalesce(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
+    if left.type.is_value and not left.type.is_nullable:
+        raise Finding(f"Operator '??' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
+    if left.type is NULL:
+        return right
+    target: Type
+    if left.type.is_nullable and convertible(right, left.type.underlying) is not None:
+        target = left.type.underlying
+    elif convertible(right, left.type) is not None:
+        target = left.type
+    elif not isinstance(right, Unbound) and implicit(left.type, right.type) is not None:
+        target = right.type
+    else:
+        raise Finding(f"Operator '??' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
+    held = b.symbol("", left.type, nonnull=True)
+    probe = Let(type=left.type, place=place, bindings=[(held, left)], effects=[], value=b.local(held, place))
+    test = Operator(type=BOOL, place=place, nonnull=True, op="is not null", operands=[probe])
+    local = b.local(held, place)
+    if left.type.is_nullable and not target.is_nullable:
+        local.type = left.type.underlying
+        local.nonnull = True
+    yes = b.convert(local, target)
+    no = b.convert(right, target)
+    return Conditional(type=target, place=place, nonnull=no.nonnull, test=test, yes=yes, no=no)
+
+
+@binds("conditional_expression")
+def bind_conditional(b: Binder, node: Node) -> Expr:
+    test = b.condition(field_of(node, "condition"))
+    yes = b.expr(field_of(node, "consequence"))
+    no = b.expr(field_of(node, "alternative"))
+    place = b.place(node)
+    if not isinstance(no, Unbound) and no.type is not NULL and convertible(yes, no.type) is not None and (
+        isinstance(yes, Unbound) or yes.type is NULL or convertible(no, yes.type) is None or isinstance(yes, Constant)
+    ):
+        target = no.type
+    elif not isinstance(yes, Unbound) and yes.type is not NULL and convertible(no, yes.type) is not None:
+        target = yes.type
+    else:
+        raise Finding(
+            f"Type of conditional expression cannot be determined because there is no implicit conversion between "
+            f"'{yes.type}' and '{no.type}'",
+            place,
+        )
+    yes, no = b.convert(yes, target), b.convert(no, target)
+    return Conditional(type=target, place=place, nonnull=yes.nonnull and no.nonnull, test=test, yes=yes, no=no)
+
+
+@binds("parenthesized_expression")
+def bind_parenthesized(b: Binder, node: Node) -> Expr:
+    return b.expr(named(node)[0])
+
+
+@binds("checked_expression")
+def bind_checked(b: Binder, node: Node) -> Expr:
+    if node.children[0].type == "checked":
+        raise b.error(node, "'checked' is not supported within expressions")
+    return b.expr(named(node)[-1])
+
+
+@binds("prefix_unary_expression")
+def bind_prefix(b: Binder, node: Node) -> Expr:
+    op = node.children[0].type
+    operand = named(node)[0]
+    if op in ("++", "--"):
+        from proxy.expressions.bind_assignment import step
+
+        return step(b, node, operand, op, prefix=True)
+    value = b.value(operand)
+    return unary(b, op, value, b.place(node))
+
+
+def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
+    if op == "!":
+        return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[b.convert(value, BOOL)])
+    kind = value.type.underlying
+    if op in ("-", "+", "~") and kind.name in NUMERIC:
+        if isinstance(value, Constant) and op == "-" and kind.name in ("int", "long", "double", "decimal", "float"):
+            return Constant(type=kind, place=place, nonnull=True, value=-value.value)
+        if isinstance(value, Constant) and op == "-" and kind.name == "uint":
+            return Constant(type=INT if value.value == 1 << 31 else type_of_name("long"), place=place, nonnull=True, value=-value.value)
+        goal = kind if kind.name in ("long", "ulong", "uint", "double", "float", "decimal") else INT
+        if op == "-" and goal.name == "uint":
+            goal = type_of_name("long")
+        if op == "~" and goal.name in ("double", "float", "decimal"):
+            raise Finding(f"Operator '~' cannot be applied to operand of type '{value.type}'", place)
+        if value.type.is_nullable:
+            from proxy.expressions.types import nullable_of
+
+            operation: Callable[[Any], Any] = ops.lifted_unary(op)
+            return b.call(operation, [b.convert(value, nullable_of(goal))], nullable_of(goal), place)
+        operand = b.convert(value, goal)
+        if op == "+":
+            return operand
+        wrap = {"int": 32, "long": 64}.get(goal.name, 0) if op == "-" else 0
+        if goal.name in ("uint", "ulong") and op == "~":
+            return b.call(ops.complement(goal.name), [operand], goal, place)
+        return Operator(type=goal, place=place, nonnull=True, op=f"unary {op}", operands=[operand], wrap=wrap)
+    found = candidates(value.type, "op_UnaryNegation", static=True) if op == "-" else []
+    match = resolve(found, [Argument(value)]) if found else None
+    if match is not None:
+        return finish_call(b, match, None, place)
+    raise Finding(f"Operator '{op}' cannot be applied to operand of type '{value.type}'", place)
+
+
+@binds("cast_expression")
+def bind_cast(b: Binder, node: Node) -> Expr:
+    kind_node, value_node = field_of(node, "type"), field_of(node, "value")
+    misread = _misread_cast(kind_node, value_node)
+    if misread is not None:
+        op, right = misread
+        left = _reread(b, kind_node)
+        return binary(b, op, left, right, b.place(node))
+    target = bind_type(b, kind_node)
+    return cast(b, b.expr(value_node), target, b.place(node))
+
+
+def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
+    if isinstance(value, Unbound):
+        return b.convert(value, target, place)
+    if convertible(value, target) is not None and not isinstance(value, Constant):
+        return b.convert(value, target, place)
+    found = explicit(value.type, target)
+    if found is None:
+        raise Finding(f"Cannot convert type '{value.type}' to '{target}'", place)
+    made = b.apply(value, target, found)
+    made.place = place
+    return made
+
+
+def _misread_cast(kind: Node, value: Node) -> tuple[str, Node] | None:
+    """`"a"+(x)+"b"` parses as a cast of `+"b"`; the operator and right operand that were meant, else None."""
+    if value.type != "prefix_unary_expression" or value.children[0].type not in ("+", "-", "&", "*"):
+        return None
+    inner = kind
+    while inner.type in ("array_type", "nullable_type"):
+        if any(named(rank) for rank in inner.named_children if rank.type == "array_rank_specifier"):
+            return value.children[0].type, named(value)[0]
+        inner = named(inner)[0]
+    if inner.type == "predefined_type":
+        return None
+    return value.children[0].type, named(value)[0]
+
+
+def _reread(b: Binder, node: Node) -> Expr:
+    """Type syntax read again as the expression it really is."""
+    from proxy.expressions.bind_members import bind_identifier, bind_index, bind_property, bind_receiver
+
+    if node.type == "identifier":
+        return bind_identifier(b, node)
+    if node.type == "qualified_name":
+        before, name = named(node)
+        left = bind_receiver(b, before) if before.type == "identifier" else _reread(b, before)
+        if isinstance(left, str):
+            raise b.error(node, f"The name '{text_of(node)}' does not exist in the current context")
+        return bind_property(b, left, text_of(name), b.place(name))
+    if node.type == "array_type":
+        element, rank = named(node)
+        return bind_index(b, _reread(b, element), [b.value(child) for child in named(rank)], b.place(node))
+    raise b.error(node, "Syntax error")
+
+
+@binds("as_expression")
+def bind_as(b: Binder, node: Node) -> Expr:
+    from proxy.expressions.conversions import as_caster
+
+    value = b.value(field_of(node, "left"))
+    target = bind_type(b, field_of(node, "right"))
+    if target.is_value and not target.is_nullable:
+        raise b.error(node, f"The as operator must be used with a reference type or nullable type ('{target}' is neither)")
+    return b.call(as_caster(target), [b.convert(value, OBJECT)], target, b.place(node))

@@ -1,0 +1,108 @@
+"""Exceptions as values: `catch (X e)`, `new Exception(...)`, `e.Message`."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.runtime import BudgetExhausted, DotNetError
+from proxy.expressions.table import attribute, define, members
+from proxy.expressions.types import Type, find, generic
+
+_TREE = {
+    "SystemException": ("System.SystemException", "Exception"),
+    "ArgumentException": ("System.ArgumentException", "SystemException"),
+    "ArgumentNullException": ("System.ArgumentNullException", "ArgumentException"),
+    "ArgumentOutOfRangeException": ("System.ArgumentOutOfRangeException", "ArgumentException"),
+    "ArithmeticException": ("System.ArithmeticException", "SystemException"),
+    "DivideByZeroException": ("System.DivideByZeroException", "ArithmeticException"),
+    "OverflowException": ("System.OverflowException", "ArithmeticException"),
+    "FormatException": ("System.FormatException", "SystemException"),
+    "IndexOutOfRangeException": ("System.IndexOutOfRangeException", "SystemException"),
+    "InvalidCastException": ("System.InvalidCastException", "SystemException"),
+    "InvalidOperationException": ("System.InvalidOperationException", "SystemException"),
+    "NotSupportedException": ("System.NotSupportedException", "SystemException"),
+    "NullReferenceException": ("System.NullReferenceException", "SystemException"),
+    "KeyNotFoundException": ("System.Collections.Generic.KeyNotFoundException", "SystemException"),
+    "JsonException": ("Newtonsoft.Json.JsonException", "Exception"),
+    "JsonReaderException": ("Newtonsoft.Json.JsonReaderException", "JsonException"),
+    "JsonSerializationException": ("Newtonsoft.Json.JsonSerializationException", "JsonException"),
+    "UriFormatException": ("System.UriFormatException", "FormatException"),
+    "CryptographicException": ("System.Security.Cryptography.CryptographicException", "SystemException"),
+    "XmlException": ("System.Xml.XmlException", "SystemException"),
+    "RegexMatchTimeoutException": ("System.Text.RegularExpressions.RegexMatchTimeoutException", "SystemException"),
+    "TimeZoneNotFoundException": ("System.TimeZoneNotFoundException", "Exception"),
+}
+
+EXCEPTION = define("Exception", "System.Exception", python=DotNetError)
+for _name, (_full, _base) in _TREE.items():
+    define(_name, _full, bases=(_base,))
+
+
+def _maker(kind: str) -> Any:
+    def make(message: str | None = None, inner: DotNetError | None = None) -> DotNetError:
+        text = f"Exception of type '{kind}' was thrown." if message is None else message
+        return DotNetError(kind, text, inner)
+
+    return make
+
+
+for _name in ("Exception", *_TREE):
+    _definition = find(_name)
+    assert _definition is not None
+    _make = _maker(_definition.full_name)
+    members(_definition, {"new()": _make, "new(string message)": _make, "new(string message, Exception inner)": _make})
+
+
+def _describe(error: DotNetError) -> str:
+    return f"{error.kind}: {error.message}"
+
+
+def _root(error: DotNetError) -> DotNetError:
+    while error.inner is not None:
+        error = error.inner
+    return error
+
+
+members(
+    EXCEPTION,
+    {
+        "string Message": attribute("message"),
+        "Exception? InnerException": attribute("inner"),
+        "string? StackTrace": lambda error: "",
+        "string? Source": lambda error: "",
+        "Exception GetBaseException()": _root,
+        "string ToString()": _describe,
+    },
+)
+
+
+def _type_of(error: DotNetError) -> Type:
+    definition = find(error.kind)
+    return generic(definition.name if definition else "Exception")
+
+
+DotNetError.dotnet = property(_type_of)  # type: ignore[attr-defined]
+
+
+def make_catchable(error: Exception) -> DotNetError:
+    """What a C# catch sees of a Python exception; a spent budget is not catchable and goes on."""
+    if isinstance(error, DotNetError):
+        return error
+    if isinstance(error, (BudgetExhausted, RecursionError)):
+        raise error
+    return DotNetError("System.Exception", "The expression failed.")
+
+
+def catches(error: DotNetError, kind: str) -> bool:
+    """Whether `catch (kind)` takes this exception."""
+    if kind == "System.Exception" or kind == error.kind:
+        return True
+    wanted = find(kind)
+    return wanted is not None and any(above.definition is wanted for above in _type_of(error).ancestry())
+
+
+def raise_exception(error: DotNetError | None) -> NoReturn:
+    if error is None:
+        raise DotNetError("System.NullReferenceException", "Object reference not set to an instance of an object.")
+    raise error

@@ -1,0 +1,541 @@
+"""System.Linq.Enumerable. Deferred where .NET defers; each element taken is a step of the budget."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.dotnet.collections import HashSet, Pair, count_of, equal, iterate
+from proxy.expressions.dotnet.dictionaries import Comparer, _new
+from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
+from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
+from proxy.expressions.operators import compare_text
+from proxy.expressions.runtime import argument_null, invalid_cast, invalid_operation, out_of_range, overflow, tick
+from proxy.expressions.table import define, members, with_types
+from proxy.expressions.types import Type, generic, type_of_name
+
+ENUMERABLE = define("Enumerable", "System.Linq.Enumerable", kind="static")
+_NONE = "Sequence contains no elements"
+_NO_MATCH = "Sequence contains no matching element"
+_MANY = "Sequence contains more than one element"
+_MANY_MATCH = "Sequence contains more than one matching element"
+
+
+def _each(source: Any) -> Iterator[Any]:
+    if source is None:
+        argument_null("source")
+    for item in iterate(source):
+        tick()
+        yield item
+
+
+def _lazy(make: Callable[..., Iterator[Any]]) -> Callable[..., Sequence]:
+    """A deferred operator from a generator function; the source is checked at once."""
+
+    @functools.wraps(make)
+    def operator(source: Any, *rest: Any) -> Sequence:
+        if source is None:
+            argument_null("source")
+        return Sequence(lambda: make(source, *rest))
+
+    return operator
+
+
+@_lazy
+def _select(source: Any, f: Callable[[Any], Any]) -> Iterator[Any]:
+    return (f(item) for item in _each(source))
+
+
+@_lazy
+def _select_indexed(source: Any, f: Callable[[Any, int], Any]) -> Iterator[Any]:
+    return (f(item, index) for index, item in enumerate(_each(source)))
+
+
+@_lazy
+def _where(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
+    return (item for item in _each(source) if f(item))
+
+
+@_lazy
+def _where_indexed(source: Any, f: Callable[[Any, int], bool]) -> Iterator[Any]:
+    return (item for index, item in enumerate(_each(source)) if f(item, index))
+
+
+@_lazy
+def _select_many(source: Any, f: Callable[[Any], Any]) -> Iterator[Any]:
+    return (inner for item in _each(source) for inner in _each(f(item)))
+
+
+@_lazy
+def _take(source: Any, count: int) -> Iterator[Any]:
+    if count > 0:
+        for index, item in enumerate(_each(source)):
+            yield item
+            if index + 1 >= count:
+                return
+
+
+@_lazy
+def _skip(source: Any, count: int) -> Iterator[Any]:
+    return (item for index, item in enumerate(_each(source)) if index >= count)
+
+
+@_lazy
+def _take_while(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
+    for item in _each(source):
+        if not f(item):
+            return
+        yield item
+
+
+@_lazy
+def _skip_while(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
+    dropping = True
+    for item in _each(source):
+        dropping = dropping and f(item)
+        if not dropping:
+            yield item
+
+
+@_lazy
+def _concat(source: Any, other: Any) -> Iterator[Any]:
+    yield from _each(source)
+    yield from _each(other)
+
+
+@_lazy
+def _append(source: Any, item: Any) -> Iterator[Any]:
+    yield from _each(source)
+    yield item
+
+
+@_lazy
+def _prepend(source: Any, item: Any) -> Iterator[Any]:
+    yield item
+    yield from _each(source)
+
+
+@_lazy
+def _distinct(source: Any, comparer: Comparer | None = None) -> Iterator[Any]:
+    seen = HashSet(type_of_name("object"), (), comparer.fold if comparer else None)
+    return (item for item in _each(source) if seen.add(item))
+
+
+@_lazy
+def _union(source: Any, other: Any) -> Iterator[Any]:
+    seen = HashSet(type_of_name("object"))
+    return (item for part in (source, other) for item in _each(part) if seen.add(item))
+
+
+@_lazy
+def _intersect(source: Any, other: Any) -> Iterator[Any]:
+    wanted = HashSet(type_of_name("object"), _each(other))
+    return (item for item in _each(source) if wanted.items.pop(wanted.key(item), wanted) is not wanted)
+
+
+@_lazy
+def _except(source: Any, other: Any) -> Iterator[Any]:
+    seen = HashSet(type_of_name("object"), _each(other))
+    return (item for item in _each(source) if seen.add(item))
+
+
+@_lazy
+def _reverse(source: Any) -> Iterator[Any]:
+    return iter(list(_each(source))[::-1])
+
+
+@_lazy
+def _zip(source: Any, other: Any, f: Callable[[Any, Any], Any]) -> Iterator[Any]:
+    return (f(a, b) for a, b in zip(_each(source), _each(other), strict=False))
+
+
+@_lazy
+def _default_if_empty(source: Any, default: Any = None) -> Iterator[Any]:
+    empty = True
+    for item in _each(source):
+        empty = False
+        yield item
+    if empty:
+        yield default
+
+
+def _of_type(kind: Type, source: Any) -> Sequence:
+    return Sequence(lambda: (item for item in _each(source) if instance_of(item, kind)), kind)
+
+
+def _cast(kind: Type, source: Any) -> Sequence:
+    def run() -> Iterator[Any]:
+        for item in _each(source):
+            if item is not None and not instance_of(item, kind):
+                invalid_cast(name_of(item), kind.full_name)
+            yield item
+
+    return Sequence(run, kind)
+
+
+@functools.total_ordering
+class _Key:
+    """A sort key in .NET order: null first, strings ordinally ignoring culture, numbers by value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and compare(self.value, other.value) == 0
+
+    def __lt__(self, other: _Key) -> bool:
+        return compare(self.value, other.value) < 0
+
+
+def compare(left: Any, right: Any) -> int:
+    """Comparer<T>.Default."""
+    tick()
+    if left is None or right is None:
+        return (left is not None) - (right is not None)
+    if isinstance(left, str) and isinstance(right, str):
+        from proxy.expressions.dotnet.culture import compare_culture
+
+        return compare_culture(left, right) if len(left) != 1 or len(right) != 1 else compare_text(left, right)
+    try:
+        return int(left > right) - int(left < right)
+    except TypeError:
+        invalid_operation("Failed to compare two elements in the array.")
+
+
+order_key = _Key
+
+
+class Ordered(Sequence):
+    """IOrderedEnumerable<T>: the keys so far, most significant first."""
+
+    __slots__ = ("keys", "source")
+
+    def __init__(self, source: Any, keys: list[tuple[Callable[[Any], Any], bool]]) -> None:
+        self.source = source
+        self.keys = keys
+        super().__init__(self._run)
+
+    def _run(self) -> Iterator[Any]:
+        items = list(_each(self.source))
+        for key, descending in reversed(self.keys):
+            items.sort(key=lambda item, key=key: _Key(key(item)), reverse=descending)  # type: ignore[misc]
+        return iter(items)
+
+    @property
+    def dotnet(self) -> Type:
+        return generic("IOrderedEnumerable", type_of_name("object"))
+
+
+def _order(descending: bool) -> Callable[..., Ordered]:
+    return lambda source, key: Ordered(source, [(key, descending)])
+
+
+def _then(descending: bool) -> Callable[..., Ordered]:
+    return lambda source, key: Ordered(source.source, [*source.keys, (key, descending)])
+
+
+class Grouping:
+    """IGrouping<K, T>."""
+
+    __slots__ = ("items", "key")
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self.items: list[Any] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    @property
+    def dotnet(self) -> Type:
+        return generic("IGrouping", type_of_name("object"), type_of_name("object"))
+
+
+def _group(source: Any, key: Callable[[Any], Any], pick: Callable[[Any], Any] | None = None) -> Sequence:
+    def run() -> Iterator[Any]:
+        groups: dict[Any, Grouping] = {}
+        for item in _each(source):
+            found = key(item)
+            groups.setdefault(found, Grouping(found)).items.append(pick(item) if pick else item)
+        return iter(groups.values())
+
+    return Sequence(run)
+
+
+_MISSING: Any = object()
+
+
+def _first(source: Any, test: Callable[[Any], bool] | None = None) -> Any:
+    found = next((item for item in _each(source) if test is None or test(item)), _MISSING)
+    if found is _MISSING:
+        invalid_operation(_NO_MATCH if test else _NONE)
+    return found
+
+
+def _last(source: Any, test: Callable[[Any], bool] | None = None) -> Any:
+    found = _MISSING
+    for item in _each(source):
+        if test is None or test(item):
+            found = item
+    if found is _MISSING:
+        invalid_operation(_NO_MATCH if test else _NONE)
+    return found
+
+
+def _single(source: Any, test: Callable[[Any], bool] | None = None, *, default: Any = _MISSING) -> Any:
+    found = [item for item in _each(source) if test is None or test(item)]
+    if len(found) > 1:
+        invalid_operation(_MANY_MATCH if test else _MANY)
+    if not found:
+        if default is _MISSING:
+            invalid_operation(_NO_MATCH if test else _NONE)
+        return default
+    return found[0]
+
+
+def _default(kind: Type) -> Any:
+    from proxy.expressions.bind_creation import default_of
+
+    return default_of(kind)
+
+
+def _first_or(kind: Type, source: Any, test: Callable[[Any], bool] | None = None) -> Any:
+    for item in _each(source):
+        if test is None or test(item):
+            return item
+    return _default(kind)
+
+
+def _last_or(kind: Type, source: Any, test: Callable[[Any], bool] | None = None) -> Any:
+    found = _MISSING
+    for item in _each(source):
+        if test is None or test(item):
+            found = item
+    return _default(kind) if found is _MISSING else found
+
+
+def _element_at(source: Any, index: int) -> Any:
+    if index >= 0:
+        for place, item in enumerate(_each(source)):
+            if place == index:
+                return item
+    return out_of_range("Specified argument was out of the range of valid values.", "index")
+
+
+def _element_or(kind: Type, source: Any, index: int) -> Any:
+    for place, item in enumerate(_each(source)):
+        if place == index:
+            return item
+    return _default(kind)
+
+
+def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> bool:
+    if comparer is not None and comparer.fold is not None:
+        folded = comparer.fold(wanted)
+        return any(comparer.fold(item) == folded for item in _each(source))
+    return any(equal(item, wanted) or (type(item) is type(wanted) and item == wanted) for item in _each(source))
+
+
+def _sequence_equal(source: Any, other: Any) -> bool:
+    left, right = list(_each(source)), list(_each(other))
+    return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _aggregate(source: Any, f: Callable[[Any, Any], Any]) -> Any:
+    items = _each(source)
+    result = next(items, _MISSING)
+    if result is _MISSING:
+        invalid_operation(_NONE)
+    for item in items:
+        result = f(result, item)
+    return result
+
+
+def _fold(source: Any, seed: Any, f: Callable[[Any, Any], Any]) -> Any:
+    for item in _each(source):
+        seed = f(seed, item)
+    return seed
+
+
+def _sum(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
+    total: Any = 0
+    for item in _each(source):
+        value = f(item) if f else item
+        if value is not None:
+            total = add_decimal(total, value) if isinstance(value, Decimal) else total + value
+    return total
+
+
+def _sum_in(low: int, high: int) -> Callable[..., int]:
+    def add(source: Any, f: Callable[[Any], Any] | None = None) -> int:
+        total = _sum(source, f)
+        if not low <= total <= high:
+            overflow()
+        return int(total)
+
+    return add
+
+
+def _average(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
+    values = [f(item) if f else item for item in _each(source)]
+    if not values:
+        invalid_operation(_NONE)
+    total = _sum(values)
+    return divide_decimal(total, Decimal(len(values))) if isinstance(total, Decimal) else total / len(values)
+
+
+def _extreme(sign: int) -> Callable[..., Any]:
+    def find(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
+        best = _MISSING
+        for item in _each(source):
+            value = f(item) if f else item
+            if value is not None and (best is _MISSING or compare(value, best) * sign > 0):
+                best = value
+        if best is _MISSING:
+            invalid_operation(_NONE)
+        return best
+
+    return find
+
+
+def _count(source: Any, test: Callable[[Any], bool] | None = None) -> int:
+    if source is None:
+        argument_null("source")
+    return count_of(source) if test is None else sum(1 for item in _each(source) if test(item))
+
+
+def _to_dictionary(source: Any, key: Callable[[Any], Any], kind: Type, other: Type, pick: Callable[[Any], Any] | None) -> Any:
+    from proxy.expressions.dotnet.dictionaries import _add
+
+    made = _new(kind, other)
+    for item in _each(source):
+        _add(made, key(item), pick(item) if pick else item)
+    return made
+
+
+def _range(start: int, count: int) -> Sequence:
+    if count < 0 or start + count - 1 > 0x7FFFFFFF:
+        out_of_range("Specified argument was out of the range of valid values.", "count")
+
+    def run() -> Iterator[int]:
+        for value in range(start, start + count):
+            tick()
+            yield value
+
+    return Sequence(run, type_of_name("int"))
+
+
+def _repeat(kind: Type, item: Any, count: int) -> Sequence:
+    if count < 0:
+        out_of_range("Specified argument was out of the range of valid values.", "count")
+
+    def run() -> Iterator[Any]:
+        for _ in range(count):
+            tick()
+            yield item
+
+    return Sequence(run, kind)
+
+
+def _any(source: Any, test: Callable[[Any], bool] | None = None) -> bool:
+    return any(test is None or test(item) for item in _each(source))
+
+
+_S = "this IEnumerable<T> source"
+_TEST = "Func<T, bool> predicate"
+_TABLE: dict[str, Any] = {
+    f"static IEnumerable<R> Select<T, R>({_S}, Func<T, R> selector)": _select,
+    f"static IEnumerable<R> Select<T, R>({_S}, Func<T, int, R> selector)": _select_indexed,
+    f"static IEnumerable<R> SelectMany<T, R>({_S}, Func<T, IEnumerable<R>> selector)": _select_many,
+    f"static IEnumerable<T> Where<T>({_S}, {_TEST})": _where,
+    f"static IEnumerable<T> Where<T>({_S}, Func<T, int, bool> predicate)": _where_indexed,
+    f"static IEnumerable<T> Take<T>({_S}, int count)": _take,
+    f"static IEnumerable<T> Skip<T>({_S}, int count)": _skip,
+    f"static IEnumerable<T> TakeWhile<T>({_S}, {_TEST})": _take_while,
+    f"static IEnumerable<T> SkipWhile<T>({_S}, {_TEST})": _skip_while,
+    f"static IEnumerable<T> Concat<T>({_S}, IEnumerable<T> second)": _concat,
+    f"static IEnumerable<T> Append<T>({_S}, T element)": _append,
+    f"static IEnumerable<T> Prepend<T>({_S}, T element)": _prepend,
+    f"static IEnumerable<T> Distinct<T>({_S})": _distinct,
+    f"static IEnumerable<T> Distinct<T>({_S}, IEqualityComparer<T> comparer)": _distinct,
+    f"static IEnumerable<T> Union<T>({_S}, IEnumerable<T> second)": _union,
+    f"static IEnumerable<T> Intersect<T>({_S}, IEnumerable<T> second)": _intersect,
+    f"static IEnumerable<T> Except<T>({_S}, IEnumerable<T> second)": _except,
+    f"static IEnumerable<T> Reverse<T>({_S})": _reverse,
+    f"static IEnumerable<R> Zip<T, U, R>({_S}, IEnumerable<U> second, Func<T, U, R> selector)": _zip,
+    f"static IEnumerable<T?> DefaultIfEmpty<T>({_S})": _default_if_empty,
+    f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
+    "static IEnumerable<R> OfType<R>(this IEnumerable<object> source)": with_types(_of_type),
+    "static IEnumerable<R> Cast<R>(this IEnumerable<object> source)": with_types(_cast),
+    f"static IOrderedEnumerable<T> OrderBy<T, K>({_S}, Func<T, K> keySelector)": _order(False),
+    f"static IOrderedEnumerable<T> OrderByDescending<T, K>({_S}, Func<T, K> keySelector)": _order(True),
+    "static IOrderedEnumerable<T> ThenBy<T, K>(this IOrderedEnumerable<T> source, Func<T, K> keySelector)": _then(False),
+    "static IOrderedEnumerable<T> ThenByDescending<T, K>(this IOrderedEnumerable<T> source, Func<T, K> key)": _then(True),
+    f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector)": _group,
+    f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element)": _group,
+    f"static T First<T>({_S})": _first,
+    f"static T First<T>({_S}, {_TEST})": _first,
+    f"static T? FirstOrDefault<T>({_S})": with_types(_first_or),
+    f"static T? FirstOrDefault<T>({_S}, {_TEST})": with_types(_first_or),
+    f"static T Last<T>({_S})": _last,
+    f"static T Last<T>({_S}, {_TEST})": _last,
+    f"static T? LastOrDefault<T>({_S})": with_types(_last_or),
+    f"static T? LastOrDefault<T>({_S}, {_TEST})": with_types(_last_or),
+    f"static T Single<T>({_S})": _single,
+    f"static T Single<T>({_S}, {_TEST})": _single,
+    f"static T? SingleOrDefault<T>({_S})": with_types(lambda kind, s: _single(s, default=_default(kind))),
+    f"static T? SingleOrDefault<T>({_S}, {_TEST})": with_types(lambda kind, s, f: _single(s, f, default=_default(kind))),
+    f"static T ElementAt<T>({_S}, int index)": _element_at,
+    f"static T? ElementAtOrDefault<T>({_S}, int index)": with_types(_element_or),
+    f"static bool Any<T>({_S})": _any,
+    f"static bool Any<T>({_S}, {_TEST})": _any,
+    f"static bool All<T>({_S}, {_TEST})": lambda source, test: all(test(item) for item in _each(source)),
+    f"static int Count<T>({_S})": _count,
+    f"static int Count<T>({_S}, {_TEST})": _count,
+    f"static long LongCount<T>({_S})": _count,
+    f"static bool Contains<T>({_S}, T value)": _contains,
+    f"static bool Contains<T>({_S}, T value, IEqualityComparer<T> comparer)": _contains,
+    f"static bool SequenceEqual<T>({_S}, IEnumerable<T> second)": _sequence_equal,
+    f"static T Aggregate<T>({_S}, Func<T, T, T> func)": _aggregate,
+    f"static A Aggregate<T, A>({_S}, A seed, Func<A, T, A> func)": _fold,
+    f"static R Aggregate<T, A, R>({_S}, A seed, Func<A, T, A> func, Func<A, R> result)": lambda s, a, f, r: r(_fold(s, a, f)),
+    f"static T[] ToArray<T>({_S})": with_types(lambda kind, source: Array(kind, _each(source))),
+    f"static List<T> ToList<T>({_S})": with_types(lambda kind, source: List(kind, _each(source))),
+    f"static IEnumerable<T> AsEnumerable<T>({_S})": lambda source: source,
+    f"static HashSet<T> ToHashSet<T>({_S})": with_types(lambda kind, source: HashSet(kind, _each(source))),
+    f"static Dictionary<K, T> ToDictionary<T, K>({_S}, Func<T, K> keySelector)": with_types(
+        lambda t, k, source, key: _to_dictionary(source, key, k, t, None)
+    ),
+    f"static Dictionary<K, V> ToDictionary<T, K, V>({_S}, Func<T, K> keySelector, Func<T, V> element)": with_types(
+        lambda t, k, v, source, key, pick: _to_dictionary(source, key, k, v, pick)
+    ),
+    "static IEnumerable<int> Range(int start, int count)": _range,
+    "static IEnumerable<T> Repeat<T>(T element, int count)": with_types(_repeat),
+    "static IEnumerable<T> Empty<T>()": with_types(lambda kind: Array(kind)),
+}
+for _kind, _add in (
+    ("int", _sum_in(-(2**31), 2**31 - 1)),
+    ("long", _sum_in(-(2**63), 2**63 - 1)),
+    ("double", lambda source, f=None: float(_sum(source, f))),
+    ("decimal", lambda source, f=None: Decimal(0) + _sum(source, f)),
+):
+    _mean = "decimal" if _kind == "decimal" else "double"
+    _TABLE[f"static {_kind} Sum(this IEnumerable<{_kind}> source)"] = _add
+    _TABLE[f"static {_kind} Sum<T>({_S}, Func<T, {_kind}> selector)"] = _add
+    _TABLE[f"static {_mean} Average(this IEnumerable<{_kind}> source)"] = _average
+    _TABLE[f"static {_mean} Average<T>({_S}, Func<T, {_kind}> selector)"] = _average
+for _name, _sign in (("Max", 1), ("Min", -1)):
+    _TABLE[f"static T {_name}<T>({_S})"] = _extreme(_sign)
+    _TABLE[f"static R {_name}<T, R>({_S}, Func<T, R> selector)"] = _extreme(_sign)
+members(ENUMERABLE, _TABLE)
+members(
+    primitives.GROUPING,
+    {"K Key": lambda group: group.key},
+)
+
+__all__ = ["Iterable", "Pair", "compare", "order_key"]

@@ -1,0 +1,326 @@
+"""The numeric types, bool, Nullable, Enum, Math."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from typing import Any
+
+from proxy.expressions.dotnet import enums, primitives as p  # noqa: F401
+from proxy.expressions.dotnet.format import format_value
+from proxy.expressions.dotnet.numeric import DECIMAL_MAX, limits, single
+from proxy.expressions.dotnet.text import to_text
+from proxy.expressions.dotnet.values import BOXES
+from proxy.expressions.runtime import DotNetError, argument, argument_null, format_error, overflow
+from proxy.expressions.table import constant, define, members, with_types
+from proxy.expressions.types import INTEGRAL, Native, Type, find
+
+BAD_INPUT = "Input string was not in a correct format."
+_INTEGER = re.compile(r"[ \t-\r]*([+-]?)([0-9]+)[ \t-\r\0]*", re.ASCII)
+_REAL = re.compile(r"[ \t-\r]*([+-]?(?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?)[ \t-\r\0]*", re.ASCII)
+_WORDS = {
+    "sbyte": "a signed byte", "byte": "an unsigned byte", "short": "an Int16", "ushort": "a UInt16",
+    "int": "an Int32", "uint": "a UInt32", "long": "an Int64", "ulong": "a UInt64",
+}  # fmt: skip
+
+
+def parse_integer(name: str) -> Callable[[str | None], int]:
+    low, high = limits(name)
+
+    def parse(text: str | None) -> int:
+        if text is None:
+            argument_null("s")
+        match = _INTEGER.fullmatch(text)
+        if match is None:
+            format_error(BAD_INPUT)
+        digits = match[2].lstrip("0") or "0"
+        value = int(digits) if len(digits) < 25 else high + 1
+        value = -value if match[1] == "-" else value
+        if not low <= value <= high:
+            overflow(f"Value was either too large or too small for {_WORDS[name]}.")
+        return value
+
+    return parse
+
+
+def parse_double(text: str | None) -> float:
+    if text is None:
+        argument_null("s")
+    match = _REAL.fullmatch(text)
+    if match is not None:
+        return float(match[1].replace(",", ""))
+    word = text.strip().lower()
+    special = {"nan": math.nan, "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf, "∞": math.inf}
+    if word in special:
+        return special[word]
+    return format_error(BAD_INPUT)
+
+
+def parse_decimal(text: str | None) -> Decimal:
+    if text is None:
+        argument_null("s")
+    match = _REAL.fullmatch(text)
+    if match is None or "e" in match[1].lower():
+        format_error(BAD_INPUT)
+    value = Decimal(match[1].replace(",", ""))
+    if abs(value) > DECIMAL_MAX:
+        overflow("Value was either too large or too small for a Decimal.")
+    return value
+
+
+def parse_bool(text: str | None) -> bool:
+    if text is None:
+        argument_null("value")
+    word = text.strip(" \t\r\n\0").lower()
+    if word not in ("true", "false"):
+        format_error(f"String '{text}' was not recognized as a valid Boolean.")
+    return word == "true"
+
+
+def attempt(parse: Callable[[Any], Any], missing: Any) -> Callable[[Any], tuple[bool, Any]]:
+    """TryParse from Parse."""
+
+    def run(text: Any) -> tuple[bool, Any]:
+        try:
+            return True, parse(text)
+        except DotNetError:
+            return False, missing
+
+    return run
+
+
+def _compare(left: Any, right: Any) -> int:
+    return int(left > right) - int(left < right)
+
+
+def _value_equals(box: Callable[[Any], Any] | None) -> Callable[[Any, Any], bool]:
+    def run(left: Any, right: Any) -> bool:
+        mine = box(left) if box else left
+        return type(mine) is type(right) and bool(mine == right)
+
+    return run
+
+
+def _number(name: str, parse: Callable[[Any], Any], zero: Any, least: Any, most: Any) -> None:
+    definition = find(name)
+    assert definition is not None
+    box = BOXES.get(name)
+
+    def show(value: Any, pattern: str | None = None) -> str:
+        return format_value(box(value) if box else value, pattern)
+
+    members(
+        definition,
+        {
+            f"static {name} Parse(string s)": parse,
+            f"static bool TryParse(string s, out {name} result)": attempt(parse, zero),
+            f"static {name} MinValue": constant(least),
+            f"static {name} MaxValue": constant(most),
+            "string ToString()": show,
+            "string ToString(string format)": show,
+            f"int CompareTo({name} other)": _compare,
+            f"bool Equals({name} other)": lambda a, b: a == b,
+            "bool Equals(object other)": _value_equals(box),
+            "int GetHashCode()": lambda value: hash(value) & 0x7FFFFFFF,
+        },
+    )
+
+
+for _name in INTEGRAL:
+    _number(_name, parse_integer(_name), 0, *limits(_name))
+_BIG = 1.7976931348623157e308
+_number("double", parse_double, 0.0, -_BIG, _BIG)
+_number("float", lambda text: single(parse_double(text)), 0.0, -3.4028234663852886e38, 3.4028234663852886e38)
+_number("decimal", parse_decimal, Decimal(0), -DECIMAL_MAX, DECIMAL_MAX)
+for _definition, _type in ((p.DOUBLE, "double"), (p.SINGLE, "float")):
+    members(
+        _definition,
+        {
+            f"static {_type} NaN": constant(math.nan),
+            f"static {_type} PositiveInfinity": constant(math.inf),
+            f"static {_type} NegativeInfinity": constant(-math.inf),
+            f"static {_type} Epsilon": constant(5e-324),
+            f"static bool IsNaN({_type} d)": math.isnan,
+            f"static bool IsInfinity({_type} d)": math.isinf,
+        },
+    )
+
+members(
+    p.BOOL,
+    {
+        "static bool Parse(string value)": parse_bool,
+        "static bool TryParse(string value, out bool result)": attempt(parse_bool, False),
+        "static string TrueString": constant("True"),
+        "static string FalseString": constant("False"),
+        "string ToString()": to_text,
+        "bool Equals(bool other)": lambda a, b: a == b,
+        "int CompareTo(bool other)": _compare,
+    },
+)
+
+
+def _value(value: Any) -> Any:
+    if value is None:
+        raise DotNetError("System.InvalidOperationException", "Nullable object must have a value.")
+    return value
+
+
+def _value_or(kind: Type, value: Any) -> Any:
+    from proxy.expressions.bind_creation import default_of
+
+    return default_of(kind) if value is None else value
+
+
+def _safe(function: Callable[..., Any]) -> Native:
+    return Native(function, null_safe=True)
+
+
+members(
+    p.NULLABLE,
+    {
+        "T Value": _safe(_value),
+        "bool HasValue": _safe(lambda value: value is not None),
+        "T GetValueOrDefault()": Native(_value_or, types=True, null_safe=True),
+        "T GetValueOrDefault(T defaultValue)": _safe(lambda value, other: other if value is None else value),
+        "string ToString()": _safe(to_text),
+    },
+)
+
+# Enum
+
+
+def _parse_enum(kind: Type, text: str | None, ignore_case: bool = False) -> Any:
+    if text is None:
+        argument_null("value")
+    found = enums.enum_of_name(kind, text, ignore_case)
+    if found is None:
+        argument(f"Requested value '{text}' was not found.")
+    return found
+
+
+def _try_enum(kind: Type, text: str | None, ignore_case: bool = False) -> tuple[bool, Any]:
+    found = enums.enum_of_name(kind, text, ignore_case) if text is not None else None
+    return (True, found) if found is not None else (False, enums.enum_value(kind, 0))
+
+
+members(
+    p.ENUM,
+    {
+        "static T Parse<T>(string value)": with_types(_parse_enum),
+        "static T Parse<T>(string value, bool ignoreCase)": with_types(_parse_enum),
+        "static bool TryParse<T>(string value, out T result)": with_types(_try_enum),
+        "static bool TryParse<T>(string value, bool ignoreCase, out T result)": with_types(_try_enum),
+    },
+)
+
+# Math
+
+MATH = define("Math", "System.Math", kind="static")
+_MODES = {0: ROUND_HALF_EVEN, 1: ROUND_HALF_UP, 2: ROUND_DOWN, 3: ROUND_FLOOR, 4: ROUND_CEILING}
+
+
+def round_double(value: float, digits: int = 0, mode: Any = 0) -> float:
+    """.NET scales by a power of ten and rounds the product."""
+    if not 0 <= digits <= 15:
+        from proxy.expressions.runtime import out_of_range
+
+        out_of_range("Rounding digits must be between 0 and 15, inclusive.", "digits")
+    if not math.isfinite(value) or abs(value) >= 1e16:
+        return value
+    power = 10.0**digits
+    scaled = value * power
+    whole = Decimal(scaled).to_integral_value(_MODES[int(mode)])
+    return math.copysign(float(whole) / power, value)
+
+
+def _round_decimal(value: Decimal, digits: int = 0, mode: Any = 0) -> Decimal:
+    if -value.as_tuple().exponent <= digits:  # type: ignore[operator]
+        return value
+    return value.quantize(Decimal(1).scaleb(-digits), _MODES[int(mode)])
+
+
+def _power(base: float, exponent: float) -> float:
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return -math.inf if base < 0 and exponent % 2 == 1 else math.inf
+    except ValueError:
+        return math.inf if base == 0 else math.nan
+
+
+def _real(function: Callable[..., float], bad: float = math.nan) -> Callable[..., float]:
+    def run(*values: float) -> float:
+        try:
+            return function(*values)
+        except ValueError:
+            return bad
+        except OverflowError:
+            return math.inf
+
+    return run
+
+
+def _log(value: float) -> float:
+    return -math.inf if value == 0 else math.log(value)
+
+
+def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
+    return lambda value: float(function(value)) if math.isfinite(value) else value
+
+
+def _absolute(name: str) -> Callable[[Any], Any]:
+    low = limits(name)[0]
+
+    def run(value: int) -> int:
+        if value == low:
+            overflow("Negating the minimum value of a twos complement number is invalid.")
+        return abs(value)
+
+    return run
+
+
+def _sign(value: Any) -> int:
+    return int(value > 0) - int(value < 0)
+
+
+_table: dict[str, Any] = {
+    "static double PI": constant(math.pi),
+    "static double E": constant(math.e),
+    "static double Pow(double x, double y)": _power,
+    "static double Sqrt(double d)": _real(math.sqrt),
+    "static double Log(double d)": _real(_log),
+    "static double Log(double d, double b)": _real(lambda d, b: math.log(d, b)),
+    "static double Log10(double d)": _real(lambda d: -math.inf if d == 0 else math.log10(d)),
+    "static double Log2(double d)": _real(lambda d: -math.inf if d == 0 else math.log2(d)),
+    "static double Exp(double d)": _real(math.exp),
+    "static double Floor(double d)": _whole(math.floor),
+    "static double Ceiling(double d)": _whole(math.ceil),
+    "static double Truncate(double d)": _whole(math.trunc),
+    "static decimal Floor(decimal d)": lambda d: d.to_integral_value(ROUND_FLOOR),
+    "static decimal Ceiling(decimal d)": lambda d: d.to_integral_value(ROUND_CEILING),
+    "static decimal Truncate(decimal d)": lambda d: d.to_integral_value(ROUND_DOWN),
+    "static double Round(double d)": round_double,
+    "static double Round(double d, int digits)": round_double,
+    "static double Round(double d, MidpointRounding mode)": lambda d, mode: round_double(d, 0, mode),
+    "static double Round(double d, int digits, MidpointRounding mode)": round_double,
+    "static decimal Round(decimal d)": _round_decimal,
+    "static decimal Round(decimal d, int digits)": _round_decimal,
+    "static decimal Round(decimal d, MidpointRounding mode)": lambda d, mode: _round_decimal(d, 0, mode),
+    "static decimal Round(decimal d, int digits, MidpointRounding mode)": _round_decimal,
+}
+for _trig in ("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh"):
+    _table[f"static double {_trig}(double d)"] = _real(getattr(math, _trig.lower()))
+_table["static double Atan2(double y, double x)"] = math.atan2
+for _name in (*INTEGRAL, "float", "double", "decimal"):
+    _table[f"static {_name} Max({_name} a, {_name} b)"] = lambda a, b: a if a != a or a > b else b
+    _table[f"static {_name} Min({_name} a, {_name} b)"] = lambda a, b: a if a != a or a < b else b
+    if _name in ("sbyte", "short", "int", "long"):
+        _table[f"static {_name} Abs({_name} value)"] = _absolute(_name)
+    elif _name in ("float", "double", "decimal"):
+        _table[f"static {_name} Abs({_name} value)"] = abs
+    _table[f"static int Sign({_name} value)"] = _sign
+    if _name not in ("float", "double", "decimal"):
+        _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: a if v < a else min(v, b)
+members(MATH, _table)

@@ -1,0 +1,30 @@
+"""The feed of the gateway benchmark is one that our agent accepts, and its policies are ones the plane would accept."""
+
+from __future__ import annotations
+
+from benchmarks import configuration, seed
+from benchmarks.feed import snapshot
+from management.importers import import_document
+from proxy.check import Environment, check_document
+from syncagent.feed import FeedParser
+
+
+def test_the_snapshot_is_whole() -> None:
+    resources = configuration.resources("http://127.0.0.1:1")
+    text, _ = snapshot(resources)
+    parser = FeedParser()
+    parser.write(text)
+    feed = parser.close()
+    assert (feed.kind, feed.complete, len(feed.operations)) == ("snapshot", True, len(resources))
+
+
+def test_the_policies_compile() -> None:
+    documents = {"product": [configuration.PRODUCT_POLICY], "api": [configuration.API_POLICY, seed.policy("m")]}
+    for scope, texts in documents.items():
+        for text in texts:
+            assert check_document(text, scope, Environment()) == []
+
+
+def test_a_seeded_api_has_five_operations() -> None:
+    api = import_document(seed.description(3), "openapi+json")
+    assert tuple(operation.id for operation in api.operations) == ("list", "create", "read", "replace", "remove")

@@ -1,0 +1,138 @@
+"""One row of a conformance table: a request, a policy, a backend's answer, and what must come of it.
+
+A table is `<policy>.yaml`, a list of rows:
+
+    name        what the row shows
+    inbound, backend, outbound, on-error
+                content of a section (backend: `<base/>` unless given, so the request is forwarded)
+    scope       of the document (api)
+    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none)
+    operation   url_template, method, examples
+    answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
+    fragments, backends, named-values
+                what the document may refer to
+    times       send the request so often; what is expected is expected of the last (1)
+    pause       seconds between requests (0)
+    expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
+                calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields)
+    issues      instead of `expect`: [element, code] of what compiling must report, in order
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from proxy.config.resources import Backend, Example
+from proxy.exchange import Exchange
+from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
+from proxy.pipeline.markup import read
+from tests.policies.world import SUBSCRIPTION, World, content, document, operation, policies
+
+TABLES = Path(__file__).parent
+__all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
+Row = dict[str, Any]
+_KEYS = {
+    *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
+    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues"),
+}
+
+
+def rows(policy: str) -> list[Row]:
+    loaded: list[Row] = yaml.safe_load((TABLES / f"{policy}.yaml").read_text(encoding="utf-8"))
+    for row in loaded:
+        assert set(row) <= _KEYS, f"{policy}: {row.get('name')}: unknown keys {set(row) - _KEYS}"
+        assert ("expect" in row) != ("issues" in row), f"{policy}: {row['name']}: expect xor issues"
+    return loaded
+
+
+def text(row: Row) -> str:
+    return policies(
+        row.get("inbound", ""), row.get("backend", "<base/>"), row.get("outbound", ""), row.get("on-error", "")
+    )
+
+
+def environment(row: Row) -> Environment:
+    backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
+    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends)
+
+
+def compiled(row: Row) -> CompiledDocument:
+    """Whatever comes of the row's document, issues included."""
+    return compile_document(text(row), Scope(row.get("scope", "api"), "/apis/shop"), environment(row))
+
+
+async def run(row: Row) -> tuple[World, Exchange]:
+    """Send the row's requests; the world and the last exchange."""
+    world = World()
+    if "answers" in row:
+        world.transport.answers = row["answers"]
+    made = document(text(row), row.get("scope", "api"), environment=environment(row))
+    for attempt in range(row.get("times", 1)):
+        if attempt:
+            world.clock.advance(row.get("pause", 0))
+        exchange = _exchange(world, row)
+        await world.serve(exchange, [made])
+    return world, exchange
+
+
+def _exchange(world: World, row: Row) -> Exchange:
+    request = dict(row.get("request", {}))
+    headers = request.pop("headers", {})
+    request["headers"] = [
+        (name, value)
+        for name, values in headers.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
+    fields = dict(row.get("operation", {}))
+    fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
+    return world.exchange(of=operation(**fields), **request)
+
+
+async def check(row: Row, world: World, exchange: Exchange) -> None:
+    expect = dict(row["expect"])
+    response = exchange.response
+    assert response is not None
+    for name in ("status", "reason"):
+        if name in expect:
+            assert getattr(response, name) == expect.pop(name)
+    check_headers(response.headers, expect.pop("headers", {}))
+    if "body" in expect:
+        assert await content(response) == expect.pop("body")
+    for name, value in expect.pop("variables", {}).items():
+        assert exchange.variables.get(name) == value, name
+    if "errors" in expect:
+        assert [error.reason for error in exchange.errors] == expect.pop("errors")
+    for name, value in expect.pop("last-error", {}).items():
+        assert getattr(exchange.last_error, name) == value, name
+    if "sleeps" in expect:
+        assert world.clock.sleeps == expect.pop("sleeps")
+    if "traces" in expect:
+        assert [list(trace) for trace in exchange.traces] == expect.pop("traces")
+    if "calls" in expect:
+        assert len(world.transport.sent) == expect.pop("calls")
+    if "sent" in expect:
+        check_sent(world, expect.pop("sent"))
+    assert not expect, f"unknown expectations {sorted(expect)}"
+
+
+def check_sent(world: World, expect: dict[str, Any]) -> None:
+    sent = world.transport.sent[-1]
+    for name, value in expect.items():
+        if name == "headers":
+            check_headers(sent.outgoing.headers, value)
+        elif name == "body":
+            assert sent.body.decode() == value
+        elif name == "url":
+            assert str(sent.outgoing.url) == value
+        else:
+            assert getattr(sent.outgoing, name) == value, name
+
+
+def check_headers(headers: Any, expect: dict[str, Any]) -> None:
+    for name, value in expect.items():
+        lines = value if isinstance(value, list) else [] if value is None else [value]
+        assert headers.getall(name, []) == lines, name

@@ -1,0 +1,208 @@
+"""The world behind the ports, in memory: for tests of policies and of the pipeline.
+
+`World` holds a fake clock, transport, counters and journal. `exchange()` makes a request in it; `serve()` compiles
+documents and runs the request through them. Time passes only when a policy sleeps or a test calls `clock.advance`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
+from proxy.errors import BackendConnectionFailure, BackendTimeout
+from proxy.exchange import Exchange
+from proxy.messages import Body, Headers, Request, Response, Url
+from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
+from proxy.pipeline.link import link
+from proxy.pipeline.run import execute
+from proxy.ports import Outgoing, Ports, Reading
+from telemetry.records import RequestRecord
+
+
+@dataclass
+class FakeClock:
+    """`chance` is every random number; `sleeps` are the seconds that policies slept."""
+
+    now: float = 1000.0
+    chance: float = 0.5
+    sleeps: list[float] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utcnow(self) -> datetime.datetime:
+        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(round(seconds, 6))
+        self.now += seconds
+
+    def random(self) -> float:
+        return self.chance
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
+class FakeCounters:
+    """Sliding windows that remember every call."""
+
+    clock: FakeClock
+    calls: dict[str, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def peek(self, key: str, period: float) -> Reading:
+        start = self.clock.now - period
+        live = [(at, count) for at, count in self.calls[key] if at > start]
+        return Reading(sum(count for _, count in live), live[0][0] - start if live else 0.0)
+
+    def add(self, key: str, period: float, increment: int = 1) -> Reading:
+        self.calls[key].append((self.clock.now, increment))
+        return self.peek(key, period)
+
+
+@dataclass
+class Sent:
+    """One request as the backend got it."""
+
+    outgoing: Outgoing
+    body: bytes
+
+
+@dataclass
+class FakeTransport:
+    """Answers in order; the last answer repeats. An answer is a Response maker's fields or "timeout" or "refused"."""
+
+    answers: list[Mapping[str, Any] | str] = field(default_factory=lambda: [{}])
+    sent: list[Sent] = field(default_factory=list)
+
+    async def send(self, request: Outgoing) -> Response:
+        body = b"".join([chunk async for chunk in request.body.chunks()])
+        self.sent.append(Sent(request, body))
+        answer = self.answers[min(len(self.sent), len(self.answers)) - 1]
+        if answer == "timeout":
+            raise BackendTimeout("The backend did not answer in time.")
+        if isinstance(answer, str):
+            raise BackendConnectionFailure("The backend refused the connection.")
+        content = str(answer.get("body", "backend")).encode()
+        status = int(answer.get("status", 200))
+        return Response(
+            status,
+            str(answer.get("reason", "OK" if status == 200 else "")),
+            Headers(answer.get("headers", {})),
+            Body(stream=streamed(content)),
+        )
+
+
+@dataclass
+class FakeJournal:
+    records: list[RequestRecord] = field(default_factory=list)
+
+    def append(self, record: RequestRecord) -> None:
+        self.records.append(record)
+
+
+async def streamed(content: bytes) -> AsyncIterator[bytes]:
+    """The content in two chunks."""
+    half = len(content) // 2
+    yield content[:half]
+    yield content[half:]
+
+
+def operation(url_template: str = "/orders/{id}", method: str = "GET", **fields: Any) -> Operation:
+    return Operation("get-order", "Get order", method, url_template, "shop", **fields)
+
+
+SUBSCRIPTION = Subscription("sub-1", "Sub 1", "product:starter", "active", "key-one", "key-two")
+
+
+@dataclass
+class World:
+    clock: FakeClock = field(default_factory=FakeClock)
+    transport: FakeTransport = field(default_factory=FakeTransport)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    counters: FakeCounters = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counters = FakeCounters(self.clock)
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(self.transport, self.counters, self.clock, self.journal)
+
+    def exchange(
+        self,
+        method: str = "GET",
+        path: str = "/orders/7",
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        body: str | bytes = b"",
+        *,
+        stream: bool = False,
+        ip: str = "203.0.113.9",
+        parameters: Mapping[str, str] | None = None,
+        variables: Mapping[str, Any] | None = None,
+        of: Operation | None = None,
+        subscription: Subscription | None = SUBSCRIPTION,
+        service_url: Url | None = Url("https", "backend.example", 443, "/base"),
+    ) -> Exchange:
+        """A request for https://gateway.example/shop<path>, routed to `of` of API "shop"."""
+        plain, _, query = path.partition("?")
+        content = body.encode() if isinstance(body, str) else body
+        request = Request(
+            method=method,
+            original_url=Url("https", "gateway.example", 443, f"/shop{plain}", query),
+            path=plain,
+            query=query,
+            headers=Headers({"Host": "gateway.example"}),
+            body=Body(stream=streamed(content)) if stream else Body(content),
+            base=service_url,
+            client_ip=ip,
+        )
+        request.headers.extend(headers)
+        return Exchange(
+            request=request,
+            ports=self.ports,
+            deployment=Deployment(gateway_id="gw"),
+            started=self.clock.now,
+            timestamp=self.clock.utcnow(),
+            api=Api("shop", "shop", "Shop", "shop", service_url="https://backend.example/base"),
+            operation=of or operation(),
+            product=Product("starter", "Starter"),
+            subscription=subscription,
+            matched_parameters=dict(parameters if parameters is not None else {"id": "7"}),
+            variables=dict(variables or {}),
+        )
+
+    async def serve(self, exchange: Exchange, documents: str | Sequence[CompiledDocument]) -> Response:
+        """Run the exchange through an API-scope document, or through compiled ones from broad to narrow."""
+        if isinstance(documents, str):
+            documents = [document(documents)]
+        await execute(link(documents), exchange)
+        assert exchange.response is not None
+        return exchange.response
+
+
+def document(
+    text: str, scope: str = "api", id: str = "/apis/shop", environment: Environment | None = None
+) -> CompiledDocument:
+    """Compile; the test fails on errors."""
+    compiled = compile_document(text, Scope(scope, id), environment or Environment())
+    errors = [str(issue) for issue in compiled.issues if issue.severity == "error"]
+    assert not errors, errors
+    return compiled
+
+
+def policies(inbound: str = "", backend: str = "<base/>", outbound: str = "", on_error: str = "") -> str:
+    """A whole document around the content of its sections."""
+    return (
+        f"<policies><inbound>{inbound}</inbound><backend>{backend}</backend>"
+        f"<outbound>{outbound}</outbound><on-error>{on_error}</on-error></policies>"
+    )
+
+
+async def content(response: Response) -> str:
+    return (await response.body.read()).decode()

@@ -1,0 +1,92 @@
+"""What machines can check of accessibility: names for fields, one heading, no double ids, contrast of all text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from portal import session
+from tests.portal.fake_plane import TOKEN
+
+STYLE = (Path(__file__).parents[2] / "portal" / "static" / "portal.css").read_text()
+PAGES = [
+    "/",
+    "/apis/shop%3Brev%3D1",
+    "/products",
+    "/products/starter",
+    "/nowhere",
+    "/console/sign-in",
+    "/console",
+    "/console/apis",
+    "/console/apis/shop%3Brev%3D1",
+    "/console/products",
+    "/console/subscriptions",
+    "/console/subscriptions/mine",
+    "/console/policy",
+]
+VOID = {"meta", "link", "img", "input", "br"}
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page(client: TestClient, path: str) -> None:
+    response = await client.get(path, cookies={session.COOKIE: session.begin(TOKEN)})
+    page = Page(await response.text())
+    assert page.open == []
+    assert page.all("html")[0]["lang"] == "en"
+    assert len(page.all("h1")) == len(page.all("main")) == 1
+    assert all("alt" in image for image in page.all("img"))
+    ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
+    assert max(ids.values()) == 1
+    labelled = {label["for"] for label in page.all("label")}
+    fields = [field for field in page.all("input") if field.get("type") != "hidden"]
+    assert {field.get("id") for field in fields} <= labelled
+    assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_can_be_read(theme: int) -> None:
+    blocks = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+    assert len(blocks) == 2
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[theme]))
+    for text in ("ink", "soft", "accent", "good", "bad", "get", "post", "put", "patch", "delete"):
+        for ground in ("paper", "card"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert contrast(colours["ink"], colours["code"]) >= 4.5
+    assert contrast(colours["accent-ink"], colours["accent"]) >= 4.5

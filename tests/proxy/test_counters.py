@@ -1,0 +1,104 @@
+"""Sliding windows: exact within a slice, mergeable, bounded."""
+
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.adapters.counters import SLICES, LocalCounters
+
+
+class Now:
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def test_a_window_fills_and_frees_again() -> None:
+    now = Now()
+    counters = LocalCounters(now)
+    for expected in range(1, 6):
+        assert counters.add("k", 10).count == expected
+    reading = counters.peek("k", 10)
+    assert reading.count == 5
+    assert 9 < reading.reset_after <= 10.5
+    now.time += 5
+    assert counters.peek("k", 10).count == 5
+    now.time += 5.6
+    assert counters.peek("k", 10).count == 0
+    assert counters.peek("other", 10).count == 0
+
+
+def test_periods_of_one_key_are_apart_and_increments_count() -> None:
+    counters = LocalCounters(Now())
+    assert counters.add("k", 10, 7).count == 7
+    assert counters.add("k", 60, 0).count == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 3), st.integers(1, 3)), max_size=40))
+def test_a_window_never_forgets_early_and_never_keeps_longer_than_a_slice_more(steps: list[tuple[float, int]]) -> None:
+    now, period = Now(), 10.0
+    counters = LocalCounters(now)
+    calls: list[tuple[float, int]] = []
+    for wait, count in steps:
+        now.time += wait
+        calls.append((now.time, count))
+        got = counters.add("k", period, count).count
+        inside = sum(n for at, n in calls if at > now.time - period + 0.001)
+        longer = sum(n for at, n in calls if at >= now.time - period - 2 * period / SLICES)
+        assert inside - sum(n for at, n in calls if now.time - at > period * (1 - 2 / SLICES)) <= got <= longer
+
+
+def test_what_one_counts_the_other_merges() -> None:
+    now = Now()
+    here, there = LocalCounters(now), LocalCounters(now)
+    assert here.drain() == []
+    here.add("k", 10)
+    here.add("k", 10, 2)
+    drained = here.drain()
+    assert [(key, slice_ms, count) for key, slice_ms, _, count in drained] == [("k", 500, 3)]
+    assert here.drain() == []
+    for each in drained:
+        there.merge(*each)
+    assert there.add("k", 10).count == 4
+    assert there.drain() == []
+    now.time += 3600
+    for each in drained:
+        there.merge(*each)
+    assert there.peek("k", 10).count == 0
+
+
+def test_keys_are_bounded_and_old_ones_go_first() -> None:
+    now = Now()
+    counters = LocalCounters(now, max_keys=100)
+    for number in range(1000):
+        counters.add(f"k{number}", 10)
+    assert len(counters) == 100
+    assert counters.peek("k999", 10).count == 1
+    now.time += 60
+    for number in range(60):
+        counters.add(f"n{number}", 10)
+    assert len(counters) < 100
+
+
+def test_threads_lose_nothing() -> None:
+    counters = LocalCounters()
+    counters.drain()
+    drained: list[int] = []
+
+    def count() -> None:
+        for _ in range(2000):
+            counters.add("k", 300)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        drained += [each[3] for each in counters.drain()]
+    drained += [each[3] for each in counters.drain()]
+    assert counters.peek("k", 300).count == sum(drained) == 8000

@@ -1,0 +1,139 @@
+"""The shell: deadlines, draining, the taken port, the scheme, and the ends of keep-alive."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sidecar_harness import Backend, Harness, open_api
+
+from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, Connection
+from proxy.server import PortTaken, Server
+
+
+def connection(harness: Harness) -> Connection:
+    (only,) = harness.server.connections
+    assert isinstance(only, Connection)
+    return only
+
+
+async def test_a_slow_head_is_408_after_its_deadline_from_the_first_byte(harness: Harness) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    writer.write(b"GET / HT")
+    await asyncio.sleep(0.05)
+    now = asyncio.get_running_loop().time()
+    connection(harness).sweep(now + HEAD_DEADLINE - 1)
+    writer.write(b"T")  # a byte does not extend it
+    await asyncio.sleep(0.05)
+    assert harness.server.connections
+    connection(harness).sweep(now + HEAD_DEADLINE + 1)
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_a_silent_connection_and_an_idle_one_are_closed(harness: Harness) -> None:
+    harness.configure()
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    await asyncio.sleep(0.05)
+    now = asyncio.get_running_loop().time()
+    writer.write(b"GET /status-0123456789abcdef HTTP/1.1\r\nHost: h\r\n\r\n")
+    await reader.readuntil(b"}")
+    connection(harness).sweep(now + HEAD_DEADLINE + 5)
+    await asyncio.sleep(0.02)
+    assert harness.server.connections
+    connection(harness).sweep(now + IDLE + 1)
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    await asyncio.sleep(0.05)
+    for each in harness.server.connections:
+        assert isinstance(each, Connection)
+        each.sweep(now + HEAD_DEADLINE + 5)
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    writer.close()
+
+
+async def test_a_body_that_trickles_is_given_up(harness: Harness, backend: Backend) -> None:
+    harness.configure(*open_api("up", backend.url))
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    writer.write(b"POST /up/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nx")
+    await asyncio.sleep(0.05)
+    now = asyncio.get_running_loop().time()
+    only = connection(harness)
+    only.sweep(now)
+    writer.write(b"y" * 10)
+    await asyncio.sleep(0.05)
+    only.sweep(now + GRACE / 2)
+    assert harness.sidecar.in_flight == 1
+    only.sweep(now + GRACE + 0.1)
+    assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 ")
+    await harness.recorded()
+    writer.close()
+
+
+async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new(harness: Harness, backend: Backend) -> None:
+    go = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await go.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await writer.drain()
+
+    backend.script = script
+    harness.configure(*open_api("slow", backend.url))
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    writer.write(b"GET /slow/x HTTP/1.1\r\nHost: h\r\n\r\n")
+    idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    await asyncio.sleep(0.05)
+    draining = asyncio.create_task(harness.server.drain(5))
+    assert await asyncio.wait_for(idle_reader.read(), 2) == b""
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", harness.port)
+    assert not harness.server.ready
+    assert not draining.done()
+    go.set()
+    answer = await asyncio.wait_for(reader.read(), 2)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert await asyncio.wait_for(draining, 2) is True
+    for each in (writer, idle_writer):
+        each.close()
+
+
+async def test_draining_gives_up_after_its_timeout(harness: Harness, backend: Backend) -> None:
+    async def script(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    backend.script = script
+    harness.configure(*open_api("slow", backend.url))
+    _, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    writer.write(b"GET /slow/x HTTP/1.1\r\nHost: h\r\n\r\n")
+    await asyncio.sleep(0.05)
+    assert await harness.server.drain(0.1) is False
+    await harness.server.close()
+    assert (await harness.recorded())[0].status == 0
+    writer.close()
+
+
+async def test_a_taken_port_is_named(harness: Harness) -> None:
+    with pytest.raises(PortTaken, match=f"127.0.0.1:{harness.port} is taken"):
+        await Server(harness.sidecar).listen("127.0.0.1", harness.port)
+
+
+@pytest.mark.parametrize(
+    ("believe", "told", "scheme"), [(True, "https", "https"), (True, "ftp", "http"), (False, "https", "http")]
+)
+async def test_the_scheme_a_proxy_before_us_tells(harness: Harness, believe: bool, told: str, scheme: str) -> None:
+    harness.configure()
+    harness.server._forwarded_proto = believe
+    await harness.request("GET", "/x", {"Host": "shop.test", "X-Forwarded-Proto": told})
+    assert (await harness.recorded())[0].url == f"{scheme}://shop.test/x"
+
+
+async def test_the_status_page_answers_head_and_keeps_the_connection(harness: Harness) -> None:
+    harness.configure()
+    head = b"HEAD /status-0123456789abcdef HTTP/1.1\r\nHost: h\r\n\r\n"
+    data = await harness.raw(head + head.replace(b"h\r\n\r\n", b"h\r\nConnection: close\r\n\r\n"))
+    assert data.count(b"HTTP/1.1 200 OK") == 2
+    assert b"{" not in data
+    assert not harness.journal.records
