@@ -28,6 +28,8 @@ from proxy import log as logs
 from proxy import workers
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.errands import BackgroundErrands
+from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -123,8 +125,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
-    transport, counters = HttpTransport(), LocalCounters()
-    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal), instance=instance)
+    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
+    counters, errands = LocalCounters(), BackgroundErrands(transport)
+    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal, errands), instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -156,6 +159,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    await errands.close(0.2 if again.is_set() else 2.0)
     await transport.close()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})

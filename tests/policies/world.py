@@ -88,7 +88,7 @@ class FakeTransport:
             raise BackendTimeout("The backend did not answer in time.")
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
-        content = str(answer.get("body", "backend")).encode()
+        content = str(answer.get("body", "backend")).encode() if "size" not in answer else bytes(answer["size"])
         status = int(answer.get("status", 200))
         return Response(
             status,
@@ -96,6 +96,20 @@ class FakeTransport:
             Headers(answer.get("headers", {})),
             Body(stream=streamed(content)),
         )
+
+
+@dataclass
+class FakeErrands:
+    """Remembers requests that nobody waits for; `room` is how many more it takes."""
+
+    room: int = 3
+    sent: list[Sent] = field(default_factory=list)
+
+    def run(self, request: Outgoing) -> bool:
+        if len(self.sent) >= self.room:
+            return False
+        self.sent.append(Sent(request, request.body.content()))
+        return True
 
 
 @dataclass
@@ -126,13 +140,17 @@ class World:
     transport: FakeTransport = field(default_factory=FakeTransport)
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
+    errands: FakeErrands = field(default_factory=FakeErrands)
+    in_flight: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.transport, self.counters, self.clock, self.journal)
+        return Ports(
+            self.transport, self.counters, self.clock, self.journal, errands=self.errands, in_flight=self.in_flight
+        )
 
     def exchange(
         self,

@@ -11,10 +11,13 @@ A table is `<policy>.yaml`, a list of rows:
     answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
+    in-flight   requests of others inside limit-concurrency, by key
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
-                calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields)
+                calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields),
+                requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
+                in-flight (what limit-concurrency counts afterwards)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
@@ -29,14 +32,14 @@ from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
-from tests.policies.world import SUBSCRIPTION, World, content, document, operation, policies
+from tests.policies.world import SUBSCRIPTION, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
-    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues"),
+    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues", "in-flight"),
 }
 
 
@@ -66,7 +69,7 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World()
+    world = World(in_flight=dict(row.get("in-flight", {})))
     if "answers" in row:
         world.transport.answers = row["answers"]
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
@@ -115,12 +118,19 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
     if "calls" in expect:
         assert len(world.transport.sent) == expect.pop("calls")
     if "sent" in expect:
-        check_sent(world, expect.pop("sent"))
+        check_sent(world.transport.sent[-1], expect.pop("sent"))
+    for name, found in (("requests", world.transport.sent), ("errands", world.errands.sent)):
+        if name in expect:
+            wanted = expect.pop(name)
+            assert len(found) == len(wanted), [str(sent.outgoing.url) for sent in found]
+            for sent, each in zip(found, wanted, strict=True):
+                check_sent(sent, each)
+    if "in-flight" in expect:
+        assert world.in_flight == expect.pop("in-flight")
     assert not expect, f"unknown expectations {sorted(expect)}"
 
 
-def check_sent(world: World, expect: dict[str, Any]) -> None:
-    sent = world.transport.sent[-1]
+def check_sent(sent: Sent, expect: dict[str, Any]) -> None:
     for name, value in expect.items():
         if name == "headers":
             check_headers(sent.outgoing.headers, value)
