@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 from proxy.policies import (
+    authentication_basic,
     check_header,
     choose,
     cors,
+    cross_domain,
+    find_and_replace,
     forward_request,
     include_fragment,
     ip_filter,
+    jsonp,
+    limit_concurrency,
     mock_response,
     rate_limit,
     rate_limit_by_key,
+    redirect_content_urls,
     retry,
     return_response,
     rewrite_uri,
@@ -28,18 +34,25 @@ from proxy.policies import (
     set_status,
     set_variable,
     trace,
+    wait,
 )
 
 INDEX = (
+    authentication_basic,
     check_header,
     choose,
     cors,
+    cross_domain,
+    find_and_replace,
     forward_request,
     include_fragment,
     ip_filter,
+    jsonp,
+    limit_concurrency,
     mock_response,
     rate_limit,
     rate_limit_by_key,
+    redirect_content_urls,
     retry,
     return_response,
     rewrite_uri,
@@ -53,4 +66,5 @@ INDEX = (
     set_status,
     set_variable,
     trace,
+    wait,
 )

@@ -166,13 +166,14 @@ class World:
         of: Operation | None = None,
         subscription: Subscription | None = SUBSCRIPTION,
         service_url: Url | None = Url("https", "backend.example", 443, "/base"),
+        original: str | None = None,
     ) -> Exchange:
-        """A request for https://gateway.example/shop<path>, routed to `of` of API "shop"."""
+        """A request for https://gateway.example/shop<path>, or <original>, routed to `of` of API "shop"."""
         plain, _, query = path.partition("?")
         content = body.encode() if isinstance(body, str) else body
         request = Request(
             method=method,
-            original_url=Url("https", "gateway.example", 443, f"/shop{plain}", query),
+            original_url=Url("https", "gateway.example", 443, original or f"/shop{plain}", query),
             path=plain,
             query=query,
             headers=Headers({"Host": "gateway.example"}),
