@@ -15,6 +15,7 @@ from proxy.policies import (
     forward_request,
     include_fragment,
     ip_filter,
+    json_to_xml,
     jsonp,
     limit_concurrency,
     mock_response,
@@ -35,6 +36,7 @@ from proxy.policies import (
     set_variable,
     trace,
     wait,
+    xml_to_json,
 )
 
 INDEX = (
@@ -47,6 +49,7 @@ INDEX = (
     forward_request,
     include_fragment,
     ip_filter,
+    json_to_xml,
     jsonp,
     limit_concurrency,
     mock_response,
@@ -67,4 +70,5 @@ INDEX = (
     set_variable,
     trace,
     wait,
+    xml_to_json,
 )

@@ -88,7 +88,11 @@ class FakeTransport:
             raise BackendTimeout("The backend did not answer in time.")
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
-        content = str(answer.get("body", "backend")).encode() if "size" not in answer else bytes(answer["size"])
+        content = str(answer.get("body", "backend")).encode()
+        if "hex" in answer:
+            content = bytes.fromhex(str(answer["hex"]))
+        elif "size" in answer:
+            content = bytes(int(answer["size"]))
         status = int(answer.get("status", 200))
         return Response(
             status,

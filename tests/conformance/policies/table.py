@@ -9,7 +9,8 @@ A table is `<policy>.yaml`, a list of rows:
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
                 original (the path that the client asked for)
     operation   url_template, method, examples
-    answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
+    answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
+                or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
     in-flight   requests of others inside limit-concurrency, by key
