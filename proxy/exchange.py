@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.errors import LastError
 from proxy.messages import Request, Response
 from proxy.ports import Ports
+from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
@@ -53,6 +54,8 @@ class Exchange:
     cache: str = "none"
     # trace policy messages: (source, severity, message, metadata)
     traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
+    # what emit-metric said
+    metrics: tuple[MetricRecord, ...] = ()
     # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root
     trace_id: str = ""
     span_id: str = ""

@@ -19,12 +19,13 @@ A table is `<policy>.yaml`, a list of rows:
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
                 calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
-                in-flight (what limit-concurrency counts afterwards)
+                in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,8 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
             assert len(found) == len(wanted), [str(sent.outgoing.url) for sent in found]
             for sent, each in zip(found, wanted, strict=True):
                 check_sent(sent, each)
+    if "metrics" in expect:
+        assert json.loads(json.dumps(exchange.metrics)) == expect.pop("metrics")
     if "in-flight" in expect:
         assert world.in_flight == expect.pop("in-flight")
     assert not expect, f"unknown expectations {sorted(expect)}"
