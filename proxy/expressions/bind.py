@@ -81,6 +81,18 @@ class Binder:
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
         self.jumps: list[str] = []
+        # operator expressions that the grammar put before a `?.`, and the operand that belongs there
+        self.substitutes: dict[int, Node] = {}
+        source = syntax.root.text or b""
+        self.has_conditional_access = b"?." in source or b"?[" in source
+
+    def receiver_of(self, node: Node) -> Node:
+        """What a `?.` is applied to."""
+        condition = node.child_by_field_name("condition")
+        assert condition is not None
+        while condition.id in self.substitutes:
+            condition = self.substitutes[condition.id]
+        return condition
 
     def place(self, node: Node) -> Place:
         return self.syntax.place(node)
@@ -141,6 +153,12 @@ class Binder:
 
     def expr(self, node: Node) -> Expr:
         """An expression with a type; the end of a `?.` chain is closed here."""
+        if self.has_conditional_access and node.type in CHAIN:
+            from proxy.expressions.bind_precedence import displaced, rebind
+
+            operator = displaced(self, node)
+            if operator is not None:
+                return rebind(self, node, operator)
         outer, self.guards = self.guards, []
         try:
             found = self.raw(node)

@@ -93,7 +93,7 @@ def bind_receiver(b: Binder, node: Node) -> Receiver:
 def candidates(kind: Type, name: str, *, static: bool) -> list[Candidate]:
     """The members of that name, nearest type first; an overridden signature is listed once."""
     found: list[Candidate] = []
-    seen: set[tuple[Type, ...]] = set()
+    seen: set[tuple[tuple[Type, ...], bool]] = set()
     levels = [*kind.ancestry(), OBJECT]
     for level in levels:
         if level.definition is None:
@@ -103,9 +103,9 @@ def candidates(kind: Type, name: str, *, static: bool) -> list[Candidate]:
             signature = tuple(substitute(p.type, filling) for p in member.parameters)
             if member.static is not static and not (static and member.extension):
                 continue
-            if signature in seen and not member.generics:
+            if (signature, bool(member.generics)) in seen:
                 continue
-            seen.add(signature)
+            seen.add((signature, bool(member.generics)))
             found.append(Candidate(member, filling))
     return found
 
@@ -184,15 +184,14 @@ def bind_member_access(b: Binder, node: Node) -> Expr:
 @binds("conditional_access_expression")
 def bind_conditional_access(b: Binder, node: Node) -> Expr:
     """`a?.b`: a is held in a temporary; the chain's end tests it."""
-    condition = field_of(node, "condition")
+    condition = b.receiver_of(node)
     receiver = b.raw(condition) if condition.type in CHAIN else b.expr(condition)
     if receiver.type.is_value and not receiver.type.is_nullable:
         raise b.error(node, f"Operator '?' cannot be applied to operand of type '{receiver.type}'")
     temporary = b.symbol("", receiver.type.underlying, nonnull=True)
     b.guards.append((temporary, receiver))
     held = b.local(temporary, b.place(condition))
-    rest = [child for child in named(node) if child.id != condition.id][0]
-    return _after_question(b, rest, held)
+    return _after_question(b, named(node)[-1], held)
 
 
 def _after_question(b: Binder, node: Node, held: Expr) -> Expr:
@@ -260,12 +259,12 @@ def bind_invocation(b: Binder, node: Node) -> Expr:
             raise unsupported_type(f"{receiver}.{name}" if not receiver else receiver, b.place(function))
         return bind_call(b, node, receiver, field_of(function, "name"), arguments)
     if function.type == "conditional_access_expression":
-        condition = field_of(function, "condition")
+        condition = b.receiver_of(function)
         receiver = b.raw(condition) if condition.type in CHAIN else b.expr(condition)
         temporary = b.symbol("", receiver.type.underlying, nonnull=True)
         b.guards.append((temporary, receiver))
         held = b.local(temporary, b.place(condition))
-        rest = [child for child in named(function) if child.id != condition.id][0]
+        rest = named(function)[-1]
         if rest.type == "member_binding_expression":
             return bind_call(b, node, held, field_of(rest, "name"), arguments)
         if rest.type == "member_access_expression":

@@ -144,9 +144,26 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
             return b.call(ops.lifted_comparison(op), operands, BOOL, place)
         return b.call(ops.lifted(operation), operands, nullable_of(result), place)
     operands = [b.convert(side, goal) for side, goal in zip((left, right), goals, strict=True)]
+    folded = _folded(operation, operands, result, place)
+    if folded is not None:
+        return folded
     if operation.function is not None:
         return b.call(operation.function, operands, result, place)
     return Operator(type=result, place=place, nonnull=True, op=op, operands=operands, wrap=operation.wrap)
+
+
+def _folded(operation: ops.Operation, operands: list[Expr], result: Type, place: Place) -> Expr | None:
+    """Integer arithmetic on constants happens here, and must not overflow."""
+    left, right = operands
+    if not (isinstance(left, Constant) and isinstance(right, Constant) and result.name in ("int", "long")):
+        return None
+    if operation.plain is None:
+        return None
+    value = operation.plain(left.value, right.value)
+    bits = operation.wrap
+    if bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        raise Finding("The operation overflows at compile time in checked mode", place)
+    return Constant(type=result, place=place, nonnull=True, value=value)
 
 
 def _user_defined(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr | None:

@@ -7,7 +7,7 @@ from tree_sitter import Node
 from proxy.expressions.bind import BOOL, OBJECT, VOID, Binder, binds_statement
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
 from proxy.expressions.bind_creation import array_initialiser, bind_pattern, constant_test, default_of
-from proxy.expressions.bind_lambdas import bind_local_function
+from proxy.expressions.bind_lambdas import bind_local_function, declare_local_function
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.bind_operators import cast
 from proxy.expressions.bind_types import bind_type
@@ -43,6 +43,9 @@ from proxy.expressions.types import Type, type_of_name
 def bind_block(b: Binder, node: Node) -> list[Statement]:
     with b.scope():
         found: list[Statement] = []
+        for child in named(node):
+            if child.type == "local_function_statement":
+                declare_local_function(b, child)
         for child in named(node):
             bind_statement(b, child, found)
         return found
@@ -247,6 +250,8 @@ def bind_switch(b: Binder, node: Node, into: list[Statement]) -> None:
     held = b.symbol("", value.type, nonnull=value.nonnull)
     into.append(Evaluate(value=Assign(type=value.type, place=place, symbol=held, value=value), place=place))
     sections: list[tuple[list[Expr] | None, list[Statement]]] = []
+    waiting: list[Expr] = []
+    shared_default = False
     b.jumps.append("switch")
     for section in named(field_of(node, "body")):
         with b.scope():
@@ -263,7 +268,13 @@ def bind_switch(b: Binder, node: Node, into: list[Statement]) -> None:
                     tests.append(bind_pattern(b, child, held))
                 else:
                     tests.append(constant_test(b, b.local(held, place), b.expr(child)))
-            sections.append((None if default else tests, body))
+            if not body:  # `case 1: case 2:` share the statements of the last
+                waiting += tests
+                shared_default = shared_default or default
+                continue
+            default = default or shared_default
+            sections.append((None if default else waiting + tests, body))
+            waiting, shared_default = [], False
     b.jumps.pop()
     into.append(Switch(place=place, sections=sections))
 
@@ -338,8 +349,9 @@ def bind_using(b: Binder, node: Node, into: list[Statement]) -> None:
 
 @binds_statement("local_function_statement")
 def bind_function(b: Binder, node: Node, into: list[Statement]) -> None:
-    symbol, function = bind_local_function(b, node)
-    into.append(Define(place=b.place(node), symbol=symbol, function=function))
+    name = text_of(field_of(node, "name"))
+    symbol = b.lookup(name) or declare_local_function(b, node)
+    into.insert(0, Define(place=b.place(node), symbol=symbol, function=bind_local_function(b, node, symbol)))
 
 
 def bind_body(b: Binder, node: Node) -> Type:
@@ -347,8 +359,6 @@ def bind_body(b: Binder, node: Node) -> Type:
     from proxy.expressions.bind_lambdas import common_type
 
     b.function.body = bind_block(b, node)
-    if not b.returns:
-        raise b.error(node, "Not all code paths return a value")
     if _falls_through(b.function.body):
         raise b.error(node, "Not all code paths return a value")
     kinds = [found.value.type for found in b.returns if found.value is not None and not isinstance(found.value, Unbound)]

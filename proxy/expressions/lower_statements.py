@@ -300,7 +300,11 @@ def lower_function(low: Lowering, function: Function, name: str, place: Place) -
         end = at(ast.Expr(at(ast.Call(load(low.constant(leave), place), [], []), place)), place)
         head = body[:1] if function.nonlocals else []
         body = [*head, begin, at(ast.Try(body[len(head) :] or [at(ast.Pass(), place)], [], [], [end]), place)]
-    kept = [s for s in function.captured.values() if s.in_loop and s.assignments <= 1 and s.python not in function.nonlocals]
+    kept = [
+        symbol
+        for symbol in function.captured.values()
+        if symbol.in_loop and symbol.assignments <= 1 and symbol.python not in function.nonlocals and not function.hoisted
+    ]
     arguments = ast.arguments(
         posonlyargs=[],
         args=[at(ast.arg(symbol.python), place) for symbol in function.parameters],

@@ -137,8 +137,6 @@ members(
         "bool ContainsValue(V value)": lambda items, value: any(v == value for _, v in items.items.values()),
         "ICollection<K> Keys": _keys,
         "ICollection<V> Values": _values,
-        "V? GetValueOrDefault(K key)": _get_or,
-        "V? GetValueOrDefault(K key, V defaultValue)": _get_or,
     },
 )
 members(p.DICTIONARY_INTERFACE, {**_READS, **_WRITES, "ICollection<K> Keys": _keys, "ICollection<V> Values": _values})
@@ -148,8 +146,22 @@ members(
         **_READS,
         "IEnumerable<K> Keys": _keys,
         "IEnumerable<V> Values": _values,
-        "V? GetValueOrDefault(K key)": _get_or,
-        "V? GetValueOrDefault(K key, V defaultValue)": _get_or,
+    },
+)
+
+
+def _value_or_default(kind: Type, value: Type, items: Any, key: Any) -> Any:
+    from proxy.expressions.bind_creation import default_of
+
+    return _get_or(items, key, default_of(value))
+
+
+_HELPERS = define("CollectionExtensions", f"{_GENERIC}.CollectionExtensions", kind="static")
+members(
+    _HELPERS,
+    {
+        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key)": with_types(_value_or_default),
+        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key, V other)": _get_or,
     },
 )
 for _definition in (DICTIONARY, p.DICTIONARY_INTERFACE):

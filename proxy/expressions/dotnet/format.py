@@ -169,7 +169,7 @@ def _general(value: Any, exact: Decimal, letter: str, precision: int) -> str:
         return "0"
     number = Context(prec=precision, rounding=ROUND_HALF_UP, Emin=-999999).plus(exact)
     power = number.adjusted()
-    if power >= precision or power < -5:
+    if power >= precision or power < -4:
         text = _exponent(exact, letter, precision - 1, 2)
         head, mark, tail = text.partition("E" if letter == "G" else "e")
         head = head.rstrip("0").rstrip(".") if "." in head else head

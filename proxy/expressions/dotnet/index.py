@@ -2,6 +2,7 @@
 
 from proxy.expressions.dotnet import (
     bodies,
+    ciphers,
     collections,
     context,
     context_headers,
@@ -26,5 +27,5 @@ from proxy.expressions.dotnet import (
 
 TABLES = (
     primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert, json,
-    web, encoding, regex, random, context_headers, context, bodies, credentials,
+    web, encoding, regex, random, context_headers, context, bodies, credentials, ciphers,
 )  # fmt: skip
