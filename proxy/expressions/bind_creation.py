@@ -18,7 +18,7 @@ from proxy.expressions.overloads import Argument, Candidate, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.runtime import allocate, overflow
 from proxy.expressions.tree import Assign, Call, Conditional, Constant, Expr, Let, Operator, Symbol, Unbound
-from proxy.expressions.types import BITS, Definition, Native, Type, array_of, type_of_name
+from proxy.expressions.types import BITS, Definition, Native, Type, array_of, find, generic, type_of_name
 
 
 @binds("object_creation_expression")
@@ -263,10 +263,23 @@ def bind_pattern(b: Binder, node: Node, held: Symbol) -> Expr:
     if node.type == "negated_pattern":
         return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[bind_pattern(b, named(node)[0], held)])
     if node.type == "constant_pattern":
-        return constant_test(b, value, b.expr(named(node)[0]))
+        inner = named(node)[0]
+        named_type = _type_named(b, inner)
+        return constant_test(b, value, b.expr(inner)) if named_type is None else type_test(b, value, named_type)
     if node.type in ("type_pattern", "identifier", "predefined_type"):
         return type_test(b, value, bind_type(b, named(node)[0] if node.type == "type_pattern" else node))
     raise b.error(node, f"A {node.type.replace('_', ' ')} is not supported within expressions")
+
+
+def _type_named(b: Binder, node: Node) -> Type | None:
+    """The type that a constant pattern really names: `x is JObject` parses as a constant."""
+    if node.type == "predefined_type":
+        return bind_type(b, node)
+    if node.type not in ("identifier", "member_access_expression"):
+        return None
+    name = text_of(node)
+    found = find(name) if b.lookup(name) is None else None
+    return generic(found.name) if found is not None else None
 
 
 def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:

@@ -47,6 +47,10 @@ def as_text(b: Binder, value: Expr) -> Expr:
 @binds("binary_expression")
 def bind_binary(b: Binder, node: Node) -> Expr:
     """A left-leaning chain of operators is walked, not recursed into: concatenations can be long."""
+    if b.has_conditional_access:
+        from proxy.expressions.bind_precedence import flatten, regroup
+
+        return regroup(b, flatten(b, node))
     spine: list[Node] = []
     cursor = node
     while cursor.type == "binary_expression":
@@ -297,6 +301,8 @@ def bind_prefix(b: Binder, node: Node) -> Expr:
 
 
 def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
+    if op == "!" and value.type.is_nullable and value.type.underlying is BOOL:
+        return b.call(lambda flag: None if flag is None else not flag, [value], value.type, place)
     if op == "!":
         return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[b.convert(value, BOOL)])
     kind = value.type.underlying

@@ -178,7 +178,11 @@ class Type:
 _DEFINITIONS: dict[tuple[str, int], Definition] = {}
 _BY_FULL_NAME: dict[tuple[str, int], Definition] = {}
 _INTERNED: dict[tuple[str, tuple[Type, ...]], Type] = {}
-_NAMESPACES: set[str] = set()
+# namespaces without a type of ours are known too, so that an error names the type and not the namespace
+_NAMESPACES = {
+    "System.IO", "System.Xml", "System.Xml.Linq", "System.Diagnostics", "System.Threading", "System.Threading.Tasks",
+    "System.Reflection", "System.Net.Http", "System.Globalization", "System.Runtime",
+}  # fmt: skip
 
 
 def register(definition: Definition, *aliases: str) -> None:
