@@ -16,7 +16,7 @@ from proxy.expressions.dotnet.values import Anonymous, Array, instance_of
 from proxy.expressions.errors import Finding, unsupported_member, unsupported_type
 from proxy.expressions.overloads import Argument, Candidate, resolve
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.runtime import allocate, overflow
+from proxy.expressions.runtime import allocate_elements, overflow
 from proxy.expressions.tree import Assign, Call, Conditional, Constant, Expr, Let, Operator, Symbol, Unbound
 from proxy.expressions.types import BITS, Definition, Native, Type, array_of, find, generic, type_of_name
 
@@ -103,7 +103,7 @@ def new_array(element: Type) -> Any:
     def build(length: int) -> Array:
         if length < 0:
             overflow()
-        allocate(length * 8)
+        allocate_elements(length)
         return Array(element, [initial]) if length == 1 else Array(element, [initial] * length)
 
     return build

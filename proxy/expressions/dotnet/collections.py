@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import Array, EnumValue, List, Sequence, instance_of, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, index_range, null_reference, tick
+from proxy.expressions.runtime import DotNetError, allocate_elements, argument, argument_null, index_range, null_reference, tick
 from proxy.expressions.table import attribute, define, members, setters, with_types
 from proxy.expressions.types import Type, find, generic, type_of_name
 
@@ -50,7 +50,6 @@ class Dictionary:
     def put(self, key: Any, value: Any) -> None:
         if key is None:
             argument_null("key")
-        allocate(len(self.items))
         self.items[self.fold(key) if self.fold else _hashable(key)] = (key, value)
 
     def __iter__(self) -> Iterator[Pair]:
@@ -254,13 +253,12 @@ def _list_set(items: list[Any], index: int, value: Any) -> None:
 
 
 def _append(items: list[Any], value: Any) -> None:
-    allocate(len(items))
     items.append(value)
 
 
 def _extend(items: list[Any], more: Any) -> None:
     new = list(iterate(more))
-    allocate(len(items) + len(new))
+    allocate_elements(len(items) + len(new))
     items.extend(new)
 
 

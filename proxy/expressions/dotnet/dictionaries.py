@@ -8,7 +8,7 @@ from typing import Any
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import Dictionary, HashSet, _append, count_of, iterate
 from proxy.expressions.dotnet.values import List, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, invalid_operation
+from proxy.expressions.runtime import DotNetError, argument, invalid_operation
 from proxy.expressions.table import constant, define, members, setters, with_types
 from proxy.expressions.types import Type, generic
 
@@ -189,11 +189,6 @@ def _except(items: HashSet, more: Any) -> None:
         items.items.pop(items.key(item), None)
 
 
-def _add_checked(items: HashSet, item: Any) -> bool:
-    allocate(len(items.items))
-    return items.add(item)
-
-
 members(
     HASHSET,
     {
@@ -202,7 +197,7 @@ members(
         "new(IEqualityComparer<T> comparer)": with_types(lambda kind, c: _hash_set(kind, (), c)),
         "new(IEnumerable<T> collection, IEqualityComparer<T> comparer)": with_types(_hash_set),
         "int Count": count_of,
-        "bool Add(T item)": _add_checked,
+        "bool Add(T item)": HashSet.add,
         "bool Contains(T item)": lambda items, item: items.key(item) in items.items,
         "bool Remove(T item)": lambda items, item: items.items.pop(items.key(item), items) is not items,
         "void Clear()": lambda items: items.items.clear(),

@@ -15,7 +15,7 @@ import orjson
 from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.datetext import read_date
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue, json_error
-from proxy.expressions.runtime import DotNetError, allocate, tick
+from proxy.expressions.runtime import DotNetError, allocate, spend, tick
 
 MAX_DEPTH = 128
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
@@ -26,6 +26,7 @@ _DEEP = re.compile(r"(?:[\[{][^\[\]{}]*){100}")
 def read_json(text: str) -> JToken:
     """The token that the whole text is; raises JsonReaderException."""
     allocate(len(text))
+    spend(len(text) >> 4)
     if not _LONG_DIGITS.search(text) and not _DEEP.search(text):
         try:
             return wrap(orjson.loads(text))

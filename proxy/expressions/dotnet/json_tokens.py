@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from proxy.expressions.dotnet.values import stands_for
-from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_operation, tick
+from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_operation, spend, tick
+
+
+# what copying one token costs of the budget
+CLONE_STEPS = 8
 
 
 class JToken:
@@ -95,7 +99,7 @@ class JObject(JContainer):
     def clone(self) -> JToken:
         made = JObject()
         for name, token in self.items.items():
-            tick()
+            spend(CLONE_STEPS)
             copy = token.clone()
             copy.parent = made
             made.items[name] = copy
@@ -151,7 +155,7 @@ class JArray(JContainer):
     def clone(self) -> JToken:
         made = JArray()
         for token in self.items:
-            tick()
+            spend(CLONE_STEPS)
             copy = token.clone()
             copy.parent = made
             made.items.append(copy)

@@ -13,7 +13,7 @@ from proxy.expressions.dotnet.format import composite
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.values import Array, stands_for
 from proxy.expressions.operators import compare_text, concat
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, out_of_range
+from proxy.expressions.runtime import MAX_ALLOCATION, DotNetError, allocate, argument, argument_null, out_of_range
 from proxy.expressions.table import attribute, constant, define, members, setters
 from proxy.expressions.types import type_of_name
 
@@ -431,7 +431,7 @@ class StringBuilder:
 
     def append(self, value: str) -> StringBuilder:
         self.size += len(value)
-        allocate(max(self.size, 64) if self.size > 1 << 20 else 64)
+        allocate(len(value) if self.size <= MAX_ALLOCATION else self.size)
         self.parts.append(value)
         return self
 
