@@ -59,7 +59,12 @@ def initialise(b: Binder, made: Expr, node: Node) -> Expr:
             raise Finding(f"'{made.type}' has no Add method for this element of the initializer", b.place(child))
         effects.append(finish_call(b, match, b.local(held, place), b.place(child)))
     return Let(
-        type=made.type, place=made.place, nonnull=True, bindings=[(held, made)], effects=effects, value=b.local(held, place)
+        type=made.type,
+        place=made.place,
+        nonnull=True,
+        bindings=[(held, made)],
+        effects=effects,
+        value=b.local(held, place),
     )
 
 
@@ -204,7 +209,9 @@ def bind_default(b: Binder, node: Node) -> Expr:
     place = b.place(node)
 
     def of(target: Type) -> Expr:
-        return Constant(type=target, place=place, nonnull=target.is_value and not target.is_nullable, value=default_of(target))
+        return Constant(
+            type=target, place=place, nonnull=target.is_value and not target.is_nullable, value=default_of(target)
+        )
 
     if kind_node is None:
         return Unbound(type=type_of_name("<default>"), place=place, kind="default", bind=of)
@@ -232,8 +239,7 @@ def bind_is_pattern(b: Binder, node: Node) -> Expr:
     pattern = field_of(node, "pattern")
     held = b.symbol("", value.type, nonnull=value.nonnull)
     test = bind_pattern(b, pattern, held)
-    probe = Let(type=BOOL, place=b.place(node), nonnull=True, bindings=[(held, value)], effects=[], value=test)
-    return probe
+    return Let(type=BOOL, place=b.place(node), nonnull=True, bindings=[(held, value)], effects=[], value=test)
 
 
 def bind_pattern(b: Binder, node: Node, held: Symbol) -> Expr:
@@ -257,11 +263,20 @@ def bind_pattern(b: Binder, node: Node, held: Symbol) -> Expr:
         symbol = b.declare(name, text_of(name), held.type)
         b.assigned(symbol)
         store = Assign(type=held.type, place=place, symbol=symbol, value=value)
-        return Let(type=BOOL, place=place, nonnull=True, bindings=[], effects=[store], value=Constant(type=BOOL, nonnull=True, value=True))
+        return Let(
+            type=BOOL,
+            place=place,
+            nonnull=True,
+            bindings=[],
+            effects=[store],
+            value=Constant(type=BOOL, nonnull=True, value=True),
+        )
     if node.type == "discard":
         return Constant(type=BOOL, nonnull=True, value=True)
     if node.type == "negated_pattern":
-        return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[bind_pattern(b, named(node)[0], held)])
+        return Operator(
+            type=BOOL, place=place, nonnull=True, op="not", operands=[bind_pattern(b, named(node)[0], held)]
+        )
     if node.type == "constant_pattern":
         inner = named(node)[0]
         named_type = _type_named(b, inner)

@@ -256,7 +256,7 @@ def bind_invocation(b: Binder, node: Node) -> Expr:
         receiver = bind_receiver(b, field_of(function, "expression"))
         if isinstance(receiver, str):
             name = text_of(field_of(function, "name"))
-            raise unsupported_type(f"{receiver}.{name}" if not receiver else receiver, b.place(function))
+            raise unsupported_type(receiver if receiver else f"{receiver}.{name}", b.place(function))
         return bind_call(b, node, receiver, field_of(function, "name"), arguments)
     if function.type == "conditional_access_expression":
         condition = b.receiver_of(function)
@@ -273,7 +273,9 @@ def bind_invocation(b: Binder, node: Node) -> Expr:
         raise b.error(node, "This form of '?.' is not supported within expressions")
     if function.type == "identifier" and text_of(function) == "nameof":
         last = named(arguments)[0]
-        return Constant(type=type_of_name("string"), place=b.place(node), nonnull=True, value=text_of(last).split(".")[-1])
+        return Constant(
+            type=type_of_name("string"), place=b.place(node), nonnull=True, value=text_of(last).split(".")[-1]
+        )
     target = b.value(function)
     return invoke(b, node, target, bind_arguments(b, arguments))
 
@@ -377,14 +379,22 @@ def finish_call(b: Binder, match: Match, receiver: Expr | None, place: Place, *,
             sure = parameter.default is not None
             values.append(Constant(type=target, place=place, nonnull=sure, value=parameter.default))
     returns = substitute(member.returns, match.filling)
-    nonnull = not member.nullable and not (member.returns.is_parameter and not (returns.is_value and not returns.is_nullable))
+    nonnull = not member.nullable and not (
+        member.returns.is_parameter and not (returns.is_value and not returns.is_nullable)
+    )
     null_check = checks and receiver is not None and not receiver.nonnull and not member.native.null_safe
     types: tuple[Type, ...] = ()
     if member.native.types:
         names = member.generics or (member.owner.parameters if member.owner else ())
         types = tuple(match.filling[name] for name in names)
     call = Call(
-        type=returns, place=place, nonnull=nonnull, native=member.native, arguments=values, checks=null_check, types=types
+        type=returns,
+        place=place,
+        nonnull=nonnull,
+        native=member.native,
+        arguments=values,
+        checks=null_check,
+        types=types,
     )
     if not outs:
         return call

@@ -9,12 +9,12 @@ from tree_sitter import Node
 
 from proxy.expressions import operators as ops
 from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, VOID, Binder, binds
-from proxy.expressions.bind_members import Candidate, candidates, finish_call
+from proxy.expressions.bind_members import candidates, finish_call
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, explicit, implicit
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
-from proxy.expressions.overloads import Argument, convertible, resolve
+from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Concat, Conditional, Constant, Expr, Let, Operator, Unbound
 from proxy.expressions.types import INTEGRAL, NUMERIC, Type, type_of_name
@@ -36,7 +36,9 @@ def as_text(b: Binder, value: Expr) -> Expr:
     if isinstance(value, Constant):
         boxed = implicit(value.type, OBJECT)
         box = boxed.native.function if boxed and boxed.native else None
-        return Constant(type=STRING, place=value.place, nonnull=True, value=to_text(box(value.value) if box else value.value))
+        return Constant(
+            type=STRING, place=value.place, nonnull=True, value=to_text(box(value.value) if box else value.value)
+        )
     if value.type is INT:
         return b.call(str, [value], STRING, value.place)
     made = b.call(to_text, [b.convert(value, OBJECT)], STRING, value.place)
@@ -260,8 +262,16 @@ def bind_conditional(b: Binder, node: Node) -> Expr:
     yes = b.expr(field_of(node, "consequence"))
     no = b.expr(field_of(node, "alternative"))
     place = b.place(node)
-    if not isinstance(no, Unbound) and no.type is not NULL and convertible(yes, no.type) is not None and (
-        isinstance(yes, Unbound) or yes.type is NULL or convertible(no, yes.type) is None or isinstance(yes, Constant)
+    if (
+        not isinstance(no, Unbound)
+        and no.type is not NULL
+        and convertible(yes, no.type) is not None
+        and (
+            isinstance(yes, Unbound)
+            or yes.type is NULL
+            or convertible(no, yes.type) is None
+            or isinstance(yes, Constant)
+        )
     ):
         target = no.type
     elif not isinstance(yes, Unbound) and yes.type is not NULL and convertible(no, yes.type) is not None:
@@ -310,7 +320,12 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
         if isinstance(value, Constant) and op == "-" and kind.name in ("int", "long", "double", "decimal", "float"):
             return Constant(type=kind, place=place, nonnull=True, value=-value.value)
         if isinstance(value, Constant) and op == "-" and kind.name == "uint":
-            return Constant(type=INT if value.value == 1 << 31 else type_of_name("long"), place=place, nonnull=True, value=-value.value)
+            return Constant(
+                type=INT if value.value == 1 << 31 else type_of_name("long"),
+                place=place,
+                nonnull=True,
+                value=-value.value,
+            )
         goal = kind if kind.name in ("long", "ulong", "uint", "double", "float", "decimal") else INT
         if op == "-" and goal.name == "uint":
             goal = type_of_name("long")
@@ -399,5 +414,7 @@ def bind_as(b: Binder, node: Node) -> Expr:
     value = b.value(field_of(node, "left"))
     target = bind_type(b, field_of(node, "right"))
     if target.is_value and not target.is_nullable:
-        raise b.error(node, f"The as operator must be used with a reference type or nullable type ('{target}' is neither)")
+        raise b.error(
+            node, f"The as operator must be used with a reference type or nullable type ('{target}' is neither)"
+        )
     return b.call(as_caster(target), [b.convert(value, OBJECT)], target, b.place(node))

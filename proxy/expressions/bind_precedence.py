@@ -64,7 +64,18 @@ def flatten(b: Binder, node: Node, moved: tuple[tuple[Node, Node], ...] = ()) ->
     return [*flatten(b, field_of(found, "left"), ()), found, *rest]
 
 
-_LEVELS = (("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", ">", "<=", ">="), ("<<", ">>"), ("+", "-"), ("*", "/", "%"))
+_LEVELS = (
+    ("||",),
+    ("&&",),
+    ("|",),
+    ("^",),
+    ("&",),
+    ("==", "!="),
+    ("<", ">", "<=", ">="),
+    ("<<", ">>"),
+    ("+", "-"),
+    ("*", "/", "%"),
+)
 _LEVEL = {op: level for level, ops in enumerate(_LEVELS, 1) for op in ops} | {"??": 0}
 
 
@@ -85,7 +96,9 @@ def regroup(b: Binder, items: list[Operand | Node]) -> Expr:
             values.append(_operand(b, item))
             continue
         level = _LEVEL[text_of(field_of(item, "operator"))]
-        while waiting and (top := _LEVEL[text_of(field_of(waiting[-1], "operator"))]) >= level and not top == level == 0:
+        while (
+            waiting and (top := _LEVEL[text_of(field_of(waiting[-1], "operator"))]) >= level and not top == level == 0
+        ):
             apply()
         waiting.append(item)
     while waiting:

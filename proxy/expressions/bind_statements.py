@@ -149,7 +149,9 @@ def bind_expression_statement(b: Binder, node: Node, into: list[Statement]) -> N
         "object_creation_expression", "conditional_access_expression",
     )  # fmt: skip
     if inner.type not in allowed:
-        raise b.error(node, "Only assignment, call, increment, decrement, and new object expressions can be used as a statement")
+        raise b.error(
+            node, "Only assignment, call, increment, decrement, and new object expressions can be used as a statement"
+        )
     into.append(Evaluate(value=b.expr(inner), place=b.place(node)))
 
 
@@ -341,7 +343,9 @@ def bind_using(b: Binder, node: Node, into: list[Statement]) -> None:
         for symbol in held:
             found = [c for c in candidates(symbol.type, "Dispose", static=False) if c.member.kind == "method"]
             if not found:
-                raise Finding(f"'{symbol.type}': type used in a using statement must be 'System.IDisposable'", b.place(node))
+                raise Finding(
+                    f"'{symbol.type}': type used in a using statement must be 'System.IDisposable'", b.place(node)
+                )
             local: Local = b.local(symbol, b.place(node))
             final.append(Evaluate(value=Call(type=VOID, native=found[0].member.native, arguments=[local])))
         into.append(Try(place=b.place(node), body=embedded(b, body_node), catches=[], final=final))
@@ -361,7 +365,9 @@ def bind_body(b: Binder, node: Node) -> Type:
     b.function.body = bind_block(b, node)
     if _falls_through(b.function.body):
         raise b.error(node, "Not all code paths return a value")
-    kinds = [found.value.type for found in b.returns if found.value is not None and not isinstance(found.value, Unbound)]
+    kinds = [
+        found.value.type for found in b.returns if found.value is not None and not isinstance(found.value, Unbound)
+    ]
     result = common_type([kind for kind in kinds if kind is not NULL]) or OBJECT
     for found in b.returns:
         if found.value is None:
@@ -375,7 +381,12 @@ def _falls_through(body: list[Statement]) -> bool:
     for statement in body:
         if isinstance(statement, (Return, Throw)):
             return False
-        if isinstance(statement, If) and statement.no and not _falls_through(statement.yes) and not _falls_through(statement.no):
+        if (
+            isinstance(statement, If)
+            and statement.no
+            and not _falls_through(statement.yes)
+            and not _falls_through(statement.no)
+        ):
             return False
         if isinstance(statement, Try):
             if statement.final and not _falls_through(statement.final):

@@ -58,7 +58,9 @@ class Expression:
         except MemoryError as error:
             raise ExpressionFailed("Insufficient memory.", f"System.OutOfMemoryException {_where(error)}") from None
         except Exception as error:
-            raise ExpressionFailed("The expression failed.", f"{type(error).__name__}: {error} {_where(error)}") from error
+            raise ExpressionFailed(
+                "The expression failed.", f"{type(error).__name__}: {error} {_where(error)}"
+            ) from error
 
     def __repr__(self) -> str:
         return f"<Expression {self.type} {self.source[:60]!r}>"

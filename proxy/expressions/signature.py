@@ -1,12 +1,12 @@
 """Reads one line of the table: a C# declaration with nullable annotations.
 
-    string? GetValueOrDefault(string name, string? defaultValue)     method; `?` on a reference type: may be null
-    static bool TryParse(string s, out int result)
-    static IEnumerable<R> Select<T, R>(this IEnumerable<T> source, Func<T, R> selector)
-    int Length                                                       property
-    JToken? this[string key]                                         indexer
-    new(string name, params object[] content)                        constructor
-    implicit JToken(string value)   /   explicit string?(JToken value)     conversions
+string? GetValueOrDefault(string name, string? defaultValue)     method; `?` on a reference type: may be null
+static bool TryParse(string s, out int result)
+static IEnumerable<R> Select<T, R>(this IEnumerable<T> source, Func<T, R> selector)
+int Length                                                       property
+JToken? this[string key]                                         indexer
+new(string name, params object[] content)                        constructor
+implicit JToken(string value)   /   explicit string?(JToken value)     conversions
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from proxy.expressions.types import Definition, Member, Native, Parameter, Type, array_of, generic, nullable_of
 
-_TOKEN = re.compile(r'"[^"]*"|-?\d+|[A-Za-z_]\w*|[<>\[\](),?=]')  # noqa: S105
+_TOKEN = re.compile(r'"[^"]*"|-?\d+|[A-Za-z_]\w*|[<>\[\](),?=]')
 
 
 class _Reader:

@@ -152,9 +152,7 @@ class Type:
         """The direct base class and interfaces, with this type's arguments filled in."""
         if self._bases is None:
             if self.is_array:
-                self._bases = tuple(
-                    generic(name, self.args[0]) for name in ("IList", "IReadOnlyList")
-                )
+                self._bases = tuple(generic(name, self.args[0]) for name in ("IList", "IReadOnlyList"))
             elif self.definition is None:
                 self._bases = ()
             else:

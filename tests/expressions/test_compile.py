@@ -22,7 +22,10 @@ Evaluate = Callable[..., Any]
         ("@(context.Request.Headers.Count)", set()),
         ("@(context.Request.Body.As<string>())", {"request"}),
         ("@(context.Response.Body.As<string>())", {"response"}),
-        ('@{ if (context.Request.Body != null) { return context.Response?.Body.As<JObject>()["a"]; } return null; }', {"request", "response"}),
+        (
+            '@{ if (context.Request.Body != null) { return context.Response?.Body.As<JObject>()["a"]; } return null; }',
+            {"request", "response"},
+        ),
         ("@(new[] { 1 }.Select(x => context.Request.Body.As<string>(true)).First())", {"request"}),
     ],
 )
@@ -65,7 +68,10 @@ def test_positions(source: str, line: int, column: int) -> None:
     assert refusal.value.issues[0][:2] == (line, column)
 
 
-@pytest.mark.parametrize("source", ["", "x", "@", "@(", "@()", "@{}", "@(1", "(1)", "@[1]", "@(1; 2)", "@(1) @(2)", "@{ return 1; } }", "\ud800"])
+@pytest.mark.parametrize(
+    "source",
+    ["", "x", "@", "@(", "@()", "@{}", "@(1", "(1)", "@[1]", "@(1; 2)", "@(1) @(2)", "@{ return 1; } }", "\ud800"],
+)
 def test_what_is_no_expression(source: str) -> None:
     with pytest.raises(ExpressionError) as refusal:
         compile_expression(source)

@@ -55,7 +55,9 @@ def expressions(text: str) -> list[str]:
 
 def test_real_expressions_compile() -> None:
     folder = _setup.shared_data()
-    sources = sorted({source for file in folder.rglob("*.xml") for source in expressions(file.read_text(encoding="utf-8-sig"))})
+    sources = sorted(
+        {source for file in folder.rglob("*.xml") for source in expressions(file.read_text(encoding="utf-8-sig"))}
+    )
     refused: dict[str, str] = {}
     for source in sources:
         try:

@@ -12,13 +12,21 @@ from typing import Any
 
 from proxy.errors import ExpressionFailed
 from proxy.expressions.dotnet import primitives as p
-from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
 from proxy.expressions.dotnet.datetext import parse_date
+from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
 from proxy.expressions.dotnet.numbers import _WORDS, parse_bool, parse_decimal, parse_double, parse_integer
 from proxy.expressions.dotnet.numeric import limits, single, to_decimal
 from proxy.expressions.dotnet.text import to_text as to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, name_of
-from proxy.expressions.runtime import DotNetError, allocate, argument_null, format_error, invalid_cast, out_of_range, overflow
+from proxy.expressions.runtime import (
+    DotNetError,
+    allocate,
+    argument_null,
+    format_error,
+    invalid_cast,
+    out_of_range,
+    overflow,
+)
 from proxy.expressions.table import constant, define, members
 from proxy.expressions.types import INTEGRAL, type_of_name
 
@@ -250,7 +258,9 @@ members(
         "static string ToString(int value, int toBase)": _to_base(32),
         "static string ToString(long value, int toBase)": _to_base(64),
         "static string ToBase64String(byte[] inArray)": to_base64,
-        "static string ToBase64String(byte[] inArray, int offset, int length)": lambda d, i, n: to_base64(list(d)[i : i + n]),
+        "static string ToBase64String(byte[] inArray, int offset, int length)": lambda d, i, n: to_base64(
+            list(d)[i : i + n]
+        ),
         "static byte[] FromBase64String(string s)": from_base64,
         "static string ToHexString(byte[] inArray)": lambda data: as_bytes(data).hex().upper(),
         "static byte[] FromHexString(string s)": lambda text: _from_hex(text),
@@ -270,7 +280,16 @@ def _from_hex(text: str | None) -> Array:
 # BitConverter
 
 BITS = define("BitConverter", "System.BitConverter", kind="static")
-_CODES = {"short": "<h", "ushort": "<H", "int": "<i", "uint": "<I", "long": "<q", "ulong": "<Q", "float": "<f", "double": "<d"}
+_CODES = {
+    "short": "<h",
+    "ushort": "<H",
+    "int": "<i",
+    "uint": "<I",
+    "long": "<q",
+    "ulong": "<Q",
+    "float": "<f",
+    "double": "<d",
+}
 
 
 def _read(code: str) -> Callable[[Any, int], Any]:

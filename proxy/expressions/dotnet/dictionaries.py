@@ -65,7 +65,8 @@ def get(items: Any, key: Any) -> Any:
     found = items.find(key)
     if found is None:
         raise DotNetError(
-            "System.Collections.Generic.KeyNotFoundException", f"The given key '{key}' was not present in the dictionary."
+            "System.Collections.Generic.KeyNotFoundException",
+            f"The given key '{key}' was not present in the dictionary.",
         )
     return found[1]
 
@@ -160,7 +161,9 @@ _HELPERS = define("CollectionExtensions", f"{_GENERIC}.CollectionExtensions", ki
 members(
     _HELPERS,
     {
-        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key)": with_types(_value_or_default),
+        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key)": with_types(
+            _value_or_default
+        ),
         "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key, V other)": _get_or,
     },
 )

@@ -10,19 +10,34 @@ from proxy.expressions.dotnet import json_path
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import Dictionary, iterate
 from proxy.expressions.dotnet.convert import change_type, to_base64
-from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.datetext import parse_offset, parse_span
+from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.enums import enum_value
 from proxy.expressions.dotnet.guid import Guid, parse_guid
 from proxy.expressions.dotnet.json_convert import deserialize, from_object, to_object
 from proxy.expressions.dotnet.json_reader import expect, read_json
 from proxy.expressions.dotnet.json_tokens import (
-    JArray, JObject, JProperty, JToken, JValue, detach, parent_of, path_of, replace,
+    JArray,
+    JObject,
+    JProperty,
+    JToken,
+    JValue,
+    detach,
+    parent_of,
+    path_of,
+    replace,
 )  # fmt: skip
 from proxy.expressions.dotnet.json_writer import token_text, write
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of
-from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_cast, invalid_operation, out_of_range
+from proxy.expressions.runtime import (
+    DotNetError,
+    argument,
+    argument_null,
+    invalid_cast,
+    invalid_operation,
+    out_of_range,
+)
 from proxy.expressions.table import attribute, define, members, setters, with_types
 from proxy.expressions.types import Type, generic, type_of_name
 
@@ -86,6 +101,7 @@ def item(array: JArray, index: int) -> JToken:
     if 0 <= index < len(array.items):
         return array.items[index]
     out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "index")
+    return None
 
 
 def put(token: JToken, key: Any, value: JToken | None) -> None:
@@ -173,7 +189,9 @@ def value_as(kind: Type, token: JToken | None) -> Any:
     if not isinstance(token, JValue):
         from proxy.expressions.dotnet.values import name_of
 
-        raise DotNetError("System.InvalidCastException", f"Cannot cast {name_of(token)} to Newtonsoft.Json.Linq.JToken.")
+        raise DotNetError(
+            "System.InvalidCastException", f"Cannot cast {name_of(token)} to Newtonsoft.Json.Linq.JToken."
+        )
     value = token.value
     target = kind.underlying
     if value is not None and instance_of(value, target):
@@ -211,7 +229,9 @@ def _deep_equals(left: JToken | None, right: JToken | None) -> bool:
     if isinstance(left, JValue) and isinstance(right, JValue):
         return bool(left.value == right.value)
     if isinstance(left, JObject) and isinstance(right, JObject):
-        return left.items.keys() == right.items.keys() and all(_deep_equals(v, right.items[k]) for k, v in left.items.items())
+        return left.items.keys() == right.items.keys() and all(
+            _deep_equals(v, right.items[k]) for k, v in left.items.items()
+        )
     if isinstance(left, JProperty) and isinstance(right, JProperty) and left.name != right.name:
         return False
     one, two = list(left.children()), list(right.children())
@@ -274,7 +294,9 @@ def _sibling(step: int) -> Callable[[JToken], JToken | None]:
         parent = token.parent
         children = list(parent.children()) if parent is not None else []
         for index, child in enumerate(children):
-            if child is token or (isinstance(child, JProperty) and isinstance(token, JProperty) and child.name == token.name):
+            if child is token or (
+                isinstance(child, JProperty) and isinstance(token, JProperty) and child.name == token.name
+            ):
                 at = index + step
                 return children[at] if 0 <= at < len(children) else None
         return None
@@ -340,10 +362,17 @@ members(
 for _name in (*_LABELS, "DateTime", "DateTimeOffset", "Guid", "TimeSpan"):
     members(
         TOKEN,
-        {f"explicit {_name}(JToken value)": _explicit(_name, False), f"explicit {_name}?(JToken value)": _explicit(_name, True)},
+        {
+            f"explicit {_name}(JToken value)": _explicit(_name, False),
+            f"explicit {_name}?(JToken value)": _explicit(_name, True),
+        },
     )
 members(
-    TOKEN, {"explicit string?(JToken value)": _explicit("string", True), "explicit byte[]?(JToken value)": _explicit("byte[]", True)}
+    TOKEN,
+    {
+        "explicit string?(JToken value)": _explicit("string", True),
+        "explicit byte[]?(JToken value)": _explicit("byte[]", True),
+    },
 )
 for _name in (*_LABELS, "DateTime", "DateTimeOffset", "Guid", "TimeSpan"):
     members(TOKEN, {f"implicit JToken({_name} value)": JValue, f"implicit JToken({_name}? value)": JValue})
@@ -505,7 +534,9 @@ def _content_array(content: Any) -> JArray:
         clone = content.clone()
         assert isinstance(clone, JArray)
         return clone
-    if isinstance(content, (Array, List, Sequence)) or (hasattr(content, "__iter__") and not isinstance(content, (str, JToken))):
+    if isinstance(content, (Array, List, Sequence)) or (
+        hasattr(content, "__iter__") and not isinstance(content, (str, JToken))
+    ):
         return _new_array(iterate(content))
     return _new_array([content])
 
@@ -574,7 +605,11 @@ def _first(container: JToken, content: Any) -> None:
 
 members(
     CONTAINER,
-    {"int Count": lambda token: len(list(token.children())), "void AddFirst(object content)": _first, "void RemoveAll()": _remove_all},
+    {
+        "int Count": lambda token: len(list(token.children())),
+        "void AddFirst(object content)": _first,
+        "void RemoveAll()": _remove_all,
+    },
 )
 members(
     CONVERT,

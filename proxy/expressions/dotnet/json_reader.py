@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.datetext import read_date
+from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue, json_error
 from proxy.expressions.runtime import DotNetError, allocate, spend, tick
 
@@ -33,8 +33,7 @@ def read_json(text: str) -> JToken:
         except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
             pass
     reader = _Reader(text)
-    token = reader.document()
-    return token
+    return reader.document()
 
 
 def wrap(value: Any) -> JToken:
@@ -107,7 +106,9 @@ class _Reader:
         token = self.value(1)
         if self.skip():
             self.place += 1
-            json_error(f"Additional text encountered after finished reading JSON content: {self.text[self.place - 1]}. {self.where()}")
+            json_error(
+                f"Additional text encountered after finished reading JSON content: {self.text[self.place - 1]}. {self.where()}"
+            )
         return token
 
     def value(self, depth: int) -> JToken:
@@ -130,6 +131,7 @@ class _Reader:
         if not char:
             json_error(f"Unexpected end of content while loading JToken. {self.where()}")
         json_error(f"Unexpected character encountered while parsing value: {char}. {self.where()}")
+        return None
 
     def number(self) -> JToken:
         match = _NUMBER.match(self.text, self.place)
@@ -204,7 +206,9 @@ class _Reader:
             self.path.append(f".{name}")
             if self.skip() != ":":
                 char = self.text[self.place : self.place + 1]
-                json_error(f"Invalid character after parsing property name. Expected ':' but got: {char}. {self.where()}")
+                json_error(
+                    f"Invalid character after parsing property name. Expected ':' but got: {char}. {self.where()}"
+                )
             self.place += 1
             token = self.value(depth + 1)
             self.path.pop()
@@ -245,7 +249,9 @@ def expect(token: JToken, kind: type, name: str) -> JToken:
     found = {JObject: "StartObject", JArray: "StartArray"}.get(type(token), "Value")
     if found == "Value":
         value = getattr(token, "value", None)
-        found = {str: "String", bool: "Boolean", int: "Integer", float: "Float", type(None): "Null"}.get(type(value), "Date")
+        found = {str: "String", bool: "Boolean", int: "Integer", float: "Float", type(None): "Null"}.get(
+            type(value), "Date"
+        )
     raise DotNetError(
         "Newtonsoft.Json.JsonReaderException",
         f"Error reading {name} from JsonReader. Current JsonReader item is not an {'object' if name == 'JObject' else 'array'}: "

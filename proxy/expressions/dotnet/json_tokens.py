@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 from proxy.expressions.dotnet.values import stands_for
 from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_operation, spend, tick
 
-
 # what copying one token costs of the budget
 CLONE_STEPS = 8
 
@@ -118,7 +117,9 @@ class JObject(JContainer):
 
     def add(self, name: str, token: JToken | None) -> None:
         if name in self.items:
-            argument(f"Can not add property {name} to Newtonsoft.Json.Linq.JObject. Property with the same name already exists on object.")
+            argument(
+                f"Can not add property {name} to Newtonsoft.Json.Linq.JObject. Property with the same name already exists on object."
+            )
         self.put(name, token)
 
     def add_content(self, content: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.collections import HashSet, Pair, count_of, equal, iterate
 from proxy.expressions.dotnet.dictionaries import Comparer, _new
 from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
@@ -409,7 +409,9 @@ def _count(source: Any, test: Callable[[Any], bool] | None = None) -> int:
     return count_of(source) if test is None else sum(1 for item in _each(source) if test(item))
 
 
-def _to_dictionary(source: Any, key: Callable[[Any], Any], kind: Type, other: Type, pick: Callable[[Any], Any] | None) -> Any:
+def _to_dictionary(
+    source: Any, key: Callable[[Any], Any], kind: Type, other: Type, pick: Callable[[Any], Any] | None
+) -> Any:
     from proxy.expressions.dotnet.dictionaries import _add
 
     made = _new(kind, other)
@@ -474,8 +476,12 @@ _TABLE: dict[str, Any] = {
     "static IEnumerable<R> Cast<R>(this IEnumerable<object> source)": with_types(_cast),
     f"static IOrderedEnumerable<T> OrderBy<T, K>({_S}, Func<T, K> keySelector)": _order(False),
     f"static IOrderedEnumerable<T> OrderByDescending<T, K>({_S}, Func<T, K> keySelector)": _order(True),
-    "static IOrderedEnumerable<T> ThenBy<T, K>(this IOrderedEnumerable<T> source, Func<T, K> keySelector)": _then(False),
-    "static IOrderedEnumerable<T> ThenByDescending<T, K>(this IOrderedEnumerable<T> source, Func<T, K> key)": _then(True),
+    "static IOrderedEnumerable<T> ThenBy<T, K>(this IOrderedEnumerable<T> source, Func<T, K> keySelector)": _then(
+        False
+    ),
+    "static IOrderedEnumerable<T> ThenByDescending<T, K>(this IOrderedEnumerable<T> source, Func<T, K> key)": _then(
+        True
+    ),
     f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector)": _group,
     f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element)": _group,
     f"static T First<T>({_S})": _first,
@@ -489,7 +495,9 @@ _TABLE: dict[str, Any] = {
     f"static T Single<T>({_S})": _single,
     f"static T Single<T>({_S}, {_TEST})": _single,
     f"static T? SingleOrDefault<T>({_S})": with_types(lambda kind, s: _single(s, default=_default(kind))),
-    f"static T? SingleOrDefault<T>({_S}, {_TEST})": with_types(lambda kind, s, f: _single(s, f, default=_default(kind))),
+    f"static T? SingleOrDefault<T>({_S}, {_TEST})": with_types(
+        lambda kind, s, f: _single(s, f, default=_default(kind))
+    ),
     f"static T ElementAt<T>({_S}, int index)": _element_at,
     f"static T? ElementAtOrDefault<T>({_S}, int index)": with_types(_element_or),
     f"static bool Any<T>({_S})": _any,
@@ -503,7 +511,9 @@ _TABLE: dict[str, Any] = {
     f"static bool SequenceEqual<T>({_S}, IEnumerable<T> second)": _sequence_equal,
     f"static T Aggregate<T>({_S}, Func<T, T, T> func)": _aggregate,
     f"static A Aggregate<T, A>({_S}, A seed, Func<A, T, A> func)": _fold,
-    f"static R Aggregate<T, A, R>({_S}, A seed, Func<A, T, A> func, Func<A, R> result)": lambda s, a, f, r: r(_fold(s, a, f)),
+    f"static R Aggregate<T, A, R>({_S}, A seed, Func<A, T, A> func, Func<A, R> result)": lambda s, a, f, r: r(
+        _fold(s, a, f)
+    ),
     f"static T[] ToArray<T>({_S})": with_types(lambda kind, source: Array(kind, _each(source))),
     f"static List<T> ToList<T>({_S})": with_types(lambda kind, source: List(kind, _each(source))),
     f"static IEnumerable<T> AsEnumerable<T>({_S})": lambda source: source,

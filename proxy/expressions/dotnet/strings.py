@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from proxy.expressions.dotnet import enums, primitives as p  # noqa: F401
+from proxy.expressions.dotnet import enums  # noqa: F401
+from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import iterate
 from proxy.expressions.dotnet.culture import compare_with, ignores_case, lower, upper
 from proxy.expressions.dotnet.format import composite
@@ -20,7 +21,9 @@ from proxy.expressions.types import type_of_name
 CHAR = type_of_name("char")
 STRING = type_of_name("string")
 # .NET's white space; U+200B is not
-WHITE = "".join(chr(code) for code in [*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288])
+WHITE = "".join(
+    chr(code) for code in [*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288]
+)
 
 
 def _get(text: str, index: int) -> str:
@@ -86,7 +89,9 @@ def _equals_with(left: str | None, right: str | None, comparison: Any) -> bool:
 def _find(text: str, part: str, start: int = 0) -> int:
     _required(part)
     if not 0 <= start <= len(text):
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
     return text.find(part, start)
 
 
@@ -123,7 +128,9 @@ def _replace_with(text: str, old: str, new: str | None, comparison: Any) -> str:
 def _insert(text: str, index: int, value: str) -> str:
     _required(value)
     if not 0 <= index <= len(text):
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
     return concat(text[:index], value, text[index:])
 
 
@@ -476,7 +483,9 @@ members(
         "StringBuilder Append(char[] value)": lambda b, value: b.append("".join(value or ())),
         "StringBuilder AppendLine()": lambda b: b.append("\n"),
         "StringBuilder AppendLine(string value)": lambda b, value: b.append((value or "") + "\n"),
-        "StringBuilder AppendFormat(string format, params object[] args)": lambda b, f, args: b.append(composite(f, args)),
+        "StringBuilder AppendFormat(string format, params object[] args)": lambda b, f, args: b.append(
+            composite(f, args)
+        ),
         "StringBuilder Clear()": lambda b: b.become(""),
         "StringBuilder Insert(int index, object value)": lambda b, i, v: b.become(_insert(b.text(), i, to_text(v))),
         "StringBuilder Remove(int startIndex, int length)": _builder_remove,

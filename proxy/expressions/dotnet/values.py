@@ -192,6 +192,8 @@ def instance_of(value: Any, target: Type) -> bool:
             return True
         if above.name == target.name and above.args and above.definition is target.definition:
             # covariance holds between reference types
-            if all(a is b or (not a.is_value and b.name == "object") for a, b in zip(above.args, target.args, strict=True)):
+            if all(
+                a is b or (not a.is_value and b.name == "object") for a, b in zip(above.args, target.args, strict=True)
+            ):
                 return True
     return False
