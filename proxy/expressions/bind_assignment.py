@@ -7,8 +7,9 @@ from collections.abc import Callable
 from tree_sitter import Node
 
 from proxy.expressions.bind import VOID, Binder, binds
+from proxy.expressions.bind_casts import cast
 from proxy.expressions.bind_members import bind_index, bind_property, bind_receiver, find_indexer, set_member
-from proxy.expressions.bind_operators import apply_binary, cast, coalesce
+from proxy.expressions.bind_operators import apply_binary, coalesce
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of

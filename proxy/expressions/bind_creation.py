@@ -7,9 +7,11 @@ from typing import Any
 from tree_sitter import Node
 
 from proxy.expressions.bind import BOOL, INT, OBJECT, Binder, binds
+from proxy.expressions.bind_application import finish_call, make_array
 from proxy.expressions.bind_assignment import element_target
+from proxy.expressions.bind_calls import bind_arguments
 from proxy.expressions.bind_lambdas import common_type
-from proxy.expressions.bind_members import bind_arguments, bind_call, candidates, finish_call, make_array, set_member
+from proxy.expressions.bind_members import candidates, set_member
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.values import Anonymous, Array, instance_of
@@ -305,6 +307,3 @@ def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:
         boxed = b.convert(wanted, OBJECT)
         return b.call(lambda a, c: type(a) is type(c) and a == c, [value, boxed], BOOL, wanted.place)
     return apply_binary(b, "==", value, wanted, wanted.place)
-
-
-__all__ = ["bind_call", "bind_creation"]

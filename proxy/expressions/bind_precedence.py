@@ -12,7 +12,8 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from proxy.expressions.bind import CHAIN, Binder
-from proxy.expressions.bind_operators import apply_binary, cast, coalesce, unary
+from proxy.expressions.bind_casts import cast
+from proxy.expressions.bind_operators import apply_binary, coalesce, unary
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Expr

@@ -259,7 +259,7 @@ def _try(low: Lowering, node: Try) -> None:
         orelse: list[ast.stmt] = [at(ast.Raise(), place)]
         for clause in reversed(node.catches):
             name = load(caught, place)
-            test = at(
+            test: ast.expr = at(
                 ast.Call(load(low.constant(catches), place), [name, at(ast.Constant(clause.kind), place)], []), place
             )
             outer, low.block = low.block, []

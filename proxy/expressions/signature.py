@@ -86,12 +86,12 @@ class _Reader:
         return tuple(found), extension
 
 
-def _literal(token: str) -> Any:
-    if token in ("true", "false"):
-        return token == "true"
-    if token == "null":
+def _literal(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    if text == "null":
         return None
-    return token[1:-1] if token.startswith('"') else int(token)
+    return text[1:-1] if text.startswith('"') else int(text)
 
 
 def parse_member(text: str, native: Native, definition: Definition) -> Member:

@@ -39,8 +39,8 @@ class StillClock:
 
 
 def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
-    """Keys: method, url, headers, body, matched, variables (a C# expression or plain text each), status, response_headers,
-    response_body, anonymous (no product, subscription, user), error."""
+    """Keys: method, url, headers, body, matched, variables (a C# expression or plain text each), status,
+    response_headers, response_body, anonymous (no product, subscription, user), error."""
     setup = setup or {}
     parts = setup.get("url", "https://gateway.example:8443/shop/orders/7?a=1&b=2&a=3")
     scheme, rest = parts.split("://", 1)

@@ -207,7 +207,7 @@ def _reverse(items: list[Any]) -> None:
 
 
 def _sort(items: list[Any]) -> None:
-    from proxy.expressions.dotnet.linq import order_key
+    from proxy.expressions.dotnet.linq_lazy import order_key
 
     items.sort(key=order_key)
 

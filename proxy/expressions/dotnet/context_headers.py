@@ -91,12 +91,13 @@ def joined(items: Dictionary, name: str, default: str | None = None) -> str | No
     return default if found is None else ",".join(found[1])
 
 
+_LISTS = "this IReadOnlyDictionary<string, string[]> source"
 EXTENSIONS = define("ContextExtensions", "Microsoft.Azure.ApiManagement.Extensions", kind="static")
 members(
     EXTENSIONS,
     {
-        "static string? GetValueOrDefault(this IReadOnlyDictionary<string, string[]> source, string name)": joined,
-        "static string? GetValueOrDefault(this IReadOnlyDictionary<string, string[]> source, string name, string other)": joined,
+        f"static string? GetValueOrDefault({_LISTS}, string name)": joined,
+        f"static string? GetValueOrDefault({_LISTS}, string name, string other)": joined,
     },
 )
 

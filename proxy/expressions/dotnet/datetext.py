@@ -37,9 +37,11 @@ _MONTHS = tuple(calendar.month_name)
 _BAD_FORMAT = "Input string was not in a correct format."
 _STANDARD = {
     "d": "MM/dd/yyyy", "D": "dddd, dd MMMM yyyy", "f": "dddd, dd MMMM yyyy HH:mm", "F": "dddd, dd MMMM yyyy HH:mm:ss",
-    "g": "MM/dd/yyyy HH:mm", "G": "MM/dd/yyyy HH:mm:ss", "m": "MMMM dd", "M": "MMMM dd", "y": "yyyy MMMM", "Y": "yyyy MMMM",
+    "g": "MM/dd/yyyy HH:mm", "G": "MM/dd/yyyy HH:mm:ss", "m": "MMMM dd", "M": "MMMM dd", "y": "yyyy MMMM",
+    "Y": "yyyy MMMM",
     "o": "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK", "O": "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK",
-    "r": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'", "R": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'", "s": "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
+    "r": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'", "R": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
+    "s": "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
     "u": "yyyy'-'MM'-'dd HH':'mm':'ss'Z'", "t": "HH:mm", "T": "HH:mm:ss", "U": "dddd, dd MMMM yyyy HH:mm:ss",
 }  # fmt: skip
 _TOKENS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|%|d+|f{1,7}|F{1,7}|g+|h+|H+|K|m+|M+|s+|t+|y+|z+|.", re.S)
@@ -70,13 +72,13 @@ def format_date(value: Any, pattern: str | None) -> str:
     offset = value.offset if is_offset else 0
     made: list[str] = []
     for token in _TOKENS.findall(pattern):
-        made.append(_token(token, at, ticks, offset, value))
+        made.append(_show_token(token, at, ticks, offset, value))
         if token.startswith("F") and made[-1] == "" and len(made) > 1 and made[-2] == ".":
             made[-2] = ""
     return "".join(made)
 
 
-def _token(token: str, at: Any, ticks: int, offset: int, value: Any) -> str:
+def _show_token(token: str, at: Any, ticks: int, offset: int, value: Any) -> str:
     kind, width = token[0], len(token)
     if kind in "'\"":
         return token[1:-1]
@@ -139,7 +141,7 @@ def format_span(value: TimeSpan, pattern: str | None = None) -> str:
         elif token[0] in "fF":
             digits = f"{fraction:07d}"[: len(token)]
             made.append(digits if token[0] == "f" else digits.rstrip("0"))
-        elif token != "%":
+        elif token != "%":  # noqa: S105
             format_error(_BAD_FORMAT)
     return "".join(made)
 
@@ -243,7 +245,8 @@ def parse_span(text: str | None) -> TimeSpan:
             values = [values[1], values[2], values[3], 0, 0]
     if values[1] > 23 or values[2] > 59 or values[3] > 59:
         overflow(
-            f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is out of range."
+            f"The TimeSpan string '{text}' could not be parsed because "
+            "at least one of the numeric components is out of range."
         )
     ticks = values[0] * DAY + values[1] * HOUR + values[2] * MINUTE + values[3] * SECOND + values[4]
     return span(-ticks if sign else ticks)
@@ -323,7 +326,7 @@ def _by_pattern(text: str, pattern: str) -> tuple[int, int | None] | None:
 
 
 for _class, _show in ((DateTime, format_date), (DateTimeOffset, format_date), (TimeSpan, format_span)):
-    FORMATS[_class] = _show  # type: ignore[assignment]
+    FORMATS[_class] = _show
     TEXTS[_class] = lambda value, show=_show: show(value, None)  # type: ignore[misc]
 
 _SHOW: dict[str, Any] = {

@@ -71,7 +71,8 @@ def composite(pattern: str | None, arguments: Sequence[Any]) -> str:
             index = int(match[1])
             if index >= len(arguments):
                 format_error(
-                    "Index (zero based) must be greater than or equal to zero and less than the size of the argument list."
+                    "Index (zero based) must be greater than or equal to zero "
+                    "and less than the size of the argument list."
                 )
             text = format_hole(arguments[index], int(match[2] or 0), match[3])
             size += len(text)

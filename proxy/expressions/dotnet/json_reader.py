@@ -88,7 +88,8 @@ class _Reader:
     def where(self) -> str:
         before = self.text[: self.place]
         line = before.count("\n") + 1
-        return f"Path '{''.join(self.path).removeprefix('.')}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
+        path = "".join(self.path).removeprefix(".")
+        return f"Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
 
     def fail(self, message: str) -> None:
         json_error(f"{message} {self.where()}")
@@ -107,7 +108,8 @@ class _Reader:
         if self.skip():
             self.place += 1
             json_error(
-                f"Additional text encountered after finished reading JSON content: {self.text[self.place - 1]}. {self.where()}"
+                "Additional text encountered after finished reading JSON content: "
+                f"{self.text[self.place - 1]}. {self.where()}"
             )
         return token
 
@@ -246,7 +248,7 @@ def expect(token: JToken, kind: type, name: str) -> JToken:
     """The token, which must be of that class: JObject.Parse("[]") fails so."""
     if isinstance(token, kind):
         return token
-    found = {JObject: "StartObject", JArray: "StartArray"}.get(type(token), "Value")
+    found = "StartObject" if isinstance(token, JObject) else "StartArray" if isinstance(token, JArray) else "Value"
     if found == "Value":
         value = getattr(token, "value", None)
         found = {str: "String", bool: "Boolean", int: "Integer", float: "Float", type(None): "Null"}.get(
@@ -254,6 +256,7 @@ def expect(token: JToken, kind: type, name: str) -> JToken:
         )
     raise DotNetError(
         "Newtonsoft.Json.JsonReaderException",
-        f"Error reading {name} from JsonReader. Current JsonReader item is not an {'object' if name == 'JObject' else 'array'}: "
-        f"{found}. Path '', line 1, position 1.",
+        f"Error reading {name} from JsonReader. "
+        f"Current JsonReader item is not an {'object' if name == 'JObject' else 'array'}: {found}. "
+        "Path '', line 1, position 1.",
     )

@@ -118,7 +118,8 @@ class JObject(JContainer):
     def add(self, name: str, token: JToken | None) -> None:
         if name in self.items:
             argument(
-                f"Can not add property {name} to Newtonsoft.Json.Linq.JObject. Property with the same name already exists on object."
+                f"Can not add property {name} to Newtonsoft.Json.Linq.JObject. "
+                "Property with the same name already exists on object."
             )
         self.put(name, token)
 
@@ -242,7 +243,7 @@ def replace(token: JToken, other: JToken | None) -> None:
             if item is token:
                 parent.put(name, other)
     elif isinstance(parent, JProperty):
-        parent.value = other  # type: ignore[assignment]
+        parent.value = other
     else:
         invalid_operation("The parent is missing.")
     token.parent = None

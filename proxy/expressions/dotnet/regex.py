@@ -313,6 +313,10 @@ def _is_match(pattern: Pattern, text: str | None) -> bool:
     return found is not None
 
 
+def _replace_with(text: str | None, pattern: str | None, by: Any, options: Any) -> str:
+    return replace(pattern_of(pattern, options), text, by)
+
+
 _METHODS: dict[str, tuple[str, Callable[..., Any]]] = {
     "IsMatch(string input": ("bool", _is_match),
     "Match(string input": ("Match", match),
@@ -341,7 +345,5 @@ for _kind in ("string replacement", "MatchEvaluator evaluator"):
     _table[f"static string Replace(string input, string pattern, {_kind})"] = lambda t, p, by: replace(
         pattern_of(p), t, by
     )
-    _table[f"static string Replace(string input, string pattern, {_kind}, RegexOptions options)"] = lambda t, p, by, o: (
-        replace(pattern_of(p, o), t, by)
-    )
+    _table[f"static string Replace(string input, string pattern, {_kind}, RegexOptions options)"] = _replace_with
 members(REGEX, _table)
