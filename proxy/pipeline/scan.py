@@ -28,8 +28,8 @@ _CODE = re.compile(
     | (?P<colon>::?)""",
     re.VERBOSE,
 )
-# Atomic groups, so that no hostile text makes a pattern backtrack; `(?:...)*+` would say the same, but the `re` of the
-# first Python 3.11 releases does not match with it.
+# Atomic groups, so that no hostile text makes a pattern backtrack. Not possessive repeats, which say the same: the `re`
+# of the first Python 3.11 releases finds no match with them.
 _STRING_END = re.compile(rf"(?>(?:\\{_ANY}|(?!{QUOTE})[^\\\n])*){QUOTE}", re.DOTALL)
 _VERBATIM_END = re.compile(rf"(?>(?:{QUOTE}{QUOTE}|(?!{QUOTE}).)*){QUOTE}", re.DOTALL)
 _INTERPOLATED = re.compile(rf"\{{\{{|\}}\}}|\\{_ANY}|(?P<hole>\{{)|(?P<end>{QUOTE})", re.DOTALL)
