@@ -106,10 +106,7 @@ class _Reader:
             json_error(f"Error reading {name} from JsonReader. {self.where()}")
         token = self.value(1)
         if char := self.skip():
-            json_error(
-                "Additional text encountered after finished reading JSON content: "
-                f"{char}. {self.where()}"
-            )
+            json_error(f"Additional text encountered after finished reading JSON content: {char}. {self.where()}")
         return token
 
     def value(self, depth: int) -> JToken:
