@@ -165,7 +165,7 @@ members(
         "void RemoveAll()": _remove_all,
         "void Merge(object content)": _merge,
         "IEnumerable<JToken> Descendants()": _descendants,
-        "static JObject Parse(string json)": lambda text: expect(read_json(_text(text)), JObject, "JObject"),
+        "static JObject Parse(string json)": lambda text: expect(read_json(_text(text), "JObject"), JObject, "JObject"),
         "static JObject FromObject(object o)": lambda value: expect_object(from_object(_given(value))),
     },
 )
@@ -248,7 +248,7 @@ members(
         "int IndexOf(JToken item)": _index_of,
         "void Merge(object content)": _merge,
         "IEnumerable<JToken> Descendants()": _descendants,
-        "static JArray Parse(string json)": lambda text: expect(read_json(_text(text)), JArray, "JArray"),
+        "static JArray Parse(string json)": lambda text: expect(read_json(_text(text), "JArray"), JArray, "JArray"),
         "static JArray FromObject(object o)": lambda value: from_object(_given(value)),
     },
 )

@@ -23,8 +23,8 @@ _LONG_DIGITS = re.compile(r"\d{19}")
 _DEEP = re.compile(r"(?:[\[{][^\[\]{}]*){100}")
 
 
-def read_json(text: str) -> JToken:
-    """The token that the whole text is; raises JsonReaderException."""
+def read_json(text: str, name: str = "JToken") -> JToken:
+    """The token that the whole text is; raises JsonReaderException. `name` is the class asked for."""
     allocate(len(text))
     spend(len(text) >> 4)
     if not _LONG_DIGITS.search(text) and not _DEEP.search(text):
@@ -32,8 +32,7 @@ def read_json(text: str) -> JToken:
             return wrap(orjson.loads(text))
         except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
             pass
-    reader = _Reader(text)
-    return reader.document()
+    return _Reader(text).document(name)
 
 
 def wrap(value: Any) -> JToken:
@@ -87,7 +86,8 @@ class _Reader:
 
     def where(self) -> str:
         before = self.text[: self.place]
-        line = before.count("\n") + 1
+        # at the very start Json.NET has not counted the first line yet
+        line = before.count("\n") + 1 if before else 0
         path = "".join(self.path).removeprefix(".")
         return f"Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
 
@@ -101,16 +101,12 @@ class _Reader:
             self.place = match.end()
         return self.text[self.place : self.place + 1]
 
-    def document(self) -> JToken:
+    def document(self, name: str) -> JToken:
         if not self.skip():
-            json_error(f"Error reading JToken from JsonReader. {self.where()}")
+            json_error(f"Error reading {name} from JsonReader. {self.where()}")
         token = self.value(1)
-        if self.skip():
-            self.place += 1
-            json_error(
-                "Additional text encountered after finished reading JSON content: "
-                f"{self.text[self.place - 1]}. {self.where()}"
-            )
+        if char := self.skip():
+            json_error(f"Additional text encountered after finished reading JSON content: {char}. {self.where()}")
         return token
 
     def value(self, depth: int) -> JToken:
