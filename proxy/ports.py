@@ -50,6 +50,20 @@ class Counters(Protocol):
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
 
 
+class Cache(Protocol):
+    """Bytes by key, for a time. Never fails: a cache in trouble answers None or False, and soon."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        """False when the value is not kept."""
+        ...
+
+    async def remove(self, key: str) -> bool:
+        """True once the key is certainly gone, also when it was not there."""
+        ...
+
+
 class Clock(Protocol):
     def monotonic(self) -> float: ...
 
@@ -74,3 +88,5 @@ class Ports:
     counters: Counters
     clock: Clock
     journal: Journal
+    cache: Cache
+    external_cache: Cache | None = None

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 from proxy.policies import (
+    cache_lookup_value,
+    cache_remove_value,
+    cache_store_value,
     check_header,
     choose,
     cors,
@@ -29,6 +32,9 @@ from proxy.policies import (
 )
 
 INDEX = (
+    cache_lookup_value,
+    cache_remove_value,
+    cache_store_value,
     check_header,
     choose,
     cors,

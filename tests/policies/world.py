@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.adapters.cache import LocalCache
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
@@ -19,7 +20,7 @@ from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
-from proxy.ports import Outgoing, Ports, Reading
+from proxy.ports import Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 
 
@@ -98,6 +99,19 @@ class FakeTransport:
         )
 
 
+class DownCache:
+    """A cache that nobody can reach."""
+
+    async def get(self, key: str) -> bytes | None:
+        return None
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        return False
+
+    async def remove(self, key: str) -> bool:
+        return False
+
+
 @dataclass
 class FakeJournal:
     records: list[RequestRecord] = field(default_factory=list)
@@ -126,13 +140,16 @@ class World:
     transport: FakeTransport = field(default_factory=FakeTransport)
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
+    cache: LocalCache = field(init=False)
+    external_cache: Cache | None = None
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
+        self.cache = LocalCache(self.clock.monotonic)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.transport, self.counters, self.clock, self.journal)
+        return Ports(self.transport, self.counters, self.clock, self.journal, self.cache, self.external_cache)
 
     def exchange(
         self,

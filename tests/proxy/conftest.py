@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from sidecar_harness import Backend, Harness, ListJournal
 
+from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.transport import HttpTransport
@@ -26,7 +27,7 @@ from proxy.server import Server
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
     journal, transport = ListJournal(), HttpTransport()
-    sidecar = Sidecar(Ports(transport, LocalCounters(), SystemClock(), journal), instance="test")
+    sidecar = Sidecar(Ports(transport, LocalCounters(), SystemClock(), journal, LocalCache()), instance="test")
     server = Server(sidecar)
     await server.listen("127.0.0.1", 0)
     try:
