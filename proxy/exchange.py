@@ -16,6 +16,7 @@ from proxy.ports import Ports
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
+    from proxy.pipeline.responses import CachingPlan
 
 
 @dataclass(slots=True)
@@ -51,6 +52,10 @@ class Exchange:
     backend_status: int = 0
     backend_ms: float = 0.0
     cache: str = "none"
+    # what cache-lookup found out, for cache-store; None: this response may not be cached
+    caching: CachingPlan | None = None
+    # the cache-store behind which outbound goes on after a hit: "scope path"
+    resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)
     traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
     # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from proxy.policies import (
+    cache_lookup,
     cache_lookup_value,
     cache_remove_value,
+    cache_store,
     cache_store_value,
     check_header,
     choose,
@@ -32,8 +34,10 @@ from proxy.policies import (
 )
 
 INDEX = (
+    cache_lookup,
     cache_lookup_value,
     cache_remove_value,
+    cache_store,
     cache_store_value,
     check_header,
     choose,

@@ -36,7 +36,8 @@ class FakeClock:
         return self.now
 
     def utcnow(self) -> datetime.datetime:
-        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+        """2030-01-02 03:04:05 when the world begins."""
+        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC) + datetime.timedelta(seconds=self.now - 1000)
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(round(seconds, 6))

@@ -16,7 +16,8 @@ A table is `<policy>.yaml`, a list of rows:
     requests    instead of `request` and `times`: several requests in order; what is expected is expected of the last
     external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
-                calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields)
+                calls (number of backend calls), cache (of the record: hit, miss, none),
+                sent (the last backend call: method, url, headers, body, and fields)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
@@ -80,7 +81,9 @@ async def run(row: Row) -> tuple[World, Exchange]:
         if attempt:
             world.clock.advance(row.get("pause", 0))
         exchange = _exchange(world, row, request)
-        await world.serve(exchange, [made])
+        response = await world.serve(exchange, [made])
+        if attempt + 1 < len(requests):
+            await content(response)  # as the client would
     return world, exchange
 
 
@@ -120,6 +123,8 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
         assert [list(trace) for trace in exchange.traces] == expect.pop("traces")
     if "calls" in expect:
         assert len(world.transport.sent) == expect.pop("calls")
+    if "cache" in expect:
+        assert exchange.cache == expect.pop("cache")
     if "sent" in expect:
         check_sent(world, expect.pop("sent"))
     assert not expect, f"unknown expectations {sorted(expect)}"
