@@ -50,6 +50,26 @@ class Counters(Protocol):
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
 
 
+@dataclass(slots=True, frozen=True)
+class Usage:
+    """A quota's counter in its present window. `renews_after`: seconds until the next one; None: never."""
+
+    calls: int
+    bytes: int
+    renews_after: float | None
+
+
+class Quotas(Protocol):
+    """Fixed-window counters by name; they outlive configurations. Windows of `period` seconds (0: one without an end)
+    follow each other from `start`, Unix seconds."""
+
+    def usage(self, key: str, start: float, period: int) -> Usage: ...
+
+    def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
+        """Count calls and bytes."""
+        ...
+
+
 class Cache(Protocol):
     """Bytes by key, for a time. Never fails: a cache in trouble answers None or False, and soon."""
 
@@ -89,4 +109,5 @@ class Ports:
     clock: Clock
     journal: Journal
     cache: Cache
+    quotas: Quotas
     external_cache: Cache | None = None

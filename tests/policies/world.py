@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.adapters.cache import LocalCache
+from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
@@ -142,15 +143,19 @@ class World:
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
     cache: LocalCache = field(init=False)
+    quotas: LocalQuotas = field(init=False)
     external_cache: Cache | None = None
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
         self.cache = LocalCache(self.clock.monotonic)
+        self.quotas = LocalQuotas(lambda: self.clock.utcnow().timestamp())
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.transport, self.counters, self.clock, self.journal, self.cache, self.external_cache)
+        return Ports(
+            self.transport, self.counters, self.clock, self.journal, self.cache, self.quotas, self.external_cache
+        )
 
     def exchange(
         self,
@@ -202,6 +207,13 @@ class World:
         await execute(link(documents), exchange)
         assert exchange.response is not None
         return exchange.response
+
+    async def finish(self, exchange: Exchange) -> None:
+        """The client takes the whole response, and the request ends."""
+        assert exchange.response is not None
+        sent = len(await exchange.response.body.read(10**9))
+        for each in exchange.at_end or ():
+            each(exchange.request.body.length or 0, sent)
 
 
 def document(
