@@ -26,8 +26,10 @@ import uvloop
 
 from proxy import log as logs
 from proxy import workers
+from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -126,7 +128,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
     transport, counters = HttpTransport(), LocalCounters()
-    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal), instance=instance)
+    sidecar = Sidecar(
+        Ports(transport, counters, SystemClock(), journal, LocalCache(), LocalQuotas()), instance=instance
+    )
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
