@@ -29,7 +29,9 @@ from proxy import workers
 from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.errands import BackgroundErrands
 from proxy.adapters.quotas import LocalQuotas
+from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -127,10 +129,18 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
-    transport, counters = HttpTransport(), LocalCounters()
-    sidecar = Sidecar(
-        Ports(transport, counters, SystemClock(), journal, LocalCache(), LocalQuotas()), instance=instance
+    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
+    counters, errands = LocalCounters(), BackgroundErrands(transport)
+    ports = Ports(
+        transport=transport,
+        counters=counters,
+        clock=SystemClock(),
+        journal=journal,
+        cache=LocalCache(),
+        quotas=LocalQuotas(),
+        errands=errands,
     )
+    sidecar = Sidecar(ports, instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -163,6 +173,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    await errands.close(0.2 if again.is_set() else 2.0)
     await transport.close()
     telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
