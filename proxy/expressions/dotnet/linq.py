@@ -17,7 +17,6 @@ from proxy.expressions.dotnet.linq_lazy import (
     _each,
     _except,
     _intersect,
-    _Key,
     _prepend,
     _reverse,
     _select,
@@ -32,12 +31,14 @@ from proxy.expressions.dotnet.linq_lazy import (
     _where_indexed,
     _zip,
     compare,
+    order_key,
+    ordinal_key,
 )
 from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
 from proxy.expressions.runtime import argument_null, invalid_cast, invalid_operation, out_of_range, overflow, tick
 from proxy.expressions.table import define, members, with_types
-from proxy.expressions.types import Type, generic, type_of_name
+from proxy.expressions.types import Native, Type, generic, type_of_name
 
 ENUMERABLE = define("Enumerable", "System.Linq.Enumerable", kind="static")
 _NONE = "Sequence contains no elements"
@@ -60,12 +61,16 @@ def _cast(kind: Type, source: Any) -> Sequence:
     return Sequence(run, kind)
 
 
+Picker = Callable[[Any], Any]
+Sorting = tuple[Picker, bool]
+
+
 class Ordered(Sequence):
-    """IOrderedEnumerable<T>: the keys so far, most significant first."""
+    """IOrderedEnumerable<T>: the sort keys so far, most significant first."""
 
     __slots__ = ("keys", "source")
 
-    def __init__(self, source: Any, keys: list[tuple[Callable[[Any], Any], bool]]) -> None:
+    def __init__(self, source: Any, keys: list[Sorting]) -> None:
         self.source = source
         self.keys = keys
         super().__init__(self._run)
@@ -73,7 +78,7 @@ class Ordered(Sequence):
     def _run(self) -> Iterator[Any]:
         items = list(_each(self.source))
         for key, descending in reversed(self.keys):
-            items.sort(key=lambda item, key=key: _Key(key(item)), reverse=descending)  # type: ignore[misc]
+            items.sort(key=key, reverse=descending)
         return iter(items)
 
     @property
@@ -81,12 +86,28 @@ class Ordered(Sequence):
         return generic("IOrderedEnumerable", type_of_name("object"))
 
 
-def _order(descending: bool) -> Callable[..., Ordered]:
-    return lambda source, key: Ordered(source, [(key, descending)])
+def _sorting(kind: Type, pick: Callable[[Any], Any], comparer: Comparer | None, descending: bool) -> Sorting:
+    fold = comparer.fold if comparer else None
+    rank = ordinal_key if comparer is not None and comparer.ordinal else order_key(kind)
+    return (lambda item: rank(fold(pick(item)) if fold else pick(item))), descending
 
 
-def _then(descending: bool) -> Callable[..., Ordered]:
-    return lambda source, key: Ordered(source.source, [*source.keys, (key, descending)])
+def _order(descending: bool) -> Native:
+    def order(
+        _: Type, kind: Type, source: Any, pick: Callable[[Any], Any], comparer: Comparer | None = None
+    ) -> Ordered:
+        return Ordered(source, [_sorting(kind, pick, comparer, descending)])
+
+    return with_types(order)
+
+
+def _then(descending: bool) -> Native:
+    def order(
+        _: Type, kind: Type, source: Ordered, pick: Callable[[Any], Any], comparer: Comparer | None = None
+    ) -> Ordered:
+        return Ordered(source.source, [*source.keys, _sorting(kind, pick, comparer, descending)])
+
+    return with_types(order)
 
 
 class Grouping:
@@ -324,14 +345,6 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
     "static IEnumerable<R> OfType<R>(this IEnumerable<object> source)": with_types(_of_type),
     "static IEnumerable<R> Cast<R>(this IEnumerable<object> source)": with_types(_cast),
-    f"static IOrderedEnumerable<T> OrderBy<T, K>({_S}, Func<T, K> keySelector)": _order(False),
-    f"static IOrderedEnumerable<T> OrderByDescending<T, K>({_S}, Func<T, K> keySelector)": _order(True),
-    "static IOrderedEnumerable<T> ThenBy<T, K>(this IOrderedEnumerable<T> source, Func<T, K> keySelector)": _then(
-        False
-    ),
-    "static IOrderedEnumerable<T> ThenByDescending<T, K>(this IOrderedEnumerable<T> source, Func<T, K> key)": _then(
-        True
-    ),
     f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector)": _group,
     f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element)": _group,
     f"static T First<T>({_S})": _first,
@@ -378,6 +391,12 @@ _TABLE: dict[str, Any] = {
     "static IEnumerable<T> Repeat<T>(T element, int count)": with_types(_repeat),
     "static IEnumerable<T> Empty<T>()": with_types(lambda kind: Array(kind)),
 }
+_O = "this IOrderedEnumerable<T> source"
+for _name, _from, _sort in (("OrderBy", _S, _order), ("ThenBy", _O, _then)):
+    for _end, _down in (("", False), ("Descending", True)):
+        _head = f"static IOrderedEnumerable<T> {_name}{_end}<T, K>({_from}, Func<T, K> keySelector"
+        _TABLE[f"{_head})"] = _sort(_down)
+        _TABLE[f"{_head}, IComparer<K> comparer)"] = _sort(_down)
 for _kind, _add in (
     ("int", _sum_in(-(2**31), 2**31 - 1)),
     ("long", _sum_in(-(2**63), 2**63 - 1)),
