@@ -63,13 +63,15 @@ class Match:
 class Pattern:
     """A compiled Regex. `order` maps .NET's group numbers to the engine's."""
 
-    __slots__ = ("dollar", "engine", "names", "options", "order", "slow", "text")
+    __slots__ = ("classes", "dollar", "engine", "names", "options", "order", "slow", "text")
 
     def __init__(self, text: str, options: int) -> None:
         self.text = text
         self.options = options
         # `$` also matches before a final newline; RE2's does not
         self.dollar = "$" in text and not options & MULTILINE
+        # \d, \w, \s, \b mean Unicode in .NET and ASCII in RE2: the same on ASCII text
+        self.classes = syntax.search(r"\\[dwsbDWSB]", text) is not None
         self.slow: Any = None
         try:
             self.engine: Any = _re2(translate(text, options), options)
@@ -85,7 +87,7 @@ class Pattern:
     def matches(self, text: str) -> Iterator[Match]:
         """Every match, left to right."""
         slow = self.slow
-        if slow is None and self.dollar and text.endswith("\n"):
+        if slow is None and self.differs(text):
             slow = _regex(self.text, self.options)
         if slow is None:
             spend(len(text) >> 6)
@@ -99,6 +101,12 @@ class Pattern:
             if item is None:
                 return
             yield self.made(item, text)
+
+    def differs(self, text: str) -> bool:
+        """Whether RE2 may answer otherwise than .NET on this text."""
+        if self.dollar and text.endswith("\n"):
+            return True
+        return self.classes and (not text.isascii() or "\v" in text)
 
     def made(self, item: Any, text: str) -> Match:
         groups = []
@@ -132,9 +140,8 @@ def translate(text: str, options: int) -> str:
 
 
 def _re2(text: str, options: int) -> Any:
-    if options & (IGNORE_SPACE | EXPLICIT) or syntax.search(r"\\[dwsbDWSBpPZkG]|\(\?#", text):
-        # RE2's classes are ASCII, .NET's are Unicode
-        raise re2.error("needs Unicode classes")
+    if options & (IGNORE_SPACE | EXPLICIT) or "(?#" in text:
+        raise re2.error("RE2 has no such option")
     flags = "i" * bool(options & IGNORE_CASE) + "m" * bool(options & MULTILINE) + "s" * bool(options & SINGLELINE)
     made = re2.Options()
     made.log_errors = False
@@ -142,6 +149,7 @@ def _re2(text: str, options: int) -> Any:
     return re2.compile(f"(?{flags}){text}" if flags else text, made)
 
 
+@lru_cache(1024)
 def _regex(text: str, options: int) -> Any:
     flags = regex.VERSION0
     for bit, flag in ((IGNORE_CASE, regex.I), (MULTILINE, regex.M), (SINGLELINE, regex.S), (IGNORE_SPACE, regex.X)):
