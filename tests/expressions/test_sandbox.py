@@ -185,7 +185,9 @@ def test_catastrophic_patterns_end(evaluate: Evaluate) -> None:
     with pytest.raises(ExpressionFailed, match="timed out"):
         evaluate(r'@(Regex.IsMatch(context.Request.Body.As<string>(), @"(\w+)+$"))', body="é" * 5_000 + "!")
     assert evaluate(r'@(Regex.IsMatch(context.Request.Body.As<string>(), @"(\w+)+$"))', body="a" * 5_000 + "!") is False
-    looped = r'@{ var n = 0; while (true) { try { Regex.IsMatch("éééééééééééééééééééé!", @"(\w+)+$"); } catch { n++; } } }'
+    looped = (
+        r'@{ var n = 0; while (true) { try { Regex.IsMatch("éééééééééééééééééééé!", @"(\w+)+$"); } catch { n++; } } }'
+    )
     with pytest.raises(ExpressionFailed, match="The expression was stopped"):
         evaluate(looped)
     assert time.process_time() - start < 1.0
