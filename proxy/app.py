@@ -26,8 +26,10 @@ import uvloop
 
 from proxy import log as logs
 from proxy import workers
+from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -45,6 +47,8 @@ try:
     VERSION = metadata.version("passerelle")
 except metadata.PackageNotFoundError:  # run from a tree that is not installed
     VERSION = "0.0.0"
+
+JOURNAL_DELAY = 1.0  # seconds
 
 
 @dataclass(slots=True)
@@ -124,7 +128,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
     transport, counters = HttpTransport(), LocalCounters()
-    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal), instance=instance)
+    sidecar = Sidecar(
+        Ports(transport, counters, SystemClock(), journal, LocalCache(), LocalQuotas()), instance=instance
+    )
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -134,7 +140,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
-    journal.start()
+    # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
+    telling = loop.call_later(JOURNAL_DELAY, journal.start)
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -157,6 +164,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
     await transport.close()
+    telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0

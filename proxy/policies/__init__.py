@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 from proxy.policies import (
+    cache_lookup,
+    cache_lookup_value,
+    cache_remove_value,
+    cache_store,
+    cache_store_value,
+    cache_value,
     check_header,
     choose,
     cors,
@@ -13,6 +19,8 @@ from proxy.policies import (
     include_fragment,
     ip_filter,
     mock_response,
+    quota,
+    quota_by_key,
     rate_limit,
     rate_limit_by_key,
     retry,
@@ -29,6 +37,12 @@ from proxy.policies import (
 )
 
 INDEX = (
+    cache_lookup,
+    cache_lookup_value,
+    cache_remove_value,
+    cache_store,
+    cache_store_value,
+    cache_value,
     check_header,
     choose,
     cors,
@@ -36,6 +50,8 @@ INDEX = (
     include_fragment,
     ip_filter,
     mock_response,
+    quota,
+    quota_by_key,
     rate_limit,
     rate_limit_by_key,
     retry,
