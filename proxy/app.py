@@ -26,9 +26,11 @@ import uvloop
 
 from proxy import log as logs
 from proxy import workers
+from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
+from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
@@ -47,6 +49,8 @@ try:
     VERSION = metadata.version("passerelle")
 except metadata.PackageNotFoundError:  # run from a tree that is not installed
     VERSION = "0.0.0"
+
+JOURNAL_DELAY = 1.0  # seconds
 
 
 @dataclass(slots=True)
@@ -127,7 +131,16 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     journal = Journal(settings.values, instance)
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     counters, errands = LocalCounters(), BackgroundErrands(transport)
-    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal, errands), instance=instance)
+    ports = Ports(
+        transport=transport,
+        counters=counters,
+        clock=SystemClock(),
+        journal=journal,
+        cache=LocalCache(),
+        quotas=LocalQuotas(),
+        errands=errands,
+    )
+    sidecar = Sidecar(ports, instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -137,7 +150,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
-    journal.start()
+    # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
+    telling = loop.call_later(JOURNAL_DELAY, journal.start)
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -161,6 +175,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await server.close()
     await errands.close(0.2 if again.is_set() else 2.0)
     await transport.close()
+    telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0

@@ -129,6 +129,9 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
         sidecar.requests += 1
         if outlet.status >= 500:
             sidecar.failures += 1
+        if exchange.at_end is not None:
+            for each in exchange.at_end:
+                each(outlet.received, outlet.sent)
         sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
 
 

@@ -54,6 +54,40 @@ class Counters(Protocol):
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
 
 
+@dataclass(slots=True, frozen=True)
+class Usage:
+    """A quota's counter in its present window. `renews_after`: seconds until the next one; None: never."""
+
+    calls: int
+    bytes: int
+    renews_after: float | None
+
+
+class Quotas(Protocol):
+    """Fixed-window counters by name; they outlive configurations. Windows of `period` seconds (0: one without an end)
+    follow each other from `start`, Unix seconds."""
+
+    def usage(self, key: str, start: float, period: int) -> Usage: ...
+
+    def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
+        """Count calls and bytes."""
+        ...
+
+
+class Cache(Protocol):
+    """Bytes by key, for a time. Never fails: a cache in trouble answers None or False, and soon."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        """False when the value is not kept."""
+        ...
+
+    async def remove(self, key: str) -> bool:
+        """True once the key is certainly gone, also when it was not there."""
+        ...
+
+
 class Clock(Protocol):
     def monotonic(self) -> float: ...
 
@@ -96,5 +130,8 @@ class Ports:
     counters: Counters
     clock: Clock
     journal: Journal
+    cache: Cache
+    quotas: Quotas
+    external_cache: Cache | None = None
     errands: Errands = field(default_factory=NoErrands)
     in_flight: dict[str, int] = field(default_factory=dict)

@@ -167,7 +167,7 @@ class Agent:
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()
-        # Less than an interval, so that a change is fetched, saved and live within one; uneven, so that agents spread out.
+        # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents.
         return self._settings.poll_interval * random.uniform(0.8, 0.9)  # noqa: S311 - not a secret
 
     async def _fetch(self, plane: Plane) -> None:

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from proxy.policies import (
     authentication_basic,
+    cache_lookup,
+    cache_lookup_value,
+    cache_remove_value,
+    cache_store,
+    cache_store_value,
+    cache_value,
     check_header,
     choose,
     cors,
@@ -20,6 +26,8 @@ from proxy.policies import (
     jsonp,
     limit_concurrency,
     mock_response,
+    quota,
+    quota_by_key,
     rate_limit,
     rate_limit_by_key,
     redirect_content_urls,
@@ -41,6 +49,12 @@ from proxy.policies import (
 )
 
 INDEX = (
+    cache_lookup,
+    cache_lookup_value,
+    cache_remove_value,
+    cache_store,
+    cache_store_value,
+    cache_value,
     authentication_basic,
     check_header,
     choose,
@@ -55,6 +69,8 @@ INDEX = (
     jsonp,
     limit_concurrency,
     mock_response,
+    quota,
+    quota_by_key,
     rate_limit,
     rate_limit_by_key,
     redirect_content_urls,

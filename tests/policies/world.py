@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.adapters.cache import LocalCache
+from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
@@ -19,7 +21,7 @@ from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
-from proxy.ports import Outgoing, Ports, Reading
+from proxy.ports import Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 
 
@@ -35,7 +37,8 @@ class FakeClock:
         return self.now
 
     def utcnow(self) -> datetime.datetime:
-        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+        """2030-01-02 03:04:05 when the world begins."""
+        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC) + datetime.timedelta(seconds=self.now - 1000)
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(round(seconds, 6))
@@ -102,6 +105,19 @@ class FakeTransport:
         )
 
 
+class DownCache:
+    """A cache that nobody can reach."""
+
+    async def get(self, key: str) -> bytes | None:
+        return None
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        return False
+
+    async def remove(self, key: str) -> bool:
+        return False
+
+
 @dataclass
 class FakeErrands:
     """Remembers requests that nobody waits for; `room` is how many more it takes."""
@@ -144,16 +160,29 @@ class World:
     transport: FakeTransport = field(default_factory=FakeTransport)
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
+    cache: LocalCache = field(init=False)
+    quotas: LocalQuotas = field(init=False)
+    external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
+        self.cache = LocalCache(self.clock.monotonic)
+        self.quotas = LocalQuotas(lambda: self.clock.utcnow().timestamp())
 
     @property
     def ports(self) -> Ports:
         return Ports(
-            self.transport, self.counters, self.clock, self.journal, errands=self.errands, in_flight=self.in_flight
+            transport=self.transport,
+            counters=self.counters,
+            clock=self.clock,
+            journal=self.journal,
+            cache=self.cache,
+            quotas=self.quotas,
+            external_cache=self.external_cache,
+            errands=self.errands,
+            in_flight=self.in_flight,
         )
 
     def exchange(
@@ -207,6 +236,13 @@ class World:
         await execute(link(documents), exchange)
         assert exchange.response is not None
         return exchange.response
+
+    async def finish(self, exchange: Exchange) -> None:
+        """The client takes the whole response, and the request ends."""
+        assert exchange.response is not None
+        sent = len(await exchange.response.body.read(10**9))
+        for each in exchange.at_end or ():
+            each(exchange.request.body.length or 0, sent)
 
 
 def document(

@@ -16,8 +16,11 @@ A table is `<policy>.yaml`, a list of rows:
     in-flight   requests of others inside limit-concurrency, by key
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
+    requests    instead of `request` and `times`: several requests in order; what is expected is expected of the last
+    external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
-                calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields),
+                calls (number of backend calls), cache (of the record: hit, miss, none),
+                sent (the last backend call: method, url, headers, body, and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
@@ -31,17 +34,19 @@ from typing import Any
 
 import yaml
 
+from proxy.adapters.cache import LocalCache
 from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
-from tests.policies.world import SUBSCRIPTION, Sent, World, content, document, operation, policies
+from tests.policies.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
+    *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
     *("fragments", "backends", "named-values", "times", "pause", "expect", "issues", "in-flight"),
 }
 
@@ -75,17 +80,22 @@ async def run(row: Row) -> tuple[World, Exchange]:
     world = World(in_flight=dict(row.get("in-flight", {})))
     if "answers" in row:
         world.transport.answers = row["answers"]
+    if "external" in row:
+        world.external_cache = LocalCache(world.clock.monotonic) if row["external"] == "up" else DownCache()
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
-    for attempt in range(row.get("times", 1)):
+    requests = row.get("requests", [row.get("request", {})] * row.get("times", 1))
+    for attempt, request in enumerate(requests):
         if attempt:
             world.clock.advance(row.get("pause", 0))
-        exchange = _exchange(world, row)
+        exchange = _exchange(world, row, request)
         await world.serve(exchange, [made])
+        if attempt + 1 < len(requests):
+            await world.finish(exchange)
     return world, exchange
 
 
-def _exchange(world: World, row: Row) -> Exchange:
-    request = dict(row.get("request", {}))
+def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
+    request = dict(request)
     headers = request.pop("headers", {})
     request["headers"] = [
         (name, value)
@@ -120,6 +130,8 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
         assert [list(trace) for trace in exchange.traces] == expect.pop("traces")
     if "calls" in expect:
         assert len(world.transport.sent) == expect.pop("calls")
+    if "cache" in expect:
+        assert exchange.cache == expect.pop("cache")
     if "sent" in expect:
         check_sent(world.transport.sent[-1], expect.pop("sent"))
     for name, found in (("requests", world.transport.sent), ("errands", world.errands.sent)):
