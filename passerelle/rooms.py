@@ -85,6 +85,7 @@ def sidecar(plan: Plan, number: int) -> Room:
             "net.server.http.port": str(plan.gateway_ports[number - 1]),
             "net.server.drain.timeout": str(DRAIN_SECONDS),
             "proxy.workers": str(plan.workers),
+            "policy.outgoing.local.enabled": "true",
             "telemetry.logs.std": "json",
             "telemetry.metrics.local.prometheus.endpoint": f"{LOOPBACK}:{plan.metrics_ports[number - 1]}",
         },

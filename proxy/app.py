@@ -28,6 +28,7 @@ from proxy import log as logs
 from proxy import workers
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.openid import OpenIdKeys
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -74,7 +75,8 @@ class Configuration:
         gc.freeze()
         took = (time.monotonic() - began) * 1000
         in_force = threading.Event()
-        self.loop.call_soon_threadsafe(self._publish, self.gateway, dataset, version, in_force)
+        providers = self.gateway.providers()
+        self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, in_force)
         in_force.wait(10)
         log.info(
             "version %d of dataset %s in force: %d upserts, %d removals, %d APIs, %d issues, %.0f ms",
@@ -83,7 +85,10 @@ class Configuration:
         )  # fmt: skip
         return issues
 
-    def _publish(self, gateway: Gateway, dataset: str, version: int, in_force: threading.Event) -> None:
+    def _publish(
+        self, gateway: Gateway, providers: frozenset[str], dataset: str, version: int, in_force: threading.Event
+    ) -> None:
+        self.sidecar.ports.keys.prefetch(providers)
         self.sidecar.publish(gateway)
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
@@ -123,8 +128,10 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
-    transport, counters = HttpTransport(), LocalCounters()
-    sidecar = Sidecar(Ports(transport, counters, SystemClock(), journal), instance=instance)
+    clock, counters = SystemClock(), LocalCounters()
+    transport = HttpTransport(local=settings.local_targets)
+    keys = OpenIdKeys(transport, clock)
+    sidecar = Sidecar(Ports(transport, counters, clock, journal, keys), instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -156,6 +163,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    await keys.close()
     await transport.close()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})

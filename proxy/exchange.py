@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import Ports
+from proxy.ports import ClientIdentity, Ports
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
@@ -41,6 +41,8 @@ class Exchange:
     backend: Backend | None = None
     # the scope whose set-backend-service chose `backend` by id
     backend_scope: str = ""
+    # what authentication-certificate has us show to the backend
+    identity: ClientIdentity | None = None
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None

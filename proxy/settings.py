@@ -30,6 +30,7 @@ class Settings:
     instance: str
     log_format: str
     log_level: str
+    local_targets: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -49,6 +50,7 @@ class Settings:
             log_level=choice(
                 values, "telemetry.logs.std.level", "info", ("all", "debug", "info", "warn", "error", "fatal")
             ),
+            local_targets=boolean(values, "policy.outgoing.local.enabled", False),
         )
 
 

@@ -5,13 +5,15 @@ Rules
 2. A body streams both ways with backpressure; a small response that is already there becomes bytes at once.
 3. A pooled connection that died is tried once more for an idempotent request whose body can be sent again.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it.
-5. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
+5. What a policy may not call is not called (`Outgoing.guarded`, see guard.py), unless `local` is set.
+6. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,7 +26,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.adapters.destination import Destination
+from proxy.adapters.guard import GuardedResolver, refusal
 from proxy.adapters.hops import OURS, end_to_end, header_block
+from proxy.adapters.identities import Identities
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import DEFAULT_PORTS, Body, Headers, Response, Url
@@ -43,12 +47,19 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 class HttpTransport:
     """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
 
-    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, local: bool = False) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
+        self._guarded = self._connector
+        if not local:
+            self._guarded = aiohttp.TCPConnector(
+                limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE, resolver=GuardedResolver()
+            )
+        self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
-        self._destinations: dict[tuple[str, str, int, bool], Destination] = {}
+        self._destinations: dict[tuple[str, str, int, bool, str], Destination] = {}
 
     async def close(self) -> None:
+        await self._guarded.close()
         await self._connector.close()
 
     async def send(self, request: Outgoing) -> Response:
@@ -75,10 +86,15 @@ class HttpTransport:
             await response.body.discard()
             method = request.method if keeps or request.method in ("GET", "HEAD") else "GET"
             headers = Headers(request.headers)
+            identity = request.identity
             if (url.host, url.port) != (request.url.host, request.url.port):
+                identity = None
                 for secret in ("Authorization", "Cookie", "Host"):
                     headers.popall(secret, None)
-            request = Outgoing(method, url, headers, request.body if keeps else Body(), request.timeout)
+            body = request.body if keeps else Body()
+            request = dataclasses.replace(
+                request, method=method, url=url, headers=headers, body=body, identity=identity, continue_timeout=None
+            )
             response = await self._send(request)
         return response
 
@@ -107,19 +123,30 @@ class HttpTransport:
                 raise
 
     async def _connect(self, request: Outgoing) -> Connection:
-        url = request.url
-        name = (url.scheme, url.host, url.port, request.verify_tls)
+        url, identity = request.url, request.identity
+        connector = self._connector
+        if request.guarded and self._guarded is not self._connector:
+            connector = self._guarded
+            if problem := refusal(url):
+                raise BackendConnectionFailure(problem)
+        name = (url.scheme, url.host, url.port, request.verify_tls, identity.name if identity else "")
         destination = self._destinations.get(name)
         if destination is None:
             if len(self._destinations) >= 4096:
                 self._destinations.clear()
+            tls = self._tls if request.verify_tls else False
+            if identity is not None and url.scheme in ("https", "wss"):
+                try:
+                    tls = await self._identities.context(identity, request.verify_tls)
+                except ValueError as wrong:
+                    raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
             try:
-                destination = Destination.of(url, self._tls if request.verify_tls else False)
+                destination = Destination.of(url, tls)
             except ValueError as wrong:
                 raise BackendConnectionFailure(f"The backend address '{url.authority}' is not valid.") from wrong
             self._destinations[name] = destination
         try:
-            return await self._connector.connect(destination, [], _TIMEOUTS)  # type: ignore[arg-type]
+            return await connector.connect(destination, [], _TIMEOUTS)  # type: ignore[arg-type]
         except TimeoutError as late:
             raise BackendConnectionFailure(f"No connection to {url.authority} within {CONNECT_TIMEOUT:g} s.") from late
         except (aiohttp.ClientError, OSError) as refused:

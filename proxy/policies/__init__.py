@@ -26,6 +26,7 @@ from proxy.policies import (
     set_status,
     set_variable,
     trace,
+    validate_jwt,
 )
 
 INDEX = (
@@ -49,4 +50,5 @@ INDEX = (
     set_status,
     set_variable,
     trace,
+    validate_jwt,
 )

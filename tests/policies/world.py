@@ -21,6 +21,7 @@ from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.ports import Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
+from tests.policies.tokens import FakeKeys
 
 
 @dataclass
@@ -126,13 +127,14 @@ class World:
     transport: FakeTransport = field(default_factory=FakeTransport)
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
+    keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.transport, self.counters, self.clock, self.journal)
+        return Ports(self.transport, self.counters, self.clock, self.journal, self.keys)
 
     def exchange(
         self,

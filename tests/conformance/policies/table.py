@@ -11,6 +11,10 @@ A table is `<policy>.yaml`, a list of rows:
     answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
+    certificates
+                names of certificate resources; "name.cer" has no private key
+    token       what stands for $TOKEN in the request's headers, path and variables; see tests/policies/tokens.py
+    providers   OpenID providers by URL: issuer, keys, rotated
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
@@ -20,6 +24,8 @@ A table is `<policy>.yaml`, a list of rows:
 
 from __future__ import annotations
 
+import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +35,17 @@ from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
+from tests.policies.tokens import SECRETS, FakeKeys, jwk, opened, token
 from tests.policies.world import SUBSCRIPTION, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
+KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT):([a-z]+)")
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "expect", "issues"),
+    *("certificates", "token", "providers"),
 }
 
 
@@ -49,14 +58,23 @@ def rows(policy: str) -> list[Row]:
 
 
 def text(row: Row) -> str:
-    return policies(
+    written = policies(
         row.get("inbound", ""), row.get("backend", "<base/>"), row.get("outbound", ""), row.get("on-error", "")
     )
+    return KEY.sub(lambda found: _key(*found.groups()), written) if "$" in written else written
+
+
+def _key(kind: str, name: str) -> str:
+    """$SECRET:x is a secret in Base64; $N:x and $E:x are modulus and exponent of a pair."""
+    if kind == "SECRET":
+        return base64.b64encode(SECRETS[name]).decode()
+    return str(jwk(name)[kind.lower()]) if kind in "NE" else opened(name).thumbprint
 
 
 def environment(row: Row) -> Environment:
     backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
-    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends)
+    certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
+    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends, certificates=certificates)
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -66,7 +84,7 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World()
+    world = World(keys=FakeKeys(row.get("providers", {})))
     if "answers" in row:
         world.transport.answers = row["answers"]
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
@@ -79,7 +97,9 @@ async def run(row: Row) -> tuple[World, Exchange]:
 
 
 def _exchange(world: World, row: Row) -> Exchange:
-    request = dict(row.get("request", {}))
+    request = (
+        _with_token(row.get("request", {}), token(**row["token"])) if "token" in row else dict(row.get("request", {}))
+    )
     headers = request.pop("headers", {})
     request["headers"] = [
         (name, value)
@@ -90,6 +110,14 @@ def _exchange(world: World, row: Row) -> Exchange:
     fields = dict(row.get("operation", {}))
     fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
     return world.exchange(of=operation(**fields), **request)
+
+
+def _with_token(part: Any, made: str) -> Any:
+    if isinstance(part, dict):
+        return {name: _with_token(value, made) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_with_token(value, made) for value in part]
+    return part.replace("$TOKEN", made) if isinstance(part, str) else part
 
 
 async def check(row: Row, world: World, exchange: Exchange) -> None:
