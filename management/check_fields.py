@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -37,7 +38,7 @@ def check(type: ResourceType, properties: Properties, partial: bool) -> None:
             if each.required:
                 findings.append(Detail(each.name, f"{each.name} is required."))
             elif each.default is not None and not partial:
-                write(properties, each.name, each.default)
+                write(properties, each.name, copy.deepcopy(each.default))
             continue
         message = _wrong(each, value)
         if message:

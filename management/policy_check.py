@@ -17,7 +17,7 @@ from management.store import Row
 from management.transaction import Transaction
 
 if TYPE_CHECKING:
-    from proxy.pipeline.issue import Issue
+    from proxy.check import Issue
 
 LARGEST_POLICY = 512 * 1024
 

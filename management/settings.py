@@ -35,7 +35,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     token_file = environment.get("management.token.file")
     return Settings(
         data=data,
-        store_url=environment.get("management.store.url") or sqlite_url((data / "management.db").absolute()),
+        store_url=environment.get("management.store.url") or sqlite_url((data / "store.db").absolute()),
         http_host=environment.get("management.http.host") or "127.0.0.1",
         http_port=_port(environment, "management.http.port", 9080),
         https_host=environment.get("management.https.host") or "127.0.0.1",

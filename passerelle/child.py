@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from passerelle.home import Home
 from passerelle.private import write_private
@@ -87,7 +88,9 @@ class Child:
 
     def start_again(self) -> str:
         """The command that starts it again as it was."""
-        return f"passerelle start {self.name} --data {shlex.quote(str(self._home.root))}"
+        script = Path(sys.executable).with_name("passerelle")
+        command = [str(script)] if script.exists() else [sys.executable, "-m", "passerelle"]
+        return shlex.join([*command, "start", self.name, "--data", str(self._home.root)])
 
     def last_lines(self, count: int = 12) -> str:
         """The end of what it wrote since this start."""

@@ -47,6 +47,8 @@ try:
 except metadata.PackageNotFoundError:  # run from a tree that is not installed
     VERSION = "0.0.0"
 
+JOURNAL_DELAY = 1.0  # seconds
+
 
 @dataclass(slots=True)
 class Configuration:
@@ -141,7 +143,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
-    journal.start()
+    # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
+    telling = loop.call_later(JOURNAL_DELAY, journal.start)
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -165,6 +168,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await server.close()
     await keys.close()
     await transport.close()
+    telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0

@@ -3,7 +3,8 @@
 Rules
 1. A window is made of slices of wall-clock time: slot = floor(unix time / slice). Equal clocks give equal slots, so
    counts of several sidecars add up slot by slot (proto/counter_sync.proto).
-2. A window has `SLICES` slices; the oldest is weighed by how much of it still lies inside the window.
+2. A window is the last `SLICES` slices, the present one included: a count leaves at the end of the period at the latest
+   and at most one slice before, so that waiting as long as Retry-After says is always enough.
 3. Keys are bounded: the least recently used goes first. A key whose window has passed is forgotten by the way.
 4. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
    `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 
 from proxy.ports import Reading
 
-SLICES = 20
+SLICES = 60
 MAX_KEYS = 200_000
 
 
@@ -30,8 +31,28 @@ Increment = tuple[str, int, int, int]
 
 @dataclass(slots=True)
 class _Window:
+    """Counts by slot; `total` is their sum, `swept` the slot in which passed ones were last dropped."""
+
     slice_ms: int
     counts: dict[int, int] = field(default_factory=dict)
+    total: int = 0
+    swept: int = 0
+
+    def add(self, slot: int, increment: int) -> None:
+        self.counts[slot] = self.counts.get(slot, 0) + increment
+        self.total += increment
+
+    def read(self, now_ms: float) -> Reading:
+        """`reset_after`: seconds until the oldest count has left the window."""
+        present = int(now_ms // self.slice_ms)
+        counts = self.counts
+        if present != self.swept:
+            self.swept = present
+            for slot in [slot for slot in counts if slot <= present - SLICES]:
+                self.total -= counts.pop(slot)
+        if not counts:
+            return Reading(0, 0.0)
+        return Reading(self.total, max((min(counts) + SLICES) * self.slice_ms - now_ms, 0.0) / 1000)
 
 
 class LocalCounters:
@@ -50,7 +71,7 @@ class LocalCounters:
 
     def peek(self, key: str, period: float) -> Reading:
         with self._lock:
-            return self._read(self._window(key, _slice_ms(period)), self._now() * 1000)
+            return self._window(key, _slice_ms(period)).read(self._now() * 1000)
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         slice_ms = _slice_ms(period)
@@ -58,18 +79,17 @@ class LocalCounters:
             window = self._window(key, slice_ms)
             now_ms = self._now() * 1000
             slot = int(now_ms // slice_ms)
-            window.counts[slot] = window.counts.get(slot, 0) + increment
+            window.add(slot, increment)
             if self._report:
                 self._note(key, slice_ms, slot, increment)
-            return self._read(window, now_ms)
+            return window.read(now_ms)
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """Add what another sidecar counted; slots outside of the window are ignored."""
         present = int(self._now() * 1000 // slice_ms)
-        if present - SLICES <= slot <= present + 1:
+        if present - SLICES < slot <= present + 1:
             with self._lock:
-                counts = self._window(key, slice_ms).counts
-                counts[slot] = counts.get(slot, 0) + increment
+                self._window(key, slice_ms).add(slot, increment)
 
     def drain(self) -> list[Increment]:
         """What was counted here since the last call. The first call begins the reporting."""
@@ -105,26 +125,7 @@ class LocalCounters:
                 break
             del self._windows[oldest]
 
-    def _read(self, window: _Window, now_ms: float) -> Reading:
-        """`reset_after`: seconds until at least one call has left the window."""
-        slice_ms, counts = window.slice_ms, window.counts
-        present = int(now_ms // slice_ms)
-        oldest = present - SLICES
-        for slot in [slot for slot in counts if slot < oldest]:
-            del counts[slot]
-        part = 1 - (now_ms / slice_ms - present)  # of the oldest slice, what still lies inside
-        total = 0.0
-        leaving = 0.0
-        reset_ms = 0.0
-        for slot in sorted(counts):
-            weight = counts[slot] * (part if slot == oldest else 1)
-            total += weight
-            if leaving < 1:
-                leaving += weight
-                reset_ms = (slot + SLICES + 1) * slice_ms - now_ms
-        return Reading(math.ceil(total - 1e-9), max(reset_ms, 0.0) / 1000)
-
 
 def _slice_ms(period: float) -> int:
     """The slice of a window of `period` seconds, in milliseconds."""
-    return max(1, round(period * 1000 / SLICES))
+    return max(1, math.floor(period * 1000 / SLICES))

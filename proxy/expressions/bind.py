@@ -43,7 +43,12 @@ BindStatement = Callable[["Binder", Node, list[Statement]], None]
 EXPRESSIONS: dict[str, BindExpression] = {}
 STATEMENTS: dict[str, BindStatement] = {}
 # A chain is a.b().c[d]: a `?.` in it skips the rest of the chain.
-CHAIN = ("member_access_expression", "invocation_expression", "element_access_expression", "conditional_access_expression")
+CHAIN = (
+    "member_access_expression",
+    "invocation_expression",
+    "element_access_expression",
+    "conditional_access_expression",
+)
 MAX_DEPTH = 150
 
 OBJECT, STRING, BOOL, INT, VOID = (type_of_name(name) for name in ("object", "string", "bool", "int", "void"))
@@ -81,6 +86,18 @@ class Binder:
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
         self.jumps: list[str] = []
+        # operator expressions that the grammar put before a `?.`, and the operand that belongs there
+        self.substitutes: dict[int, Node] = {}
+        source = syntax.root.text or b""
+        self.has_conditional_access = b"?." in source or b"?[" in source
+
+    def receiver_of(self, node: Node) -> Node:
+        """What a `?.` is applied to."""
+        condition = node.child_by_field_name("condition")
+        assert condition is not None
+        while condition.id in self.substitutes:
+            condition = self.substitutes[condition.id]
+        return condition
 
     def place(self, node: Node) -> Place:
         return self.syntax.place(node)
@@ -141,6 +158,12 @@ class Binder:
 
     def expr(self, node: Node) -> Expr:
         """An expression with a type; the end of a `?.` chain is closed here."""
+        if self.has_conditional_access and node.type in CHAIN:
+            from proxy.expressions.bind_precedence import displaced, rebind
+
+            operator = displaced(self, node)
+            if operator is not None:
+                return rebind(self, node, operator)
         outer, self.guards = self.guards, []
         try:
             found = self.raw(node)
@@ -169,7 +192,11 @@ class Binder:
         result = body
         for symbol, value in reversed(self.guards):
             probe = Let(
-                type=symbol.type, place=place, bindings=[(symbol, value)], effects=[], value=Local(type=symbol.type, symbol=symbol)
+                type=symbol.type,
+                place=place,
+                bindings=[(symbol, value)],
+                effects=[],
+                value=Local(type=symbol.type, symbol=symbol),
             )
             test = Operator(type=BOOL, place=place, op="is null", operands=[probe], nonnull=True)
             nothing = Constant(type=kind, place=place, value=None)
@@ -195,7 +222,9 @@ class Binder:
         found = convertible(value, target)
         where = place or value.place
         if found is None:
-            name = "null" if value.type is NULL else "lambda expression" if isinstance(value, Unbound) else str(value.type)
+            name = (
+                "null" if value.type is NULL else "lambda expression" if isinstance(value, Unbound) else str(value.type)
+            )
             raise Finding(f"Cannot implicitly convert type '{name}' to '{target}'", where)
         if isinstance(value, Unbound):
             assert value.bind is not None
@@ -211,8 +240,11 @@ class Binder:
             if isinstance(value, Constant):
                 return Constant(type=target, place=value.place, nonnull=value.nonnull, value=value.value)
             return _retyped(value, target)
-        if isinstance(value, Constant) and value.type.name in ("int", "char", "double") and native.function and (
-            target.underlying.name in ("long", "double", "float", "decimal", "int")
+        if (
+            isinstance(value, Constant)
+            and value.type.name in ("int", "char", "double")
+            and native.function
+            and (target.underlying.name in ("long", "double", "float", "decimal", "int"))
         ):
             return Constant(type=target, place=value.place, nonnull=True, value=native.function(value.value))
         nonnull = (value.nonnull and conversion.keeps_null) or (target.is_value and not target.is_nullable)

@@ -10,8 +10,8 @@ from proxy.expressions.conversions import implicit
 from proxy.expressions.errors import Finding
 from proxy.expressions.overloads import delegate_signature
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.tree import Evaluate, Expr, Function, Lambda, Return, Statement, Symbol, Unbound
-from proxy.expressions.types import Type, has_parameters, type_of_name
+from proxy.expressions.tree import Evaluate, Expr, Function, Lambda, Return, Symbol, Unbound
+from proxy.expressions.types import Type, generic, has_parameters, type_of_name
 
 
 def _parameters(b: Binder, node: Node | None) -> tuple[list[Node], tuple[Type, ...]]:
@@ -95,7 +95,9 @@ class Pending:
         signature = delegate_signature(target)
         place = self.b.place(self.node)
         if signature is None:
-            raise Finding(f"Cannot convert lambda expression to type '{target}' because it is not a delegate type", place)
+            raise Finding(
+                f"Cannot convert lambda expression to type '{target}' because it is not a delegate type", place
+            )
         inputs, output = signature
         if len(inputs) != len(self.names):
             raise Finding(f"Delegate '{target}' does not take {len(self.names)} arguments", place)
@@ -134,10 +136,8 @@ def bind_lambda(b: Binder, node: Node) -> Expr:
     )
 
 
-def bind_local_function(b: Binder, node: Node) -> tuple[Symbol, Function]:
-    """A local function is a delegate variable that is in scope in its own body."""
-    from proxy.expressions.types import generic
-
+def declare_local_function(b: Binder, node: Node) -> Symbol:
+    """A local function is a delegate variable, in scope in the whole of its block."""
     names, kinds = _parameters(b, field_of(node, "parameters"))
     if len(kinds) != len(names):
         raise b.error(node, "Every parameter needs a type")
@@ -147,14 +147,20 @@ def bind_local_function(b: Binder, node: Node) -> tuple[Symbol, Function]:
     name = field_of(node, "name")
     symbol = b.declare(name, text_of(name), target)
     symbol.nonnull = True
+    return symbol
+
+
+def bind_local_function(b: Binder, node: Node, symbol: Symbol) -> Function:
+    """The body of a declared local function."""
+    names, _ = _parameters(b, field_of(node, "parameters"))
     body = field_of(node, "body")
     if body.type == "arrow_expression_clause":
         body = named(body)[0]
-    pending = Pending(b, node, names, body)
-    value = pending.finish(target)
+    value = Pending(b, node, names, body).finish(symbol.type)
     assert isinstance(value, Lambda)
     value.function.calls_out = True
-    return symbol, value.function
+    value.function.hoisted = True
+    return value.function
 
 
-__all__ = ["Statement", "bind_lambda", "bind_local_function", "common_type"]
+__all__ = ["bind_lambda", "bind_local_function", "common_type", "declare_local_function"]

@@ -70,7 +70,8 @@ def numeric(op: str, kind: str) -> Operation | None:
             return Operation(lambda a, b: n.single(inner(a, b)))
         return Operation(chosen) if chosen else Operation(plain=_PLAIN[op])
     decimals = {
-        "+": n.add_decimal, "-": n.subtract_decimal, "*": n.multiply_decimal, "/": n.divide_decimal, "%": n.remainder_decimal,
+        "+": n.add_decimal, "-": n.subtract_decimal, "*": n.multiply_decimal, "/": n.divide_decimal,
+        "%": n.remainder_decimal,
     }  # fmt: skip
     return Operation(decimals[op]) if op in decimals else None
 
@@ -105,7 +106,8 @@ def lifted_call(function: Callable[..., Any], op: str) -> Callable[[Any, Any], A
 
 
 def lifted_unary(op: str) -> Callable[[Any], Any]:
-    plain: Callable[[Any], Any] = {"-": operator.neg, "~": operator.invert, "+": operator.pos}[op]
+    signs: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "~": operator.invert, "+": operator.pos}
+    plain = signs[op]
     return lambda value: None if value is None else plain(value)
 
 
@@ -124,7 +126,7 @@ def or_empty(value: str | None) -> str:
 
 
 def same_reference(left: Any, right: Any) -> bool:
-    """`==` on references. Strings compare by value: literals are interned in .NET, and that is what policies rely on."""
+    """`==` on references. Strings compare by value: .NET interns literals, and that is what policies rely on."""
     if left is right:
         return True
     return isinstance(left, str) and isinstance(right, str) and left == right

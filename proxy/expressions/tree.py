@@ -38,6 +38,8 @@ class Function:
     nonlocals: set[str] = field(default_factory=set)
     captured: dict[str, Symbol] = field(default_factory=dict)
     calls_out: bool = False
+    # a local function: defined at the start of its block, so it may be called before its text
+    hoisted: bool = False
     body: list[Statement] = field(default_factory=list)
 
 

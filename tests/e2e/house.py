@@ -187,7 +187,7 @@ class House:
     # the processes
 
     def processes(self, module: str) -> list[Process]:
-        """The living processes of `python -m MODULE` that belong to this house, in order of their port or pid."""
+        """The living processes of `python -m MODULE` that belong to this house, sidecars in the order of `gateways`."""
         assert self.up is not None
         roots = [self.up.pid]
         found = [p for root in roots for p in descendants(root) if p.module == module]
@@ -197,8 +197,14 @@ class House:
                     candidate = Process.read(process.pid)
                     if candidate.module == module:
                         found.append(candidate)
-        key = "net.server.http.port"
-        return sorted((p for p in found if p.alive), key=lambda p: (p.environment.get(key, ""), p.pid))
+        order = [str(urlsplit(gateway).port) for gateway in self.info["gateways"]]
+        port = "net.server.http.port"
+
+        def place(process: Process) -> tuple[int, int]:
+            own = process.environment.get(port, "")
+            return (order.index(own) if own in order else -1, process.pid)
+
+        return sorted((p for p in found if p.alive), key=place)
 
     def kill(self, module: str) -> list[Process]:
         """kill -9 every process of a module; what they were is returned, to be started again."""

@@ -8,7 +8,7 @@ from typing import Any
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import Dictionary, HashSet, _append, count_of, iterate
 from proxy.expressions.dotnet.values import List, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, invalid_operation
+from proxy.expressions.runtime import DotNetError, argument, invalid_operation
 from proxy.expressions.table import constant, define, members, setters, with_types
 from proxy.expressions.types import Type, generic
 
@@ -65,7 +65,8 @@ def get(items: Any, key: Any) -> Any:
     found = items.find(key)
     if found is None:
         raise DotNetError(
-            "System.Collections.Generic.KeyNotFoundException", f"The given key '{key}' was not present in the dictionary."
+            "System.Collections.Generic.KeyNotFoundException",
+            f"The given key '{key}' was not present in the dictionary.",
         )
     return found[1]
 
@@ -137,8 +138,6 @@ members(
         "bool ContainsValue(V value)": lambda items, value: any(v == value for _, v in items.items.values()),
         "ICollection<K> Keys": _keys,
         "ICollection<V> Values": _values,
-        "V? GetValueOrDefault(K key)": _get_or,
-        "V? GetValueOrDefault(K key, V defaultValue)": _get_or,
     },
 )
 members(p.DICTIONARY_INTERFACE, {**_READS, **_WRITES, "ICollection<K> Keys": _keys, "ICollection<V> Values": _values})
@@ -148,8 +147,24 @@ members(
         **_READS,
         "IEnumerable<K> Keys": _keys,
         "IEnumerable<V> Values": _values,
-        "V? GetValueOrDefault(K key)": _get_or,
-        "V? GetValueOrDefault(K key, V defaultValue)": _get_or,
+    },
+)
+
+
+def _value_or_default(kind: Type, value: Type, items: Any, key: Any) -> Any:
+    from proxy.expressions.bind_creation import default_of
+
+    return _get_or(items, key, default_of(value))
+
+
+_HELPERS = define("CollectionExtensions", f"{_GENERIC}.CollectionExtensions", kind="static")
+members(
+    _HELPERS,
+    {
+        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key)": with_types(
+            _value_or_default
+        ),
+        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key, V other)": _get_or,
     },
 )
 for _definition in (DICTIONARY, p.DICTIONARY_INTERFACE):
@@ -177,11 +192,6 @@ def _except(items: HashSet, more: Any) -> None:
         items.items.pop(items.key(item), None)
 
 
-def _add_checked(items: HashSet, item: Any) -> bool:
-    allocate(len(items.items))
-    return items.add(item)
-
-
 members(
     HASHSET,
     {
@@ -190,7 +200,7 @@ members(
         "new(IEqualityComparer<T> comparer)": with_types(lambda kind, c: _hash_set(kind, (), c)),
         "new(IEnumerable<T> collection, IEqualityComparer<T> comparer)": with_types(_hash_set),
         "int Count": count_of,
-        "bool Add(T item)": _add_checked,
+        "bool Add(T item)": HashSet.add,
         "bool Contains(T item)": lambda items, item: items.key(item) in items.items,
         "bool Remove(T item)": lambda items, item: items.items.pop(items.key(item), items) is not items,
         "void Clear()": lambda items: items.items.clear(),

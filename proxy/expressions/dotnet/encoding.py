@@ -6,11 +6,11 @@ import hashlib
 import hmac
 from typing import Any
 
-from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.convert import BYTE, as_bytes
 from proxy.expressions.dotnet.values import Array, stands_for
 from proxy.expressions.runtime import allocate, argument, argument_null, out_of_range
-from proxy.expressions.table import attribute, constant, define, members
+from proxy.expressions.table import attribute, constant, define, members, setters, with_exchange
 
 ENCODING = define("Encoding", "System.Text.Encoding")
 
@@ -55,7 +55,13 @@ def _get_string(encoding: Encoding, data: Any, start: int = 0, count: int | None
 
 def _named(name: str) -> Encoding:
     wanted = name.lower()
-    aliases = {"utf8": "utf-8", "ascii": "us-ascii", "unicode": "utf-16", "latin1": "iso-8859-1", "windows-1252": "iso-8859-1"}
+    aliases = {
+        "utf8": "utf-8",
+        "ascii": "us-ascii",
+        "unicode": "utf-16",
+        "latin1": "iso-8859-1",
+        "windows-1252": "iso-8859-1",
+    }
     wanted = aliases.get(wanted, wanted)
     found = next((encoding for encoding in _ALL.values() if encoding.label.lower() == wanted), None)
     if found is None:
@@ -119,6 +125,18 @@ members(
     },
 )
 members(KEYED, {"byte[] Key": lambda algorithm: Array(BYTE, algorithm.key or b"")})
+
+
+def _set_key(algorithm: Hash, key: Any) -> None:
+    algorithm.key = as_bytes(key)
+
+
+def _random_key(exchange: Any, kind: str, digest: str) -> Hash:
+    """Without a key, .NET draws 64 random bytes."""
+    return Hash(kind, digest, bytes(int(exchange.ports.clock.random() * 256) for _ in range(64)))
+
+
+setters(KEYED, {"Key": _set_key})
 for _digest in ("MD5", "SHA1", "SHA256", "SHA384", "SHA512"):
     _plain = define(_digest, f"{_SPACE}.{_digest}", bases=("HashAlgorithm",))
     _make: Any = lambda kind=_digest: Hash(kind, kind.lower())  # noqa: E731
@@ -126,7 +144,9 @@ for _digest in ("MD5", "SHA1", "SHA256", "SHA384", "SHA512"):
         _plain,
         {
             f"static {_digest} Create()": _make,
-            "static byte[] HashData(byte[] source)": lambda data, kind=_digest: _compute(Hash(kind, kind.lower()), data),
+            "static byte[] HashData(byte[] source)": lambda data, kind=_digest: _compute(
+                Hash(kind, kind.lower()), data
+            ),
         },
     )
     if _digest != "MD5":
@@ -137,6 +157,9 @@ for _digest in ("MD5", "SHA1", "SHA256", "SHA384", "SHA512"):
     members(
         _keyed,
         {
+            "new()": with_exchange(
+                lambda exchange, kind=_name, name=_digest.lower(): _random_key(exchange, kind, name)
+            ),
             "new(byte[] key)": lambda key, kind=_name, name=_digest.lower(): Hash(kind, name, as_bytes(key)),
             "static byte[] HashData(byte[] key, byte[] source)": (
                 lambda key, data, kind=_name, name=_digest.lower(): _compute(Hash(kind, name, as_bytes(key)), data)

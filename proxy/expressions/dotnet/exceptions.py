@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from proxy.expressions.dotnet import primitives  # noqa: F401
-from proxy.expressions.runtime import BudgetExhausted, DotNetError
+from proxy.expressions.runtime import BudgetExhausted, DotNetError, spend
 from proxy.expressions.table import attribute, define, members
 from proxy.expressions.types import Type, find, generic
 
@@ -33,6 +33,9 @@ _TREE = {
     "RegexMatchTimeoutException": ("System.Text.RegularExpressions.RegexMatchTimeoutException", "SystemException"),
     "TimeZoneNotFoundException": ("System.TimeZoneNotFoundException", "Exception"),
 }
+
+# what catching an exception costs of the budget
+EXCEPTION_STEPS = 16
 
 EXCEPTION = define("Exception", "System.Exception", python=DotNetError)
 for _name, (_full, _base) in _TREE.items():
@@ -87,6 +90,7 @@ DotNetError.dotnet = property(_type_of)  # type: ignore[attr-defined]
 
 def make_catchable(error: Exception) -> DotNetError:
     """What a C# catch sees of a Python exception; a spent budget is not catchable and goes on."""
+    spend(EXCEPTION_STEPS)
     if isinstance(error, DotNetError):
         return error
     if isinstance(error, (BudgetExhausted, RecursionError)):

@@ -70,7 +70,10 @@ def composite(pattern: str | None, arguments: Sequence[Any]) -> str:
                 format_error(_BAD)
             index = int(match[1])
             if index >= len(arguments):
-                format_error("Index (zero based) must be greater than or equal to zero and less than the size of the argument list.")
+                format_error(
+                    "Index (zero based) must be greater than or equal to zero "
+                    "and less than the size of the argument list."
+                )
             text = format_hole(arguments[index], int(match[2] or 0), match[3])
             size += len(text)
             allocate(size)
@@ -169,7 +172,7 @@ def _general(value: Any, exact: Decimal, letter: str, precision: int) -> str:
         return "0"
     number = Context(prec=precision, rounding=ROUND_HALF_UP, Emin=-999999).plus(exact)
     power = number.adjusted()
-    if power >= precision or power < -5:
+    if power >= precision or power < -4:
         text = _exponent(exact, letter, precision - 1, 2)
         head, mark, tail = text.partition("E" if letter == "G" else "e")
         head = head.rstrip("0").rstrip(".") if "." in head else head
@@ -209,7 +212,11 @@ def _custom(value: Any, pattern: str) -> str:
         padded = len(whole) - len(whole.lstrip("0"))
         whole = _group_digits(whole) if padded or len(whole) > 3 else whole
     before = marks[: digit_places[0]] if digit_places[0] < dot else []
-    middle = "".join(_literal(m) for m in marks[(digit_places[0] if before or digit_places[0] == 0 else 0) : dot] if m not in ("0", "#", ","))
+    middle = "".join(
+        _literal(m)
+        for m in marks[(digit_places[0] if before or digit_places[0] == 0 else 0) : dot]
+        if m not in ("0", "#", ",")
+    )
     after = "".join(_literal(m) for m in marks[dot + 1 :] if m not in ("0", "#", ","))
     text = "".join(_literal(m) for m in before) + whole
     text += middle if dot == len(marks) else ""

@@ -2,6 +2,9 @@
 
 from proxy.expressions.dotnet import (
     bodies,
+    builder,
+    characters,
+    ciphers,
     collections,
     context,
     context_headers,
@@ -15,6 +18,7 @@ from proxy.expressions.dotnet import (
     exceptions,
     guid,
     json,
+    json_containers,
     linq,
     numbers,
     primitives,
@@ -25,6 +29,7 @@ from proxy.expressions.dotnet import (
 )
 
 TABLES = (
-    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert, json,
-    web, encoding, regex, random, context_headers, context, bodies, credentials,
+    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
+    json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
+    credentials, ciphers,
 )  # fmt: skip

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re as syntax
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import re2
 import regex
@@ -26,7 +27,8 @@ _SPACE = "System.Text.RegularExpressions"
 IGNORE_CASE, MULTILINE, EXPLICIT, SINGLELINE, IGNORE_SPACE = 1, 2, 4, 16, 32
 
 
-class Capture(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Capture:
     """One group of one match; a failed group is at 0 with the empty string."""
 
     value: str
@@ -39,7 +41,8 @@ class Capture(NamedTuple):
         return len(self.value)
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Match:
     groups: tuple[Capture, ...]
     source: str
     success: bool
@@ -73,7 +76,7 @@ class Pattern:
         plain = [number for number in range(1, self.engine.groups + 1) if number not in by_number]
         named = [number for number in range(1, self.engine.groups + 1) if number in by_number]
         self.order = [0, *plain, *named]
-        self.names = tuple(["0", *(str(index + 1) for index in range(len(plain))), *(by_number[number] for number in named)])
+        self.names = ("0", *(str(index + 1) for index in range(len(plain))), *(by_number[number] for number in named))
 
     def matches(self, text: str) -> Iterator[Match]:
         """Every match, left to right."""
@@ -123,7 +126,11 @@ def _regex(text: str, options: int) -> Any:
     named = translate(text, options)
     if options & EXPLICIT:
         named = syntax.sub(r"(?<!\\)\((?!\?)", "(?:", named)
-    named = syntax.sub(r"(?<!\\)((?:\\\\)*)\\Z", r"\1(?=\\n?\\z)", named).replace("\\z", "\\Z") if "\\Z" in named or "\\z" in named else named
+    named = (
+        syntax.sub(r"(?<!\\)((?:\\\\)*)\\Z", r"\1(?=\\n?\\z)", named).replace("\\z", "\\Z")
+        if "\\Z" in named or "\\z" in named
+        else named
+    )
     named = syntax.sub(r"\\k<(\w+)>", r"(?P=\1)", named)
     if not options & MULTILINE:
         named = syntax.sub(r"(?<!\\)\$$", r"(?=\\n?\\Z)", named)
@@ -250,7 +257,9 @@ class Groups(tuple[Capture, ...]):
 
 
 stands_for(Groups, "GroupCollection")
-members(CAPTURE, {"string Value": attribute("value"), "int Index": attribute("index"), "int Length": lambda c: len(c.value)})
+members(
+    CAPTURE, {"string Value": attribute("value"), "int Index": attribute("index"), "int Length": lambda c: len(c.value)}
+)
 members(
     GROUP,
     {
@@ -304,6 +313,10 @@ def _is_match(pattern: Pattern, text: str | None) -> bool:
     return found is not None
 
 
+def _replace_with(text: str | None, pattern: str | None, by: Any, options: Any) -> str:
+    return replace(pattern_of(pattern, options), text, by)
+
+
 _METHODS: dict[str, tuple[str, Callable[..., Any]]] = {
     "IsMatch(string input": ("bool", _is_match),
     "Match(string input": ("Match", match),
@@ -316,7 +329,9 @@ _table: dict[str, Any] = {
     "new(string pattern, RegexOptions options, TimeSpan timeout)": lambda text, options, _: pattern_of(text, options),
     "string ToString()": attribute("text"),
     "static string Escape(string str)": lambda text: escape(_input(text)),
-    "static string Unescape(string str)": lambda text: syntax.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t", "r": "\r"}.get(m[1], m[1]), text),
+    "static string Unescape(string str)": lambda text: syntax.sub(
+        r"\\(.)", lambda m: {"n": "\n", "t": "\t", "r": "\r"}.get(m[1], m[1]), text
+    ),
 }
 for _head, (_returns, _run) in _METHODS.items():
     _table[f"{_returns} {_head})"] = _run
@@ -327,8 +342,8 @@ for _head, (_returns, _run) in _METHODS.items():
 for _kind in ("string replacement", "MatchEvaluator evaluator"):
     _table[f"string Replace(string input, {_kind})"] = replace
     _table[f"string Replace(string input, {_kind}, int count)"] = replace
-    _table[f"static string Replace(string input, string pattern, {_kind})"] = lambda t, p, by: replace(pattern_of(p), t, by)
-    _table[f"static string Replace(string input, string pattern, {_kind}, RegexOptions options)"] = lambda t, p, by, o: replace(
-        pattern_of(p, o), t, by
+    _table[f"static string Replace(string input, string pattern, {_kind})"] = lambda t, p, by: replace(
+        pattern_of(p), t, by
     )
+    _table[f"static string Replace(string input, string pattern, {_kind}, RegexOptions options)"] = _replace_with
 members(REGEX, _table)

@@ -34,7 +34,7 @@ def _shape(text: str, threshold: int) -> str:
     point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len((whole + fraction).lstrip("0")))
     digits = digits.rstrip("0") or "0"
     scientific = point - 1
-    if scientific >= threshold or scientific < -5:
+    if scientific >= threshold or scientific < -4:
         shown = digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "")
         return f"{sign}{shown}E{'+' if scientific >= 0 else '-'}{abs(scientific):02d}"
     if point <= 0:

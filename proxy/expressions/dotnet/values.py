@@ -190,8 +190,10 @@ def instance_of(value: Any, target: Type) -> bool:
     for above in actual.ancestry():
         if above is target:
             return True
-        if above.name == target.name and above.args and above.definition is target.definition:
-            # covariance holds between reference types
-            if all(a is b or (not a.is_value and b.name == "object") for a, b in zip(above.args, target.args, strict=True)):
-                return True
+        # covariance holds between reference types
+        same = above.name == target.name and above.args and above.definition is target.definition
+        if same and all(
+            a is b or (not a.is_value and b.name == "object") for a, b in zip(above.args, target.args, strict=True)
+        ):
+            return True
     return False
