@@ -231,7 +231,7 @@ def test_the_examples_of_rfc_7515() -> None:
 def test_key_sets_hold_public_signing_keys_alone() -> None:
     odd: list[object] = [
         {"kty": "oct", "k": base64.urlsafe_b64encode(SECRETS["secret"]).decode(), "kid": "o"},
-        {**jwk("a"), "use": "enc"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {"kty": "EC", "crv": "secp256k1"}, 7, None,
+        {**jwk("a"), "use": "enc"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {"kty": "EC"}, 7, None,
     ]  # fmt: skip
     read = KeySet.read("i", {"keys": [*odd, jwk("good", x5t="print"), *odd]})
     assert [key.name for key in read.keys] == ["good"]
@@ -295,8 +295,7 @@ async def test_what_a_repeated_token_costs(capsys: pytest.CaptureFixture[str]) -
             exchange.request.headers["Authorization"] = f"Bearer {each}"
             step.run(exchange)  # type: ignore[union-attr]
         times[name] = (time.perf_counter() - began) / len(repeated) * 1e6
+    first, again = times["first"], times["repeated"]
     with capsys.disabled():
-        print(
-            f"\nvalidate-jwt, RS256, {len(repeated[0])} characters: {times['first']:.0f} µs, {times['repeated']:.1f} µs again"
-        )
+        print(f"\nvalidate-jwt, RS256, {len(repeated[0])} characters: {first:.0f} µs, {again:.1f} µs again")
     assert times["repeated"] < 100
