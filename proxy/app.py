@@ -28,6 +28,7 @@ from proxy import log as logs
 from proxy import workers
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
@@ -132,8 +133,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     journal = Journal(settings.values, instance)
     clock, counters = SystemClock(), LocalCounters()
     transport = HttpTransport(local=settings.local_targets)
-    keys = OpenIdKeys(transport, clock)
-    sidecar = Sidecar(Ports(transport, counters, clock, journal, keys), instance=instance)
+    keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
+    sidecar = Sidecar(Ports(transport, counters, clock, journal, keys, tokens), instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -167,6 +168,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
     await keys.close()
+    await tokens.close()
     await transport.close()
     telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from proxy.policies import (
+    authentication_certificate,
+    authentication_managed_identity,
     check_header,
     choose,
     cors,
@@ -30,6 +32,8 @@ from proxy.policies import (
 )
 
 INDEX = (
+    authentication_certificate,
+    authentication_managed_identity,
     check_header,
     choose,
     cors,

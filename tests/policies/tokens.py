@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 
+from proxy.adapters.identity import failure
 from proxy.config.certificates import open_pfx
 from proxy.config.resources import Certificate
 from proxy.tokens.keys import KeySet
@@ -159,6 +160,19 @@ class FakeKeys:
 
     def prefetch(self, urls: Any) -> None:
         self.prefetched |= set(urls)
+
+
+class FakeTokens:
+    """Access tokens by "resource" or "resource client-id"; whatever is not there fails."""
+
+    def __init__(self, tokens: dict[str, str]) -> None:
+        self.tokens = tokens
+
+    async def token(self, resource: str, client_id: str = "") -> str:
+        try:
+            return self.tokens[f"{resource} {client_id}".strip()]
+        except KeyError:
+            raise failure(resource, "no such identity") from None
 
 
 @cache

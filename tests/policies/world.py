@@ -21,7 +21,7 @@ from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.ports import Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
-from tests.policies.tokens import FakeKeys
+from tests.policies.tokens import FakeKeys, FakeTokens
 
 
 @dataclass
@@ -128,13 +128,14 @@ class World:
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
+    tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.transport, self.counters, self.clock, self.journal, self.keys)
+        return Ports(self.transport, self.counters, self.clock, self.journal, self.keys, self.tokens)
 
     def exchange(
         self,

@@ -14,6 +14,7 @@ A table is `<policy>.yaml`, a list of rows:
     certificates
                 names of certificate resources; "name.cer" has no private key
     token       what stands for $TOKEN in the request's headers, path and variables; see tests/policies/tokens.py
+    identity    access tokens by resource, or by "resource client-id"; others cannot be had
     providers   OpenID providers by URL: issuer, keys, rotated
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
@@ -35,17 +36,17 @@ from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
-from tests.policies.tokens import SECRETS, FakeKeys, jwk, opened, token
+from tests.policies.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from tests.policies.world import SUBSCRIPTION, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
-KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT):([a-z]+)")
+KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z]+)")
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "expect", "issues"),
-    *("certificates", "token", "providers"),
+    *("certificates", "token", "providers", "identity"),
 }
 
 
@@ -65,7 +66,10 @@ def text(row: Row) -> str:
 
 
 def _key(kind: str, name: str) -> str:
-    """$SECRET:x is a secret in Base64; $N:x and $E:x are modulus and exponent of a pair."""
+    """$SECRET:x is a secret in Base64; $N:x and $E:x are modulus and exponent of a pair; $PFX:x and $LOCKED:x are
+    PKCS #12 files in Base64, without a password and with the password "open"."""
+    if kind in ("PFX", "LOCKED"):
+        return base64.b64encode(pfx(name, "open" if kind == "LOCKED" else "")).decode()
     if kind == "SECRET":
         return base64.b64encode(SECRETS[name]).decode()
     return str(jwk(name)[kind.lower()]) if kind in "NE" else opened(name).thumbprint
@@ -84,7 +88,7 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World(keys=FakeKeys(row.get("providers", {})))
+    world = World(keys=FakeKeys(row.get("providers", {})), tokens=FakeTokens(row.get("identity", {})))
     if "answers" in row:
         world.transport.answers = row["answers"]
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
@@ -156,6 +160,10 @@ def check_sent(world: World, expect: dict[str, Any]) -> None:
             assert sent.body.decode() == value
         elif name == "url":
             assert str(sent.outgoing.url) == value
+        elif name == "identity":
+            assert (sent.outgoing.identity.pem if sent.outgoing.identity else None) == (
+                opened(value).pem if value else None
+            )
         else:
             assert getattr(sent.outgoing, name) == value, name
 
