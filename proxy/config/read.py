@@ -7,14 +7,17 @@ turns that into an issue of this one resource.
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.config.certificates import open_pfx
 from proxy.config.resources import (
     Api,
     Backend,
+    Certificate,
     Diagnostic,
     Example,
     Group,
@@ -183,6 +186,10 @@ def backend(name: str, body: Body) -> Backend:
         validate_certificate_chain=tls.get("validateCertificateChain") is not False,
         validate_certificate_name=tls.get("validateCertificateName") is not False,
     )
+
+
+def certificate(name: str, body: Body) -> Certificate:
+    return open_pfx(name, base64.b64decode(body["data"], validate=True), body.get("password") or "")
 
 
 def diagnostic(name: str, body: Body) -> Diagnostic:

@@ -153,6 +153,18 @@ class Backend:
 
 
 @dataclass(slots=True, frozen=True)
+class Certificate:
+    """A certificate resource, opened. `thumbprint` is the SHA-1 in upper-case hex; `pem` is the certificate, its chain
+    and its private key, if it has one; `der` the certificate alone."""
+
+    id: str
+    thumbprint: str
+    der: bytes = field(repr=False)
+    pem: bytes = field(repr=False)
+    has_private_key: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class Diagnostic:
     """What telemetry records of a request; see the ARM `diagnostics` resource. `percentage` 0-100."""
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from proxy.policies import (
     authentication_basic,
+    authentication_certificate,
+    authentication_managed_identity,
     cache_lookup,
     cache_lookup_value,
     cache_remove_value,
@@ -44,18 +46,21 @@ from proxy.policies import (
     set_status,
     set_variable,
     trace,
+    validate_jwt,
     wait,
     xml_to_json,
 )
 
 INDEX = (
+    authentication_basic,
+    authentication_certificate,
+    authentication_managed_identity,
     cache_lookup,
     cache_lookup_value,
     cache_remove_value,
     cache_store,
     cache_store_value,
     cache_value,
-    authentication_basic,
     check_header,
     choose,
     cors,
@@ -87,6 +92,7 @@ INDEX = (
     set_status,
     set_variable,
     trace,
+    validate_jwt,
     wait,
     xml_to_json,
 )

@@ -23,6 +23,7 @@ from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.ports import Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
+from tests.policies.tokens import FakeKeys, FakeTokens
 
 
 @dataclass
@@ -165,6 +166,8 @@ class World:
     external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
+    keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
+    tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
@@ -183,6 +186,8 @@ class World:
             external_cache=self.external_cache,
             errands=self.errands,
             in_flight=self.in_flight,
+            keys=self.keys,
+            tokens=self.tokens,
         )
 
     def exchange(

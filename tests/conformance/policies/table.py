@@ -14,6 +14,11 @@ A table is `<policy>.yaml`, a list of rows:
     fragments, backends, named-values
                 what the document may refer to
     in-flight   requests of others inside limit-concurrency, by key
+    certificates
+                names of certificate resources; "name.cer" has no private key
+    token       what stands for $TOKEN in the request's headers, path and variables; see tests/policies/tokens.py
+    identity    access tokens by resource, or by "resource client-id"; others cannot be had
+    providers   OpenID providers by URL: issuer, keys, rotated
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
     requests    instead of `request` and `times`: several requests in order; what is expected is expected of the last
@@ -28,7 +33,9 @@ A table is `<policy>.yaml`, a list of rows:
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +46,17 @@ from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
+from tests.policies.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from tests.policies.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
+KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z]+)")
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues", "in-flight"),
+    *("in-flight", "certificates", "token", "providers", "identity"),
 }
 
 
@@ -60,14 +69,26 @@ def rows(policy: str) -> list[Row]:
 
 
 def text(row: Row) -> str:
-    return policies(
+    written = policies(
         row.get("inbound", ""), row.get("backend", "<base/>"), row.get("outbound", ""), row.get("on-error", "")
     )
+    return KEY.sub(lambda found: _key(*found.groups()), written) if "$" in written else written
+
+
+def _key(kind: str, name: str) -> str:
+    """$SECRET:x is a secret in Base64; $N:x and $E:x are modulus and exponent of a pair; $PFX:x and $LOCKED:x are
+    PKCS #12 files in Base64, without a password and with the password "open"."""
+    if kind in ("PFX", "LOCKED"):
+        return base64.b64encode(pfx(name, "open" if kind == "LOCKED" else "")).decode()
+    if kind == "SECRET":
+        return base64.b64encode(SECRETS[name]).decode()
+    return str(jwk(name)[kind.lower()]) if kind in "NE" else opened(name).thumbprint
 
 
 def environment(row: Row) -> Environment:
     backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
-    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends)
+    certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
+    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends, certificates=certificates)
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -77,7 +98,11 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World(in_flight=dict(row.get("in-flight", {})))
+    world = World(
+        in_flight=dict(row.get("in-flight", {})),
+        keys=FakeKeys(row.get("providers", {})),
+        tokens=FakeTokens(row.get("identity", {})),
+    )
     if "answers" in row:
         world.transport.answers = row["answers"]
     if "external" in row:
@@ -95,7 +120,7 @@ async def run(row: Row) -> tuple[World, Exchange]:
 
 
 def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
-    request = dict(request)
+    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
     headers = request.pop("headers", {})
     request["headers"] = [
         (name, value)
@@ -106,6 +131,14 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
     fields = dict(row.get("operation", {}))
     fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
     return world.exchange(of=operation(**fields), **request)
+
+
+def _with_token(part: Any, made: str) -> Any:
+    if isinstance(part, dict):
+        return {name: _with_token(value, made) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_with_token(value, made) for value in part]
+    return part.replace("$TOKEN", made) if isinstance(part, str) else part
 
 
 async def check(row: Row, world: World, exchange: Exchange) -> None:
@@ -155,6 +188,10 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> None:
             assert sent.body.decode() == value
         elif name == "url":
             assert str(sent.outgoing.url) == value
+        elif name == "identity":
+            assert (sent.outgoing.identity.pem if sent.outgoing.identity else None) == (
+                opened(value).pem if value else None
+            )
         else:
             assert getattr(sent.outgoing, name) == value, name
 
