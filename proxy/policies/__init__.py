@@ -28,6 +28,8 @@ from proxy.policies import (
     set_status,
     set_variable,
     trace,
+    validate_azure_ad_token,
+    validate_client_certificate,
     validate_jwt,
 )
 
@@ -54,5 +56,7 @@ INDEX = (
     set_status,
     set_variable,
     trace,
+    validate_azure_ad_token,
+    validate_client_certificate,
     validate_jwt,
 )

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
@@ -22,6 +24,7 @@ from proxy.pipeline.run import execute
 from proxy.ports import Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 from tests.policies.tokens import FakeKeys, FakeTokens
+from tests.policies.tokens import certificate as client_certificate
 
 
 @dataclass
@@ -145,6 +148,7 @@ class World:
         body: str | bytes = b"",
         *,
         stream: bool = False,
+        certificate: str = "",
         ip: str = "203.0.113.9",
         parameters: Mapping[str, str] | None = None,
         variables: Mapping[str, Any] | None = None,
@@ -164,6 +168,7 @@ class World:
             body=Body(stream=streamed(content)) if stream else Body(content),
             base=service_url,
             client_ip=ip,
+            client_certificate=client_certificate(certificate).public_bytes(Encoding.DER) if certificate else b"",
         )
         request.headers.extend(headers)
         return Exchange(

@@ -6,7 +6,8 @@ A table is `<policy>.yaml`, a list of rows:
     inbound, backend, outbound, on-error
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
-    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none)
+    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
+                certificate (name of a client certificate)
     operation   url_template, method, examples
     answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
     fragments, backends, named-values
@@ -40,7 +41,7 @@ from tests.policies.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pf
 from tests.policies.world import SUBSCRIPTION, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
-KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z]+)")
+KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
