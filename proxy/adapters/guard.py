@@ -1,7 +1,8 @@
 """What policies may call: https to addresses that are neither this machine's own nor of the link.
 
 Rules
-1. Plain http, loopback, link-local, multicast and unspecified addresses are refused, unless local targets are allowed.
+1. Plain http, loopback, link-local, multicast and unspecified addresses, and those where clouds have their metadata
+   services, are refused, unless local targets are allowed.
 2. A name is resolved once, judged, and connected to at the very address that was judged: a name that changes its
    address in between reaches nothing.
 """
@@ -17,6 +18,9 @@ from aiohttp.resolver import ThreadedResolver
 from proxy.messages import Url
 
 REMEDY = "Set policy.outgoing.local.enabled to true where such targets are meant."
+# of Azure, Alibaba Cloud and AWS; the usual one is link-local
+METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -34,7 +38,10 @@ def refusal(url: Url) -> str | None:
 def is_public(address: Address) -> bool:
     """Whether an address is another machine's; private networks count, since backends live there."""
     if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
+        embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+        address = embedded or address.ipv4_mapped or address.sixtofour or address
+    if address in METADATA:
+        return False
     return not (address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified)
 
 

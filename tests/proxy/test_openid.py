@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -207,7 +208,18 @@ async def test_t11_a_slow_provider(provider: Provider, keys: OpenIdKeys, monkeyp
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.9.9.9", "[::1]", "169.254.169.254", "0.0.0.0", "[fe80::1]", "[::ffff:127.0.0.1]", "224.0.0.1"],
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "[::1]",
+        "169.254.169.254",
+        "0.0.0.0",
+        "[fe80::1]",
+        "[::ffff:127.0.0.1]",
+        "224.0.0.1",
+        "168.63.129.16",
+        "[64:ff9b::7f00:1]",
+    ],
 )
 def test_t11_addresses_that_policies_may_not_call(host: str) -> None:
     assert refusal(target_of(f"https://{host}/x"))
@@ -247,7 +259,5 @@ async def test_the_resolver_hands_out_public_addresses_alone(monkeypatch: pytest
 
 
 def test_public() -> None:
-    import ipaddress
-
     assert is_public(ipaddress.ip_address("2606:4700::1"))
     assert not is_public(ipaddress.ip_address("2002:7f00:1::"))  # 127.0.0.1 in 6to4

@@ -7,19 +7,21 @@ import hashlib
 import json
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from sidecar_harness import Backend, api, operation, policy, resource
 
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.openid import OpenIdKeys
 from proxy.adapters.transport import HttpTransport
+from proxy.config.certificates import open_pfx
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource
 from proxy.config.snapshot import apply
 from proxy.exchange import Exchange
 from proxy.pipeline.run import execute
 from proxy.ports import Ports
-from tests.policies.tokens import FakeKeys, certificate, pfx, token
+from tests.policies.tokens import FakeKeys, certificate, jwk, pfx, token
 from tests.policies.world import FakeClock, FakeJournal, World
 
 
@@ -86,7 +88,6 @@ async def test_the_providers_of_a_configuration_are_known_beforehand() -> None:
 
 async def test_a_provider_over_the_network(backend: Backend) -> None:
     """One document, one provider, real sockets: the first request waits for the keys, the others do not."""
-    from tests.policies.tokens import jwk
 
     def answer(value: Any) -> bytes:
         body = json.dumps(value).encode()
@@ -124,9 +125,5 @@ async def test_a_provider_over_the_network(backend: Backend) -> None:
 
 
 def test_a_thumbprint_is_what_others_call_one() -> None:
-    from proxy.config.certificates import open_pfx
-
     opened = open_pfx("x", pfx("rsa", "open"), "open")
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     assert opened.thumbprint == hashlib.sha1(certificate("rsa").public_bytes(Encoding.DER)).hexdigest().upper()
