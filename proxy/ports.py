@@ -120,7 +120,7 @@ class Keys(Protocol):
     """The signing keys that OpenID providers publish, by the URL of their metadata."""
 
     def held(self, url: str) -> KeySet | None:
-        """What is known, at once; what is old is fetched again in the back."""
+        """What is known, at once; what is old or not known yet is fetched in the back."""
         ...
 
     async def keys(self, url: str, unknown: str = "") -> KeySet | None:

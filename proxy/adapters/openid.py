@@ -43,7 +43,7 @@ class _Provider:
     """Times are monotonic seconds; `tried` is when the last fetch began."""
 
     held: KeySet | None = None
-    fetched: float = 0.0
+    fetched: float = float("-inf")
     tried: float = float("-inf")
     flight: asyncio.Task[None] | None = None
 
@@ -58,12 +58,9 @@ class OpenIdKeys:
         self._lanes = asyncio.Semaphore(PARALLEL)
 
     def held(self, url: str) -> KeySet | None:
-        provider = self._providers.get(url)
-        if provider is None or provider.held is None:
-            return None
-        self._providers.move_to_end(url)
+        provider = self._provider(url)
         now = self._clock.monotonic()
-        if now - provider.fetched >= FRESH and now - provider.tried >= UNKNOWN:
+        if now - provider.fetched >= FRESH and now - provider.tried >= (UNKNOWN if provider.held else RETRY):
             self._fetch(url, provider, now)
         return provider.held
 
@@ -93,10 +90,12 @@ class OpenIdKeys:
 
     def _provider(self, url: str) -> _Provider:
         provider = self._providers.get(url)
-        if provider is None:
-            provider = self._providers[url] = _Provider()
-            while len(self._providers) > MAX_PROVIDERS:
-                self._providers.popitem(last=False)
+        if provider is not None:
+            self._providers.move_to_end(url)
+            return provider
+        provider = self._providers[url] = _Provider()
+        if len(self._providers) > MAX_PROVIDERS:
+            self._providers.popitem(last=False)
         return provider
 
     def _fetch(self, url: str, provider: _Provider, now: float) -> asyncio.Task[None]:

@@ -22,7 +22,7 @@ from proxy.pipeline.source import unresolved
 from proxy.pipeline.tokens import Trust
 from proxy.pipeline.values import Value
 from proxy.tokens.decrypt import DecryptionKey
-from proxy.tokens.keys import Key, KeySet, base64_content, public_key, rsa_key, secret_key
+from proxy.tokens.keys import Key, base64_content, public_key, rsa_key, secret_key
 from proxy.tokens.memory import Verified
 from proxy.tokens.refusal import KEY_NOT_FOUND, SIGNATURE_INVALID, TokenRefused
 
@@ -176,12 +176,10 @@ class Providers:
     async def verified(self, exchange: Exchange, own: Trust, token: str) -> tuple[Trust, Verified]:
         """The token, and the trust that it was verified with. Raises TokenRefused."""
         port = exchange.ports.keys
-        urls = [url.get(exchange).strip() for url in self.urls]
-        sets: list[KeySet] = []
-        for url in urls:
-            held = port.held(url) or (await port.keys(url) if is_provider(url) else None)
-            if held is not None:
-                sets.append(held)
+        urls = [url for each in self.urls if is_provider(url := each.get(exchange).strip())]
+        sets = [found for url in urls if (found := port.held(url)) is not None]  # the rest is being fetched now
+        if not sets:
+            sets = [found for url in urls if (found := await port.keys(url)) is not None]
         trust = replace(own, providers=sets)
         try:
             return trust, trust.verified(token)
@@ -191,10 +189,8 @@ class Providers:
             name = refused.key_name
             if not name or any(name in each.by_name for each in sets):
                 raise
-        renewed = [
-            each for url in urls if is_provider(url) and (each := await port.keys(url, unknown=name)) is not None
-        ]
-        trust = replace(own, providers=renewed)
+        sets = [found for url in urls if (found := await port.keys(url, unknown=name)) is not None]
+        trust = replace(own, providers=sets)
         return trust, trust.verified(token)
 
 

@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from proxy.errors import PolicyRefused
 from proxy.expressions.dotnet.credentials import Jwt
 from proxy.pipeline.edits import phrase
 from proxy.pipeline.element import Element
 from proxy.pipeline.values import Value
-from proxy.templates import query_values
 from proxy.tokens import claims
 from proxy.tokens.compact import Encrypted, Signed, read
 from proxy.tokens.decrypt import DecryptionKey, decrypt
@@ -68,14 +68,17 @@ class Place:
         )
 
     def token(self, exchange: Exchange) -> str:
-        """The token; raises TokenRefused when there is none."""
+        """The token; raises TokenRefused when there is none. Several are joined, which makes them none: the backend
+        would see them all, and could take another one than we."""
         found = ""
         request = exchange.request
         if self.header is not None:
             name = self.header.get(exchange)
-            found = self._without_scheme(exchange, name, request.headers.get(name, "").strip())
+            found = self._without_scheme(exchange, name, ",".join(request.headers.getall(name, ())).strip())
         if not found and self.query is not None and request.query:
-            found = query_values(request.query).get(self.query.get(exchange).lower(), "")
+            wanted = self.query.get(exchange).lower()
+            given = parse_qsl(request.query, keep_blank_values=True)
+            found = ",".join(value for name, value in given if name.lower() == wanted)
         if not found and self.value is not None:
             found = self.value.get(exchange).strip()
         if not found:

@@ -64,4 +64,4 @@ MEMORY = TokenMemory()
 
 
 def digest_of(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -176,9 +176,12 @@ class FakeTokens:
 
 
 @cache
-def certificate(name: str, issuer: str = "", days: int = 10_000, key: str = "") -> x509.Certificate:
-    """A certificate for the RSA pair of its name, from 2025 on; self-signed unless an issuer's name is given."""
-    begin = datetime.datetime(2025, 1, 1)
+def certificate(name: str) -> x509.Certificate:
+    """A certificate for the RSA pair of its name, from 2025 on. It signs itself, unless its name is `name.issuer`, and
+    is an authority then, or when it is called `ca.x`; `old.x` ended in 2025 and `new.x` begins in 2031."""
+    issuer = name.partition(".")[2]
+    days = 100 if name.startswith("old") else 10_000
+    begin = datetime.datetime(2031 if name.startswith("new") else 2025, 1, 1)
     own = x509.Name(
         [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Books, Inc."), x509.NameAttribute(NameOID.COMMON_NAME, name)]
     )
@@ -187,11 +190,11 @@ def certificate(name: str, issuer: str = "", days: int = 10_000, key: str = "") 
         x509.CertificateBuilder()
         .subject_name(own)
         .issuer_name(above)
-        .public_key(rsa_pair(key or name).public_key())
+        .public_key(rsa_pair(name).public_key())
         .serial_number(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1)
         .not_valid_before(begin)
         .not_valid_after(begin + datetime.timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=not issuer or name.startswith("ca"), path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(f"{name}.books.example")]), critical=False)
     )
     return made.sign(rsa_pair(issuer or name), hashes.SHA256())

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from proxy.adapters.cache import LocalCache
 from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
@@ -24,6 +26,7 @@ from proxy.pipeline.run import execute
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 from tests.policies.tokens import FakeKeys, FakeTokens
+from tests.policies.tokens import certificate as client_certificate
 
 
 @dataclass
@@ -202,6 +205,7 @@ class World:
         body: str | bytes = b"",
         *,
         stream: bool = False,
+        certificate: str = "",
         ip: str = "203.0.113.9",
         parameters: Mapping[str, str] | None = None,
         variables: Mapping[str, Any] | None = None,
@@ -222,6 +226,7 @@ class World:
             body=Body(stream=streamed(content)) if stream else Body(content),
             base=service_url,
             client_ip=ip,
+            client_certificate=client_certificate(certificate).public_bytes(Encoding.DER) if certificate else b"",
         )
         request.headers.extend(headers)
         return Exchange(

@@ -7,7 +7,8 @@ A table is `<policy>.yaml`, a list of rows:
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
-                original (the path that the client asked for)
+                original (the path that the client asked for),
+                certificate (name of a client certificate)
     operation   url_template, method, examples
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
@@ -53,7 +54,7 @@ from tests.policies.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pf
 from tests.policies.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
-KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z]+)")
+KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
