@@ -26,10 +26,14 @@ import uvloop
 
 from proxy import log as logs
 from proxy import workers
+from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.errands import BackgroundErrands
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys
+from proxy.adapters.quotas import LocalQuotas
+from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -132,9 +136,21 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
     clock, counters = SystemClock(), LocalCounters()
-    transport = HttpTransport(local=settings.local_targets)
+    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
-    sidecar = Sidecar(Ports(transport, counters, clock, journal, keys, tokens), instance=instance)
+    errands = BackgroundErrands(transport)
+    ports = Ports(
+        transport=transport,
+        counters=counters,
+        clock=clock,
+        journal=journal,
+        cache=LocalCache(),
+        quotas=LocalQuotas(),
+        errands=errands,
+        keys=keys,
+        tokens=tokens,
+    )
+    sidecar = Sidecar(ports, instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -167,6 +183,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()
     await transport.close()

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
 from proxy.ports import ClientIdentity, Ports
+from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
+    from proxy.pipeline.responses import CachingPlan
 
 
 @dataclass(slots=True)
@@ -53,8 +56,14 @@ class Exchange:
     backend_status: int = 0
     backend_ms: float = 0.0
     cache: str = "none"
+    # what cache-lookup found out, for cache-store; None: this response may not be cached
+    caching: CachingPlan | None = None
+    # the cache-store behind which outbound goes on after a hit: "scope path"
+    resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)
     traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
+    # what emit-metric said
+    metrics: tuple[MetricRecord, ...] = ()
     # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root
     trace_id: str = ""
     span_id: str = ""
@@ -63,6 +72,10 @@ class Exchange:
     backend_span_id: str = ""  # the parent that the backend sees
     # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
     after_outbound: list[Any] = field(default_factory=list)
+    # called when the response is out, with the body bytes received from and sent to the client
+    at_end: list[Callable[[int, int], None]] | None = None
+    # quota counters (key, start, period) that this request was counted in, and for how many calls
+    counted: dict[tuple[str, float, int], int] | None = None
 
     def elapsed_ms(self) -> int:
         return int((self.ports.clock.monotonic() - self.started) * 1000)

@@ -31,8 +31,8 @@ class ClientIdentity:
 class Outgoing:
     """One request to a backend. `timeout` in seconds covers sending and the response head.
 
-    `guarded`: a policy names the target, so plain http, loopback and link-local addresses are refused unless the
-    setting policy.outgoing.local.enabled says otherwise.
+    `guarded`: a policy chose where it goes (send-request, OpenID metadata), so it may not go everywhere: see
+    proxy/adapters/reach.py.
     """
 
     method: str
@@ -68,6 +68,40 @@ class Counters(Protocol):
     def peek(self, key: str, period: float) -> Reading: ...
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
+
+
+@dataclass(slots=True, frozen=True)
+class Usage:
+    """A quota's counter in its present window. `renews_after`: seconds until the next one; None: never."""
+
+    calls: int
+    bytes: int
+    renews_after: float | None
+
+
+class Quotas(Protocol):
+    """Fixed-window counters by name; they outlive configurations. Windows of `period` seconds (0: one without an end)
+    follow each other from `start`, Unix seconds."""
+
+    def usage(self, key: str, start: float, period: int) -> Usage: ...
+
+    def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
+        """Count calls and bytes."""
+        ...
+
+
+class Cache(Protocol):
+    """Bytes by key, for a time. Never fails: a cache in trouble answers None or False, and soon."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        """False when the value is not kept."""
+        ...
+
+    async def remove(self, key: str) -> bool:
+        """True once the key is certainly gone, also when it was not there."""
+        ...
 
 
 class Clock(Protocol):
@@ -111,6 +145,21 @@ class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
 
 
+class Errands(Protocol):
+    """Requests that nobody waits for."""
+
+    def run(self, request: Outgoing) -> bool:
+        """Take a request with a buffered body; False when too many are in flight, and then it is dropped."""
+        ...
+
+
+class NoErrands:
+    """For a process that runs no errands: every request is dropped."""
+
+    def run(self, request: Outgoing) -> bool:
+        return False
+
+
 class _Nobody:
     """Stands behind ports that nothing was wired to."""
 
@@ -129,11 +178,19 @@ class _Nobody:
 
 @dataclass(slots=True, frozen=True)
 class Ports:
-    """Everything a policy may reach, in one hand."""
+    """Everything a policy may reach, in one hand.
+
+    `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it.
+    """
 
     transport: Transport
     counters: Counters
     clock: Clock
     journal: Journal
+    cache: Cache
+    quotas: Quotas
+    external_cache: Cache | None = None
+    errands: Errands = field(default_factory=NoErrands)
+    in_flight: dict[str, int] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)

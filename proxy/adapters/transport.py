@@ -5,7 +5,7 @@ Rules
 2. A body streams both ways with backpressure; a small response that is already there becomes bytes at once.
 3. A pooled connection that died is tried once more for an idempotent request whose body can be sent again.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it.
-5. What a policy may not call is not called (`Outgoing.guarded`, see guard.py), unless `local` is set.
+5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
 6. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
 """
 
@@ -26,9 +26,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.adapters.destination import Destination
-from proxy.adapters.guard import GuardedResolver, refusal
 from proxy.adapters.hops import OURS, end_to_end, header_block
 from proxy.adapters.identities import Identities
+from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import DEFAULT_PORTS, Body, Headers, Response, Url
@@ -47,20 +47,22 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 class HttpTransport:
     """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
 
-    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, local: bool = False) -> None:
+    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
-        self._guarded = self._connector
-        if not local:
-            self._guarded = aiohttp.TCPConnector(
-                limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE, resolver=GuardedResolver()
-            )
+        self._reach = reach or Reach()
+        self._screened = aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=per_host,
+            keepalive_timeout=POOL_IDLE,
+            resolver=ScreenedResolver(self._reach),
+        )
         self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
         self._destinations: dict[tuple[str, str, int, bool, str], Destination] = {}
 
     async def close(self) -> None:
-        await self._guarded.close()
         await self._connector.close()
+        await self._screened.close()
 
     async def send(self, request: Outgoing) -> Response:
         try:
@@ -125,10 +127,10 @@ class HttpTransport:
     async def _connect(self, request: Outgoing) -> Connection:
         url, identity = request.url, request.identity
         connector = self._connector
-        if request.guarded and self._guarded is not self._connector:
-            connector = self._guarded
-            if problem := refusal(url):
-                raise BackendConnectionFailure(problem)
+        if request.guarded:
+            connector = self._screened
+            if objection := self._reach.objection(url):
+                raise BackendConnectionFailure(objection)
         name = (url.scheme, url.host, url.port, request.verify_tls, identity.name if identity else "")
         destination = self._destinations.get(name)
         if destination is None:

@@ -7,7 +7,8 @@
             ...
         return handle
 
-A handler returns None to go on, or `RESPOND` to stop the pipeline and answer with `exchange.response`.
+A handler returns None to go on, `RESPOND` to stop the pipeline and answer with `exchange.response`, or `ANSWERED` (in
+inbound only) to go on with outbound, since `exchange.response` is there without the backend.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ class Outcome(Enum):
     """Why a sequence of steps ended early."""
 
     RESPOND = "respond"
+    ANSWERED = "answered"
 
 
 RESPOND = Outcome.RESPOND
+ANSWERED = Outcome.ANSWERED
 
 Handler = Callable[["Exchange"], "Outcome | Awaitable[Outcome | None] | None"]
 Factory = Callable[["Element", "Compiler"], Handler]

@@ -2,7 +2,7 @@
 
 Rules
 1. Afterwards `exchange.response` is always there.
-2. RESPOND ends everything: no later section runs, and on-error neither.
+2. RESPOND ends everything: no later section runs, and on-error neither. ANSWERED leads from inbound to outbound.
 3. An error is recorded, becomes the default error response, and on-error may change that. An error in on-error is
    recorded too, and its response stands.
 4. What policies left in `after_outbound` runs last, on whatever response there is.
@@ -20,7 +20,7 @@ from proxy.exchange import Exchange
 from proxy.messages import Body, Headers, Response
 from proxy.pipeline.link import Pipeline
 from proxy.pipeline.preflight import is_preflight
-from proxy.pipeline.registry import RESPOND
+from proxy.pipeline.registry import ANSWERED, RESPOND
 from proxy.pipeline.steps import Late, Step, read_bodies, run_steps
 
 log = logging.getLogger("proxy.pipeline")
@@ -34,12 +34,15 @@ async def execute(pipeline: Pipeline, exchange: Exchange) -> None:
             await _preflight(inbound, exchange)
             return
         outcome = await run_steps(inbound, exchange)
-        if outcome is not RESPOND:
+        if outcome is None:
             outcome = await run_steps(pipeline.backend, exchange)
         if outcome is not RESPOND:
             if exchange.response is None:
                 exchange.response = Response()
-            await run_steps(pipeline.outbound, exchange)
+            outbound: Sequence[Step] = pipeline.outbound
+            if outcome is ANSWERED and exchange.resume_after:
+                outbound = _behind(outbound, exchange.resume_after)
+            await run_steps(outbound, exchange)
     except GatewayError as error:
         await _on_error(pipeline, exchange, error)
     if exchange.response is None:
@@ -54,6 +57,16 @@ async def _preflight(inbound: Sequence[Step], exchange: Exchange) -> None:
         raise OperationNotFound("a CORS preflight, and the operation has no cors policy")
     if await run_steps(policies, exchange) is not RESPOND:
         exchange.response = Response()
+
+
+def _behind(steps: Sequence[Step], mark: str) -> Sequence[Step]:
+    """The steps behind the one that is at the mark's place or holds it; all, if there is none any more."""
+    scope, _, path = mark.partition(" ")
+    for index in range(len(steps) - 1, -1, -1):
+        origin = steps[index].origin
+        if origin.scope == scope and f"{path}/".startswith(f"{origin.path}/"):
+            return steps[index + 1 :]
+    return steps
 
 
 async def _on_error(pipeline: Pipeline, exchange: Exchange, error: GatewayError) -> None:

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import GatewayError, Origin
-from proxy.pipeline.registry import RESPOND, Handler, Outcome
+from proxy.pipeline.registry import Handler, Outcome
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -79,8 +79,8 @@ def _synchronous(steps: tuple[Step, ...]) -> Handler:
                 outcome: Outcome | None = handler(exchange)
             except Exception as problem:
                 raise located(problem, step) from problem.__cause__
-            if outcome is RESPOND:
-                return RESPOND
+            if outcome is not None:
+                return outcome
         return None
 
     return run
@@ -94,7 +94,7 @@ def _asynchronous(steps: tuple[Step, ...]) -> Handler:
 
 
 async def run_steps(steps: Sequence[Step], exchange: Exchange) -> Outcome | None:
-    """Run steps in order; RESPOND when one of them ended the pipeline."""
+    """Run steps in order; the outcome of the one that ended them early, else None."""
     for step in steps:
         try:
             if step.reads:
@@ -102,8 +102,8 @@ async def run_steps(steps: Sequence[Step], exchange: Exchange) -> Outcome | None
             outcome: Outcome | None = await step.run(exchange) if step.is_async else step.run(exchange)
         except Exception as problem:
             raise located(problem, step) from problem.__cause__
-        if outcome is RESPOND:
-            return RESPOND
+        if outcome is not None:
+            return outcome
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.errors import GatewayError
-from proxy.pipeline.registry import ANYWHERE, RESPOND, Handler, Outcome, policy
+from proxy.pipeline.registry import ANYWHERE, Handler, Outcome, policy
 from proxy.pipeline.steps import read_bodies, run_steps
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def retry(element: Element, compiler: Compiler) -> Handler:
         attempt = 0
         while True:
             try:
-                if await run_steps(steps, exchange) is RESPOND:
-                    return RESPOND
+                outcome = await run_steps(steps, exchange)
+                if outcome is not None:
+                    return outcome
             except GatewayError:
                 if attempt >= retries or not await holds_after_failure(exchange):
                     raise

@@ -14,6 +14,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from proxy.adapters.cache import LocalCache
+from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
@@ -21,7 +23,7 @@ from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
-from proxy.ports import Outgoing, Ports, Reading
+from proxy.ports import Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 from tests.policies.tokens import FakeKeys, FakeTokens
 from tests.policies.tokens import certificate as client_certificate
@@ -39,7 +41,8 @@ class FakeClock:
         return self.now
 
     def utcnow(self) -> datetime.datetime:
-        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+        """2030-01-02 03:04:05 when the world begins."""
+        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC) + datetime.timedelta(seconds=self.now - 1000)
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(round(seconds, 6))
@@ -93,6 +96,10 @@ class FakeTransport:
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
         content = str(answer.get("body", "backend")).encode()
+        if "hex" in answer:
+            content = bytes.fromhex(str(answer["hex"]))
+        elif "size" in answer:
+            content = bytes(int(answer["size"]))
         status = int(answer.get("status", 200))
         return Response(
             status,
@@ -100,6 +107,33 @@ class FakeTransport:
             Headers(answer.get("headers", {})),
             Body(stream=streamed(content)),
         )
+
+
+class DownCache:
+    """A cache that nobody can reach."""
+
+    async def get(self, key: str) -> bytes | None:
+        return None
+
+    async def put(self, key: str, value: bytes, seconds: float) -> bool:
+        return False
+
+    async def remove(self, key: str) -> bool:
+        return False
+
+
+@dataclass
+class FakeErrands:
+    """Remembers requests that nobody waits for; `room` is how many more it takes."""
+
+    room: int = 3
+    sent: list[Sent] = field(default_factory=list)
+
+    def run(self, request: Outgoing) -> bool:
+        if len(self.sent) >= self.room:
+            return False
+        self.sent.append(Sent(request, request.body.content()))
+        return True
 
 
 @dataclass
@@ -130,15 +164,34 @@ class World:
     transport: FakeTransport = field(default_factory=FakeTransport)
     journal: FakeJournal = field(default_factory=FakeJournal)
     counters: FakeCounters = field(init=False)
+    cache: LocalCache = field(init=False)
+    quotas: LocalQuotas = field(init=False)
+    external_cache: Cache | None = None
+    errands: FakeErrands = field(default_factory=FakeErrands)
+    in_flight: dict[str, int] = field(default_factory=dict)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
     tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
+        self.cache = LocalCache(self.clock.monotonic)
+        self.quotas = LocalQuotas(lambda: self.clock.utcnow().timestamp())
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.transport, self.counters, self.clock, self.journal, self.keys, self.tokens)
+        return Ports(
+            transport=self.transport,
+            counters=self.counters,
+            clock=self.clock,
+            journal=self.journal,
+            cache=self.cache,
+            quotas=self.quotas,
+            external_cache=self.external_cache,
+            errands=self.errands,
+            in_flight=self.in_flight,
+            keys=self.keys,
+            tokens=self.tokens,
+        )
 
     def exchange(
         self,
@@ -155,13 +208,14 @@ class World:
         of: Operation | None = None,
         subscription: Subscription | None = SUBSCRIPTION,
         service_url: Url | None = Url("https", "backend.example", 443, "/base"),
+        original: str | None = None,
     ) -> Exchange:
-        """A request for https://gateway.example/shop<path>, routed to `of` of API "shop"."""
+        """A request for https://gateway.example/shop<path>, or <original>, routed to `of` of API "shop"."""
         plain, _, query = path.partition("?")
         content = body.encode() if isinstance(body, str) else body
         request = Request(
             method=method,
-            original_url=Url("https", "gateway.example", 443, f"/shop{plain}", query),
+            original_url=Url("https", "gateway.example", 443, original or f"/shop{plain}", query),
             path=plain,
             query=query,
             headers=Headers({"Host": "gateway.example"}),
@@ -192,6 +246,13 @@ class World:
         await execute(link(documents), exchange)
         assert exchange.response is not None
         return exchange.response
+
+    async def finish(self, exchange: Exchange) -> None:
+        """The client takes the whole response, and the request ends."""
+        assert exchange.response is not None
+        sent = len(await exchange.response.body.read(10**9))
+        for each in exchange.at_end or ():
+            each(exchange.request.body.length or 0, sent)
 
 
 def document(

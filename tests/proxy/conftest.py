@@ -15,8 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from sidecar_harness import Backend, Harness, ListJournal
 
+from proxy.adapters.cache import LocalCache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.transport import HttpTransport
 from proxy.lifecycle import Sidecar
 from proxy.ports import Ports
@@ -26,7 +28,9 @@ from proxy.server import Server
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
     journal, transport = ListJournal(), HttpTransport()
-    sidecar = Sidecar(Ports(transport, LocalCounters(), SystemClock(), journal), instance="test")
+    sidecar = Sidecar(
+        Ports(transport, LocalCounters(), SystemClock(), journal, LocalCache(), LocalQuotas()), instance="test"
+    )
     server = Server(sidecar)
     await server.listen("127.0.0.1", 0)
     try:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sidecar_harness import Backend, api, operation, policy, resource
 
 from proxy.adapters.clock import SystemClock
-from proxy.adapters.counters import LocalCounters
 from proxy.adapters.openid import OpenIdKeys
+from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
 from proxy.config.certificates import open_pfx
 from proxy.config.gateway import Gateway, build
@@ -20,9 +21,8 @@ from proxy.config.resources import Resource
 from proxy.config.snapshot import apply
 from proxy.exchange import Exchange
 from proxy.pipeline.run import execute
-from proxy.ports import Ports
 from tests.policies.tokens import FakeKeys, certificate, jwk, pfx, token
-from tests.policies.world import FakeClock, FakeJournal, World
+from tests.policies.world import World
 
 
 def certificate_resource(pair: str, password: str = "") -> Resource:
@@ -107,13 +107,12 @@ async def test_a_provider_over_the_network(backend: Backend) -> None:
         "/apis/shop", f"<policies><inbound>{text}</inbound><backend><return-response /></backend></policies>"
     )
     gateway, _ = build(apply({}, resources(document), [], True))
-    transport = HttpTransport(local=True)
+    transport = HttpTransport(reach=Reach(loopback=True))
     keys = OpenIdKeys(transport, SystemClock())
-    ports = Ports(transport, LocalCounters(), FakeClock(), FakeJournal(), keys)
     try:
         for key, expected in (("rsa", 200), ("rsa", 200), ("second", 401)):
             exchange = World().exchange()
-            exchange.ports = ports
+            exchange.ports = replace(exchange.ports, transport=transport, keys=keys)
             made = token({"iss": "i"}, "RS256", key, {"kid": "rsa"})
             exchange.request.headers["Authorization"] = f"Bearer {made}"
             await execute(gateway.pipeline(None, gateway.entries["shop"].api, None), exchange)

@@ -7,11 +7,14 @@ A table is `<policy>.yaml`, a list of rows:
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
-                certificate (name of a client certificate)
+                certificate (name of a client certificate),
+                original (the path that the client asked for)
     operation   url_template, method, examples
-    answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
+    answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
+                or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
+    in-flight   requests of others inside limit-concurrency, by key
     certificates
                 names of certificate resources; "name.cer" has no private key
     token       what stands for $TOKEN in the request's headers, path and variables; see tests/policies/tokens.py
@@ -19,26 +22,33 @@ A table is `<policy>.yaml`, a list of rows:
     providers   OpenID providers by URL: issuer, keys, rotated
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
+    requests    instead of `request` and `times`: several requests in order; what is expected is expected of the last
+    external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
-                calls (number of backend calls), sent (the last backend call: method, url, headers, body, and fields)
+                calls (number of backend calls), cache (of the record: hit, miss, none),
+                sent (the last backend call: method, url, headers, body, and fields),
+                requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
+                in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from proxy.adapters.cache import LocalCache
 from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
 from tests.policies.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
-from tests.policies.world import SUBSCRIPTION, World, content, document, operation, policies
+from tests.policies.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
 KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -46,8 +56,8 @@ __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
-    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues"),
-    *("certificates", "token", "providers", "identity"),
+    *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
+    *("in-flight", "certificates", "token", "providers", "identity"),
 }
 
 
@@ -89,22 +99,29 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World(keys=FakeKeys(row.get("providers", {})), tokens=FakeTokens(row.get("identity", {})))
+    world = World(
+        in_flight=dict(row.get("in-flight", {})),
+        keys=FakeKeys(row.get("providers", {})),
+        tokens=FakeTokens(row.get("identity", {})),
+    )
     if "answers" in row:
         world.transport.answers = row["answers"]
+    if "external" in row:
+        world.external_cache = LocalCache(world.clock.monotonic) if row["external"] == "up" else DownCache()
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
-    for attempt in range(row.get("times", 1)):
+    requests = row.get("requests", [row.get("request", {})] * row.get("times", 1))
+    for attempt, request in enumerate(requests):
         if attempt:
             world.clock.advance(row.get("pause", 0))
-        exchange = _exchange(world, row)
+        exchange = _exchange(world, row, request)
         await world.serve(exchange, [made])
+        if attempt + 1 < len(requests):
+            await world.finish(exchange)
     return world, exchange
 
 
-def _exchange(world: World, row: Row) -> Exchange:
-    request = (
-        _with_token(row.get("request", {}), token(**row["token"])) if "token" in row else dict(row.get("request", {}))
-    )
+def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
+    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
     headers = request.pop("headers", {})
     request["headers"] = [
         (name, value)
@@ -147,13 +164,24 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
         assert [list(trace) for trace in exchange.traces] == expect.pop("traces")
     if "calls" in expect:
         assert len(world.transport.sent) == expect.pop("calls")
+    if "cache" in expect:
+        assert exchange.cache == expect.pop("cache")
     if "sent" in expect:
-        check_sent(world, expect.pop("sent"))
+        check_sent(world.transport.sent[-1], expect.pop("sent"))
+    for name, found in (("requests", world.transport.sent), ("errands", world.errands.sent)):
+        if name in expect:
+            wanted = expect.pop(name)
+            assert len(found) == len(wanted), [str(sent.outgoing.url) for sent in found]
+            for sent, each in zip(found, wanted, strict=True):
+                check_sent(sent, each)
+    if "metrics" in expect:
+        assert json.loads(json.dumps(exchange.metrics)) == expect.pop("metrics")
+    if "in-flight" in expect:
+        assert world.in_flight == expect.pop("in-flight")
     assert not expect, f"unknown expectations {sorted(expect)}"
 
 
-def check_sent(world: World, expect: dict[str, Any]) -> None:
-    sent = world.transport.sent[-1]
+def check_sent(sent: Sent, expect: dict[str, Any]) -> None:
     for name, value in expect.items():
         if name == "headers":
             check_headers(sent.outgoing.headers, value)

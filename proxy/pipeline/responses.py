@@ -1,0 +1,192 @@
+"""Whole responses in a cache: what cache-lookup and cache-store share.
+
+Rules
+1. The key is what the backend would be asked (host, path and query, rewritten as they are by then), the API's
+   revision, the operation and the product, and what the policy varies by.
+2. A response is kept as it is where cache-store stands, and streams on meanwhile: it is stored with its last byte.
+   After a hit, outbound goes on behind that cache-store, so that no policy works on it twice.
+3. What is incomplete, partial, or larger than MAX_CACHED_BODY is not kept. Set-Cookie never is: it was for one client.
+4. A kept response whose Content-Encoding the client does not accept is a miss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from proxy.messages import Body, Headers, Response
+from proxy.pipeline.frozen import Thawless, freeze_response, thaw
+from proxy.ports import Cache
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
+
+# https://learn.microsoft.com/azure/api-management/service-limits
+MAX_CACHED_BODY = 2 * 1024 * 1024
+_NEVER = frozenset({206, 304})
+# before the frozen response: when it expires, in Unix seconds, and the length of the mark that follows
+_HEAD = struct.Struct(">dH")
+# A backend that saw these could answer with less than the whole response.
+_PARTIAL = (
+    *("Cache-Control", "Pragma", "Range", "If-Range"),
+    *("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"),
+)
+
+
+@dataclass(slots=True, frozen=True)
+class CachingPlan:
+    """Where the response of a request belongs, and what downstream caches may do with it."""
+
+    cache: Cache | None
+    key: str
+    downstream: str = "none"
+    must_revalidate: bool = True
+
+    def announce(self, response: Response, seconds: float) -> None:
+        """Set Cache-Control, for a response that is good for so long."""
+        if self.downstream == "none":
+            control = "no-store"
+        else:
+            revalidate = ", must-revalidate" if self.must_revalidate else ""
+            control = f"{self.downstream}, max-age={max(int(seconds), 0)}{revalidate}"
+        response.headers["Cache-Control"] = control
+
+
+def response_key(
+    exchange: Exchange, headers: tuple[str, ...], parameters: tuple[str, ...], extra: tuple[str, ...]
+) -> str:
+    """The key of this request's response; no query `parameters` named means all of them."""
+    request, api = exchange.request, exchange.api
+    url = request.backend_url() or request.url
+    values = _query_values(url.query) if url.query else {}
+    if parameters:
+        values = {name: values.get(name, []) for name in parameters}
+    parts = [
+        url.scheme,
+        url.authority.lower(),
+        url.path,
+        api.key if api else "",
+        exchange.operation.id if exchange.operation else "",
+        exchange.product.id if exchange.product else "",
+        sorted(values.items()),
+        [[name, request.headers.getall(name, [])] for name in headers],
+        extra,
+    ]
+    digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
+    return f"response/{api.id if api else ''}/{digest}"
+
+
+def _query_values(query: str) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        values.setdefault(name.lower(), []).append(value)
+    return values
+
+
+async def find_response(exchange: Exchange, plan: CachingPlan) -> Response | None:
+    """The kept response, ready to be changed by outbound."""
+    if plan.cache is None:
+        return None
+    kept = await plan.cache.get(plan.key)
+    if kept is None or len(kept) < _HEAD.size:
+        return None
+    expires, size = _HEAD.unpack_from(kept)
+    mark, frozen = kept[_HEAD.size : _HEAD.size + size], kept[_HEAD.size + size :]
+    left = expires - exchange.ports.clock.utcnow().timestamp()
+    try:
+        response = thaw(frozen)
+    except Thawless:
+        return None
+    if not isinstance(response, Response) or not _acceptable(exchange.request.headers, response):
+        return None
+    plan.announce(response, left)
+    exchange.resume_after = mark.decode("utf-8", "replace")
+    return response
+
+
+def _acceptable(asked: Headers, response: Response) -> bool:
+    """Whether the client takes the encoding in which the response was kept."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    accepted = ",".join(asked.getall("Accept-Encoding", [])).lower()
+    return encoding in ("", "identity") or encoding in accepted
+
+
+def ask_for_all(headers: Headers) -> None:
+    """Remove from a request what could make the backend answer with less than the whole response."""
+    for name in _PARTIAL:
+        headers.popall(name, None)
+
+
+async def keep_response(exchange: Exchange, plan: CachingPlan, response: Response, seconds: float, mark: str) -> None:
+    """Keep the response for so long, once its last byte has come by. `mark` is the place of the cache-store."""
+    body = response.body
+    if plan.cache is None or seconds <= 0 or response.status < 200 or response.status in _NEVER:
+        return
+    if body.length is not None and body.length > MAX_CACHED_BODY:
+        return
+    kept = Response(response.status, response.reason, Headers(response.headers))
+    kept.headers.popall("Set-Cookie", None)
+    plan.announce(response, seconds)
+    storing = _Storing(exchange, plan.cache, plan.key, kept, seconds, mark.encode())
+    if body.buffered:
+        await storing.store(body.content())
+        return
+    length = body.length
+    stream = body.take()
+    assert stream is not None
+    response.body = Body(None, _Kept(stream, length, storing), length)
+
+
+@dataclass(slots=True, frozen=True)
+class _Storing:
+    exchange: Exchange
+    cache: Cache
+    key: str
+    response: Response
+    seconds: float
+    mark: bytes
+
+    async def store(self, content: bytes) -> None:
+        expires = self.exchange.ports.clock.utcnow().timestamp() + self.seconds
+        frozen = freeze_response(self.response, content)
+        await self.cache.put(self.key, _HEAD.pack(expires, len(self.mark)) + self.mark + frozen, self.seconds)
+
+
+class _Kept(AsyncIterator[bytes]):
+    """A body on its way to the client, of which a copy is stored when all of it has come by."""
+
+    __slots__ = ("_length", "_parts", "_size", "_storing", "_stream")
+
+    def __init__(self, stream: AsyncIterator[bytes], length: int | None, storing: _Storing) -> None:
+        self._stream = stream
+        self._length = length
+        self._storing: _Storing | None = storing
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._stream)
+        except StopAsyncIteration:
+            storing, self._storing = self._storing, None
+            if storing is not None and self._length in (None, self._size):
+                await storing.store(b"".join(self._parts))
+            raise
+        if self._storing is not None:
+            self._size += len(chunk)
+            self._parts.append(chunk)
+            if self._size > MAX_CACHED_BODY:
+                self._storing = None
+                self._parts.clear()
+        return chunk
+
+    async def aclose(self) -> None:
+        self._storing = None
+        close = getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()
