@@ -120,6 +120,14 @@ async def test_a_new_revision_is_a_copy(plane: Plane) -> None:
     assert await plane.names("/apis") == []
 
 
+async def test_a_new_revision_is_as_open_as_its_source(plane: Plane) -> None:
+    await plane.api("a", subscriptionRequired=False, protocols=["http"])
+    copied = (await plane.put("/apis/a;rev=2", {"path": "a", "sourceApiId": "/apis/a"}))["properties"]
+    assert (copied["subscriptionRequired"], copied["protocols"], copied["type"]) == (False, ["http"], "http")
+    fresh = (await plane.api("b", subscriptionRequired=None))["properties"]
+    assert (fresh["subscriptionRequired"], fresh["protocols"]) == (True, ["https"])
+
+
 async def test_is_current_moves_the_revision(plane: Plane) -> None:
     await plane.api("a", description="first")
     await plane.put("/apis/a/operations/old", OPERATION)
