@@ -109,11 +109,10 @@ async def test_a_provider_over_the_network(backend: Backend) -> None:
     gateway, _ = build(apply({}, resources(document), [], True))
     transport = HttpTransport(reach=Reach(loopback=True))
     keys = OpenIdKeys(transport, SystemClock())
-    ports = replace(World().ports, transport=transport, keys=keys)
     try:
         for key, expected in (("rsa", 200), ("rsa", 200), ("second", 401)):
             exchange = World().exchange()
-            exchange.ports = ports
+            exchange.ports = replace(exchange.ports, transport=transport, keys=keys)
             made = token({"iss": "i"}, "RS256", key, {"kid": "rsa"})
             exchange.request.headers["Authorization"] = f"Bearer {made}"
             await execute(gateway.pipeline(None, gateway.entries["shop"].api, None), exchange)

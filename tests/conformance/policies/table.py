@@ -7,8 +7,8 @@ A table is `<policy>.yaml`, a list of rows:
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
-                original (the path that the client asked for),
-                certificate (name of a client certificate)
+                certificate (name of a client certificate),
+                original (the path that the client asked for)
     operation   url_template, method, examples
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
