@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from proxy.check import Issue
 
 LARGEST_POLICY = 512 * 1024
+# documents that one change of a fragment or named value compiles again, so that it cannot hold the store for long;
+# what lies beyond keeps its last good form in the sidecars, which report it
+MOST_USERS = 200
+
+# the type of a document -> the scope that it is compiled for
+SCOPES = {
+    "policies": "global",
+    "products/policies": "product",
+    "apis/policies": "api",
+    "apis/operations/policies": "operation",
+    "policyfragments": "fragment",
+}
 
 NAMED_VALUE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 FRAGMENT = re.compile(r"""fragment-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
@@ -52,6 +64,31 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     if errors:
         raise invalid_all(errors)
     return [Link(key, "restrict") for key in surroundings.used]
+
+
+def check_users(tx: Transaction, key: str) -> None:
+    """Raise ValidationError when what refers to `key`, directly or through fragments, no longer compiles."""
+    errors = []
+    for row in _users(tx, key):
+        text = str(row.body["value"])
+        surroundings = Surroundings.of(tx, text)
+        scope = SCOPES[row.type]
+        issues = run_check(text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"))
+        errors += [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
+    if errors:
+        raise invalid_all(errors)
+
+
+def _users(tx: Transaction, key: str) -> list[Row]:
+    found: dict[str, Row] = {}
+    todo = [key]
+    while todo and len(found) < MOST_USERS:
+        for source, _, _ in tx.links_to(todo.pop()):
+            row = tx.get(source)
+            if row is not None and row.type in SCOPES and source not in found:
+                found[source] = row
+                todo.append(source)
+    return list(found.values())
 
 
 class Surroundings:

@@ -6,7 +6,7 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -145,18 +145,24 @@ class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
 
 
+Authorize = Callable[[], Awaitable[str]]
+
+
 class Errands(Protocol):
     """Requests that nobody waits for."""
 
-    def run(self, request: Outgoing) -> bool:
-        """Take a request with a buffered body; False when too many are in flight, and then it is dropped."""
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
+        """Take a request with a buffered body; False when too many are in flight, and then it is dropped.
+
+        `authorize` gives the value of its Authorization header, in the background too.
+        """
         ...
 
 
 class NoErrands:
     """For a process that runs no errands: every request is dropped."""
 
-    def run(self, request: Outgoing) -> bool:
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
         return False
 
 

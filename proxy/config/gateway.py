@@ -97,7 +97,7 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}),
+        Environment(backends={}, certificates={}, loggers={}),
         {},
         {},
         {},
@@ -182,7 +182,7 @@ def _shelves(
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates"}:
+    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -202,7 +202,12 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     known = held.certificates if isinstance(held.certificates, Mapping) else {}
     if renewed := _differing(known, certificates):
         references |= {f"certificates/{name}" for name in renewed} | {"certificates/*"}
-    return Environment(named_values, fragments, backends, certificates=certificates), references
+    shelf = after.shelves.get("loggers", _EMPTY)
+    listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
+    loggers = {_name(each): value for each, value in listed}
+    held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
+    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
+    return Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers), references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:

@@ -165,6 +165,26 @@ class Certificate:
 
 
 @dataclass(slots=True, frozen=True)
+class EventHub:
+    """Where a logger of type azureEventHub sends. With `key`, calls are signed with it; without, they carry a token of
+    the gateway's own identity (`client_id`, empty for the default one)."""
+
+    url: str  # of the hub: https://NAMESPACE/HUB
+    key_name: str = ""
+    key: str = field(default="", repr=False)
+    client_id: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Logger:
+    """`hub` is None for a logger of another type."""
+
+    id: str
+    type: str
+    hub: EventHub | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Diagnostic:
     """What telemetry records of a request; see the ARM `diagnostics` resource. `percentage` 0-100."""
 

@@ -24,7 +24,7 @@ from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend, Certificate
+    from proxy.config.resources import Backend, Certificate, Logger
 
 log = logging.getLogger("proxy.pipeline")
 
@@ -44,13 +44,14 @@ class Scope:
 @dataclass(slots=True, frozen=True)
 class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
-    `certificates` None means that nobody knows which there are."""
+    `certificates` or `loggers` None means that nobody knows which there are."""
 
     named_values: Mapping[str, str] = field(default_factory=dict)
     fragments: Mapping[str, str] = field(default_factory=dict)
     backends: Mapping[str, Backend] | Collection[str] = ()
     strict: bool = True
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
+    loggers: Mapping[str, Logger] | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -236,6 +237,16 @@ class Compiler:
         self._state.references.add("certificates/*")
         known = self.environment.certificates
         return known if isinstance(known, Mapping) else {}
+
+    def logger(self, element: Element, name: str) -> Logger | None:
+        """A logger by name; None with a warning when there is none, and when none are known here."""
+        self._state.references.add(f"loggers/{name}")
+        known = self.environment.loggers
+        if known is None or name in known:
+            return known[name] if known else None
+        message = f"Logger with id '{name}' could not be found: its events are dropped.{nearest(name, known)}"
+        element.issue(message, "unknown-logger", severity="warning")
+        return None
 
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""

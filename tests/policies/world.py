@@ -23,7 +23,7 @@ from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
-from proxy.ports import Cache, Outgoing, Ports, Reading
+from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 from tests.policies.tokens import FakeKeys, FakeTokens
 from tests.policies.tokens import certificate as client_certificate
@@ -129,9 +129,13 @@ class FakeErrands:
     room: int = 3
     sent: list[Sent] = field(default_factory=list)
 
-    def run(self, request: Outgoing) -> bool:
+    authorized: list[Authorize] = field(default_factory=list)
+
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
         if len(self.sent) >= self.room:
             return False
+        if authorize:
+            self.authorized.append(authorize)
         self.sent.append(Sent(request, request.body.content()))
         return True
 

@@ -14,6 +14,7 @@ A table is `<policy>.yaml`, a list of rows:
                 or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
+    loggers     logger resources by name
     in-flight   requests of others inside limit-concurrency, by key
     certificates
                 names of certificate resources; "name.cer" has no private key
@@ -28,6 +29,7 @@ A table is `<policy>.yaml`, a list of rows:
                 calls (number of backend calls), cache (of the record: hit, miss, none),
                 sent (the last backend call: method, url, headers, body, and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
+                authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
@@ -43,6 +45,7 @@ from typing import Any
 import yaml
 
 from proxy.adapters.cache import LocalCache
+from proxy.config.read import logger
 from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
@@ -57,7 +60,7 @@ Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("in-flight", "certificates", "token", "providers", "identity"),
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers"),
 }
 
 
@@ -89,7 +92,9 @@ def _key(kind: str, name: str) -> str:
 def environment(row: Row) -> Environment:
     backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
-    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends, certificates=certificates)
+    values = row.get("named-values", {})
+    loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
+    return Environment(values, row.get("fragments", {}), backends, certificates=certificates, loggers=loggers)
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -174,6 +179,8 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
             assert len(found) == len(wanted), [str(sent.outgoing.url) for sent in found]
             for sent, each in zip(found, wanted, strict=True):
                 check_sent(sent, each)
+    if "authorized" in expect:
+        assert [await authorize() for authorize in world.errands.authorized] == expect.pop("authorized")
     if "metrics" in expect:
         assert json.loads(json.dumps(exchange.metrics)) == expect.pop("metrics")
     if "in-flight" in expect:
@@ -187,6 +194,8 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> None:
             check_headers(sent.outgoing.headers, value)
         elif name == "body":
             assert sent.body.decode() == value
+        elif name == "size":
+            assert len(sent.body) == value
         elif name == "url":
             assert str(sent.outgoing.url) == value
         elif name == "identity":
