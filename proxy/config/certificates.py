@@ -40,7 +40,7 @@ def identity_of(certificate: Certificate) -> ClientIdentity:
 
 
 def with_identity(backend: Backend, certificates: Mapping[str, Certificate]) -> Backend:
-    """A backend with the client certificate that it names, if it names any. Raises ValueError when that is not there."""
+    """A backend with the client certificate that it names. Raises ValueError when it names some and none is there."""
     if not backend.certificates:
         return backend
     for each in certificates.values():
