@@ -26,7 +26,8 @@ import uvloop
 
 from proxy import log as logs
 from proxy import workers
-from proxy.adapters.cache import LocalCache
+from proxy.adapters import redis_cache
+from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.quotas import LocalQuotas
@@ -125,9 +126,14 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
+    try:
+        cache, external = local_cache(settings.values), redis_cache.from_settings(settings.values)
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
     transport, counters = HttpTransport(), LocalCounters()
     sidecar = Sidecar(
-        Ports(transport, counters, SystemClock(), journal, LocalCache(), LocalQuotas()), instance=instance
+        Ports(transport, counters, SystemClock(), journal, cache, LocalQuotas(), external), instance=instance
     )
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
@@ -139,6 +145,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
     journal.start()
+    if external is not None:
+        external.start()
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -161,6 +169,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
     await transport.close()
+    if external is not None:
+        await external.close()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0
