@@ -84,6 +84,8 @@ def sidecar(plan: Plan, number: int) -> Room:
             "net.server.http.host": LOOPBACK,
             "net.server.http.port": str(plan.gateway_ports[number - 1]),
             "net.server.drain.timeout": str(DRAIN_SECONDS),
+            "net.client.loopback.allowed": "true",
+            "net.client.http.allowed": "true",
             "proxy.workers": str(plan.workers),
             "telemetry.logs.std": "json",
             "telemetry.metrics.local.prometheus.endpoint": f"{LOOPBACK}:{plan.metrics_ports[number - 1]}",

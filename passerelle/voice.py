@@ -5,15 +5,19 @@ Standard output is left to the result: the page, or the one line of `--json`.
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from passerelle.child import Child
+
+PATIENCE = 0.2  # seconds to wait for whoever reads standard error
 
 
 class Voice:
@@ -26,9 +30,10 @@ class Voice:
 
     def say(self, text: str, style: str = "") -> None:
         if self._lines:
-            print(f"[up] {text}", file=sys.stderr, flush=True)
+            _write(f"[up] {text}\n")
         else:
-            self._console.print(text, style=style or None, markup=False)
+            with suppress(OSError):  # the terminal may be gone
+                self._console.print(text, style=style or None, markup=False)
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -49,9 +54,23 @@ class Voice:
             tail = self._tails.get(child.name)
             if tail is None:
                 tail = self._tails[child.name] = _Tail(child.log, child.log_start)
-            for line in tail.new_lines():
-                print(f"[{child.name}] {line}", file=sys.stderr)
-        sys.stderr.flush()
+            _write("".join(f"[{child.name}] {line}\n" for line in tail.new_lines()))
+
+
+def _write(text: str) -> None:
+    """To standard error, if it takes it soon: a reader that stopped reading must not stop us, and files have it all.
+
+    A pipe that is ready takes PIPE_BUF bytes without blocking.
+    """
+    data = text.encode("utf-8", "replace")
+    try:
+        descriptor = sys.stderr.fileno()
+        for start in range(0, len(data), select.PIPE_BUF):
+            if not select.select([], [descriptor], [], PATIENCE)[1]:
+                return
+            os.write(descriptor, data[start : start + select.PIPE_BUF])
+    except (OSError, ValueError):  # closed
+        return
 
 
 class _Tail:

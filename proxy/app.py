@@ -30,7 +30,9 @@ from proxy.adapters import redis_cache
 from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.errands import BackgroundErrands
 from proxy.adapters.quotas import LocalQuotas
+from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -48,6 +50,8 @@ try:
     VERSION = metadata.version("passerelle")
 except metadata.PackageNotFoundError:  # run from a tree that is not installed
     VERSION = "0.0.0"
+
+JOURNAL_DELAY = 1.0  # seconds
 
 
 @dataclass(slots=True)
@@ -131,10 +135,19 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    transport, counters = HttpTransport(), LocalCounters()
-    sidecar = Sidecar(
-        Ports(transport, counters, SystemClock(), journal, cache, LocalQuotas(), external), instance=instance
+    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
+    counters, errands = LocalCounters(), BackgroundErrands(transport)
+    ports = Ports(
+        transport=transport,
+        counters=counters,
+        clock=SystemClock(),
+        journal=journal,
+        cache=cache,
+        quotas=LocalQuotas(),
+        external_cache=external,
+        errands=errands,
     )
+    sidecar = Sidecar(ports, instance=instance)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
@@ -144,9 +157,10 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
-    journal.start()
     if external is not None:
         external.start()
+    # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
+    telling = loop.call_later(JOURNAL_DELAY, journal.start)
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -168,9 +182,11 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    await errands.close(0.2 if again.is_set() else 2.0)
     await transport.close()
     if external is not None:
         await external.close()
+    telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0

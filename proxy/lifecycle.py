@@ -203,10 +203,15 @@ def base_url(text: str) -> Url | None:
 
 
 def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipeline:
-    """The pipeline that ends with this error at once, and then runs what on-error sections are known to apply."""
+    """The pipeline that ends with this error at once, and then runs what on-error sections are known to apply.
+
+    A cross-domain policy comes first: the file that it serves belongs to no operation.
+    """
     known = gateway.pipeline(exchange.product, exchange.api, exchange.operation)
+    first = tuple(step for step in known.inbound if step.origin.source == "cross-domain")
 
     def refuse(_: Exchange) -> Outcome | None:
         raise error
 
-    return Pipeline(inbound=(Step.of(refuse, Origin(error.source, "", "inbound", "")),), on_error=known.on_error)
+    last = Step.of(refuse, Origin(error.source, "", "inbound", ""))
+    return Pipeline(inbound=(*first, last), on_error=known.on_error)

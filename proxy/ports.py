@@ -6,7 +6,7 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.messages import Body, Headers, Response, Url
@@ -15,7 +15,10 @@ from telemetry.records import RequestRecord
 
 @dataclass(slots=True)
 class Outgoing:
-    """One request to a backend. `timeout` in seconds covers sending and the response head."""
+    """One request to a backend. `timeout` in seconds covers sending and the response head.
+
+    `by_policy`: a policy chose where it goes (send-request and its like), so it may not go everywhere.
+    """
 
     method: str
     url: Url
@@ -26,6 +29,7 @@ class Outgoing:
     follow_redirects: bool = False
     http_version: str = "1.1"
     verify_tls: bool = True
+    by_policy: bool = False
 
 
 class Transport(Protocol):
@@ -100,9 +104,27 @@ class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
 
 
+class Errands(Protocol):
+    """Requests that nobody waits for."""
+
+    def run(self, request: Outgoing) -> bool:
+        """Take a request with a buffered body; False when too many are in flight, and then it is dropped."""
+        ...
+
+
+class NoErrands:
+    """For a process that runs no errands: every request is dropped."""
+
+    def run(self, request: Outgoing) -> bool:
+        return False
+
+
 @dataclass(slots=True, frozen=True)
 class Ports:
-    """Everything a policy may reach, in one hand."""
+    """Everything a policy may reach, in one hand.
+
+    `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it.
+    """
 
     transport: Transport
     counters: Counters
@@ -111,3 +133,5 @@ class Ports:
     cache: Cache
     quotas: Quotas
     external_cache: Cache | None = None
+    errands: Errands = field(default_factory=NoErrands)
+    in_flight: dict[str, int] = field(default_factory=dict)

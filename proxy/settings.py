@@ -25,6 +25,8 @@ class Settings:
     workers: int
     drain_timeout: float
     forwarded_proto: bool
+    loopback_allowed: bool
+    http_allowed: bool
     sync_endpoint: str
     sync_token_file: str
     instance: str
@@ -42,6 +44,8 @@ class Settings:
             workers=integer(values, "proxy.workers", 1, 1, 64),
             drain_timeout=duration(values, "net.server.drain.timeout", 30.0),
             forwarded_proto=boolean(values, "net.server.http.forwarded.proto.enabled", False),
+            loopback_allowed=boolean(values, "net.client.loopback.allowed", False),
+            http_allowed=boolean(values, "net.client.http.allowed", False),
             sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",

@@ -167,8 +167,8 @@ class Agent:
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()
-        # At most an interval, so that a change is live within one; a little less, so that agents spread out.
-        return self._settings.poll_interval * random.uniform(0.9, 1.0)  # noqa: S311 - not a secret
+        # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents.
+        return self._settings.poll_interval * random.uniform(0.8, 0.9)  # noqa: S311 - not a secret
 
     async def _fetch(self, plane: Plane) -> None:
         held = self._held

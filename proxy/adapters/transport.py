@@ -6,6 +6,7 @@ Rules
 3. A pooled connection that died is tried once more for an idempotent request whose body can be sent again.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it.
 5. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
+6. What a policy calls on its own goes only where `Reach` allows, over connections of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.adapters.destination import Destination
 from proxy.adapters.hops import OURS, end_to_end, header_block
+from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import DEFAULT_PORTS, Body, Headers, Response, Url
@@ -43,13 +45,21 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 class HttpTransport:
     """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
 
-    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
+        self._reach = reach or Reach()
+        self._screened = aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=per_host,
+            keepalive_timeout=POOL_IDLE,
+            resolver=ScreenedResolver(self._reach),
+        )
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
         self._destinations: dict[tuple[str, str, int, bool], Destination] = {}
 
     async def close(self) -> None:
         await self._connector.close()
+        await self._screened.close()
 
     async def send(self, request: Outgoing) -> Response:
         try:
@@ -108,6 +118,11 @@ class HttpTransport:
 
     async def _connect(self, request: Outgoing) -> Connection:
         url = request.url
+        connector = self._connector
+        if request.by_policy:
+            connector = self._screened
+            if objection := self._reach.objection(url):
+                raise BackendConnectionFailure(objection)
         name = (url.scheme, url.host, url.port, request.verify_tls)
         destination = self._destinations.get(name)
         if destination is None:
@@ -119,7 +134,7 @@ class HttpTransport:
                 raise BackendConnectionFailure(f"The backend address '{url.authority}' is not valid.") from wrong
             self._destinations[name] = destination
         try:
-            return await self._connector.connect(destination, [], _TIMEOUTS)  # type: ignore[arg-type]
+            return await connector.connect(destination, [], _TIMEOUTS)  # type: ignore[arg-type]
         except TimeoutError as late:
             raise BackendConnectionFailure(f"No connection to {url.authority} within {CONNECT_TIMEOUT:g} s.") from late
         except (aiohttp.ClientError, OSError) as refused:

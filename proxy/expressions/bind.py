@@ -43,7 +43,12 @@ BindStatement = Callable[["Binder", Node, list[Statement]], None]
 EXPRESSIONS: dict[str, BindExpression] = {}
 STATEMENTS: dict[str, BindStatement] = {}
 # A chain is a.b().c[d]: a `?.` in it skips the rest of the chain.
-CHAIN = ("member_access_expression", "invocation_expression", "element_access_expression", "conditional_access_expression")
+CHAIN = (
+    "member_access_expression",
+    "invocation_expression",
+    "element_access_expression",
+    "conditional_access_expression",
+)
 MAX_DEPTH = 150
 
 OBJECT, STRING, BOOL, INT, VOID = (type_of_name(name) for name in ("object", "string", "bool", "int", "void"))
@@ -77,6 +82,7 @@ class Binder:
         self.guards: list[tuple[Symbol, Expr]] = []
         self.loops = 0
         self.depth = 0
+        self.unchecked = False
         self.serial = 0
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
@@ -187,7 +193,11 @@ class Binder:
         result = body
         for symbol, value in reversed(self.guards):
             probe = Let(
-                type=symbol.type, place=place, bindings=[(symbol, value)], effects=[], value=Local(type=symbol.type, symbol=symbol)
+                type=symbol.type,
+                place=place,
+                bindings=[(symbol, value)],
+                effects=[],
+                value=Local(type=symbol.type, symbol=symbol),
             )
             test = Operator(type=BOOL, place=place, op="is null", operands=[probe], nonnull=True)
             nothing = Constant(type=kind, place=place, value=None)
@@ -213,7 +223,9 @@ class Binder:
         found = convertible(value, target)
         where = place or value.place
         if found is None:
-            name = "null" if value.type is NULL else "lambda expression" if isinstance(value, Unbound) else str(value.type)
+            name = (
+                "null" if value.type is NULL else "lambda expression" if isinstance(value, Unbound) else str(value.type)
+            )
             raise Finding(f"Cannot implicitly convert type '{name}' to '{target}'", where)
         if isinstance(value, Unbound):
             assert value.bind is not None
@@ -229,8 +241,11 @@ class Binder:
             if isinstance(value, Constant):
                 return Constant(type=target, place=value.place, nonnull=value.nonnull, value=value.value)
             return _retyped(value, target)
-        if isinstance(value, Constant) and value.type.name in ("int", "char", "double") and native.function and (
-            target.underlying.name in ("long", "double", "float", "decimal", "int")
+        if (
+            isinstance(value, Constant)
+            and value.type.name in ("int", "char", "double")
+            and native.function
+            and (target.underlying.name in ("long", "double", "float", "decimal", "int"))
         ):
             return Constant(type=target, place=value.place, nonnull=True, value=native.function(value.value))
         nonnull = (value.nonnull and conversion.keeps_null) or (target.is_value and not target.is_nullable)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from tree_sitter import Node
 
 from proxy.expressions.bind import VOID, Binder, binds
+from proxy.expressions.bind_casts import cast
 from proxy.expressions.bind_members import bind_index, bind_property, bind_receiver, find_indexer, set_member
-from proxy.expressions.bind_operators import apply_binary, cast, coalesce
+from proxy.expressions.bind_operators import apply_binary, coalesce
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of
@@ -35,7 +36,9 @@ def target_of(b: Binder, node: Node) -> Target:
         assert setter is not None
 
         def write(value: Expr) -> Expr:
-            return Call(type=VOID, place=place, native=setter, arguments=[b.local(held, place), value], checks=not held.nonnull)
+            return Call(
+                type=VOID, place=place, native=setter, arguments=[b.local(held, place), value], checks=not held.nonnull
+            )
 
         return kind, [(held, receiver)], lambda: bind_property(b, b.local(held, place), name, place), write
     if node.type == "element_access_expression":
@@ -107,7 +110,14 @@ def bind_assignment(b: Binder, node: Node) -> Expr:
     value = b.convert(operand, kind) if op == "=" else _combined(b, op[:-1], read(), operand, kind, place)
     held = b.symbol("", kind, nonnull=value.nonnull)
     result = b.local(held, place)
-    return Let(type=kind, place=place, nonnull=value.nonnull, bindings=[*bindings, (held, value)], effects=[write(result)], value=result)
+    return Let(
+        type=kind,
+        place=place,
+        nonnull=value.nonnull,
+        bindings=[*bindings, (held, value)],
+        effects=[write(result)],
+        value=result,
+    )
 
 
 def _combined(b: Binder, op: str, left: Expr, right: Expr, kind: Type, place: Place) -> Expr:
@@ -141,7 +151,12 @@ def step(b: Binder, node: Node, operand: Node, op: str, *, prefix: bool) -> Expr
         before = b.symbol("", symbol.type, nonnull=True)
         old: Local = b.local(before, place)
         return Let(
-            type=symbol.type, place=place, nonnull=True, bindings=[(before, b.local(symbol, place))], effects=[change], value=old
+            type=symbol.type,
+            place=place,
+            nonnull=True,
+            bindings=[(before, b.local(symbol, place))],
+            effects=[change],
+            value=old,
         )
     kind, bindings, read, write = target_of(b, operand)
     before, after = b.symbol("", kind, nonnull=True), b.symbol("", kind, nonnull=True)

@@ -7,18 +7,20 @@ from typing import Any
 from tree_sitter import Node
 
 from proxy.expressions.bind import BOOL, INT, OBJECT, Binder, binds
+from proxy.expressions.bind_application import finish_call, make_array
 from proxy.expressions.bind_assignment import element_target
+from proxy.expressions.bind_calls import bind_arguments
 from proxy.expressions.bind_lambdas import common_type
-from proxy.expressions.bind_members import bind_arguments, bind_call, candidates, finish_call, make_array, set_member
+from proxy.expressions.bind_members import candidates, set_member
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.values import Anonymous, Array, instance_of
 from proxy.expressions.errors import Finding, unsupported_member, unsupported_type
 from proxy.expressions.overloads import Argument, Candidate, resolve
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.runtime import allocate, overflow
+from proxy.expressions.runtime import allocate_elements, overflow
 from proxy.expressions.tree import Assign, Call, Conditional, Constant, Expr, Let, Operator, Symbol, Unbound
-from proxy.expressions.types import BITS, Definition, Native, Type, array_of, type_of_name
+from proxy.expressions.types import BITS, Definition, Native, Type, array_of, find, generic, type_of_name
 
 
 @binds("object_creation_expression")
@@ -59,7 +61,12 @@ def initialise(b: Binder, made: Expr, node: Node) -> Expr:
             raise Finding(f"'{made.type}' has no Add method for this element of the initializer", b.place(child))
         effects.append(finish_call(b, match, b.local(held, place), b.place(child)))
     return Let(
-        type=made.type, place=made.place, nonnull=True, bindings=[(held, made)], effects=effects, value=b.local(held, place)
+        type=made.type,
+        place=made.place,
+        nonnull=True,
+        bindings=[(held, made)],
+        effects=effects,
+        value=b.local(held, place),
     )
 
 
@@ -103,7 +110,7 @@ def new_array(element: Type) -> Any:
     def build(length: int) -> Array:
         if length < 0:
             overflow()
-        allocate(length * 8)
+        allocate_elements(length)
         return Array(element, [initial]) if length == 1 else Array(element, [initial] * length)
 
     return build
@@ -204,7 +211,9 @@ def bind_default(b: Binder, node: Node) -> Expr:
     place = b.place(node)
 
     def of(target: Type) -> Expr:
-        return Constant(type=target, place=place, nonnull=target.is_value and not target.is_nullable, value=default_of(target))
+        return Constant(
+            type=target, place=place, nonnull=target.is_value and not target.is_nullable, value=default_of(target)
+        )
 
     if kind_node is None:
         return Unbound(type=type_of_name("<default>"), place=place, kind="default", bind=of)
@@ -232,8 +241,7 @@ def bind_is_pattern(b: Binder, node: Node) -> Expr:
     pattern = field_of(node, "pattern")
     held = b.symbol("", value.type, nonnull=value.nonnull)
     test = bind_pattern(b, pattern, held)
-    probe = Let(type=BOOL, place=b.place(node), nonnull=True, bindings=[(held, value)], effects=[], value=test)
-    return probe
+    return Let(type=BOOL, place=b.place(node), nonnull=True, bindings=[(held, value)], effects=[], value=test)
 
 
 def bind_pattern(b: Binder, node: Node, held: Symbol) -> Expr:
@@ -257,16 +265,38 @@ def bind_pattern(b: Binder, node: Node, held: Symbol) -> Expr:
         symbol = b.declare(name, text_of(name), held.type)
         b.assigned(symbol)
         store = Assign(type=held.type, place=place, symbol=symbol, value=value)
-        return Let(type=BOOL, place=place, nonnull=True, bindings=[], effects=[store], value=Constant(type=BOOL, nonnull=True, value=True))
+        return Let(
+            type=BOOL,
+            place=place,
+            nonnull=True,
+            bindings=[],
+            effects=[store],
+            value=Constant(type=BOOL, nonnull=True, value=True),
+        )
     if node.type == "discard":
         return Constant(type=BOOL, nonnull=True, value=True)
     if node.type == "negated_pattern":
-        return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[bind_pattern(b, named(node)[0], held)])
+        return Operator(
+            type=BOOL, place=place, nonnull=True, op="not", operands=[bind_pattern(b, named(node)[0], held)]
+        )
     if node.type == "constant_pattern":
-        return constant_test(b, value, b.expr(named(node)[0]))
+        inner = named(node)[0]
+        named_type = _type_named(b, inner)
+        return constant_test(b, value, b.expr(inner)) if named_type is None else type_test(b, value, named_type)
     if node.type in ("type_pattern", "identifier", "predefined_type"):
         return type_test(b, value, bind_type(b, named(node)[0] if node.type == "type_pattern" else node))
     raise b.error(node, f"A {node.type.replace('_', ' ')} is not supported within expressions")
+
+
+def _type_named(b: Binder, node: Node) -> Type | None:
+    """The type that a constant pattern really names: `x is JObject` parses as a constant."""
+    if node.type == "predefined_type":
+        return bind_type(b, node)
+    if node.type not in ("identifier", "member_access_expression"):
+        return None
+    name = text_of(node)
+    found = find(name) if b.lookup(name) is None else None
+    return generic(found.name) if found is not None else None
 
 
 def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:
@@ -277,6 +307,3 @@ def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:
         boxed = b.convert(wanted, OBJECT)
         return b.call(lambda a, c: type(a) is type(c) and a == c, [value, boxed], BOOL, wanted.place)
     return apply_binary(b, "==", value, wanted, wanted.place)
-
-
-__all__ = ["bind_call", "bind_creation"]

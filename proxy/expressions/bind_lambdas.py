@@ -77,8 +77,6 @@ class Pending:
                     result = OBJECT
             else:
                 value = b.expr(self.body)
-                if isinstance(value, Unbound):
-                    raise b.error(self.body, "The type of this lambda's result cannot be known here")
                 if value.type is VOID:
                     function.body = [Evaluate(value=value, place=value.place)]
                     result = None
@@ -95,7 +93,9 @@ class Pending:
         signature = delegate_signature(target)
         place = self.b.place(self.node)
         if signature is None:
-            raise Finding(f"Cannot convert lambda expression to type '{target}' because it is not a delegate type", place)
+            raise Finding(
+                f"Cannot convert lambda expression to type '{target}' because it is not a delegate type", place
+            )
         inputs, output = signature
         if len(inputs) != len(self.names):
             raise Finding(f"Delegate '{target}' does not take {len(self.names)} arguments", place)

@@ -14,7 +14,19 @@ from proxy.expressions.parse import named, text_of
 from proxy.expressions.tree import Concat, Constant, Expr
 from proxy.expressions.types import type_of_name
 
-_ESCAPES = {"'": "'", '"': '"', "\\": "\\", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ESCAPES = {
+    "'": "'",
+    '"': '"',
+    "\\": "\\",
+    "0": "\0",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{1,4}|.)", re.S)
 
 
@@ -83,7 +95,9 @@ def bind_integer(b: Binder, node: Node) -> Expr:
         value = int(digits, 0) if digits[:2] in ("0x", "0b") else int(digits)
     except ValueError:
         raise b.error(node, "Invalid number") from None
-    fitting = {"": ("int", "uint", "long", "ulong"), "u": ("uint", "ulong"), "l": ("long", "ulong")}.get(suffix, ("ulong",))
+    fitting = {"": ("int", "uint", "long", "ulong"), "u": ("uint", "ulong"), "l": ("long", "ulong")}.get(
+        suffix, ("ulong",)
+    )
     for kind in fitting:
         top = {"int": 31, "uint": 32, "long": 63, "ulong": 64}[kind]
         if value < 1 << top:

@@ -9,19 +9,21 @@ from tree_sitter import Node
 
 from proxy.expressions import operators as ops
 from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, VOID, Binder, binds
-from proxy.expressions.bind_members import Candidate, candidates, finish_call
-from proxy.expressions.bind_types import bind_type
-from proxy.expressions.conversions import NULL, explicit, implicit
+from proxy.expressions.bind_application import finish_call
+from proxy.expressions.bind_members import candidates
+from proxy.expressions.conversions import NULL, implicit
+from proxy.expressions.dotnet.numeric import wrap32, wrap64
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
-from proxy.expressions.overloads import Argument, convertible, resolve
+from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Concat, Conditional, Constant, Expr, Let, Operator, Unbound
 from proxy.expressions.types import INTEGRAL, NUMERIC, Type, type_of_name
 
 _USER = {
     "+": "op_Addition", "-": "op_Subtraction", "*": "op_Multiply", "/": "op_Division", "==": "op_Equality",
-    "!=": "op_Inequality", "<": "op_LessThan", ">": "op_GreaterThan", "<=": "op_LessThanOrEqual", ">=": "op_GreaterThanOrEqual",
+    "!=": "op_Inequality", "<": "op_LessThan", ">": "op_GreaterThan", "<=": "op_LessThanOrEqual",
+    ">=": "op_GreaterThanOrEqual",
 }  # fmt: skip
 
 
@@ -36,7 +38,9 @@ def as_text(b: Binder, value: Expr) -> Expr:
     if isinstance(value, Constant):
         boxed = implicit(value.type, OBJECT)
         box = boxed.native.function if boxed and boxed.native else None
-        return Constant(type=STRING, place=value.place, nonnull=True, value=to_text(box(value.value) if box else value.value))
+        return Constant(
+            type=STRING, place=value.place, nonnull=True, value=to_text(box(value.value) if box else value.value)
+        )
     if value.type is INT:
         return b.call(str, [value], STRING, value.place)
     made = b.call(to_text, [b.convert(value, OBJECT)], STRING, value.place)
@@ -47,6 +51,10 @@ def as_text(b: Binder, value: Expr) -> Expr:
 @binds("binary_expression")
 def bind_binary(b: Binder, node: Node) -> Expr:
     """A left-leaning chain of operators is walked, not recursed into: concatenations can be long."""
+    if b.has_conditional_access:
+        from proxy.expressions.bind_precedence import flatten, regroup
+
+        return regroup(b, flatten(b, node))
     spine: list[Node] = []
     cursor = node
     while cursor.type == "binary_expression":
@@ -144,7 +152,7 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
             return b.call(ops.lifted_comparison(op), operands, BOOL, place)
         return b.call(ops.lifted(operation), operands, nullable_of(result), place)
     operands = [b.convert(side, goal) for side, goal in zip((left, right), goals, strict=True)]
-    folded = _folded(operation, operands, result, place)
+    folded = _folded(b, operation, operands, result, place)
     if folded is not None:
         return folded
     if operation.function is not None:
@@ -152,7 +160,7 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
     return Operator(type=result, place=place, nonnull=True, op=op, operands=operands, wrap=operation.wrap)
 
 
-def _folded(operation: ops.Operation, operands: list[Expr], result: Type, place: Place) -> Expr | None:
+def _folded(b: Binder, operation: ops.Operation, operands: list[Expr], result: Type, place: Place) -> Expr | None:
     """Integer arithmetic on constants happens here, and must not overflow."""
     left, right = operands
     if not (isinstance(left, Constant) and isinstance(right, Constant) and result.name in ("int", "long")):
@@ -161,7 +169,9 @@ def _folded(operation: ops.Operation, operands: list[Expr], result: Type, place:
         return None
     value = operation.plain(left.value, right.value)
     bits = operation.wrap
-    if bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+    if bits and b.unchecked:
+        value = {32: wrap32, 64: wrap64}[bits](value)
+    elif bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
         raise Finding("The operation overflows at compile time in checked mode", place)
     return Constant(type=result, place=place, nonnull=True, value=value)
 
@@ -256,8 +266,16 @@ def bind_conditional(b: Binder, node: Node) -> Expr:
     yes = b.expr(field_of(node, "consequence"))
     no = b.expr(field_of(node, "alternative"))
     place = b.place(node)
-    if not isinstance(no, Unbound) and no.type is not NULL and convertible(yes, no.type) is not None and (
-        isinstance(yes, Unbound) or yes.type is NULL or convertible(no, yes.type) is None or isinstance(yes, Constant)
+    if (
+        not isinstance(no, Unbound)
+        and no.type is not NULL
+        and convertible(yes, no.type) is not None
+        and (
+            isinstance(yes, Unbound)
+            or yes.type is NULL
+            or convertible(no, yes.type) is None
+            or isinstance(yes, Constant)
+        )
     ):
         target = no.type
     elif not isinstance(yes, Unbound) and yes.type is not NULL and convertible(no, yes.type) is not None:
@@ -281,7 +299,11 @@ def bind_parenthesized(b: Binder, node: Node) -> Expr:
 def bind_checked(b: Binder, node: Node) -> Expr:
     if node.children[0].type == "checked":
         raise b.error(node, "'checked' is not supported within expressions")
-    return b.expr(named(node)[-1])
+    outer, b.unchecked = b.unchecked, True
+    try:
+        return b.expr(named(node)[-1])
+    finally:
+        b.unchecked = outer
 
 
 @binds("prefix_unary_expression")
@@ -297,6 +319,8 @@ def bind_prefix(b: Binder, node: Node) -> Expr:
 
 
 def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
+    if op == "!" and value.type.is_nullable and value.type.underlying is BOOL:
+        return b.call(lambda flag: None if flag is None else not flag, [value], value.type, place)
     if op == "!":
         return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[b.convert(value, BOOL)])
     kind = value.type.underlying
@@ -304,7 +328,12 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
         if isinstance(value, Constant) and op == "-" and kind.name in ("int", "long", "double", "decimal", "float"):
             return Constant(type=kind, place=place, nonnull=True, value=-value.value)
         if isinstance(value, Constant) and op == "-" and kind.name == "uint":
-            return Constant(type=INT if value.value == 1 << 31 else type_of_name("long"), place=place, nonnull=True, value=-value.value)
+            return Constant(
+                type=INT if value.value == 1 << 31 else type_of_name("long"),
+                place=place,
+                nonnull=True,
+                value=-value.value,
+            )
         goal = kind if kind.name in ("long", "ulong", "uint", "double", "float", "decimal") else INT
         if op == "-" and goal.name == "uint":
             goal = type_of_name("long")
@@ -327,71 +356,3 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
     if match is not None:
         return finish_call(b, match, None, place)
     raise Finding(f"Operator '{op}' cannot be applied to operand of type '{value.type}'", place)
-
-
-@binds("cast_expression")
-def bind_cast(b: Binder, node: Node) -> Expr:
-    kind_node, value_node = field_of(node, "type"), field_of(node, "value")
-    misread = _misread_cast(kind_node, value_node)
-    if misread is not None:
-        op, right = misread
-        left = _reread(b, kind_node)
-        return binary(b, op, left, right, b.place(node))
-    target = bind_type(b, kind_node)
-    return cast(b, b.expr(value_node), target, b.place(node))
-
-
-def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
-    if isinstance(value, Unbound):
-        return b.convert(value, target, place)
-    if convertible(value, target) is not None and not isinstance(value, Constant):
-        return b.convert(value, target, place)
-    found = explicit(value.type, target)
-    if found is None:
-        raise Finding(f"Cannot convert type '{value.type}' to '{target}'", place)
-    made = b.apply(value, target, found)
-    made.place = place
-    return made
-
-
-def _misread_cast(kind: Node, value: Node) -> tuple[str, Node] | None:
-    """`"a"+(x)+"b"` parses as a cast of `+"b"`; the operator and right operand that were meant, else None."""
-    if value.type != "prefix_unary_expression" or value.children[0].type not in ("+", "-", "&", "*"):
-        return None
-    inner = kind
-    while inner.type in ("array_type", "nullable_type"):
-        if any(named(rank) for rank in inner.named_children if rank.type == "array_rank_specifier"):
-            return value.children[0].type, named(value)[0]
-        inner = named(inner)[0]
-    if inner.type == "predefined_type":
-        return None
-    return value.children[0].type, named(value)[0]
-
-
-def _reread(b: Binder, node: Node) -> Expr:
-    """Type syntax read again as the expression it really is."""
-    from proxy.expressions.bind_members import bind_identifier, bind_index, bind_property, bind_receiver
-
-    if node.type == "identifier":
-        return bind_identifier(b, node)
-    if node.type == "qualified_name":
-        before, name = named(node)
-        left = bind_receiver(b, before) if before.type == "identifier" else _reread(b, before)
-        if isinstance(left, str):
-            raise b.error(node, f"The name '{text_of(node)}' does not exist in the current context")
-        return bind_property(b, left, text_of(name), b.place(name))
-    if node.type == "array_type":
-        element, rank = named(node)
-        return bind_index(b, _reread(b, element), [b.value(child) for child in named(rank)], b.place(node))
-    raise b.error(node, "Syntax error")
-
-
-@binds("as_expression")
-def bind_as(b: Binder, node: Node) -> Expr:
-    from proxy.expressions.conversions import as_caster
-
-    value = b.value(field_of(node, "left"))
-    target = bind_type(b, field_of(node, "right"))
-    if target.is_value and not target.is_nullable:
-        raise b.error(node, f"The as operator must be used with a reference type or nullable type ('{target}' is neither)")
-    return b.call(as_caster(target), [b.convert(value, OBJECT)], target, b.place(node))

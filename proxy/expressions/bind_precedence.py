@@ -1,15 +1,19 @@
 """Repairs one misreading of the grammar: in `a + x?.b` it takes `a + x` for the receiver of `?.b`.
 
 The same happens to casts and prefix operators: `(T)x?.b`, `!x?.b`. In C# `?.` binds tighter than all of them, so the
-operator is taken off, the chain bound with its real receiver, and the operator applied to the result.
+operator is taken off, the chain bound with its real receiver, and the operator applied to the result. As the misreading
+also bends the tree above (`a && x?.b == 1`), binary operators are laid out flat and grouped again by precedence.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tree_sitter import Node
 
-from proxy.expressions.bind import Binder
-from proxy.expressions.bind_operators import apply_binary, cast, coalesce, unary
+from proxy.expressions.bind import CHAIN, Binder
+from proxy.expressions.bind_casts import cast
+from proxy.expressions.bind_operators import apply_binary, coalesce, unary
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Expr
@@ -37,20 +41,93 @@ def displaced(b: Binder, node: Node) -> Node | None:
             return None
 
 
+class Operand(NamedTuple):
+    """A leaf of a binary expression; `moved` pairs misplaced operators with the operand to read in their place."""
+
+    node: Node
+    moved: tuple[tuple[Node, Node], ...] = ()
+
+
+def flatten(b: Binder, node: Node, moved: tuple[tuple[Node, Node], ...] = ()) -> list[Operand | Node]:
+    """Operands and, between them, the binary nodes whose operators join them."""
+    if node.type == "binary_expression":
+        return [*flatten(b, field_of(node, "left"), ()), node, *flatten(b, field_of(node, "right"), ())]
+    for operator, operand in moved:
+        b.substitutes[operator.id] = operand
+    try:
+        found = displaced(b, node) if node.type in CHAIN else None
+    finally:
+        for operator, _ in moved:
+            del b.substitutes[operator.id]
+    if found is None or found.type != "binary_expression":
+        return [Operand(node, moved)]
+    rest = flatten(b, node, (*moved, (found, field_of(found, "right"))))
+    return [*flatten(b, field_of(found, "left"), ()), found, *rest]
+
+
+_LEVELS = (
+    ("||",),
+    ("&&",),
+    ("|",),
+    ("^",),
+    ("&",),
+    ("==", "!="),
+    ("<", ">", "<=", ">="),
+    ("<<", ">>"),
+    ("+", "-"),
+    ("*", "/", "%"),
+)
+_LEVEL = {op: level for level, ops in enumerate(_LEVELS, 1) for op in ops} | {"??": 0}
+
+
+def regroup(b: Binder, items: list[Operand | Node]) -> Expr:
+    """Bind a flat sequence by C#'s precedence; `??` groups to the right, the others to the left."""
+    values: list[Expr] = []
+    waiting: list[Node] = []
+
+    def apply() -> None:
+        node = waiting.pop()
+        right, left = values.pop(), values.pop()
+        op = text_of(field_of(node, "operator"))
+        place = b.place(node)
+        values.append(coalesce(b, left, right, place) if op == "??" else apply_binary(b, op, left, right, place))
+
+    for item in items:
+        if isinstance(item, Operand):
+            values.append(_operand(b, item))
+            continue
+        level = _LEVEL[text_of(field_of(item, "operator"))]
+        while (
+            waiting and (top := _LEVEL[text_of(field_of(waiting[-1], "operator"))]) >= level and not top == level == 0
+        ):
+            apply()
+        waiting.append(item)
+    while waiting:
+        apply()
+    return values[0]
+
+
+def _operand(b: Binder, item: Operand) -> Expr:
+    for operator, operand in item.moved:
+        b.substitutes[operator.id] = operand
+    try:
+        return b.expr(item.node)
+    finally:
+        for operator, _ in item.moved:
+            del b.substitutes[operator.id]
+
+
 def rebind(b: Binder, node: Node, operator: Node) -> Expr:
     """The chain `node` with `operator` moved outside it."""
-    part = _OPERATORS[operator.type]
-    operand = field_of(operator, part) if part else named(operator)[0]
+    if operator.type == "binary_expression":
+        return regroup(b, flatten(b, node))
     place = b.place(node)
-    left = b.expr(field_of(operator, "left")) if part == "right" else None
-    b.substitutes[operator.id] = operand
+    part = _OPERATORS[operator.type]
+    b.substitutes[operator.id] = field_of(operator, part) if part else named(operator)[0]
     try:
         value = b.expr(node)
     finally:
         del b.substitutes[operator.id]
-    if left is not None:
-        op = text_of(field_of(operator, "operator"))
-        return coalesce(b, left, value, place) if op == "??" else apply_binary(b, op, left, value, place)
-    if part == "value":
+    if part:
         return cast(b, value, bind_type(b, field_of(operator, "type")), place)
     return unary(b, operator.children[0].type, value, place)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import BOOL, OBJECT, VOID, Binder, binds_statement
+from proxy.expressions.bind import BOOL, VOID, Binder, binds_statement
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
+from proxy.expressions.bind_casts import cast
 from proxy.expressions.bind_creation import array_initialiser, bind_pattern, constant_test, default_of
 from proxy.expressions.bind_lambdas import bind_local_function, declare_local_function
 from proxy.expressions.bind_members import candidates
-from proxy.expressions.bind_operators import cast
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, implicit
 from proxy.expressions.dotnet.collections import element_of
@@ -86,7 +86,11 @@ def bind_empty(b: Binder, node: Node, into: list[Statement]) -> None:
 def bind_checked(b: Binder, node: Node, into: list[Statement]) -> None:
     if node.children[0].type == "checked":
         raise b.error(node, "'checked' is not supported within expressions")
-    into.extend(bind_block(b, named(node)[0]))
+    outer, b.unchecked = b.unchecked, True
+    try:
+        into.extend(bind_block(b, named(node)[0]))
+    finally:
+        b.unchecked = outer
 
 
 @binds_statement("local_declaration_statement")
@@ -149,7 +153,9 @@ def bind_expression_statement(b: Binder, node: Node, into: list[Statement]) -> N
         "object_creation_expression", "conditional_access_expression",
     )  # fmt: skip
     if inner.type not in allowed:
-        raise b.error(node, "Only assignment, call, increment, decrement, and new object expressions can be used as a statement")
+        raise b.error(
+            node, "Only assignment, call, increment, decrement, and new object expressions can be used as a statement"
+        )
     into.append(Evaluate(value=b.expr(inner), place=b.place(node)))
 
 
@@ -341,7 +347,9 @@ def bind_using(b: Binder, node: Node, into: list[Statement]) -> None:
         for symbol in held:
             found = [c for c in candidates(symbol.type, "Dispose", static=False) if c.member.kind == "method"]
             if not found:
-                raise Finding(f"'{symbol.type}': type used in a using statement must be 'System.IDisposable'", b.place(node))
+                raise Finding(
+                    f"'{symbol.type}': type used in a using statement must be 'System.IDisposable'", b.place(node)
+                )
             local: Local = b.local(symbol, b.place(node))
             final.append(Evaluate(value=Call(type=VOID, native=found[0].member.native, arguments=[local])))
         into.append(Try(place=b.place(node), body=embedded(b, body_node), catches=[], final=final))
@@ -352,53 +360,3 @@ def bind_function(b: Binder, node: Node, into: list[Statement]) -> None:
     name = text_of(field_of(node, "name"))
     symbol = b.lookup(name) or declare_local_function(b, node)
     into.insert(0, Define(place=b.place(node), symbol=symbol, function=bind_local_function(b, node, symbol)))
-
-
-def bind_body(b: Binder, node: Node) -> Type:
-    """The block of `@{...}`; the static type of its result."""
-    from proxy.expressions.bind_lambdas import common_type
-
-    b.function.body = bind_block(b, node)
-    if _falls_through(b.function.body):
-        raise b.error(node, "Not all code paths return a value")
-    kinds = [found.value.type for found in b.returns if found.value is not None and not isinstance(found.value, Unbound)]
-    result = common_type([kind for kind in kinds if kind is not NULL]) or OBJECT
-    for found in b.returns:
-        if found.value is None:
-            raise Finding("An object of a type convertible to 'object' is required", found.place)
-        found.value = b.convert(found.value, OBJECT, found.place)
-    return result
-
-
-def _falls_through(body: list[Statement]) -> bool:
-    """Whether the end of these statements can be reached, by C#'s flow rules (simplified for `switch` and loops)."""
-    for statement in body:
-        if isinstance(statement, (Return, Throw)):
-            return False
-        if isinstance(statement, If) and statement.no and not _falls_through(statement.yes) and not _falls_through(statement.no):
-            return False
-        if isinstance(statement, Try):
-            if statement.final and not _falls_through(statement.final):
-                return False
-            if not _falls_through(statement.body) and not any(_falls_through(c.body) for c in statement.catches):
-                return False
-        if isinstance(statement, Loop):
-            endless = statement.test is None or (isinstance(statement.test, Constant) and statement.test.value is True)
-            if endless and not _breaks(statement.body):
-                return False
-        if isinstance(statement, Switch):
-            default = any(tests is None for tests, _ in statement.sections)
-            if default and not any(_falls_through(part) or _breaks(part) for _, part in statement.sections if part):
-                return False
-    return True
-
-
-def _breaks(body: list[Statement]) -> bool:
-    for statement in body:
-        if isinstance(statement, Jump) and statement.kind == "break":
-            return True
-        if isinstance(statement, If) and (_breaks(statement.yes) or _breaks(statement.no)):
-            return True
-        if isinstance(statement, Try) and (_breaks(statement.body) or any(_breaks(c.body) for c in statement.catches)):
-            return True
-    return False

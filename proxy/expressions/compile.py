@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import proxy.expressions.dotnet.index  # noqa: F401  # fills the table
 from proxy.errors import ExpressionFailed
-from proxy.expressions import bind_literals, bind_statements, runtime  # noqa: F401
+from proxy.expressions import bind_assignment, bind_calls, bind_casts, bind_creation, bind_literals, runtime  # noqa: F401
 from proxy.expressions.bind import OBJECT, VOID, Binder
-from proxy.expressions.bind_statements import bind_body
+from proxy.expressions.bind_body import bind_body
 from proxy.expressions.conversions import NULL
 from proxy.expressions.errors import ExpressionError, Finding, located
 from proxy.expressions.lower import Lowering
@@ -58,7 +58,9 @@ class Expression:
         except MemoryError as error:
             raise ExpressionFailed("Insufficient memory.", f"System.OutOfMemoryException {_where(error)}") from None
         except Exception as error:
-            raise ExpressionFailed("The expression failed.", f"{type(error).__name__}: {error} {_where(error)}") from error
+            raise ExpressionFailed(
+                "The expression failed.", f"{type(error).__name__}: {error} {_where(error)}"
+            ) from error
 
     def __repr__(self) -> str:
         return f"<Expression {self.type} {self.source[:60]!r}>"

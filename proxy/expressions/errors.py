@@ -38,7 +38,7 @@ def located(finding: Finding, source: str) -> ExpressionError:
     """The finding with its byte column turned into a character column."""
     lines = source.split("\n")
     line = min(max(finding.place.line, 1), len(lines))
-    before = lines[line - 1].encode()[: max(finding.place.column, 0)].decode(errors="replace")
+    before = lines[line - 1].encode("utf-8", "replace")[: max(finding.place.column, 0)].decode(errors="replace")
     return ExpressionError([(line, len(before) + 1, finding.message)])
 
 

@@ -9,10 +9,10 @@ Rules
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, TypeVar
 
-from proxy.expressions.errors import NOWHERE, Place
 from proxy.expressions.dotnet.numeric import WRAPPERS
+from proxy.expressions.errors import NOWHERE, Place
 from proxy.expressions.operators import concat
 from proxy.expressions.runtime import null_reference
 from proxy.expressions.tree import (
@@ -200,21 +200,23 @@ class Lowering:
         return load(node.function.python, node.place)
 
 
-def at(node: Any, place: Place = NOWHERE) -> Any:
+Made = TypeVar("Made", bound=ast.AST)
+
+
+def at(node: Made, place: Place = NOWHERE) -> Made:
     """Give a new node its C# position."""
-    node.lineno, node.col_offset = place.line, place.column
-    node.end_lineno, node.end_col_offset = place.end_line, place.end_column
+    located: Any = node
+    located.lineno, located.col_offset = place.line, place.column
+    located.end_lineno, located.end_col_offset = place.end_line, place.end_column
     return node
 
 
 def load(name: str, place: Place) -> ast.Name:
-    made: ast.Name = at(ast.Name(name, ast.Load()), place)
-    return made
+    return at(ast.Name(name, ast.Load()), place)
 
 
 def store(name: str, place: Place) -> ast.Name:
-    made: ast.Name = at(ast.Name(name, ast.Store()), place)
-    return made
+    return at(ast.Name(name, ast.Store()), place)
 
 
 __all__ = ["Function", "Lowering"]

@@ -52,7 +52,11 @@ def lower_statement(low: Lowering, node: Statement) -> None:
             emit(low, ast.Return(value), place)
         case If():
             test = low.expr(node.test)
-            emit(low, ast.If(test, statements(low, node.yes, place), statements(low, node.no, place) if node.no else []), place)
+            emit(
+                low,
+                ast.If(test, statements(low, node.yes, place), statements(low, node.no, place) if node.no else []),
+                place,
+            )
         case Loop():
             _loop(low, node)
         case ForEach():
@@ -229,7 +233,12 @@ def _flagged(body: list[Statement], flag: str) -> list[Statement]:
                 made.append(Jump(kind="break", place=statement.place))
             case If():
                 made.append(
-                    If(place=statement.place, test=statement.test, yes=_flagged(statement.yes, flag), no=_flagged(statement.no, flag))
+                    If(
+                        place=statement.place,
+                        test=statement.test,
+                        yes=_flagged(statement.yes, flag),
+                        no=_flagged(statement.no, flag),
+                    )
                 )
             case Try():
                 for clause in statement.catches:
@@ -250,7 +259,7 @@ def _try(low: Lowering, node: Try) -> None:
         orelse: list[ast.stmt] = [at(ast.Raise(), place)]
         for clause in reversed(node.catches):
             name = load(caught, place)
-            test = at(
+            test: ast.expr = at(
                 ast.Call(load(low.constant(catches), place), [name, at(ast.Constant(clause.kind), place)], []), place
             )
             outer, low.block = low.block, []
@@ -303,7 +312,10 @@ def lower_function(low: Lowering, function: Function, name: str, place: Place) -
     kept = [
         symbol
         for symbol in function.captured.values()
-        if symbol.in_loop and symbol.assignments <= 1 and symbol.python not in function.nonlocals and not function.hoisted
+        if symbol.in_loop
+        and symbol.assignments <= 1
+        and symbol.python not in function.nonlocals
+        and not function.hoisted
     ]
     arguments = ast.arguments(
         posonlyargs=[],
@@ -329,9 +341,7 @@ def lower_entry(low: Lowering, function: Function) -> ast.Module:
     _initialise(low, function, NOWHERE)
     for statement in function.body:
         lower_statement(low, statement)
-    arguments = ast.arguments(
-        posonlyargs=[], args=[at(ast.arg("context"))], kwonlyargs=[], kw_defaults=[], defaults=[]
-    )
+    arguments = ast.arguments(posonlyargs=[], args=[at(ast.arg("context"))], kwonlyargs=[], kw_defaults=[], defaults=[])
     return ast.Module([at(ast.FunctionDef("expression", arguments, low.block, [], None))], [])
 
 

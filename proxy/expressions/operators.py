@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from proxy.expressions.dotnet import numeric as n
 from proxy.expressions.dotnet.enums import enum_value
 from proxy.expressions.runtime import allocate
 from proxy.expressions.types import BITS, Type
+
+_BOXED = (bool, int, float, Decimal)
 
 
 class Operation(NamedTuple):
@@ -70,7 +73,8 @@ def numeric(op: str, kind: str) -> Operation | None:
             return Operation(lambda a, b: n.single(inner(a, b)))
         return Operation(chosen) if chosen else Operation(plain=_PLAIN[op])
     decimals = {
-        "+": n.add_decimal, "-": n.subtract_decimal, "*": n.multiply_decimal, "/": n.divide_decimal, "%": n.remainder_decimal,
+        "+": n.add_decimal, "-": n.subtract_decimal, "*": n.multiply_decimal, "/": n.divide_decimal,
+        "%": n.remainder_decimal,
     }  # fmt: skip
     return Operation(decimals[op]) if op in decimals else None
 
@@ -105,7 +109,8 @@ def lifted_call(function: Callable[..., Any], op: str) -> Callable[[Any, Any], A
 
 
 def lifted_unary(op: str) -> Callable[[Any], Any]:
-    plain: Callable[[Any], Any] = {"-": operator.neg, "~": operator.invert, "+": operator.pos}[op]
+    signs: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "~": operator.invert, "+": operator.pos}
+    plain = signs[op]
     return lambda value: None if value is None else plain(value)
 
 
@@ -124,10 +129,11 @@ def or_empty(value: str | None) -> str:
 
 
 def same_reference(left: Any, right: Any) -> bool:
-    """`==` on references. Strings compare by value: literals are interned in .NET, and that is what policies rely on."""
-    if left is right:
-        return True
-    return isinstance(left, str) and isinstance(right, str) and left == right
+    """`==` on references. Strings compare by value: .NET interns literals, and that is what policies rely on."""
+    if isinstance(left, str):
+        return type(left) is type(right) and left == right
+    # two boxes are never the same object
+    return left is right and not isinstance(left, _BOXED)
 
 
 def other_reference(left: Any, right: Any) -> bool:

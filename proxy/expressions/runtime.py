@@ -76,6 +76,18 @@ def allocate(size: int) -> None:
         exhausted()
 
 
+def allocate_elements(count: int) -> None:
+    """Charge `count` elements of 8 bytes."""
+    allocate(count * 8)
+
+
+def spend(steps: int) -> None:
+    """Charge work that is much dearer than a step."""
+    budget.left -= steps
+    if budget.left < 0:
+        exhausted()
+
+
 def enter() -> None:
     """A lambda or local function that may call another begins."""
     budget.left -= 1

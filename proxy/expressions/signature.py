@@ -1,12 +1,12 @@
 """Reads one line of the table: a C# declaration with nullable annotations.
 
-    string? GetValueOrDefault(string name, string? defaultValue)     method; `?` on a reference type: may be null
-    static bool TryParse(string s, out int result)
-    static IEnumerable<R> Select<T, R>(this IEnumerable<T> source, Func<T, R> selector)
-    int Length                                                       property
-    JToken? this[string key]                                         indexer
-    new(string name, params object[] content)                        constructor
-    implicit JToken(string value)   /   explicit string?(JToken value)     conversions
+string? GetValueOrDefault(string name, string? defaultValue)     method; `?` on a reference type: may be null
+static bool TryParse(string s, out int result)
+static IEnumerable<R> Select<T, R>(this IEnumerable<T> source, Func<T, R> selector)
+int Length                                                       property
+JToken? this[string key]                                         indexer
+new(string name, params object[] content)                        constructor
+implicit JToken(string value)   /   explicit string?(JToken value)     conversions
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from proxy.expressions.types import Definition, Member, Native, Parameter, Type, array_of, generic, nullable_of
 
-_TOKEN = re.compile(r'"[^"]*"|-?\d+|[A-Za-z_]\w*|[<>\[\](),?=]')  # noqa: S105
+_TOKEN = re.compile(r'"[^"]*"|-?\d+|[A-Za-z_]\w*|[<>\[\](),?=]')
 
 
 class _Reader:
@@ -86,12 +86,12 @@ class _Reader:
         return tuple(found), extension
 
 
-def _literal(token: str) -> Any:
-    if token in ("true", "false"):
-        return token == "true"
-    if token == "null":
+def _literal(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    if text == "null":
         return None
-    return token[1:-1] if token.startswith('"') else int(token)
+    return text[1:-1] if text.startswith('"') else int(text)
 
 
 def parse_member(text: str, native: Native, definition: Definition) -> Member:

@@ -152,9 +152,7 @@ class Type:
         """The direct base class and interfaces, with this type's arguments filled in."""
         if self._bases is None:
             if self.is_array:
-                self._bases = tuple(
-                    generic(name, self.args[0]) for name in ("IList", "IReadOnlyList")
-                )
+                self._bases = tuple(generic(name, self.args[0]) for name in ("IList", "IReadOnlyList"))
             elif self.definition is None:
                 self._bases = ()
             else:
@@ -178,7 +176,11 @@ class Type:
 _DEFINITIONS: dict[tuple[str, int], Definition] = {}
 _BY_FULL_NAME: dict[tuple[str, int], Definition] = {}
 _INTERNED: dict[tuple[str, tuple[Type, ...]], Type] = {}
-_NAMESPACES: set[str] = set()
+# namespaces without a type of ours are known too, so that an error names the type and not the namespace
+_NAMESPACES = {
+    "System.IO", "System.Xml", "System.Xml.Linq", "System.Diagnostics", "System.Threading", "System.Threading.Tasks",
+    "System.Reflection", "System.Net.Http", "System.Globalization", "System.Runtime",
+}  # fmt: skip
 
 
 def register(definition: Definition, *aliases: str) -> None:

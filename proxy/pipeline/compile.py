@@ -93,6 +93,8 @@ class _State:
     environment: Environment
     issues: list[Issue] = field(default_factory=list)
     references: set[str] = field(default_factory=set)
+    # which bodies each policy compiled so far reads
+    reads: list[frozenset[str]] = field(default_factory=list)
 
     @property
     def missing(self) -> str:
@@ -169,6 +171,13 @@ class Compiler:
         """All children of an element, as policies."""
         steps = replace(self, path=element.path).steps(element.policies())
         return Block([step for step in steps if isinstance(step, Step)])
+
+    def parallel(self, element: Element) -> Block:
+        """As `sequence`, for children that run at once: what they read, however deep, `element` reads before them."""
+        before = len(self._state.reads)
+        block = self.sequence(element)
+        element.reads.update(*self._state.reads[before:])
+        return block
 
     def fragment(self, element: Element, name: str) -> Block:
         """The policies of a fragment, to be spliced in where `element` stands."""
@@ -253,5 +262,6 @@ class Compiler:
             return handler.steps
         if any(issue.severity == "error" for issue in element.issues[known:]):
             return ()
+        self._state.reads.append(frozenset(element.reads))
         origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
         return (Step.of(handler, origin, frozenset(element.reads)),)

@@ -15,7 +15,6 @@ APOSTROPHE = r"(?:'|&apos;|&\#39;|&\#[xX]27;)"
 _ANY = r"(?>&[a-zA-Z]+;|&\#[0-9a-fA-FxX]+;|.)"
 
 _EXPRESSION_START = re.compile(r"\s*@[({]")
-# Possessive throughout, so that no hostile text makes a pattern backtrack.
 # What the code scanner stops at; everything between is of no consequence.
 _CODE = re.compile(
     rf"""(?P<line>//[^\n]*)
@@ -29,8 +28,10 @@ _CODE = re.compile(
     | (?P<colon>::?)""",
     re.VERBOSE,
 )
-_STRING_END = re.compile(rf"(?:\\{_ANY}|(?!{QUOTE})[^\\\n])*+{QUOTE}", re.DOTALL)
-_VERBATIM_END = re.compile(rf"(?:{QUOTE}{QUOTE}|(?!{QUOTE}).)*+{QUOTE}", re.DOTALL)
+# Atomic groups, so that no hostile text makes a pattern backtrack. Not possessive repeats, which say the same: the `re`
+# of the first Python 3.11 releases finds no match with them.
+_STRING_END = re.compile(rf"(?>(?:\\{_ANY}|(?!{QUOTE})[^\\\n])*){QUOTE}", re.DOTALL)
+_VERBATIM_END = re.compile(rf"(?>(?:{QUOTE}{QUOTE}|(?!{QUOTE}).)*){QUOTE}", re.DOTALL)
 _INTERPOLATED = re.compile(rf"\{{\{{|\}}\}}|\\{_ANY}|(?P<hole>\{{)|(?P<end>{QUOTE})", re.DOTALL)
 _INTERPOLATED_VERBATIM = re.compile(rf"\{{\{{|\}}\}}|{QUOTE}{QUOTE}|(?P<hole>\{{)|(?P<end>{QUOTE})", re.DOTALL)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}

@@ -38,6 +38,17 @@ class Up:
                 cwd=ROOT, stdout=out, stderr=err,
             )  # fmt: skip
 
+    def __enter__(self) -> Up:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever a test found out, nothing of it stays behind."""
+        if self.process.poll() is None:
+            self.end()
+        for again in self.again:
+            again.kill()
+            again.wait()
+
     @property
     def out(self) -> str:
         return self._files[0].read_text()
@@ -99,12 +110,12 @@ def status(url: str, key: str = "") -> int:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = Up(tmp_path_factory.mktemp("up") / "data", "--json").ready("\n")
-    yield running
-    assert running.end() == 0
-    for again in running.again:
-        again.terminate()
-    assert [again.wait(20) for again in running.again] == [0] * len(running.again)
+    with Up(tmp_path_factory.mktemp("up") / "data", "--json") as running:
+        yield running.ready("\n")
+        assert running.end() == 0
+        for again in running.again:
+            again.terminate()
+        assert [again.wait(20) for again in running.again] == [0] * len(running.again)
 
 
 def test_stdout_is_one_line_of_json(up: Up) -> None:
@@ -175,51 +186,51 @@ def run(command: str) -> str:
 
 @pytest.mark.skipif(not (which("curl") and which("bash")), reason="the page is for curl and a shell")
 def test_the_page_is_true_and_the_next_start_remembers(tmp_path: Path) -> None:
-    first = Up(tmp_path / "with a space").ready("Ctrl-C ends it all.")
-    page = first.out
-    commands = [line.strip() for line in page.splitlines() if re.match(r"  (curl|for|\S*/)", line)]
-    works, echo, no_key, loop, refused, put, changed, _install, script, by_sdk = commands
-    assert "200 OK" in run(works)
-    headers = json.loads(run(echo))["headers"]
-    assert headers["X-Shop"] == "The little book shop"
-    assert headers["X-Customer"] == "demo"
-    assert "401 Access Denied" in run(no_key)
-    assert run(loop).split() == ["200"] * 5 + ["429"]
-    assert "422 Unprocessable Content" in run(refused)
-    assert "X-Changed-At" not in run(changed)
-    assert re.match(r"HTTP/1.1 20[01]", run(put))
-    until(lambda: "X-Changed-At" in run(changed), 10 * POLL)
-    pytest.importorskip("azure.mgmt.apimanagement")
-    assert run(script) == "The policy is stored.\n"
-    until(lambda: "X-Served-By: changed with the SDK" in run(by_sdk), 10 * POLL)
-    for url in re.findall(r"http://\S+/metrics", page):
-        assert "azure_apim_Requests" in run(f"curl -s {url}")
-    assert first.end(signal.SIGINT) == 0
-    assert not list(Path("/proc").glob(f"{first.process.pid}/task"))
-
-    second = Up(tmp_path / "with a space", "--json").ready("\n")
-    key = re.search(r"Subscription-Key: (\w+)", works)
-    assert key is not None
-    request = urllib.request.Request(
-        f"{json.loads(second.out)['gateways'][0]}/shop/books", headers={"Ocp-Apim-Subscription-Key": key[1]}
-    )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        assert answer.headers["X-Served-By"] == "changed with the SDK"
-    assert second.end() == 0
+    with Up(tmp_path / "with a space") as first:
+        page = first.ready("Ctrl-C ends it all.").out
+        commands = [line.strip() for line in page.splitlines() if re.match(r"  (curl|for|\S*/)", line)]
+        works, echo, no_key, loop, refused, put, changed, _install, script, by_sdk = commands
+        assert "200 OK" in run(works)
+        headers = json.loads(run(echo))["headers"]
+        assert headers["X-Shop"] == "The little book shop"
+        assert headers["X-Customer"] == "demo"
+        assert "401 Access Denied" in run(no_key)
+        assert run(loop).split() == ["200"] * 5 + ["429"]
+        assert "422 Unprocessable Content" in run(refused)
+        assert "X-Changed-At" not in run(changed)
+        assert re.match(r"HTTP/1.1 20[01]", run(put))
+        until(lambda: "X-Changed-At" in run(changed), 10 * POLL)
+        pytest.importorskip("azure.mgmt.apimanagement")
+        assert run(script) == "The policy is stored.\n"
+        until(lambda: "X-Served-By: changed with the SDK" in run(by_sdk), 10 * POLL)
+        for url in re.findall(r"http://\S+/metrics", page):
+            assert "azure_apim_Requests" in run(f"curl -s {url}")
+        assert first.end(signal.SIGINT) == 0
+        assert not list(Path("/proc").glob(f"{first.process.pid}/task"))
+    with Up(tmp_path / "with a space", "--json") as second:
+        second.ready("\n")
+        key = re.search(r"Subscription-Key: (\w+)", works)
+        assert key is not None
+        request = urllib.request.Request(
+            f"{json.loads(second.out)['gateways'][0]}/shop/books", headers={"Ocp-Apim-Subscription-Key": key[1]}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            assert answer.headers["X-Served-By"] == "changed with the SDK"
+        assert second.end() == 0
 
 
 def test_without_a_demo_the_gateways_are_ready_and_know_nothing(tmp_path: Path) -> None:
-    running = Up(tmp_path / "data", "--json", "--no-demo", "--sidecars=1").ready("\n")
-    gateway = json.loads(running.out)["gateways"][0]
-    assert status(f"{gateway}{STATUS}") == 200
-    assert status(f"{gateway}/shop/books") == 404
-    assert "passerelle.demo.backend" not in running.children()
-    assert running.end() == 0
+    with Up(tmp_path / "data", "--json", "--no-demo", "--sidecars=1") as running:
+        gateway = json.loads(running.ready("\n").out)["gateways"][0]
+        assert status(f"{gateway}{STATUS}") == 200
+        assert status(f"{gateway}/shop/books") == 404
+        assert "passerelle.demo.backend" not in running.children()
+        assert running.end() == 0
 
 
 def test_when_up_is_killed_its_children_end(tmp_path: Path) -> None:
-    running = Up(tmp_path / "data", "--json", "--sidecars=1").ready("\n")
-    pids = list(running.children().values())
-    assert len(pids) == 5
-    running.end(signal.SIGKILL)
+    with Up(tmp_path / "data", "--json", "--sidecars=1") as running:
+        pids = list(running.ready("\n").children().values())
+        assert len(pids) == 5
+        running.end(signal.SIGKILL)
     until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and cmdline_of(pid) != [""] for pid in pids), 15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import uuid
@@ -39,8 +40,8 @@ class StillClock:
 
 
 def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
-    """Keys: method, url, headers, body, matched, variables (a C# expression or plain text each), status, response_headers,
-    response_body, anonymous (no product, subscription, user), error."""
+    """Keys: method, url, headers, body, matched, variables (a C# expression or plain text each), status,
+    response_headers, response_body, anonymous (no product, subscription, user), error."""
     setup = setup or {}
     parts = setup.get("url", "https://gateway.example:8443/shop/orders/7?a=1&b=2&a=3")
     scheme, rest = parts.split("://", 1)
@@ -65,12 +66,18 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     )
     response = None
     if "status" in setup:
-        response = Response(setup["status"], setup.get("reason", "OK"), CIMultiDict(setup.get("response_headers") or {}))
+        response = Response(
+            setup["status"], setup.get("reason", "OK"), CIMultiDict(setup.get("response_headers") or {})
+        )
         response.body = Body(setup.get("response_body", "").encode())
-    api = Api("shop", "shop;rev=2", "Shop API", "shop", service_url="https://backend.example/v1", revision="2", version="v1")
+    api = Api(
+        "shop", "shop;rev=2", "Shop API", "shop", service_url="https://backend.example/v1", revision="2", version="v1"
+    )
+    # an expression reaches the clock and no other port
+    ports = Ports(**{**dict.fromkeys(field.name for field in dataclasses.fields(Ports)), "clock": StillClock()})
     exchange = Exchange(
         request=request,
-        ports=Ports(transport=None, counters=None, clock=StillClock(), journal=None),  # type: ignore[arg-type]
+        ports=ports,
         deployment=Deployment("svc-id", "contoso", "West Europe", "gw-1", "pod-1"),
         started=10.0,
         timestamp=NOW,
@@ -83,9 +90,17 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     if not setup.get("anonymous"):
         groups = (Group("developers", "Developers"), Group("admins", "Administrators"))
         exchange.product = Product("starter", "Starter", groups=groups)
-        exchange.subscription = Subscription("sub-1", "First", "product:starter", "active", "k1", "k2", "u-1", created=NOW)
+        exchange.subscription = Subscription(
+            "sub-1", "First", "product:starter", "active", "k1", "k2", "u-1", created=NOW
+        )
         exchange.user = User(
-            "u-1", "ada@example.com", "Ada", "Lovelace", groups=groups, identities=(Identity("ada", "Azure"),), registration_date=NOW
+            "u-1",
+            "ada@example.com",
+            "Ada",
+            "Lovelace",
+            groups=groups,
+            identities=(Identity("ada", "Azure"),),
+            registration_date=NOW,
         )
     if setup.get("error"):
         exchange.last_error = LastError("set-header", "Why", setup["error"], "api", "inbound", "set-header[1]", "p1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import runtime_type
 
-_spec = importlib.util.spec_from_file_location("expressions_setup", Path(__file__).with_name("conftest.py"))
+_spec = importlib.util.spec_from_file_location("tests_expressions_setup", Path(__file__).with_name("conftest.py"))
 assert _spec is not None
 assert _spec.loader is not None
 setup = importlib.util.module_from_spec(_spec)
+sys.modules["tests_expressions_setup"] = setup
 _spec.loader.exec_module(setup)
 
 FOLDER = Path(__file__).resolve().parents[1] / "conformance" / "expressions"

@@ -52,16 +52,27 @@ PUTS = st.one_of(
     put(SUBSCRIPTIONS, displayName=TEXTS, scope=st.one_of(PRODUCTS, API_IDS, st.just("/apis"))),
     put(below(API, "/releases/r"), apiId="/apis/a;rev=2"),
 )
+LINKS_EDITED = st.one_of(put(LINKS), st.tuples(st.just("delete"), LINKS, st.just({})))
 DELETES = st.tuples(
     st.just("delete"),
     st.one_of(API_IDS, OPERATION_IDS, LINKS, PRODUCTS, SECRETS, SUBSCRIPTIONS),
     st.just({"deleteRevisions": "true", "deleteSubscriptions": "true"}),
 )
 POLL = st.just(("poll", "", {}))
+# so that most edits find something to change
+START = [
+    ("put", "/gateways/gw", {}),
+    ("put", "/apis/a", {"path": "a", "displayName": "a"}),
+    ("put", "/apis/a/operations/get", {"displayName": "get", **OPERATION}),
+    ("put", "/apis/a;rev=2", {"sourceApiId": "/apis/a"}),
+    ("put", "/apis/b", {"path": "b", "displayName": "b"}),
+    ("put", "/products/p", {"displayName": "p"}),
+    ("poll", "", {}),
+]
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.one_of(PUTS, PUTS, DELETES, POLL), min_size=5, max_size=30))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.one_of(PUTS, LINKS_EDITED, DELETES, POLL, POLL), min_size=15, max_size=40))
 def test_changes_lead_where_a_snapshot_does(edits: list[tuple[str, str, dict[str, Any]]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         converge(Path(directory), edits)
@@ -71,9 +82,8 @@ def converge(directory: Path, edits: list[tuple[str, str, dict[str, Any]]]) -> N
     store = Store.open(sqlite_url(directory / "management.db"), Vault(b"k" * 32))
     try:
         ensure_default(store, DEFAULT_SERVICE)
-        edit(store, "put", "/gateways/gw", {})
         agent = held_by_nobody()
-        for verb, id, content in [*edits, ("poll", "", {})]:
+        for verb, id, content in [*START, *edits, ("poll", "", {})]:
             if verb != "poll":
                 edit(store, verb, id, content)
                 continue

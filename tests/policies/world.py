@@ -91,7 +91,7 @@ class FakeTransport:
             raise BackendTimeout("The backend did not answer in time.")
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
-        content = str(answer.get("body", "backend")).encode()
+        content = str(answer.get("body", "backend")).encode() if "size" not in answer else bytes(answer["size"])
         status = int(answer.get("status", 200))
         return Response(
             status,
@@ -112,6 +112,20 @@ class DownCache:
 
     async def remove(self, key: str) -> bool:
         return False
+
+
+@dataclass
+class FakeErrands:
+    """Remembers requests that nobody waits for; `room` is how many more it takes."""
+
+    room: int = 3
+    sent: list[Sent] = field(default_factory=list)
+
+    def run(self, request: Outgoing) -> bool:
+        if len(self.sent) >= self.room:
+            return False
+        self.sent.append(Sent(request, request.body.content()))
+        return True
 
 
 @dataclass
@@ -145,6 +159,8 @@ class World:
     cache: LocalCache = field(init=False)
     quotas: LocalQuotas = field(init=False)
     external_cache: Cache | None = None
+    errands: FakeErrands = field(default_factory=FakeErrands)
+    in_flight: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
@@ -154,7 +170,15 @@ class World:
     @property
     def ports(self) -> Ports:
         return Ports(
-            self.transport, self.counters, self.clock, self.journal, self.cache, self.quotas, self.external_cache
+            transport=self.transport,
+            counters=self.counters,
+            clock=self.clock,
+            journal=self.journal,
+            cache=self.cache,
+            quotas=self.quotas,
+            external_cache=self.external_cache,
+            errands=self.errands,
+            in_flight=self.in_flight,
         )
 
     def exchange(
@@ -171,13 +195,14 @@ class World:
         of: Operation | None = None,
         subscription: Subscription | None = SUBSCRIPTION,
         service_url: Url | None = Url("https", "backend.example", 443, "/base"),
+        original: str | None = None,
     ) -> Exchange:
-        """A request for https://gateway.example/shop<path>, routed to `of` of API "shop"."""
+        """A request for https://gateway.example/shop<path>, or <original>, routed to `of` of API "shop"."""
         plain, _, query = path.partition("?")
         content = body.encode() if isinstance(body, str) else body
         request = Request(
             method=method,
-            original_url=Url("https", "gateway.example", 443, f"/shop{plain}", query),
+            original_url=Url("https", "gateway.example", 443, original or f"/shop{plain}", query),
             path=plain,
             query=query,
             headers=Headers({"Host": "gateway.example"}),

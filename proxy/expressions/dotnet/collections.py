@@ -10,7 +10,15 @@ from multidict import CIMultiDict
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import Array, EnumValue, List, Sequence, instance_of, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, index_range, null_reference, tick
+from proxy.expressions.runtime import (
+    DotNetError,
+    allocate_elements,
+    argument,
+    argument_null,
+    index_range,
+    null_reference,
+    tick,
+)
 from proxy.expressions.table import attribute, define, members, setters, with_types
 from proxy.expressions.types import Type, find, generic, type_of_name
 
@@ -30,7 +38,9 @@ class Dictionary:
 
     __slots__ = ("fold", "items", "kind")
 
-    def __init__(self, kind: Type, items: Mapping[Any, Any] | None = None, fold: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, kind: Type, items: Mapping[Any, Any] | None = None, fold: Callable[[Any], Any] | None = None
+    ) -> None:
         self.kind = kind
         self.fold = fold
         # folded key -> (key, value)
@@ -50,7 +60,6 @@ class Dictionary:
     def put(self, key: Any, value: Any) -> None:
         if key is None:
             argument_null("key")
-        allocate(len(self.items))
         self.items[self.fold(key) if self.fold else _hashable(key)] = (key, value)
 
     def __iter__(self) -> Iterator[Pair]:
@@ -186,7 +195,10 @@ def _clone(items: Array) -> Array:
     return Array(items.element, items)
 
 
-members(ARRAY, {"T this[int index]": _array_get, "int Length": len, "object Clone()": _clone, "T GetValue(int index)": _array_get})
+members(
+    ARRAY,
+    {"T this[int index]": _array_get, "int Length": len, "object Clone()": _clone, "T GetValue(int index)": _array_get},
+)
 setters(ARRAY, {"this[int]": _array_set})
 
 
@@ -194,10 +206,10 @@ def _reverse(items: list[Any]) -> None:
     items.reverse()
 
 
-def _sort(items: list[Any]) -> None:
-    from proxy.expressions.dotnet.linq import order_key
+def _sort(items: Array | List) -> None:
+    from proxy.expressions.dotnet.linq_lazy import order_key
 
-    items.sort(key=order_key)
+    items.sort(key=order_key(items.element))
 
 
 def _copy(source: list[Any], start: int, target: list[Any], at: int, count: int) -> None:
@@ -223,10 +235,14 @@ members(
         "static void Copy<T>(T[] source, int start, T[] target, int at, int length)": _copy,
         "static int IndexOf<T>(T[] array, T value)": position,
         "static bool Exists<T>(T[] array, Predicate<T> match)": lambda items, test: any(test(item) for item in items),
-        "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(test(item) for item in items),
+        "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(
+            test(item) for item in items
+        ),
         "static T? Find<T>(T[] array, Predicate<T> match)": _find,
         "static int FindIndex<T>(T[] array, Predicate<T> match)": _find_index,
-        "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(a.element, [x for x in a if test(x)]),
+        "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(
+            a.element, [x for x in a if test(x)]
+        ),
         "static R[] ConvertAll<T, R>(T[] array, Converter<T, R> converter)": with_types(
             lambda _, kind, a, f: Array(kind, [f(x) for x in a])
         ),
@@ -236,15 +252,14 @@ members(
 
 # List
 
-LIST = define(
-    "List", "System.Collections.Generic.List", parameters=("T",), bases=("IList<T>", "IReadOnlyList<T>")
-)
+LIST = define("List", "System.Collections.Generic.List", parameters=("T",), bases=("IList<T>", "IReadOnlyList<T>"))
 
 
 def _list_get(items: list[Any], index: int) -> Any:
     if 0 <= index < len(items):
         return items[index]
     index_range()
+    return None
 
 
 def _list_set(items: list[Any], index: int, value: Any) -> None:
@@ -254,13 +269,12 @@ def _list_set(items: list[Any], index: int, value: Any) -> None:
 
 
 def _append(items: list[Any], value: Any) -> None:
-    allocate(len(items))
     items.append(value)
 
 
 def _extend(items: list[Any], more: Any) -> None:
     new = list(iterate(more))
-    allocate(len(items) + len(new))
+    allocate_elements(len(items) + len(new))
     items.extend(new)
 
 

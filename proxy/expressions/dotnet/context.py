@@ -149,7 +149,11 @@ members(
 # MatchedParameters hangs on the exchange, not on the message
 members(
     REQUEST,
-    {"IReadOnlyDictionary<string, string> MatchedParameters": Native(lambda exchange, _: _matched(exchange), exchange=True)},
+    {
+        "IReadOnlyDictionary<string, string> MatchedParameters": Native(
+            lambda exchange, _: _matched(exchange), exchange=True
+        )
+    },
 )
 members(
     RESPONSE,
@@ -167,7 +171,9 @@ def _service_url(api: Api) -> Any:
         return None
     parts = urlsplit(api.service_url)
     scheme = parts.scheme or "https"
-    return Url(scheme, parts.hostname or "", parts.port or (443 if scheme == "https" else 80), parts.path or "/", parts.query)
+    return Url(
+        scheme, parts.hostname or "", parts.port or (443 if scheme == "https" else 80), parts.path or "/", parts.query
+    )
 
 
 members(

@@ -78,7 +78,9 @@ members(
         "string[] this[string name]": _values,
         "int Count": lambda headers: len(_names(headers)),
         "IEnumerable<string> Keys": lambda headers: List(STRING, _names(headers)),
-        "IEnumerable<string[]> Values": lambda headers: List(generic("[]", STRING), [pair.value for pair in pairs(headers)]),
+        "IEnumerable<string[]> Values": lambda headers: List(
+            generic("[]", STRING), [pair.value for pair in pairs(headers)]
+        ),
     },
 )
 
@@ -89,12 +91,13 @@ def joined(items: Dictionary, name: str, default: str | None = None) -> str | No
     return default if found is None else ",".join(found[1])
 
 
+_LISTS = "this IReadOnlyDictionary<string, string[]> source"
 EXTENSIONS = define("ContextExtensions", "Microsoft.Azure.ApiManagement.Extensions", kind="static")
 members(
     EXTENSIONS,
     {
-        "static string? GetValueOrDefault(this IReadOnlyDictionary<string, string[]> source, string name)": joined,
-        "static string? GetValueOrDefault(this IReadOnlyDictionary<string, string[]> source, string name, string other)": joined,
+        f"static string? GetValueOrDefault({_LISTS}, string name)": joined,
+        f"static string? GetValueOrDefault({_LISTS}, string name, string other)": joined,
     },
 )
 
@@ -120,7 +123,7 @@ def typed(kind: Type, variables: dict[str, Any], name: str | None, *default: Any
         from proxy.expressions.bind_creation import default_of
 
         return default_of(kind)
-    if value is None or type(value) is str and kind.name == "string" or instance_of(value, kind):
+    if value is None or (type(value) is str and kind.name == "string") or instance_of(value, kind):
         return value if value is not None or not kind.is_value or kind.is_nullable else _null_value()
     if not STRICT_VARIABLES and default:
         return default[0]

@@ -12,13 +12,21 @@ from typing import Any
 
 from proxy.errors import ExpressionFailed
 from proxy.expressions.dotnet import primitives as p
-from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
 from proxy.expressions.dotnet.datetext import parse_date
+from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.numbers import _WORDS, parse_bool, parse_decimal, parse_double, parse_integer
 from proxy.expressions.dotnet.numeric import limits, single, to_decimal
 from proxy.expressions.dotnet.text import to_text as to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, name_of
-from proxy.expressions.runtime import DotNetError, allocate, argument_null, format_error, invalid_cast, out_of_range, overflow
+from proxy.expressions.runtime import (
+    DotNetError,
+    allocate,
+    argument_null,
+    format_error,
+    invalid_cast,
+    out_of_range,
+    overflow,
+)
 from proxy.expressions.table import constant, define, members
 from proxy.expressions.types import INTEGRAL, type_of_name
 
@@ -164,7 +172,7 @@ def from_base64(text: str | None) -> Array:
         argument_null("s")
     packed = re.sub(r"[ \t\r\n]", "", text)
     if len(packed) % 4:
-        format_error("Invalid length for a Base-64 char array or string.")
+        format_error(_NOT_BASE64)
     try:
         return Array(BYTE, base64.b64decode(packed, validate=True))
     except (binascii.Error, ValueError):
@@ -228,8 +236,9 @@ def _to_base(bits: int) -> Callable[[int, int], str]:
 
 CONVERT = define("Convert", "System.Convert", kind="static")
 _NAMES = {
-    "sbyte": "SByte", "byte": "Byte", "short": "Int16", "ushort": "UInt16", "int": "Int32", "uint": "UInt32", "long": "Int64",
-    "ulong": "UInt64", "double": "Double", "float": "Single", "decimal": "Decimal", "bool": "Boolean", "char": "Char",
+    "sbyte": "SByte", "byte": "Byte", "short": "Int16", "ushort": "UInt16", "int": "Int32", "uint": "UInt32",
+    "long": "Int64", "ulong": "UInt64", "double": "Double", "float": "Single", "decimal": "Decimal", "bool": "Boolean",
+    "char": "Char",
     "DateTime": "DateTime",
 }  # fmt: skip
 for _name, _label in _NAMES.items():
@@ -247,10 +256,13 @@ members(
     CONVERT,
     {
         "static string ToString(object value)": to_text,
+        "static string? ToString(string value)": lambda text: text,
         "static string ToString(int value, int toBase)": _to_base(32),
         "static string ToString(long value, int toBase)": _to_base(64),
         "static string ToBase64String(byte[] inArray)": to_base64,
-        "static string ToBase64String(byte[] inArray, int offset, int length)": lambda d, i, n: to_base64(list(d)[i : i + n]),
+        "static string ToBase64String(byte[] inArray, int offset, int length)": lambda d, i, n: to_base64(
+            list(d)[i : i + n]
+        ),
         "static byte[] FromBase64String(string s)": from_base64,
         "static string ToHexString(byte[] inArray)": lambda data: as_bytes(data).hex().upper(),
         "static byte[] FromHexString(string s)": lambda text: _from_hex(text),
@@ -270,7 +282,16 @@ def _from_hex(text: str | None) -> Array:
 # BitConverter
 
 BITS = define("BitConverter", "System.BitConverter", kind="static")
-_CODES = {"short": "<h", "ushort": "<H", "int": "<i", "uint": "<I", "long": "<q", "ulong": "<Q", "float": "<f", "double": "<d"}
+_CODES = {
+    "short": "<h",
+    "ushort": "<H",
+    "int": "<i",
+    "uint": "<I",
+    "long": "<q",
+    "ulong": "<Q",
+    "float": "<f",
+    "double": "<d",
+}
 
 
 def _read(code: str) -> Callable[[Any, int], Any]:
@@ -285,7 +306,8 @@ def _read(code: str) -> Callable[[Any, int], Any]:
         except struct.error:
             raise DotNetError(
                 "System.ArgumentException",
-                "Destination array is not long enough to copy all the items in the collection. Check array index and length.",
+                "Destination array is not long enough to copy all the items in the collection. "
+                "Check array index and length.",
             ) from None
 
     return read
@@ -340,11 +362,6 @@ def to_bytes(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     return to_text(value).encode("utf-8", "replace")
-
-
-def unbox(value: Any) -> Any:
-    """DateTimeOffset to itself, boxes to their plain value."""
-    return value if isinstance(value, DateTimeOffset) else value
 
 
 __all__ = ["BOXES", "change_type", "p", "to_bool", "to_bytes", "to_float", "to_int", "to_text"]

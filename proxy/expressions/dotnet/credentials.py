@@ -28,7 +28,9 @@ class Jwt:
     def __init__(self, header: dict[str, Any], payload: dict[str, Any]) -> None:
         self.header = header
         self.payload = payload
-        self.claims = Dictionary(maps.VALUES, {name: Array(_STRING, _texts(v)) for name, v in payload.items()}, str.lower)
+        self.claims = Dictionary(
+            maps.VALUES, {name: Array(_STRING, _texts(v)) for name, v in payload.items()}, str.lower
+        )
 
 
 class Claims(Dictionary):
@@ -132,7 +134,9 @@ def _claims_get(claims: Dictionary, name: str) -> Any:
 
 JWT = define("Jwt", "Microsoft.Azure.ApiManagement.Jwt")
 CLAIMS = define(
-    "ClaimDictionary", "System.Collections.Generic.IReadOnlyDictionary", bases=("IReadOnlyDictionary<string, string[]>",)
+    "ClaimDictionary",
+    "System.Collections.Generic.IReadOnlyDictionary",
+    bases=("IReadOnlyDictionary<string, string[]>",),
 )
 members(CLAIMS, {"string[] this[string name]": _claims_get})
 members(

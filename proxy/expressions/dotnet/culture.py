@@ -31,7 +31,9 @@ def ignores_case(comparison: Any) -> bool:
 def _culture_key(text: str) -> tuple[Any, ...]:
     """Base letters first, then accents, then case with small letters before capitals."""
     spread = unicodedata.normalize("NFD", text)
-    letters = [(0 if not c.isalnum() else 1 if c.isdigit() else 2, c.lower()) for c in spread if not unicodedata.combining(c)]
+    letters = [
+        (0 if not c.isalnum() else 1 if c.isdigit() else 2, c.lower()) for c in spread if not unicodedata.combining(c)
+    ]
     accents = [c for c in spread if unicodedata.combining(c)]
     return (letters, accents, [c.isupper() for c in spread])
 

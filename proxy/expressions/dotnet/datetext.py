@@ -9,8 +9,22 @@ from typing import Any
 
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.datetime import (
-    DAY, HOUR, MAX, MIN, MINUTE, OFFSET_MIN, SECOND, UNSPECIFIED, UTC, ZERO, DateTime, DateTimeOffset, TimeSpan, parts,
-    span, ticks_of,
+    DAY,
+    HOUR,
+    MAX,
+    MIN,
+    MINUTE,
+    OFFSET_MIN,
+    SECOND,
+    UNSPECIFIED,
+    UTC,
+    ZERO,
+    DateTime,
+    DateTimeOffset,
+    TimeSpan,
+    parts,
+    span,
+    ticks_of,
 )  # fmt: skip
 from proxy.expressions.dotnet.format import FORMATS
 from proxy.expressions.dotnet.numbers import attempt
@@ -23,9 +37,11 @@ _MONTHS = tuple(calendar.month_name)
 _BAD_FORMAT = "Input string was not in a correct format."
 _STANDARD = {
     "d": "MM/dd/yyyy", "D": "dddd, dd MMMM yyyy", "f": "dddd, dd MMMM yyyy HH:mm", "F": "dddd, dd MMMM yyyy HH:mm:ss",
-    "g": "MM/dd/yyyy HH:mm", "G": "MM/dd/yyyy HH:mm:ss", "m": "MMMM dd", "M": "MMMM dd", "y": "yyyy MMMM", "Y": "yyyy MMMM",
+    "g": "MM/dd/yyyy HH:mm", "G": "MM/dd/yyyy HH:mm:ss", "m": "MMMM dd", "M": "MMMM dd", "y": "yyyy MMMM",
+    "Y": "yyyy MMMM",
     "o": "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK", "O": "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK",
-    "r": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'", "R": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'", "s": "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
+    "r": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'", "R": "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
+    "s": "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
     "u": "yyyy'-'MM'-'dd HH':'mm':'ss'Z'", "t": "HH:mm", "T": "HH:mm:ss", "U": "dddd, dd MMMM yyyy HH:mm:ss",
 }  # fmt: skip
 _TOKENS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|%|d+|f{1,7}|F{1,7}|g+|h+|H+|K|m+|M+|s+|t+|y+|z+|.", re.S)
@@ -56,13 +72,13 @@ def format_date(value: Any, pattern: str | None) -> str:
     offset = value.offset if is_offset else 0
     made: list[str] = []
     for token in _TOKENS.findall(pattern):
-        made.append(_token(token, at, ticks, offset, value))
+        made.append(_show_token(token, at, ticks, offset, value))
         if token.startswith("F") and made[-1] == "" and len(made) > 1 and made[-2] == ".":
             made[-2] = ""
     return "".join(made)
 
 
-def _token(token: str, at: Any, ticks: int, offset: int, value: Any) -> str:
+def _show_token(token: str, at: Any, ticks: int, offset: int, value: Any) -> str:
     kind, width = token[0], len(token)
     if kind in "'\"":
         return token[1:-1]
@@ -125,12 +141,14 @@ def format_span(value: TimeSpan, pattern: str | None = None) -> str:
         elif token[0] in "fF":
             digits = f"{fraction:07d}"[: len(token)]
             made.append(digits if token[0] == "f" else digits.rstrip("0"))
-        elif token != "%":
+        elif token != "%":  # noqa: S105
             format_error(_BAD_FORMAT)
     return "".join(made)
 
 
-_TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?\s*(?P<half>[AaPp][Mm])?"
+_TIME = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?\s*(?P<half>[AaPp][Mm])?"
+)
 _ZONE = r"\s*(?P<zone>Z|z|GMT|UTC|[+-]\d{1,2}:?\d{0,2})?"
 _NAMES = "|".join(name[:3] for name in _MONTHS if name)
 _SHAPES = [
@@ -152,14 +170,20 @@ def read_date(text: str) -> tuple[int, int | None] | None:
         if match is None:
             continue
         found = match.groupdict()
-        month = int(found["month"]) if found.get("month") else [n[:3].lower() for n in _MONTHS].index(found["name"][:3].lower())
+        month = (
+            int(found["month"])
+            if found.get("month")
+            else [n[:3].lower() for n in _MONTHS].index(found["name"][:3].lower())
+        )
         year = int(found["year"])
         year += 0 if len(found["year"]) > 2 else 2000 if year < 50 else 1900
         hour = int(found["hour"] or 0)
         if found["half"]:
             hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
         try:
-            ticks = ticks_of(year, month, int(found["day"] or 1), hour, int(found["minute"] or 0), int(found["second"] or 0))
+            ticks = ticks_of(
+                year, month, int(found["day"] or 1), hour, int(found["minute"] or 0), int(found["second"] or 0)
+            )
         except DotNetError:
             return None
         ticks += int((found["fraction"] or "0").ljust(7, "0")[:7])
@@ -197,7 +221,10 @@ def parse_offset(text: str | None) -> DateTimeOffset:
     return DateTimeOffset(found[0], found[1] or 0)
 
 
-_SPAN = re.compile(r"\s*(-)?(?:(\d+)|(?:(\d+)\.)?(\d{1,9}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?|(\d+):(\d+):(\d+):(\d+)(?:\.(\d{1,7}))?)\s*", re.ASCII)
+_SPAN = re.compile(
+    r"\s*(-)?(?:(\d+)|(?:(\d+)\.)?(\d{1,9}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?|(\d+):(\d+):(\d+):(\d+)(?:\.(\d{1,7}))?)\s*",
+    re.ASCII,
+)
 
 
 def parse_span(text: str | None) -> TimeSpan:
@@ -217,7 +244,10 @@ def parse_span(text: str | None) -> TimeSpan:
         if days is None and values[1] > 23 and fraction is None:
             values = [values[1], values[2], values[3], 0, 0]
     if values[1] > 23 or values[2] > 59 or values[3] > 59:
-        overflow(f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is out of range.")
+        overflow(
+            f"The TimeSpan string '{text}' could not be parsed because "
+            "at least one of the numeric components is out of range."
+        )
     ticks = values[0] * DAY + values[1] * HOUR + values[2] * MINUTE + values[3] * SECOND + values[4]
     return span(-ticks if sign else ticks)
 
@@ -287,14 +317,16 @@ def _by_pattern(text: str, pattern: str) -> tuple[int, int | None] | None:
     year = int(found.get("y") or 1)
     year += 0 if len(found.get("y") or "0000") > 2 else 2000 if year < 50 else 1900
     try:
-        ticks = ticks_of(year, month, int(found.get("d") or 1), hour, int(found.get("m") or 0), int(found.get("s") or 0))
+        ticks = ticks_of(
+            year, month, int(found.get("d") or 1), hour, int(found.get("m") or 0), int(found.get("s") or 0)
+        )
     except DotNetError:
         return None
     return ticks + int((found.get("f") or "0").ljust(7, "0")), _read_zone(found.get("zone"))
 
 
 for _class, _show in ((DateTime, format_date), (DateTimeOffset, format_date), (TimeSpan, format_span)):
-    FORMATS[_class] = _show  # type: ignore[assignment]
+    FORMATS[_class] = _show
     TEXTS[_class] = lambda value, show=_show: show(value, None)  # type: ignore[misc]
 
 _SHOW: dict[str, Any] = {

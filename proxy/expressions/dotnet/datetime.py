@@ -73,7 +73,9 @@ def parts(ticks: int) -> Parts:
     return Parts(date.year, date.month, date.day, hour, minute, second, fraction)
 
 
-def ticks_of(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, millisecond: int = 0) -> int:
+def ticks_of(
+    year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, millisecond: int = 0
+) -> int:
     try:
         date = python.date(year, month, day)
     except ValueError:
@@ -87,7 +89,7 @@ def from_python(value: python.datetime) -> DateTime:
     """An aware datetime becomes UTC."""
     if value.tzinfo is not None:
         value = value.astimezone(python.UTC).replace(tzinfo=None)
-    delta = value - python.datetime(1, 1, 1)  # noqa: DTZ001
+    delta = value - python.datetime(1, 1, 1)
     return DateTime((delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds * 10, UTC)
 
 
@@ -149,8 +151,12 @@ def _shared(name: str) -> dict[str, Any]:
         f"{name} AddYears(int value)": lambda d, years: _add_months(d, years * 12),
         f"{name} Add(TimeSpan value)": lambda d, span: d._replace(ticks=checked(d.ticks + span.ticks)),
         f"{name} Subtract(TimeSpan value)": lambda d, span: d._replace(ticks=checked(d.ticks - span.ticks)),
-        f"static {name} op_Addition({name} a, TimeSpan b)": lambda d, span: d._replace(ticks=checked(d.ticks + span.ticks)),
-        f"static {name} op_Subtraction({name} a, TimeSpan b)": lambda d, span: d._replace(ticks=checked(d.ticks - span.ticks)),
+        f"static {name} op_Addition({name} a, TimeSpan b)": lambda d, span: d._replace(
+            ticks=checked(d.ticks + span.ticks)
+        ),
+        f"static {name} op_Subtraction({name} a, TimeSpan b)": lambda d, span: d._replace(
+            ticks=checked(d.ticks - span.ticks)
+        ),
     }
     return table
 
@@ -182,7 +188,9 @@ members(
         "new(long ticks, DateTimeKind kind)": lambda ticks, kind: DateTime(checked(ticks), int(kind)),
         "new(int year, int month, int day)": lambda *a: DateTime(ticks_of(*a)),
         "new(int year, int month, int day, int hour, int minute, int second)": lambda *a: DateTime(ticks_of(*a)),
-        "new(int year, int month, int day, int hour, int minute, int second, int ms)": lambda *a: DateTime(ticks_of(*a)),
+        "new(int year, int month, int day, int hour, int minute, int second, int ms)": lambda *a: DateTime(
+            ticks_of(*a)
+        ),
         "new(int year, int month, int day, int hour, int minute, int second, DateTimeKind kind)": (
             lambda *a: DateTime(ticks_of(*a[:6]), int(a[6]))
         ),

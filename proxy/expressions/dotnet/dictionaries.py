@@ -8,7 +8,7 @@ from typing import Any
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import Dictionary, HashSet, _append, count_of, iterate
 from proxy.expressions.dotnet.values import List, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, invalid_operation
+from proxy.expressions.runtime import DotNetError, argument, invalid_operation
 from proxy.expressions.table import constant, define, members, setters, with_types
 from proxy.expressions.types import Type, generic
 
@@ -18,10 +18,11 @@ _GENERIC = "System.Collections.Generic"
 class Comparer:
     """StringComparer: how keys are folded before they are compared."""
 
-    __slots__ = ("fold",)
+    __slots__ = ("fold", "ordinal")
 
-    def __init__(self, fold: Callable[[Any], Any] | None) -> None:
+    def __init__(self, fold: Callable[[Any], Any] | None, ordinal: bool) -> None:
         self.fold = fold
+        self.ordinal = ordinal
 
 
 stands_for(Comparer, "StringComparer")
@@ -31,14 +32,14 @@ def _upper(text: Any) -> Any:
     return text.upper() if isinstance(text, str) else text
 
 
-_IGNORE, _EXACT = Comparer(_upper), Comparer(None)
 define("IEqualityComparer", f"{_GENERIC}.IEqualityComparer", kind="interface", parameters=("T",))
-COMPARER = define("StringComparer", "System.StringComparer", bases=("IEqualityComparer<string>",))
+define("IComparer", f"{_GENERIC}.IComparer", kind="interface", parameters=("T",))
+COMPARER = define("StringComparer", "System.StringComparer", bases=("IEqualityComparer<string>", "IComparer<string>"))
 members(
     COMPARER,
     {
         **{
-            f"static StringComparer {name}{end}": constant(_IGNORE if end else _EXACT)
+            f"static StringComparer {name}{end}": constant(Comparer(_upper if end else None, name == "Ordinal"))
             for name in ("Ordinal", "InvariantCulture", "CurrentCulture")
             for end in ("", "IgnoreCase")
         },
@@ -65,7 +66,8 @@ def get(items: Any, key: Any) -> Any:
     found = items.find(key)
     if found is None:
         raise DotNetError(
-            "System.Collections.Generic.KeyNotFoundException", f"The given key '{key}' was not present in the dictionary."
+            "System.Collections.Generic.KeyNotFoundException",
+            f"The given key '{key}' was not present in the dictionary.",
         )
     return found[1]
 
@@ -160,7 +162,9 @@ _HELPERS = define("CollectionExtensions", f"{_GENERIC}.CollectionExtensions", ki
 members(
     _HELPERS,
     {
-        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key)": with_types(_value_or_default),
+        "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key)": with_types(
+            _value_or_default
+        ),
         "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key, V other)": _get_or,
     },
 )
@@ -189,11 +193,6 @@ def _except(items: HashSet, more: Any) -> None:
         items.items.pop(items.key(item), None)
 
 
-def _add_checked(items: HashSet, item: Any) -> bool:
-    allocate(len(items.items))
-    return items.add(item)
-
-
 members(
     HASHSET,
     {
@@ -202,7 +201,7 @@ members(
         "new(IEqualityComparer<T> comparer)": with_types(lambda kind, c: _hash_set(kind, (), c)),
         "new(IEnumerable<T> collection, IEqualityComparer<T> comparer)": with_types(_hash_set),
         "int Count": count_of,
-        "bool Add(T item)": _add_checked,
+        "bool Add(T item)": HashSet.add,
         "bool Contains(T item)": lambda items, item: items.key(item) in items.items,
         "bool Remove(T item)": lambda items, item: items.items.pop(items.key(item), items) is not items,
         "void Clear()": lambda items: items.items.clear(),

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from typing import Any
 
-from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.convert import BYTE, as_bytes
 from proxy.expressions.dotnet.values import Array, stands_for
 from proxy.expressions.runtime import allocate, argument, argument_null, out_of_range
@@ -55,7 +55,13 @@ def _get_string(encoding: Encoding, data: Any, start: int = 0, count: int | None
 
 def _named(name: str) -> Encoding:
     wanted = name.lower()
-    aliases = {"utf8": "utf-8", "ascii": "us-ascii", "unicode": "utf-16", "latin1": "iso-8859-1", "windows-1252": "iso-8859-1"}
+    aliases = {
+        "utf8": "utf-8",
+        "ascii": "us-ascii",
+        "unicode": "utf-16",
+        "latin1": "iso-8859-1",
+        "windows-1252": "iso-8859-1",
+    }
     wanted = aliases.get(wanted, wanted)
     found = next((encoding for encoding in _ALL.values() if encoding.label.lower() == wanted), None)
     if found is None:
@@ -138,7 +144,9 @@ for _digest in ("MD5", "SHA1", "SHA256", "SHA384", "SHA512"):
         _plain,
         {
             f"static {_digest} Create()": _make,
-            "static byte[] HashData(byte[] source)": lambda data, kind=_digest: _compute(Hash(kind, kind.lower()), data),
+            "static byte[] HashData(byte[] source)": lambda data, kind=_digest: _compute(
+                Hash(kind, kind.lower()), data
+            ),
         },
     )
     if _digest != "MD5":
@@ -149,7 +157,9 @@ for _digest in ("MD5", "SHA1", "SHA256", "SHA384", "SHA512"):
     members(
         _keyed,
         {
-            "new()": with_exchange(lambda exchange, kind=_name, name=_digest.lower(): _random_key(exchange, kind, name)),
+            "new()": with_exchange(
+                lambda exchange, kind=_name, name=_digest.lower(): _random_key(exchange, kind, name)
+            ),
             "new(byte[] key)": lambda key, kind=_name, name=_digest.lower(): Hash(kind, name, as_bytes(key)),
             "static byte[] HashData(byte[] key, byte[] source)": (
                 lambda key, data, kind=_name, name=_digest.lower(): _compute(Hash(kind, name, as_bytes(key)), data)

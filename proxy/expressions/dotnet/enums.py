@@ -49,7 +49,8 @@ def _numbered(*labels: str) -> dict[str, int]:
 
 
 enumeration("StringComparison", "System.StringComparison", _numbered(
-    "CurrentCulture", "CurrentCultureIgnoreCase", "InvariantCulture", "InvariantCultureIgnoreCase", "Ordinal", "OrdinalIgnoreCase",
+    "CurrentCulture", "CurrentCultureIgnoreCase", "InvariantCulture", "InvariantCultureIgnoreCase", "Ordinal",
+    "OrdinalIgnoreCase",
 ))  # fmt: skip
 enumeration("StringSplitOptions", "System.StringSplitOptions", {"None": 0, "RemoveEmptyEntries": 1, "TrimEntries": 2})
 enumeration("DateTimeKind", "System.DateTimeKind", {"Unspecified": 0, "Utc": 1, "Local": 2})

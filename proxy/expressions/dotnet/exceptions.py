@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from proxy.expressions.dotnet import primitives  # noqa: F401
-from proxy.expressions.runtime import BudgetExhausted, DotNetError
+from proxy.expressions.runtime import BudgetExhausted, DotNetError, spend
 from proxy.expressions.table import attribute, define, members
 from proxy.expressions.types import Type, find, generic
 
@@ -34,6 +34,9 @@ _TREE = {
     "TimeZoneNotFoundException": ("System.TimeZoneNotFoundException", "Exception"),
 }
 
+# what catching an exception costs of the budget
+EXCEPTION_STEPS = 16
+
 EXCEPTION = define("Exception", "System.Exception", python=DotNetError)
 for _name, (_full, _base) in _TREE.items():
     define(_name, _full, bases=(_base,))
@@ -52,6 +55,23 @@ for _name in ("Exception", *_TREE):
     assert _definition is not None
     _make = _maker(_definition.full_name)
     members(_definition, {"new()": _make, "new(string message)": _make, "new(string message, Exception inner)": _make})
+
+
+for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeException"):
+    _definition = find(_name)
+    assert _definition is not None
+    _kind = _definition.full_name
+    _first, _second = ("message", "name") if _name == "ArgumentException" else ("name", "message")
+    members(
+        _definition,
+        {
+            f"new(string {_first}, string {_second})": (
+                lambda one, two, kind=_kind, swap=_first == "name": DotNetError(
+                    kind, f"{two} (Parameter '{one}')" if swap else f"{one} (Parameter '{two}')"
+                )
+            )
+        },
+    )
 
 
 def _describe(error: DotNetError) -> str:
@@ -87,6 +107,7 @@ DotNetError.dotnet = property(_type_of)  # type: ignore[attr-defined]
 
 def make_catchable(error: Exception) -> DotNetError:
     """What a C# catch sees of a Python exception; a spent budget is not catchable and goes on."""
+    spend(EXCEPTION_STEPS)
     if isinstance(error, DotNetError):
         return error
     if isinstance(error, (BudgetExhausted, RecursionError)):

@@ -70,7 +70,10 @@ def composite(pattern: str | None, arguments: Sequence[Any]) -> str:
                 format_error(_BAD)
             index = int(match[1])
             if index >= len(arguments):
-                format_error("Index (zero based) must be greater than or equal to zero and less than the size of the argument list.")
+                format_error(
+                    "Index (zero based) must be greater than or equal to zero "
+                    "and less than the size of the argument list."
+                )
             text = format_hole(arguments[index], int(match[2] or 0), match[3])
             size += len(text)
             allocate(size)
@@ -112,7 +115,10 @@ def format_number(value: Any, pattern: str) -> str:
     if kind == "E":
         return _exponent(exact, letter, 6 if precision < 0 else precision, 3)
     if kind in "FN":
-        return _fixed(exact, 2 if precision < 0 else precision, grouped=kind == "N")
+        text = _fixed(exact, 2 if precision < 0 else precision, grouped=kind == "N")
+        # only the floating types keep the sign of what rounds to zero
+        negative_zero = isinstance(value, float) and exact.is_signed() and text[0] != "-"
+        return f"-{text}" if negative_zero else text
     if kind == "P":
         return f"{_fixed(exact.scaleb(2, _WIDE), 2 if precision < 0 else precision, grouped=True)} %"
     if kind == "C":
@@ -209,7 +215,11 @@ def _custom(value: Any, pattern: str) -> str:
         padded = len(whole) - len(whole.lstrip("0"))
         whole = _group_digits(whole) if padded or len(whole) > 3 else whole
     before = marks[: digit_places[0]] if digit_places[0] < dot else []
-    middle = "".join(_literal(m) for m in marks[(digit_places[0] if before or digit_places[0] == 0 else 0) : dot] if m not in ("0", "#", ","))
+    middle = "".join(
+        _literal(m)
+        for m in marks[(digit_places[0] if before or digit_places[0] == 0 else 0) : dot]
+        if m not in ("0", "#", ",")
+    )
     after = "".join(_literal(m) for m in marks[dot + 1 :] if m not in ("0", "#", ","))
     text = "".join(_literal(m) for m in before) + whole
     text += middle if dot == len(marks) else ""

@@ -2,6 +2,8 @@
 
 from proxy.expressions.dotnet import (
     bodies,
+    builder,
+    characters,
     ciphers,
     collections,
     context,
@@ -16,6 +18,7 @@ from proxy.expressions.dotnet import (
     exceptions,
     guid,
     json,
+    json_containers,
     linq,
     numbers,
     primitives,
@@ -26,6 +29,7 @@ from proxy.expressions.dotnet import (
 )
 
 TABLES = (
-    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert, json,
-    web, encoding, regex, random, context_headers, context, bodies, credentials, ciphers,
+    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
+    json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
+    credentials, ciphers,
 )  # fmt: skip

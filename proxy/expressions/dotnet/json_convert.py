@@ -54,7 +54,8 @@ def to_object(kind: Type, token: JToken) -> Any:
     if isinstance(token, JValue) and token.value is None:
         if kind.is_value and not kind.is_nullable:
             raise DotNetError(
-                "Newtonsoft.Json.JsonSerializationException", f"Error converting value {{null}} to type '{kind.full_name}'."
+                "Newtonsoft.Json.JsonSerializationException",
+                f"Error converting value {{null}} to type '{kind.full_name}'.",
             )
         return None
     name = kind.name
@@ -104,5 +105,8 @@ def deserialize(kind: Type, text: str | None) -> Any:
         return None
     token = read_json(text)
     if kind.name in ("JObject", "JArray") and not instance_of(token, kind):
-        raise DotNetError("System.InvalidCastException", f"Unable to cast object of type '{name_of(token)}' to type '{kind.full_name}'.")
+        raise DotNetError(
+            "System.InvalidCastException",
+            f"Unable to cast object of type '{name_of(token)}' to type '{kind.full_name}'.",
+        )
     return token if kind.name == "object" else to_object(kind, token)

@@ -97,7 +97,13 @@ def _pick(token: JToken, key: Any) -> Iterator[JToken]:
         if isinstance(token, JArray):
             yield from token.items[key]
     elif isinstance(key, tuple):
-        children = token.items if isinstance(token, JArray) else list(token.items.values()) if isinstance(token, JObject) else []
+        children = (
+            token.items
+            if isinstance(token, JArray)
+            else list(token.items.values())
+            if isinstance(token, JObject)
+            else []
+        )
         yield from [child for child in children if _passes(child, *key)]
     elif isinstance(token, JArray) and 0 <= key < len(token.items):
         yield token.items[key]

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.datetext import read_date
+from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue, json_error
-from proxy.expressions.runtime import DotNetError, allocate, tick
+from proxy.expressions.runtime import DotNetError, allocate, spend, tick
 
 MAX_DEPTH = 128
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
@@ -23,17 +23,16 @@ _LONG_DIGITS = re.compile(r"\d{19}")
 _DEEP = re.compile(r"(?:[\[{][^\[\]{}]*){100}")
 
 
-def read_json(text: str) -> JToken:
-    """The token that the whole text is; raises JsonReaderException."""
+def read_json(text: str, name: str = "JToken") -> JToken:
+    """The token that the whole text is; raises JsonReaderException. `name` is the class asked for."""
     allocate(len(text))
+    spend(len(text) >> 4)
     if not _LONG_DIGITS.search(text) and not _DEEP.search(text):
         try:
             return wrap(orjson.loads(text))
         except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
             pass
-    reader = _Reader(text)
-    token = reader.document()
-    return token
+    return _Reader(text).document(name)
 
 
 def wrap(value: Any) -> JToken:
@@ -87,8 +86,10 @@ class _Reader:
 
     def where(self) -> str:
         before = self.text[: self.place]
-        line = before.count("\n") + 1
-        return f"Path '{''.join(self.path).removeprefix('.')}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
+        # at the very start Json.NET has not counted the first line yet
+        line = before.count("\n") + 1 if before else 0
+        path = "".join(self.path).removeprefix(".")
+        return f"Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
 
     def fail(self, message: str) -> None:
         json_error(f"{message} {self.where()}")
@@ -100,13 +101,12 @@ class _Reader:
             self.place = match.end()
         return self.text[self.place : self.place + 1]
 
-    def document(self) -> JToken:
+    def document(self, name: str) -> JToken:
         if not self.skip():
-            json_error(f"Error reading JToken from JsonReader. {self.where()}")
+            json_error(f"Error reading {name} from JsonReader. {self.where()}")
         token = self.value(1)
-        if self.skip():
-            self.place += 1
-            json_error(f"Additional text encountered after finished reading JSON content: {self.text[self.place - 1]}. {self.where()}")
+        if char := self.skip():
+            json_error(f"Additional text encountered after finished reading JSON content: {char}. {self.where()}")
         return token
 
     def value(self, depth: int) -> JToken:
@@ -129,6 +129,7 @@ class _Reader:
         if not char:
             json_error(f"Unexpected end of content while loading JToken. {self.where()}")
         json_error(f"Unexpected character encountered while parsing value: {char}. {self.where()}")
+        return None
 
     def number(self) -> JToken:
         match = _NUMBER.match(self.text, self.place)
@@ -200,17 +201,19 @@ class _Reader:
                 self.place += 1
                 return made
             name = self.name()
-            self.path.append(f".{name}")
             if self.skip() != ":":
                 char = self.text[self.place : self.place + 1]
-                json_error(f"Invalid character after parsing property name. Expected ':' but got: {char}. {self.where()}")
+                json_error(
+                    f"Invalid character after parsing property name. Expected ':' but got: {char}. {self.where()}"
+                )
             self.place += 1
+            self.path.append(f".{name}")
             token = self.value(depth + 1)
-            self.path.pop()
             token.parent = made
             made.items.pop(name, None)
             made.items[name] = token
             self.after("}", "JObject")
+            self.path.pop()
 
     def array(self, depth: int) -> JArray:
         self.place += 1
@@ -221,10 +224,10 @@ class _Reader:
                 return made
             self.path.append(f"[{len(made.items)}]")
             token = self.value(depth + 1)
-            self.path.pop()
             token.parent = made
             made.items.append(token)
             self.after("]", "JArray")
+            self.path.pop()
 
     def after(self, closing: str, kind: str) -> None:
         """A comma, or the closing bracket next."""
@@ -241,12 +244,15 @@ def expect(token: JToken, kind: type, name: str) -> JToken:
     """The token, which must be of that class: JObject.Parse("[]") fails so."""
     if isinstance(token, kind):
         return token
-    found = {JObject: "StartObject", JArray: "StartArray"}.get(type(token), "Value")
+    found = "StartObject" if isinstance(token, JObject) else "StartArray" if isinstance(token, JArray) else "Value"
     if found == "Value":
         value = getattr(token, "value", None)
-        found = {str: "String", bool: "Boolean", int: "Integer", float: "Float", type(None): "Null"}.get(type(value), "Date")
+        found = {str: "String", bool: "Boolean", int: "Integer", float: "Float", type(None): "Null"}.get(
+            type(value), "Date"
+        )
     raise DotNetError(
         "Newtonsoft.Json.JsonReaderException",
-        f"Error reading {name} from JsonReader. Current JsonReader item is not an {'object' if name == 'JObject' else 'array'}: "
-        f"{found}. Path '', line 1, position 1.",
+        f"Error reading {name} from JsonReader. "
+        f"Current JsonReader item is not an {'object' if name == 'JObject' else 'array'}: {found}. "
+        "Path '', line 1, position 1.",
     )

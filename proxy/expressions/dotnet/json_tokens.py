@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from proxy.expressions.dotnet.values import stands_for
-from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_operation, tick
+from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_operation, spend, tick
+
+# what copying one token costs of the budget
+CLONE_STEPS = 8
 
 
 class JToken:
@@ -95,7 +98,7 @@ class JObject(JContainer):
     def clone(self) -> JToken:
         made = JObject()
         for name, token in self.items.items():
-            tick()
+            spend(CLONE_STEPS)
             copy = token.clone()
             copy.parent = made
             made.items[name] = copy
@@ -114,7 +117,10 @@ class JObject(JContainer):
 
     def add(self, name: str, token: JToken | None) -> None:
         if name in self.items:
-            argument(f"Can not add property {name} to Newtonsoft.Json.Linq.JObject. Property with the same name already exists on object.")
+            argument(
+                f"Can not add property {name} to Newtonsoft.Json.Linq.JObject. "
+                "Property with the same name already exists on object."
+            )
         self.put(name, token)
 
     def add_content(self, content: Any) -> None:
@@ -151,7 +157,7 @@ class JArray(JContainer):
     def clone(self) -> JToken:
         made = JArray()
         for token in self.items:
-            tick()
+            spend(CLONE_STEPS)
             copy = token.clone()
             copy.parent = made
             made.items.append(copy)
@@ -195,7 +201,7 @@ def _above(token: JToken, parent: JToken) -> bool:
 def _wrong_content(container: JToken, content: Any) -> NoReturn:
     from proxy.expressions.dotnet.values import name_of
 
-    kind = "null" if content is None else name_of(content)
+    kind = name_of(content) if isinstance(content, JToken) else "Newtonsoft.Json.Linq.JValue"
     argument(f"Can not add {kind} to {name_of(container)}.")
 
 
@@ -232,12 +238,20 @@ def replace(token: JToken, other: JToken | None) -> None:
     if isinstance(parent, JArray):
         index = next(i for i, item in enumerate(parent.items) if item is token)
         parent.items[index] = adopt(other, parent)
+    elif isinstance(parent, JObject) and isinstance(token, JProperty):
+        if not isinstance(other, JProperty):
+            _wrong_content(parent, other)
+        adopted = adopt(other.value, parent)
+        parent.items = {
+            (other.name if name == token.name else name): (adopted if name == token.name else item)
+            for name, item in parent.items.items()
+        }
     elif isinstance(parent, JObject):
         for name, item in list(parent.items.items()):
             if item is token:
                 parent.put(name, other)
     elif isinstance(parent, JProperty):
-        parent.value = other  # type: ignore[assignment]
+        parent.value = other
     else:
         invalid_operation("The parent is missing.")
     token.parent = None

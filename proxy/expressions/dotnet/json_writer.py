@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.expressions.dotnet.collections import Dictionary, Pair, iterate
-from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.datetext import format_date, format_span
+from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.guid import Guid
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JProperty, JToken, JValue
 from proxy.expressions.dotnet.text import decimal_text, double_text, single_text, to_text

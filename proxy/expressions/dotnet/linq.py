@@ -2,164 +2,48 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from proxy.expressions.dotnet import primitives  # noqa: F401
-from proxy.expressions.dotnet.collections import HashSet, Pair, count_of, equal, iterate
+from proxy.expressions.dotnet import primitives
+from proxy.expressions.dotnet.collections import HashSet, count_of, equal
 from proxy.expressions.dotnet.dictionaries import Comparer, _new
+from proxy.expressions.dotnet.linq_lazy import (
+    _append,
+    _concat,
+    _default_if_empty,
+    _distinct,
+    _each,
+    _except,
+    _intersect,
+    _prepend,
+    _reverse,
+    _select,
+    _select_indexed,
+    _select_many,
+    _skip,
+    _skip_while,
+    _take,
+    _take_while,
+    _union,
+    _where,
+    _where_indexed,
+    _zip,
+    compare,
+)
+from proxy.expressions.dotnet.linq_order import _group, _order, _then
 from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
-from proxy.expressions.operators import compare_text
 from proxy.expressions.runtime import argument_null, invalid_cast, invalid_operation, out_of_range, overflow, tick
 from proxy.expressions.table import define, members, with_types
-from proxy.expressions.types import Type, generic, type_of_name
+from proxy.expressions.types import Type, type_of_name
 
 ENUMERABLE = define("Enumerable", "System.Linq.Enumerable", kind="static")
 _NONE = "Sequence contains no elements"
 _NO_MATCH = "Sequence contains no matching element"
 _MANY = "Sequence contains more than one element"
 _MANY_MATCH = "Sequence contains more than one matching element"
-
-
-def _each(source: Any) -> Iterator[Any]:
-    if source is None:
-        argument_null("source")
-    for item in iterate(source):
-        tick()
-        yield item
-
-
-def _lazy(make: Callable[..., Iterator[Any]]) -> Callable[..., Sequence]:
-    """A deferred operator from a generator function; the source is checked at once."""
-
-    @functools.wraps(make)
-    def operator(source: Any, *rest: Any) -> Sequence:
-        if source is None:
-            argument_null("source")
-        return Sequence(lambda: make(source, *rest))
-
-    return operator
-
-
-@_lazy
-def _select(source: Any, f: Callable[[Any], Any]) -> Iterator[Any]:
-    return (f(item) for item in _each(source))
-
-
-@_lazy
-def _select_indexed(source: Any, f: Callable[[Any, int], Any]) -> Iterator[Any]:
-    return (f(item, index) for index, item in enumerate(_each(source)))
-
-
-@_lazy
-def _where(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
-    return (item for item in _each(source) if f(item))
-
-
-@_lazy
-def _where_indexed(source: Any, f: Callable[[Any, int], bool]) -> Iterator[Any]:
-    return (item for index, item in enumerate(_each(source)) if f(item, index))
-
-
-@_lazy
-def _select_many(source: Any, f: Callable[[Any], Any]) -> Iterator[Any]:
-    return (inner for item in _each(source) for inner in _each(f(item)))
-
-
-@_lazy
-def _take(source: Any, count: int) -> Iterator[Any]:
-    if count > 0:
-        for index, item in enumerate(_each(source)):
-            yield item
-            if index + 1 >= count:
-                return
-
-
-@_lazy
-def _skip(source: Any, count: int) -> Iterator[Any]:
-    return (item for index, item in enumerate(_each(source)) if index >= count)
-
-
-@_lazy
-def _take_while(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
-    for item in _each(source):
-        if not f(item):
-            return
-        yield item
-
-
-@_lazy
-def _skip_while(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
-    dropping = True
-    for item in _each(source):
-        dropping = dropping and f(item)
-        if not dropping:
-            yield item
-
-
-@_lazy
-def _concat(source: Any, other: Any) -> Iterator[Any]:
-    yield from _each(source)
-    yield from _each(other)
-
-
-@_lazy
-def _append(source: Any, item: Any) -> Iterator[Any]:
-    yield from _each(source)
-    yield item
-
-
-@_lazy
-def _prepend(source: Any, item: Any) -> Iterator[Any]:
-    yield item
-    yield from _each(source)
-
-
-@_lazy
-def _distinct(source: Any, comparer: Comparer | None = None) -> Iterator[Any]:
-    seen = HashSet(type_of_name("object"), (), comparer.fold if comparer else None)
-    return (item for item in _each(source) if seen.add(item))
-
-
-@_lazy
-def _union(source: Any, other: Any) -> Iterator[Any]:
-    seen = HashSet(type_of_name("object"))
-    return (item for part in (source, other) for item in _each(part) if seen.add(item))
-
-
-@_lazy
-def _intersect(source: Any, other: Any) -> Iterator[Any]:
-    wanted = HashSet(type_of_name("object"), _each(other))
-    return (item for item in _each(source) if wanted.items.pop(wanted.key(item), wanted) is not wanted)
-
-
-@_lazy
-def _except(source: Any, other: Any) -> Iterator[Any]:
-    seen = HashSet(type_of_name("object"), _each(other))
-    return (item for item in _each(source) if seen.add(item))
-
-
-@_lazy
-def _reverse(source: Any) -> Iterator[Any]:
-    return iter(list(_each(source))[::-1])
-
-
-@_lazy
-def _zip(source: Any, other: Any, f: Callable[[Any, Any], Any]) -> Iterator[Any]:
-    return (f(a, b) for a, b in zip(_each(source), _each(other), strict=False))
-
-
-@_lazy
-def _default_if_empty(source: Any, default: Any = None) -> Iterator[Any]:
-    empty = True
-    for item in _each(source):
-        empty = False
-        yield item
-    if empty:
-        yield default
 
 
 def _of_type(kind: Type, source: Any) -> Sequence:
@@ -174,97 +58,6 @@ def _cast(kind: Type, source: Any) -> Sequence:
             yield item
 
     return Sequence(run, kind)
-
-
-@functools.total_ordering
-class _Key:
-    """A sort key in .NET order: null first, strings ordinally ignoring culture, numbers by value."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and compare(self.value, other.value) == 0
-
-    def __lt__(self, other: _Key) -> bool:
-        return compare(self.value, other.value) < 0
-
-
-def compare(left: Any, right: Any) -> int:
-    """Comparer<T>.Default."""
-    tick()
-    if left is None or right is None:
-        return (left is not None) - (right is not None)
-    if isinstance(left, str) and isinstance(right, str):
-        from proxy.expressions.dotnet.culture import compare_culture
-
-        return compare_culture(left, right) if len(left) != 1 or len(right) != 1 else compare_text(left, right)
-    try:
-        return int(left > right) - int(left < right)
-    except TypeError:
-        invalid_operation("Failed to compare two elements in the array.")
-
-
-order_key = _Key
-
-
-class Ordered(Sequence):
-    """IOrderedEnumerable<T>: the keys so far, most significant first."""
-
-    __slots__ = ("keys", "source")
-
-    def __init__(self, source: Any, keys: list[tuple[Callable[[Any], Any], bool]]) -> None:
-        self.source = source
-        self.keys = keys
-        super().__init__(self._run)
-
-    def _run(self) -> Iterator[Any]:
-        items = list(_each(self.source))
-        for key, descending in reversed(self.keys):
-            items.sort(key=lambda item, key=key: _Key(key(item)), reverse=descending)  # type: ignore[misc]
-        return iter(items)
-
-    @property
-    def dotnet(self) -> Type:
-        return generic("IOrderedEnumerable", type_of_name("object"))
-
-
-def _order(descending: bool) -> Callable[..., Ordered]:
-    return lambda source, key: Ordered(source, [(key, descending)])
-
-
-def _then(descending: bool) -> Callable[..., Ordered]:
-    return lambda source, key: Ordered(source.source, [*source.keys, (key, descending)])
-
-
-class Grouping:
-    """IGrouping<K, T>."""
-
-    __slots__ = ("items", "key")
-
-    def __init__(self, key: Any) -> None:
-        self.key = key
-        self.items: list[Any] = []
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.items)
-
-    @property
-    def dotnet(self) -> Type:
-        return generic("IGrouping", type_of_name("object"), type_of_name("object"))
-
-
-def _group(source: Any, key: Callable[[Any], Any], pick: Callable[[Any], Any] | None = None) -> Sequence:
-    def run() -> Iterator[Any]:
-        groups: dict[Any, Grouping] = {}
-        for item in _each(source):
-            found = key(item)
-            groups.setdefault(found, Grouping(found)).items.append(pick(item) if pick else item)
-        return iter(groups.values())
-
-    return Sequence(run)
 
 
 _MISSING: Any = object()
@@ -409,7 +202,9 @@ def _count(source: Any, test: Callable[[Any], bool] | None = None) -> int:
     return count_of(source) if test is None else sum(1 for item in _each(source) if test(item))
 
 
-def _to_dictionary(source: Any, key: Callable[[Any], Any], kind: Type, other: Type, pick: Callable[[Any], Any] | None) -> Any:
+def _to_dictionary(
+    source: Any, key: Callable[[Any], Any], kind: Type, other: Type, pick: Callable[[Any], Any] | None
+) -> Any:
     from proxy.expressions.dotnet.dictionaries import _add
 
     made = _new(kind, other)
@@ -472,10 +267,6 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
     "static IEnumerable<R> OfType<R>(this IEnumerable<object> source)": with_types(_of_type),
     "static IEnumerable<R> Cast<R>(this IEnumerable<object> source)": with_types(_cast),
-    f"static IOrderedEnumerable<T> OrderBy<T, K>({_S}, Func<T, K> keySelector)": _order(False),
-    f"static IOrderedEnumerable<T> OrderByDescending<T, K>({_S}, Func<T, K> keySelector)": _order(True),
-    "static IOrderedEnumerable<T> ThenBy<T, K>(this IOrderedEnumerable<T> source, Func<T, K> keySelector)": _then(False),
-    "static IOrderedEnumerable<T> ThenByDescending<T, K>(this IOrderedEnumerable<T> source, Func<T, K> key)": _then(True),
     f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector)": _group,
     f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element)": _group,
     f"static T First<T>({_S})": _first,
@@ -489,7 +280,9 @@ _TABLE: dict[str, Any] = {
     f"static T Single<T>({_S})": _single,
     f"static T Single<T>({_S}, {_TEST})": _single,
     f"static T? SingleOrDefault<T>({_S})": with_types(lambda kind, s: _single(s, default=_default(kind))),
-    f"static T? SingleOrDefault<T>({_S}, {_TEST})": with_types(lambda kind, s, f: _single(s, f, default=_default(kind))),
+    f"static T? SingleOrDefault<T>({_S}, {_TEST})": with_types(
+        lambda kind, s, f: _single(s, f, default=_default(kind))
+    ),
     f"static T ElementAt<T>({_S}, int index)": _element_at,
     f"static T? ElementAtOrDefault<T>({_S}, int index)": with_types(_element_or),
     f"static bool Any<T>({_S})": _any,
@@ -503,7 +296,9 @@ _TABLE: dict[str, Any] = {
     f"static bool SequenceEqual<T>({_S}, IEnumerable<T> second)": _sequence_equal,
     f"static T Aggregate<T>({_S}, Func<T, T, T> func)": _aggregate,
     f"static A Aggregate<T, A>({_S}, A seed, Func<A, T, A> func)": _fold,
-    f"static R Aggregate<T, A, R>({_S}, A seed, Func<A, T, A> func, Func<A, R> result)": lambda s, a, f, r: r(_fold(s, a, f)),
+    f"static R Aggregate<T, A, R>({_S}, A seed, Func<A, T, A> func, Func<A, R> result)": lambda s, a, f, r: r(
+        _fold(s, a, f)
+    ),
     f"static T[] ToArray<T>({_S})": with_types(lambda kind, source: Array(kind, _each(source))),
     f"static List<T> ToList<T>({_S})": with_types(lambda kind, source: List(kind, _each(source))),
     f"static IEnumerable<T> AsEnumerable<T>({_S})": lambda source: source,
@@ -518,6 +313,12 @@ _TABLE: dict[str, Any] = {
     "static IEnumerable<T> Repeat<T>(T element, int count)": with_types(_repeat),
     "static IEnumerable<T> Empty<T>()": with_types(lambda kind: Array(kind)),
 }
+_O = "this IOrderedEnumerable<T> source"
+for _name, _from, _sort in (("OrderBy", _S, _order), ("ThenBy", _O, _then)):
+    for _end, _down in (("", False), ("Descending", True)):
+        _head = f"static IOrderedEnumerable<T> {_name}{_end}<T, K>({_from}, Func<T, K> keySelector"
+        _TABLE[f"{_head})"] = _sort(_down)
+        _TABLE[f"{_head}, IComparer<K> comparer)"] = _sort(_down)
 for _kind, _add in (
     ("int", _sum_in(-(2**31), 2**31 - 1)),
     ("long", _sum_in(-(2**63), 2**63 - 1)),
@@ -537,5 +338,3 @@ members(
     primitives.GROUPING,
     {"K Key": lambda group: group.key},
 )
-
-__all__ = ["Iterable", "Pair", "compare", "order_key"]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
-from proxy.expressions.dotnet import enums, primitives as p  # noqa: F401
+from proxy.expressions.dotnet import enums
+from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.format import format_value
 from proxy.expressions.dotnet.numeric import DECIMAL_MAX, limits, single
 from proxy.expressions.dotnet.text import to_text
@@ -322,5 +323,7 @@ for _name in (*INTEGRAL, "float", "double", "decimal"):
         _table[f"static {_name} Abs({_name} value)"] = abs
     _table[f"static int Sign({_name} value)"] = _sign
     if _name not in ("float", "double", "decimal"):
-        _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: a if v < a else min(v, b)
+        _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: (
+            a if v < a else min(v, b)
+        )
 members(MATH, _table)

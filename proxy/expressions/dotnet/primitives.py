@@ -40,7 +40,11 @@ COLLECTION = define(
     "ICollection", f"{_GENERIC}.ICollection", kind="interface", parameters=("T",), bases=("IEnumerable<T>",)
 )
 READ_COLLECTION = define(
-    "IReadOnlyCollection", f"{_GENERIC}.IReadOnlyCollection", kind="interface", parameters=("T",), bases=("IEnumerable<T>",)
+    "IReadOnlyCollection",
+    f"{_GENERIC}.IReadOnlyCollection",
+    kind="interface",
+    parameters=("T",),
+    bases=("IEnumerable<T>",),
 )
 LIST_INTERFACE = define("IList", f"{_GENERIC}.IList", kind="interface", parameters=("T",), bases=("ICollection<T>",))
 READ_LIST = define(
@@ -49,7 +53,11 @@ READ_LIST = define(
 SET_INTERFACE = define("ISet", f"{_GENERIC}.ISet", kind="interface", parameters=("T",), bases=("ICollection<T>",))
 PAIR = define("KeyValuePair", f"{_GENERIC}.KeyValuePair", kind="value", parameters=("K", "V"))
 DICTIONARY_INTERFACE = define(
-    "IDictionary", f"{_GENERIC}.IDictionary", kind="interface", parameters=("K", "V"), bases=("ICollection<KeyValuePair<K, V>>",)
+    "IDictionary",
+    f"{_GENERIC}.IDictionary",
+    kind="interface",
+    parameters=("K", "V"),
+    bases=("ICollection<KeyValuePair<K, V>>",),
 )
 READ_DICTIONARY = define(
     "IReadOnlyDictionary",
@@ -58,9 +66,15 @@ READ_DICTIONARY = define(
     parameters=("K", "V"),
     bases=("IReadOnlyCollection<KeyValuePair<K, V>>",),
 )
-GROUPING = define("IGrouping", "System.Linq.IGrouping", kind="interface", parameters=("K", "T"), bases=("IEnumerable<T>",))
+GROUPING = define(
+    "IGrouping", "System.Linq.IGrouping", kind="interface", parameters=("K", "T"), bases=("IEnumerable<T>",)
+)
 ORDERED = define(
-    "IOrderedEnumerable", "System.Linq.IOrderedEnumerable", kind="interface", parameters=("T",), bases=("IEnumerable<T>",)
+    "IOrderedEnumerable",
+    "System.Linq.IOrderedEnumerable",
+    kind="interface",
+    parameters=("T",),
+    bases=("IEnumerable<T>",),
 )
 
 for _arity in range(5):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-from proxy.expressions.dotnet import enums, primitives as p  # noqa: F401
+from proxy.expressions.dotnet import enums  # noqa: F401
+from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import iterate
 from proxy.expressions.dotnet.culture import compare_with, ignores_case, lower, upper
 from proxy.expressions.dotnet.format import composite
-from proxy.expressions.dotnet.text import TEXTS, to_text
+from proxy.expressions.dotnet.splitting import WHITE, split
+from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import Array, stands_for
 from proxy.expressions.operators import compare_text, concat
 from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, out_of_range
-from proxy.expressions.table import attribute, constant, define, members, setters
+from proxy.expressions.table import constant, members
 from proxy.expressions.types import type_of_name
 
 CHAR = type_of_name("char")
-STRING = type_of_name("string")
-# .NET's white space; U+200B is not
-WHITE = "".join(chr(code) for code in [*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288])
 
 
 def _get(text: str, index: int) -> str:
@@ -86,7 +85,9 @@ def _equals_with(left: str | None, right: str | None, comparison: Any) -> bool:
 def _find(text: str, part: str, start: int = 0) -> int:
     _required(part)
     if not 0 <= start <= len(text):
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
     return text.find(part, start)
 
 
@@ -123,7 +124,9 @@ def _replace_with(text: str, old: str, new: str | None, comparison: Any) -> str:
 def _insert(text: str, index: int, value: str) -> str:
     _required(value)
     if not 0 <= index <= len(text):
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
     return concat(text[:index], value, text[index:])
 
 
@@ -152,69 +155,6 @@ def _pad(left: bool) -> Callable[..., str]:
 def _trim(side: str) -> Callable[..., str]:
     function: Callable[[str, str], str] = {"both": str.strip, "start": str.lstrip, "end": str.rstrip}[side]
     return lambda text, chars=None: function(text, "".join(chars) if chars else WHITE)
-
-
-def split(text: str, separators: Any, count: int = 0x7FFFFFFF, options: Any = 0) -> Array:
-    """Every overload of Split: characters or strings, a count, options."""
-    if count < 0:
-        out_of_range("Count cannot be less than zero.", "count")
-    wanted = [s for s in ([separators] if isinstance(separators, str) else separators or []) if s]
-    drop, trim = int(options) & 1, int(options) & 2
-    if count == 0 or (drop and not text):
-        return Array(STRING)
-    allocate(len(text))
-    parts = _pieces(text, wanted, separators, None if drop or trim else count)
-    if not drop and not trim:
-        return Array(STRING, parts)
-    made: list[str] = []
-    offset = 0
-    for piece, gap in _measured(text, parts):
-        if len(made) == count - 1:
-            rest = text[offset:]
-            if drop:
-                rest = _without_leading(rest, wanted or list(WHITE))
-            rest = rest.strip(WHITE) if trim else rest
-            if rest or not drop:
-                made.append(rest)
-            return Array(STRING, made)
-        shown = piece.strip(WHITE) if trim else piece
-        if shown or not drop:
-            made.append(shown)
-        offset = gap
-    return Array(STRING, made)
-
-
-def _measured(text: str, parts: list[tuple[str, int]] | list[str]) -> list[tuple[str, int]]:
-    return parts  # type: ignore[return-value]
-
-
-def _pieces(text: str, wanted: list[str], separators: Any, count: int | None) -> Any:
-    """Parts of the text; with `count` None each with the offset behind its separator."""
-    if not wanted:
-        wanted = list(WHITE) if not isinstance(separators, str) else []
-    if count is not None and len(wanted) == 1:
-        return text.split(wanted[0], count - 1)
-    parts: list[Any] = []
-    place = 0
-    while wanted:
-        if count is not None and len(parts) == count - 1:
-            break
-        found = min(((text.find(s, place), n) for n, s in enumerate(wanted) if text.find(s, place) >= 0), default=None)
-        if found is None:
-            break
-        stop = found[0] + len(wanted[found[1]])
-        parts.append(text[place : found[0]] if count is not None else (text[place : found[0]], stop))
-        place = stop
-    parts.append(text[place:] if count is not None else (text[place:], len(text)))
-    return parts
-
-
-def _without_leading(text: str, wanted: list[str]) -> str:
-    while True:
-        found = next((s for s in wanted if text.startswith(s)), None)
-        if found is None:
-            return text
-        text = text[len(found) :]
 
 
 def _join(separator: str | None, values: Any) -> str:
@@ -367,125 +307,3 @@ def _object_equals(left: Any, right: Any) -> bool:
     from proxy.expressions.dotnet.collections import equal
 
     return equal(left, right)
-
-
-def _category(*wanted: str) -> Callable[..., bool]:
-    return lambda char, index=None: unicodedata.category(char if index is None else _get(char, index)) in wanted
-
-
-_LETTERS = ("Lu", "Ll", "Lt", "Lm", "Lo")
-_TESTS = {
-    "IsDigit": _category("Nd"),
-    "IsLetter": _category(*_LETTERS),
-    "IsLetterOrDigit": _category(*_LETTERS, "Nd"),
-    "IsUpper": _category("Lu"),
-    "IsLower": _category("Ll"),
-    "IsPunctuation": _category("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"),
-    "IsSymbol": _category("Sm", "Sc", "Sk", "So"),
-    "IsControl": _category("Cc"),
-    "IsNumber": _category("Nd", "Nl", "No"),
-    "IsWhiteSpace": lambda char, index=None: (char if index is None else _get(char, index)) in WHITE,
-}
-
-
-def _parse_char(text: str) -> str:
-    if len(_required(text, "s")) != 1:
-        raise DotNetError("System.FormatException", "String must be exactly one character long.")
-    return text
-
-
-members(
-    p.CHAR,
-    {
-        **{f"static bool {name}(char c)": test for name, test in _TESTS.items()},
-        **{f"static bool {name}(string s, int index)": test for name, test in _TESTS.items()},
-        "static char ToUpper(char c)": upper,
-        "static char ToLower(char c)": lower,
-        "static char ToUpperInvariant(char c)": upper,
-        "static char ToLowerInvariant(char c)": lower,
-        "static char Parse(string s)": _parse_char,
-        "static double GetNumericValue(char c)": lambda char: float(unicodedata.numeric(char, -1.0)),
-        "static char MinValue": constant("\0"),
-        "static char MaxValue": constant("\uffff"),
-        "static string ToString(char c)": lambda char: char,
-        "string ToString()": lambda char: str(char),
-        "bool Equals(char other)": lambda a, b: a == b,
-        "int CompareTo(char other)": lambda a, b: ord(a) - ord(b),
-    },
-)
-
-
-class StringBuilder:
-    """A growing text, kept in pieces."""
-
-    __slots__ = ("parts", "size")
-
-    def __init__(self, text: str | None = "") -> None:
-        self.parts = [text or ""]
-        self.size = len(text or "")
-
-    def text(self) -> str:
-        if len(self.parts) > 1:
-            self.parts = ["".join(self.parts)]
-        return self.parts[0]
-
-    def append(self, value: str) -> StringBuilder:
-        self.size += len(value)
-        allocate(max(self.size, 64) if self.size > 1 << 20 else 64)
-        self.parts.append(value)
-        return self
-
-    def become(self, value: str) -> StringBuilder:
-        self.parts, self.size = [value], len(value)
-        return self
-
-
-stands_for(StringBuilder, "StringBuilder")
-TEXTS[StringBuilder] = StringBuilder.text
-BUILDER = define("StringBuilder", "System.Text.StringBuilder")
-
-
-def _set_length(builder: StringBuilder, length: int) -> None:
-    if length < 0:
-        out_of_range("Length cannot be less than zero.", "value")
-    allocate(length)
-    builder.become(builder.text()[:length].ljust(length, "\0"))
-
-
-def _bad_index() -> NoReturn:
-    out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "index")
-
-
-def _builder_remove(builder: StringBuilder, start: int, length: int) -> StringBuilder:
-    if start < 0 or length < 0 or start + length > builder.size:
-        _bad_index()
-    return builder.become(_remove_count(builder.text(), start, length))
-
-
-members(
-    BUILDER,
-    {
-        "new()": StringBuilder,
-        "new(string value)": StringBuilder,
-        "new(int capacity)": lambda size: StringBuilder(),
-        "new(string value, int capacity)": lambda text, size: StringBuilder(text),
-        "StringBuilder Append(object value)": lambda b, value: b.append(to_text(value)),
-        "StringBuilder Append(string value)": lambda b, value: b.append(value or ""),
-        "StringBuilder Append(char value)": lambda b, value: b.append(value),
-        "StringBuilder Append(char value, int count)": lambda b, value, count: b.append(_repeat(value, count)),
-        "StringBuilder Append(char[] value)": lambda b, value: b.append("".join(value or ())),
-        "StringBuilder AppendLine()": lambda b: b.append("\n"),
-        "StringBuilder AppendLine(string value)": lambda b, value: b.append((value or "") + "\n"),
-        "StringBuilder AppendFormat(string format, params object[] args)": lambda b, f, args: b.append(composite(f, args)),
-        "StringBuilder Clear()": lambda b: b.become(""),
-        "StringBuilder Insert(int index, object value)": lambda b, i, v: b.become(_insert(b.text(), i, to_text(v))),
-        "StringBuilder Remove(int startIndex, int length)": _builder_remove,
-        "StringBuilder Replace(string oldValue, string newValue)": lambda b, o, n: b.become(_replace(b.text(), o, n)),
-        "StringBuilder Replace(char oldChar, char newChar)": lambda b, o, n: b.become(_replace(b.text(), o, n)),
-        "int Length": attribute("size"),
-        "char this[int index]": lambda b, i: _get(b.text(), i),
-        "string ToString()": StringBuilder.text,
-        "string ToString(int startIndex, int length)": lambda b, i, n: substring_length(b.text(), i, n),
-    },
-)
-setters(BUILDER, {"Length": _set_length})

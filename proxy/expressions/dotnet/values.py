@@ -136,6 +136,12 @@ class Anonymous:
         self.dotnet = dotnet
         self.items = items
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Anonymous) and self.dotnet is other.dotnet and self.items == other.items
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
 
 _EXACT: dict[type, str] = {
     str: "string",
@@ -190,8 +196,10 @@ def instance_of(value: Any, target: Type) -> bool:
     for above in actual.ancestry():
         if above is target:
             return True
-        if above.name == target.name and above.args and above.definition is target.definition:
-            # covariance holds between reference types
-            if all(a is b or (not a.is_value and b.name == "object") for a, b in zip(above.args, target.args, strict=True)):
-                return True
+        # covariance holds between reference types
+        same = above.name == target.name and above.args and above.definition is target.definition
+        if same and all(
+            a is b or (not a.is_value and b.name == "object") for a, b in zip(above.args, target.args, strict=True)
+        ):
+            return True
     return False

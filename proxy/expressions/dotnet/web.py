@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
-from proxy.expressions.dotnet import enums  # noqa: F401
+from proxy.expressions.dotnet import enums
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, stands_for
 from proxy.expressions.runtime import DotNetError, allocate, argument_null, invalid_operation
@@ -120,7 +120,12 @@ def _join(base: Uri, relative: Any) -> Uri:
 
 def _left(uri: Uri, part: Any) -> str:
     head = f"{_need(uri).scheme}://"
-    pieces = [head, head + uri.authority(), head + uri.authority() + uri.path, head + uri.authority() + uri.path + uri.query]
+    pieces = [
+        head,
+        head + uri.authority(),
+        head + uri.authority() + uri.path,
+        head + uri.authority() + uri.path + uri.query,
+    ]
     return pieces[int(part)]
 
 
@@ -204,7 +209,13 @@ def _url_encode(text: str) -> str:
 
 
 def _html_encode(text: str) -> str:
-    made = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;").replace("'", "&#39;")
+    made = (
+        text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace('"', "&quot;")
+        .replace("'", "&#39;")
+    )
     return re.sub(r"[\u00a0-\u00ff]|[\U00010000-\U0010ffff]", lambda m: f"&#{ord(m[0])};", made)
 
 

@@ -6,18 +6,22 @@ A table is `<policy>.yaml`, a list of rows:
     inbound, backend, outbound, on-error
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
-    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none)
+    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
+                original (the path that the client asked for)
     operation   url_template, method, examples
     answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
+    in-flight   requests of others inside limit-concurrency, by key
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
     requests    instead of `request` and `times`: several requests in order; what is expected is expected of the last
     external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
                 calls (number of backend calls), cache (of the record: hit, miss, none),
-                sent (the last backend call: method, url, headers, body, and fields)
+                sent (the last backend call: method, url, headers, body, and fields),
+                requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
+                in-flight (what limit-concurrency counts afterwards)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
@@ -33,7 +37,7 @@ from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
-from tests.policies.world import SUBSCRIPTION, DownCache, World, content, document, operation, policies
+from tests.policies.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
@@ -41,6 +45,7 @@ Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
+    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues", "in-flight"),
 }
 
 
@@ -70,7 +75,7 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World()
+    world = World(in_flight=dict(row.get("in-flight", {})))
     if "answers" in row:
         world.transport.answers = row["answers"]
     if "external" in row:
@@ -126,12 +131,19 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
     if "cache" in expect:
         assert exchange.cache == expect.pop("cache")
     if "sent" in expect:
-        check_sent(world, expect.pop("sent"))
+        check_sent(world.transport.sent[-1], expect.pop("sent"))
+    for name, found in (("requests", world.transport.sent), ("errands", world.errands.sent)):
+        if name in expect:
+            wanted = expect.pop(name)
+            assert len(found) == len(wanted), [str(sent.outgoing.url) for sent in found]
+            for sent, each in zip(found, wanted, strict=True):
+                check_sent(sent, each)
+    if "in-flight" in expect:
+        assert world.in_flight == expect.pop("in-flight")
     assert not expect, f"unknown expectations {sorted(expect)}"
 
 
-def check_sent(world: World, expect: dict[str, Any]) -> None:
-    sent = world.transport.sent[-1]
+def check_sent(sent: Sent, expect: dict[str, Any]) -> None:
     for name, value in expect.items():
         if name == "headers":
             check_headers(sent.outgoing.headers, value)

@@ -1,0 +1,91 @@
+"""Casts, `as`, and the casts that the grammar only imagines."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from proxy.expressions.bind import OBJECT, Binder, binds
+from proxy.expressions.bind_operators import binary
+from proxy.expressions.bind_types import bind_type
+from proxy.expressions.conversions import explicit
+from proxy.expressions.dotnet.numeric import limits
+from proxy.expressions.errors import Finding, Place
+from proxy.expressions.overloads import convertible
+from proxy.expressions.parse import field_of, named, text_of
+from proxy.expressions.tree import Constant, Expr, Unbound
+from proxy.expressions.types import BITS, INTEGRAL, Type
+
+
+@binds("cast_expression")
+def bind_cast(b: Binder, node: Node) -> Expr:
+    kind_node, value_node = field_of(node, "type"), field_of(node, "value")
+    misread = _misread_cast(kind_node, value_node)
+    if misread is not None:
+        op, right = misread
+        left = _reread(b, kind_node)
+        return binary(b, op, left, right, b.place(node))
+    target = bind_type(b, kind_node)
+    return cast(b, b.expr(value_node), target, b.place(node))
+
+
+def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
+    if isinstance(value, Unbound):
+        return b.convert(value, target, place)
+    if convertible(value, target) is not None and not isinstance(value, Constant):
+        return b.convert(value, target, place)
+    found = explicit(value.type, target)
+    if isinstance(value, Constant) and value.type.name in INTEGRAL and target.name in BITS and not b.unchecked:
+        low, high = limits(target.name)
+        if not low <= value.value <= high:
+            text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
+            raise Finding(f"{text} (use 'unchecked' syntax to override)", place)
+    if found is None:
+        raise Finding(f"Cannot convert type '{value.type}' to '{target}'", place)
+    made = b.apply(value, target, found)
+    made.place = place
+    return made
+
+
+def _misread_cast(kind: Node, value: Node) -> tuple[str, Node] | None:
+    """`"a"+(x)+"b"` parses as a cast of `+"b"`; the operator and right operand that were meant, else None."""
+    if value.type != "prefix_unary_expression" or value.children[0].type not in ("+", "-", "&", "*"):
+        return None
+    inner = kind
+    while inner.type in ("array_type", "nullable_type"):
+        if any(named(rank) for rank in inner.named_children if rank.type == "array_rank_specifier"):
+            return value.children[0].type, named(value)[0]
+        inner = named(inner)[0]
+    if inner.type == "predefined_type":
+        return None
+    return value.children[0].type, named(value)[0]
+
+
+def _reread(b: Binder, node: Node) -> Expr:
+    """Type syntax read again as the expression it really is."""
+    from proxy.expressions.bind_members import bind_identifier, bind_index, bind_property, bind_receiver
+
+    if node.type == "identifier":
+        return bind_identifier(b, node)
+    if node.type == "qualified_name":
+        before, name = named(node)
+        left = bind_receiver(b, before) if before.type == "identifier" else _reread(b, before)
+        if isinstance(left, str):
+            raise b.error(node, f"The name '{text_of(node)}' does not exist in the current context")
+        return bind_property(b, left, text_of(name), b.place(name))
+    if node.type == "array_type":
+        element, rank = named(node)
+        return bind_index(b, _reread(b, element), [b.value(child) for child in named(rank)], b.place(node))
+    raise b.error(node, "Syntax error")
+
+
+@binds("as_expression")
+def bind_as(b: Binder, node: Node) -> Expr:
+    from proxy.expressions.conversions import as_caster
+
+    value = b.value(field_of(node, "left"))
+    target = bind_type(b, field_of(node, "right"))
+    if target.is_value and not target.is_nullable:
+        raise b.error(
+            node, f"The as operator must be used with a reference type or nullable type ('{target}' is neither)"
+        )
+    return b.call(as_caster(target), [b.convert(value, OBJECT)], target, b.place(node))

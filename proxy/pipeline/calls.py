@@ -1,0 +1,143 @@
+"""The request that send-request and send-one-way-request describe.
+
+Rules
+1. Mode `copy` starts from the current request: method, URL, headers and, in inbound and backend, the body. Mode `new`
+   starts from an empty GET.
+2. The children then change it; an expression in them sees the current request, not this one.
+3. Host is the URL's own unless a set-header says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from proxy.errors import BackendConnectionFailure, ExpressionFailed
+from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
+from proxy.pipeline.credentials import basic_authorization
+from proxy.pipeline.edits import HeaderEdit, body_edit, header_edit
+from proxy.pipeline.element import Element
+from proxy.pipeline.registry import BACKEND, INBOUND
+from proxy.pipeline.source import unresolved
+from proxy.pipeline.values import Value
+from proxy.ports import Outgoing
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
+    from proxy.pipeline.compile import Compiler
+
+METHOD = re.compile(r"[A-Za-z]{1,40}")
+# What a URL may hold as it is; anything else is percent-encoded, as .NET's Uri does.
+_PATH = "/%:@!$&'()*+,;=-._~"
+_QUERY = _PATH + "?"
+
+MODES = ("new", "copy")
+UNSUPPORTED = ("authentication-certificate", "authentication-managed-identity", "proxy")
+
+
+@dataclass(slots=True, frozen=True)
+class Call:
+    """A compiled call; `outgoing(exchange)` is the request of this moment."""
+
+    mode: Value[str]
+    timeout: Value[float]
+    section: str
+    url: Value[str] | None
+    method: Value[str] | None
+    headers: tuple[HeaderEdit, ...]
+    body: Callable[[Exchange, Request | Response], None] | None
+    authorization: Callable[[Exchange], str] | None
+
+    def outgoing(self, exchange: Exchange) -> Outgoing:
+        """Raises ExpressionFailed, or BackendConnectionFailure for a URL that cannot be called."""
+        request = self._start(exchange)
+        if self.method is not None:
+            request.method = _method(self.method.get(exchange))
+        for edit in self.headers:
+            edit.apply(exchange, request.headers)
+        if self.body is not None:
+            self.body(exchange, request)
+        if self.authorization is not None:
+            request.headers["Authorization"] = self.authorization(exchange)
+        text = str(exchange.request.backend_url() or "") if self.url is None else self.url.get(exchange)
+        url = absolute_url(text)
+        if url is None:
+            raise BackendConnectionFailure(f"{text[:200]!r} is not an absolute http or https URL.")
+        timeout = self.timeout.get(exchange)
+        return Outgoing(request.method, url, request.headers, request.body, timeout, by_policy=True)
+
+    def _start(self, exchange: Exchange) -> Request:
+        current = exchange.request
+        if self.mode.get(exchange) == "new":
+            return Request("GET", current.original_url, "/", "", Headers(), Body())
+        headers = Headers(current.headers)
+        headers.popall("Host", None)
+        body = Body()
+        if self.section in (INBOUND, BACKEND) and current.body.buffered:
+            body = Body(current.body.content())
+        return Request(current.method, current.original_url, current.path, current.query, headers, body)
+
+
+def call_of(element: Element, compiler: Compiler) -> Call:
+    """Read `mode`, `timeout` and the children."""
+    mode = element.choice("mode", *MODES, default="new")
+    timeout = element.number("timeout", 60.0, minimum=0)
+    url_element, method_element = element.child("set-url"), element.child("set-method")
+    headers = tuple(header_edit(child) for child in element.children("set-header"))
+    body_element, basic = element.child("set-body"), element.child("authentication-basic")
+    for name in UNSUPPORTED:
+        if refused := element.child(name):
+            _refuse(refused, f"<{name}> is not supported in <{element.name}> yet. Remove it.")
+    url = url_element.content(required=True) if url_element else None
+    if url is None and mode.constant and mode.value == "new":
+        element.issue(f"<{element.name}> needs a <set-url> unless its mode is copy.", "missing-element")
+    if url_element and url and url.constant and url.value and not unresolved(url.value) and not absolute_url(url.value):
+        url_element.issue(f"{url.value!r} is not an absolute http or https URL.", "invalid-text")
+    method = method_element.content(required=True) if method_element else None
+    if method_element and method and method.constant and method.value and not METHOD.fullmatch(method.value):
+        method_element.issue(f"{method.value!r} is not a method. Write one such as GET.", "invalid-text")
+    if not (mode.constant and mode.value == "new") and body_element is None and compiler.section in (INBOUND, BACKEND):
+        element.reads.add("request")
+    return Call(
+        mode,
+        timeout,
+        compiler.section,
+        url,
+        method,
+        headers,
+        body_edit(body_element) if body_element else None,
+        basic_authorization(basic) if basic else None,
+    )
+
+
+def _refuse(element: Element, message: str) -> None:
+    """One issue for the whole element, and none for what is in it."""
+    element.issue(message, "unsupported")
+    for attribute in element.node.attributes:
+        element.has(attribute.name)
+    element.policies()
+    element.content()
+
+
+def absolute_url(text: str) -> Url | None:
+    """A URL as it will stand on the wire, without fragment and user; None when it cannot be called."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        return None
+    scheme = parts.scheme.lower()
+    if scheme not in ("http", "https") or not parts.hostname:
+        return None
+    path, query = quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY)
+    return Url(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], path, query)
+
+
+def _method(name: str) -> str:
+    name = name.strip()
+    if not METHOD.fullmatch(name):
+        raise ExpressionFailed(f"{name!r} is not a method.")
+    return name.upper()
