@@ -139,7 +139,7 @@ class RedisCache:
             backoff = importlib.import_module("redis.backoff")
             errors = importlib.import_module("redis.exceptions")
         except ImportError as missing:
-            raise SettingError(f"{SETTING} needs the Python package redis. Install passerelle[redis].") from missing
+            raise SettingError(f"{SETTING} needs the Python package redis, which is not installed.") from missing
         self._errors: tuple[type[Exception], ...] = (errors.RedisError, OSError)
         self._refusals: tuple[type[Exception], ...] = (errors.ResponseError,)
         self._server = server

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from proxy.policies import (
     authentication_basic,
+    azure_openai_token_limit,
     cache_lookup,
     cache_lookup_value,
     cache_remove_value,
@@ -23,6 +24,7 @@ from proxy.policies import (
     ip_filter,
     jsonp,
     limit_concurrency,
+    llm_token_limit,
     mock_response,
     quota,
     quota_by_key,
@@ -46,13 +48,14 @@ from proxy.policies import (
 )
 
 INDEX = (
+    authentication_basic,
+    azure_openai_token_limit,
     cache_lookup,
     cache_lookup_value,
     cache_remove_value,
     cache_store,
     cache_store_value,
     cache_value,
-    authentication_basic,
     check_header,
     choose,
     cors,
@@ -63,6 +66,7 @@ INDEX = (
     ip_filter,
     jsonp,
     limit_concurrency,
+    llm_token_limit,
     mock_response,
     quota,
     quota_by_key,

@@ -63,3 +63,32 @@ async def test_bandwidth_counts_both_bodies_and_outlives_a_configuration(harness
     assert (await harness.request("GET", "/a/x")).status == 403
     assert not harness.configure(*base, policy("/apis/a", QUOTA.format(2)))
     assert (await harness.request("GET", "/a/x")).status == 200
+
+
+async def test_an_event_stream_of_tokens_arrives_as_it_comes_and_is_counted(harness: Harness, backend: Backend) -> None:
+    go_on = asyncio.Event()
+    first, last = b'data: {"choices":[]}\n\n', b'data: {"usage":{"total_tokens":50}}\n\ndata: [DONE]\n\n'
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"%x\r\n%b\r\n" % (len(first), first))
+        await writer.drain()
+        await go_on.wait()
+        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
+        await writer.drain()
+
+    backend.script = speak
+    limit = '<llm-token-limit counter-key="k" tokens-per-minute="50" estimate-prompt-tokens="false"/>'
+    text = f"<policies><inbound><base/>{limit}</inbound></policies>"
+    harness.configure(*open_api("a", backend.url), policy("", FORWARD), policy("/apis/a", text))
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    writer.write(b"GET /a/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(3):
+        assert (await reader.readuntil(first)).startswith(b"HTTP/1.1 200")
+        go_on.set()
+        assert last in await reader.read()
+    writer.close()
+    refused = await harness.request("GET", "/a/x")
+    assert refused.status == 429
+    assert b"Token limit is exceeded. Try again in" in refused.body
