@@ -53,6 +53,7 @@ class Exchange:
     backend_status: int = 0
     backend_ms: float = 0.0
     cache: str = "none"
+    cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
     caching: CachingPlan | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"

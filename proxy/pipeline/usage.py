@@ -123,7 +123,8 @@ def _text_size(event: dict[str, Any]) -> int:
     """Bytes of the text that an event adds."""
     delta = event.get("delta")
     texts = [delta if isinstance(delta, str) else delta.get("text") if isinstance(delta, dict) else None]
-    for choice in event.get("choices") or ():
+    choices = event.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict):
             texts.append(choice.get("text"))
             inner = choice.get("delta")
