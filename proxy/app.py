@@ -104,6 +104,8 @@ def main() -> int:
     """Entry point; returns the exit code."""
     try:
         settings = Settings.read()
+        local_cache(settings.values)
+        redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1

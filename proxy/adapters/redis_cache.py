@@ -57,6 +57,13 @@ class Address:
 
 def from_settings(values: Mapping[str, str]) -> RedisCache | None:
     """The external cache of the settings, if there is one. Raises SettingError."""
+    server = configured(values)
+    prefix = values.get("policy.cache.external.prefix", "").strip() or "passerelle/"
+    return None if server is None else RedisCache(server, prefix)
+
+
+def configured(values: Mapping[str, str]) -> Address | None:
+    """Where the server of the settings is, if there is one. Raises SettingError."""
     text = values.get(SETTING, "").strip()
     path = values.get(FILE_SETTING, "").strip()
     if path and not text:
@@ -64,10 +71,7 @@ def from_settings(values: Mapping[str, str]) -> RedisCache | None:
             text = Path(path).read_text(encoding="utf-8").strip()
         except OSError as problem:
             raise SettingError(f"{FILE_SETTING}: {path} cannot be read: {problem.strerror}.") from problem
-    if not text:
-        return None
-    prefix = values.get("policy.cache.external.prefix", "").strip() or "passerelle/"
-    return RedisCache(address(text), prefix)
+    return address(text) if text else None
 
 
 def address(text: str) -> Address:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy.cache")
 
 CACHING_TYPES = ("prefer-external", "external", "internal")
-LONGEST = 10 * 366 * 86400  # seconds
+LONGEST = 2**31 - 1  # seconds
 
 Choose = Callable[["Exchange"], Cache | None]
 
