@@ -2,8 +2,8 @@
 
 Rules
 1. A server in trouble never fails a request and never holds it up for more than TIMEOUT: it is a miss.
-2. A circuit breaker: a lost connection, or SLOW_ANSWERS answers in a row that do not come in time, open it. While it
-   is open every lookup is a miss at once, and a task in the background asks until the server answers again.
+2. A circuit breaker: a lost connection opens it, or a server that was asked and has said nothing for SILENCE. While
+   it is open every lookup is a miss at once, and a task in the background asks until the server answers again.
    It is open at the start, so that a request never waits for a connection to be made.
 3. A few connections carry everything: what requests ask at the same time goes out together on one of them, so that a
    burst makes no connections.
@@ -29,7 +29,7 @@ from proxy.settings import SettingError
 log = logging.getLogger("proxy.cache")
 
 TIMEOUT = 0.05  # seconds for one answer
-SLOW_ANSWERS = 3
+SILENCE = 3  # times TIMEOUT: one slow moment, of the server or of this process, is no outage
 CONNECT_TIMEOUT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # between two attempts while the breaker is open
 LANES = 4  # connections
@@ -160,7 +160,7 @@ class RedisCache:
             retry=retry.Retry(backoff.NoBackoff(), 0),
         )
         self._open = True
-        self._slow = 0
+        self._silent_since: float | None = None
         self._told = False
         self._probe: asyncio.Task[None] | None = None
         self._queues: list[asyncio.Queue[_Command]] = []
@@ -212,21 +212,24 @@ class RedisCache:
         queue = self._queues[self._next]
         if queue.qsize() > LONGEST_QUEUE:
             return None
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        future: asyncio.Future[Any] = loop.create_future()
         queue.put_nowait((command, future))
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await future
         except TimeoutError:
-            self._slow += 1
-            if self._slow >= SLOW_ANSWERS:
-                self._break(f"{SLOW_ANSWERS} answers took longer than {self._timeout * 1000:g} ms")
+            if self._silent_since is None:
+                self._silent_since = began
+            elif loop.time() - self._silent_since >= SILENCE * self._timeout and not self._open:
+                self._break(f"no answer for {SILENCE * self._timeout * 1000:g} ms")
         except self._refusals as refusal:  # the server works, and does not want this: it may be full, or read-only
             log.debug("the external cache refuses %s: %s", command[0], type(refusal).__name__)
         except self._errors as problem:
             self._break(type(problem).__name__)
         else:
-            self._slow = 0
+            self._silent_since = None
             return answer
         return None
 
@@ -282,7 +285,7 @@ class RedisCache:
                 self._queues = [asyncio.Queue() for _ in range(LANES)]
                 loop = asyncio.get_running_loop()
                 self._lanes = [loop.create_task(self._serve(queue)) for queue in self._queues]
-                self._open, self._slow, self._told = False, 0, False
+                self._open, self._silent_since, self._told = False, None, False
                 where = f"{self._server.host}:{self._server.port}"
                 log.info("external cache %s is in use", where, extra={"event": "ExternalCacheUp"})
                 return

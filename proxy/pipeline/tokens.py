@@ -1,305 +1,238 @@
-"""What llm-token-limit and azure-openai-token-limit share: limits of tokens per minute and per period, by key.
+"""What validate-jwt and validate-azure-ad-token share: where the token is, what it must say, and how it is refused.
 
-https://learn.microsoft.com/azure/api-management/llm-token-limit-policy
 Rules
-1. With estimate-prompt-tokens a prompt that does not fit is refused, and one that fits is counted before the backend
-   is asked. What the model reports beyond it is counted when its answer is there. Without, only the answer counts.
-2. An answer is read before outbound begins; an event stream is read on its way to the client, and counted at its end.
-3. The backend is asked for an answer that is not compressed, so that its usage can be read.
-4. A quota's period is one of UTC: the hour, the day, the week from Monday, the month, the year.
+1. What stands in the document as constants is made ready when configuration is applied.
+2. A refusal has the documented reason and message; the client reads the same, unless the document has its own words.
+3. A key that a provider publishes vouches for that provider's issuer and for those of the document, for no other.
 """
 
 from __future__ import annotations
 
-import datetime
-import math
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from proxy.errors import PolicyRefused
-from proxy.messages import MAX_BUFFERED_BODY, Body, Response
-from proxy.pipeline.edits import header_problem
+from proxy.expressions.dotnet.credentials import Jwt
+from proxy.pipeline.edits import phrase
 from proxy.pipeline.element import Element
-from proxy.pipeline.registry import Handler
-from proxy.pipeline.steps import Late
-from proxy.pipeline.usage import EventStream, estimate_prompt, parse, reported
+from proxy.pipeline.values import Value
+from proxy.tokens import claims
+from proxy.tokens.compact import Encrypted, Signed, read
+from proxy.tokens.decrypt import DecryptionKey, decrypt
+from proxy.tokens.keys import Key, KeySet
+from proxy.tokens.memory import MEMORY, Verified, digest_of
+from proxy.tokens.refusal import KEY_NOT_FOUND, NOT_PRESENT, SIGNATURE_INVALID, TokenRefused, denied
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
 
-PERIODS = ("Hourly", "Daily", "Weekly", "Monthly", "Yearly")
-MINUTE = 60
+_SPAN = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d{1,7})?))?")
+MAX_TRIED = 20  # keys of a provider for a token that names none
+Texts = Callable[["Exchange"], Sequence[str]]
 
 
 @dataclass(slots=True, frozen=True)
-class _Names:
-    """Where the policy tells what it found; empty names are not told."""
+class Place:
+    """Where the token is read, and what becomes of it."""
 
-    retry_header: str
-    retry_variable: str
-    quota_header: str
-    quota_variable: str
-    rate_header: str
-    rate_variable: str
-    consumed_header: str
-    consumed_variable: str
+    header: Value[str] | None
+    query: Value[str] | None
+    value: Value[str] | None
+    scheme: Value[str] | None
+    status: Value[int]
+    message: Value[str] | None
+    variable: str
 
-    @staticmethod
-    def of(element: Element) -> _Names:
-        def header(name: str, default: str = "") -> str:
-            value = element.literal(name, default)
-            if value and (problem := header_problem(value)):
-                element.issue(problem, "invalid-header")
-            return value
-
-        return _Names(
-            header("retry-after-header-name", "Retry-After"),
-            element.literal("retry-after-variable-name", ""),
-            header("remaining-quota-tokens-header-name"),
-            element.literal("remaining-quota-tokens-variable-name", ""),
-            header("remaining-tokens-header-name"),
-            element.literal("remaining-tokens-variable-name", ""),
-            header("tokens-consumed-header-name"),
-            element.literal("tokens-consumed-variable-name", ""),
+    @classmethod
+    def of(cls, element: Element, default_header: str = "", scheme: bool = False) -> Place:
+        header = element.string("header-name", None)
+        query = element.string("query-parameter-name", None)
+        value = element.string("token-value", None)
+        if header is None and query is None and value is None:
+            if default_header:
+                header = Value.of(default_header)
+            else:
+                message = "One of 'header-name', 'query-parameter-name' and 'token-value' is needed."
+                element.issue(message, "missing-attribute")
+        return cls(
+            header,
+            query,
+            value,
+            element.string("require-scheme", None) if scheme else None,
+            element.integer("failed-validation-httpcode", 401, 100, 999),
+            element.string("failed-validation-error-message", None),
+            element.literal("output-token-variable-name", ""),
         )
 
-
-def token_limit(element: Element) -> Handler:
-    """The handler of a token limit element."""
-    names = _Names.of(element)
-    counter_key = element.string("counter-key")
-    per_minute = element.integer("tokens-per-minute", None, minimum=0)
-    quota = element.integer("token-quota", None, minimum=0)
-    period = element.choice("token-quota-period", *PERIODS, default=PERIODS[0])
-    estimating = element.boolean("estimate-prompt-tokens")
-    if per_minute is None and quota is None:
-        message = "Attribute 'tokens-per-minute' or 'token-quota' is required. Add one or both."
-        element.issue(message, "missing-attribute")
-    if (quota is None) == element.has("token-quota-period"):
-        message = "Attributes 'token-quota' and 'token-quota-period' belong together. Give both or none."
-        element.issue(message, "missing-attribute")
-
-    async def handle(exchange: Exchange) -> None:
-        key = f"tokens/{counter_key.get(exchange)}"
-        limits = _Limits(
-            exchange,
-            names,
-            key,
-            None if per_minute is None else per_minute.get(exchange),
-            None if quota is None else quota.get(exchange),
-            period.get(exchange),
-        )
+    def token(self, exchange: Exchange) -> str:
+        """The token; raises TokenRefused when there is none. Several are joined, which makes them none: the backend
+        would see them all, and could take another one than we."""
+        found = ""
         request = exchange.request
-        request.headers.popall("Accept-Encoding", None)
-        body = request.body
-        counted = 0
-        if estimating.get(exchange):
-            counted = estimate_prompt(parse(await body.read()))
-            prompt = counted
-        else:
-            if body.length is not None and body.length <= MAX_BUFFERED_BODY:
-                await body.read()
-            prompt = estimate_prompt(parse(body.content())) if body.buffered else 0
-        limits.test(counted)
-        limits.count(counted)
-        if names.consumed_variable:
-            exchange.variables[names.consumed_variable] = counted
-        limits.tell()
+        if self.header is not None:
+            name = self.header.get(exchange)
+            found = self._without_scheme(exchange, name, ",".join(request.headers.getall(name, ())).strip())
+        if not found and self.query is not None and request.query:
+            wanted = self.query.get(exchange).lower()
+            given = parse_qsl(request.query, keep_blank_values=True)
+            found = ",".join(value for name, value in given if name.lower() == wanted)
+        if not found and self.value is not None:
+            found = self.value.get(exchange).strip()
+        if not found:
+            raise TokenRefused(NOT_PRESENT, "JWT not present.")
+        return found
 
-        async def settle(exchange: Exchange) -> None:
-            response = exchange.response
-            if response is None or response.status >= 400:
-                return
-            if response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
-                _watch(response, lambda stream: limits.count(stream.total(prompt) - counted))
-                return
-            content = await _whole(response)
-            total = reported(parse(content)) if content else None
-            if total is not None:
-                limits.count(total - counted)
-                limits.consumed = total
-                if names.consumed_variable:
-                    exchange.variables[names.consumed_variable] = total
-                limits.tell()
+    def _without_scheme(self, exchange: Exchange, name: str, line: str) -> str:
+        scheme, space, rest = line.partition(" ")
+        wanted = self.scheme.get(exchange) if self.scheme is not None and name.lower() == "authorization" else ""
+        if wanted:
+            return rest.strip() if scheme.lower() == wanted.lower() else ""
+        return rest.strip() if space else line
 
-        if exchange.before_outbound is None:
-            exchange.before_outbound = []
-        exchange.before_outbound.append(settle)
-        exchange.after_outbound.append(Late(limits.announce))
+    def refusal(self, exchange: Exchange, refused: TokenRefused) -> PolicyRefused:
+        status = self.status.get(exchange)
+        public = self.message.get(exchange) if self.message is not None else None
+        error = PolicyRefused(status, phrase(status), refused.reason, refused.message, public=public)
+        error.detail = refused.detail
+        return error
 
-    return handle
+    def accept(self, exchange: Exchange, verified: Verified) -> None:
+        if self.variable:
+            exchange.variables[self.variable] = Jwt(verified.header, verified.payload)
 
 
-class _Limits:
-    """The limits of one request. None is no limit; counts are tokens."""
-
-    def __init__(
-        self, exchange: Exchange, names: _Names, key: str, per_minute: int | None, quota: int | None, period: str
-    ) -> None:
-        self.consumed: int | None = None
-        self._exchange = exchange
-        self._names = names
-        self._key = key
-        self._per_minute = per_minute
-        self._quota = quota
-        self._start, self._period = _window(exchange.ports.clock.utcnow(), period) if quota is not None else (0.0, 0)
-
-    def test(self, prompt: int) -> None:
-        """Raise the refusal, if a limit is reached or the prompt does not fit."""
-        if self._per_minute is not None:
-            reading = self._exchange.ports.counters.peek(self._key, MINUTE)
-            if reading.count >= self._per_minute or reading.count + prompt > self._per_minute:
-                hopeless = prompt > self._per_minute
-                raise self._refusal(429, "limit", None if hopeless else reading.reset_after)
-        if self._quota is not None:
-            usage = self._exchange.ports.quotas.usage(self._key, self._start, self._period)
-            if usage.calls >= self._quota or usage.calls + prompt > self._quota:
-                raise self._refusal(403, "quota", usage.renews_after)
-
-    def count(self, tokens: int) -> None:
-        if tokens <= 0:
-            return
-        if self._per_minute is not None:
-            self._exchange.ports.counters.add(self._key, MINUTE, tokens)
-        if self._quota is not None:
-            self._exchange.ports.quotas.add(self._key, self._start, self._period, tokens, 0)
-
-    def tell(self) -> None:
-        """Set the variables for what is left."""
-        for name, left in ((self._names.rate_variable, self._rate()), (self._names.quota_variable, self._left())):
-            if name and left is not None:
-                self._exchange.variables[name] = left
-
-    def announce(self, exchange: Exchange) -> None:
-        """Set the headers on whatever response the client gets."""
-        if exchange.response is None:
-            return
-        names = self._names
-        told = (
-            (names.rate_header, self._rate()),
-            (names.quota_header, self._left()),
-            (names.consumed_header, self.consumed),
-        )
-        for name, value in told:
-            if name and value is not None:
-                exchange.response.headers[name] = str(value)
-
-    def _rate(self) -> int | None:
-        if self._per_minute is None:
-            return None
-        return max(self._per_minute - self._exchange.ports.counters.peek(self._key, MINUTE).count, 0)
-
-    def _left(self) -> int | None:
-        if self._quota is None:
-            return None
-        usage = self._exchange.ports.quotas.usage(self._key, self._start, self._period)
-        return max(self._quota - usage.calls, 0)
-
-    def _refusal(self, status: int, what: str, reset_after: float | None) -> PolicyRefused:
-        names, message = self._names, f"Token {what} is exceeded."
-        headers: tuple[tuple[str, str], ...] = ()
-        if reset_after is not None:
-            seconds = max(1, math.ceil(reset_after))
-            message += f" Try again in {seconds} seconds."
-            headers = ((names.retry_header, str(seconds)),)
-            if names.retry_variable:
-                self._exchange.variables[names.retry_variable] = seconds
-        self.tell()
-        self._exchange.after_outbound.append(Late(self.announce))
-        phrase = "Too Many Requests" if status == 429 else "Quota Exceeded"
-        return PolicyRefused(status, phrase, f"Token{what.capitalize()}Exceeded", message, headers)
-
-
-def _window(now: datetime.datetime, period: str) -> tuple[float, int]:
-    """When the present period began, in Unix seconds, and its length in seconds."""
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if period == "Hourly":
-        start = now.replace(minute=0, second=0, microsecond=0)
-        end = start + datetime.timedelta(hours=1)
-    elif period == "Daily":
-        start, end = day, day + datetime.timedelta(days=1)
-    elif period == "Weekly":
-        start = day - datetime.timedelta(days=day.weekday())
-        end = start + datetime.timedelta(days=7)
-    elif period == "Monthly":
-        start = day.replace(day=1)
-        end = (start + datetime.timedelta(days=31)).replace(day=1)
-    else:
-        start = day.replace(month=1, day=1)
-        end = start.replace(year=start.year + 1)
-    return start.timestamp(), round((end - start).total_seconds())
-
-
-async def _whole(response: Response) -> bytes | None:
-    """The body's content; None for one that is too large, which then streams on unread."""
-    body = response.body
-    if body.buffered:
-        return body.content()
-    if body.length is not None and body.length > MAX_BUFFERED_BODY:
+def texts_of(elements: Sequence[Element]) -> Texts | None:
+    """The texts of elements, per request only where one is an expression; None when there are no elements."""
+    if not elements:
         return None
-    length, stream = body.length, body.take()
-    assert stream is not None
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in stream:
-        parts.append(chunk)
-        size += len(chunk)
-        if size > MAX_BUFFERED_BODY:
-            response.body = Body(None, _Watched(stream, parts, None), length)
-            return None
-    response.body = Body(b"".join(parts))
-    return response.body.content()
+    values = [element.content(required=True) for element in elements]
+    if all(value.constant for value in values):
+        constant = tuple(value.value for value in values)
+        return lambda exchange: constant
+    return lambda exchange: [value.get(exchange) for value in values]
 
 
-def _watch(response: Response, done: Callable[[EventStream], None]) -> None:
-    """Read an event stream on its way by."""
-    body = response.body
-    events = EventStream()
-    if body.buffered:
-        events.feed(body.content() + b"\n")
-        done(events)
-        return
-    length, stream = body.length, body.take()
-    assert stream is not None
-    response.body = Body(None, _Watched(stream, [], events, done), length)
+def listed(element: Element, container: str, name: str) -> Texts | None:
+    """The texts of `<container><name>...</name></container>`."""
+    parent = element.child(container)
+    return texts_of(parent.children(name, required=True)) if parent is not None else None
 
 
-class _Watched(AsyncIterator[bytes]):
-    """A stream after the parts that were already taken from it; `done` is called once, with what went by."""
+def required_claims(element: Element) -> Callable[[Exchange], Sequence[claims.Required]]:
+    """`<required-claims>` of a policy; an empty sequence without it."""
+    parent = element.child("required-claims")
+    made = []
+    constant = True
+    for child in parent.children("claim", required=True) if parent is not None else ():
+        name = child.string("name")
+        match = child.choice("match", "all", "any", default="all")
+        separator = child.string("separator", "")
+        values = [each.content() for each in child.children("value")]
+        constant = constant and all(each.constant for each in (name, match, separator, *values))
+        made.append((name, values, match, separator))
 
-    def __init__(
-        self,
-        stream: AsyncIterator[bytes],
-        parts: list[bytes],
-        events: EventStream | None,
-        done: Callable[[EventStream], None] | None = None,
-    ) -> None:
-        self._stream = stream
-        self._parts = parts[::-1]
-        self._events = events
-        self._done = done
+    def compute(exchange: Exchange) -> Sequence[claims.Required]:
+        return [
+            claims.Required(
+                name.get(exchange),
+                tuple(each.get(exchange) for each in values),
+                match.get(exchange) == "all",
+                separator.get(exchange),
+            )
+            for name, values, match, separator in made
+        ]
 
-    async def __anext__(self) -> bytes:
-        if self._parts:
-            return self._parts.pop()
-        try:
-            chunk = await anext(self._stream)
-        except BaseException:
-            self._finish()
-            raise
-        if self._events is not None:
-            self._events.feed(chunk)
-        return chunk
+    if not constant:
+        return compute
+    fixed = tuple(
+        claims.Required(name.value, tuple(each.value for each in values), match.value == "all", separator.value)
+        for name, values, match, separator in made
+    )
+    return lambda exchange: fixed
 
-    async def aclose(self) -> None:
-        self._finish()
-        close = getattr(self._stream, "aclose", None)
-        if close is not None:
-            await close()
 
-    def _finish(self) -> None:
-        done, self._done = self._done, None
-        if done is not None and self._events is not None:
-            self._events.feed(b"\n")
-            done(self._events)
+def seconds_of(text: str) -> float:
+    """Seconds, or a time span `[d.]hh:mm[:ss]`. Raises ValueError."""
+    plain = text.strip()
+    if plain.isascii() and plain.isdigit() and len(plain) <= 9:
+        return float(plain)
+    found = _SPAN.fullmatch(plain)
+    if found is None:
+        raise ValueError(f"must be seconds or a time span hh:mm:ss, and {text!r} is neither.")
+    days, hours, minutes, seconds = found.groups()
+    return int(days or 0) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds or 0)
+
+
+@dataclass(slots=True, frozen=True)
+class Trust:
+    """What may vouch for a token at this moment: the document's own keys, and those of its providers."""
+
+    keys: Sequence[Key]
+    providers: Sequence[KeySet]
+    openers: tuple[DecryptionKey, ...] = ()
+    unsigned: bool = False  # whether a token may go without a signature
+
+    def verified(self, token: str) -> Verified:
+        """The token, once its signature is known to be right. Raises TokenRefused."""
+        digest = digest_of(token)
+        known = MEMORY.find(digest)
+        if known is not None and self._still(known):
+            return known
+        outer = read(token)
+        opened_by = b""
+        if isinstance(outer, Encrypted):
+            inside, opener = decrypt(outer, self.openers)
+            opened_by = opener.fingerprint
+            outer = read(inside)
+        if not isinstance(outer, Signed):
+            raise TokenRefused("JwtInvalid", "JWT is not well formed.", "an encrypted token inside an encrypted one")
+        found = Verified(outer.header, outer.payload, self._signer(outer), opened_by, len(token))
+        MEMORY.keep(digest, found)
+        return found
+
+    def issuers(self, verified: Verified) -> tuple[str, ...]:
+        """The issuers that the provider of the token's key stands for; empty for a key of the document."""
+        if not self.providers or any(key.fingerprint == verified.key for key in self.keys):
+            return ()
+        return tuple(each.issuer for each in self.providers if verified.key in each.fingerprints)
+
+    def _still(self, known: Verified) -> bool:
+        if known.opened_by and all(known.opened_by != each.fingerprint for each in self.openers):
+            return False
+        if not known.key:
+            return self.unsigned
+        return any(known.key in each.fingerprints for each in self.providers) or any(
+            known.key == key.fingerprint for key in self.keys
+        )
+
+    def _signer(self, token: Signed) -> bytes:
+        algorithm = token.header["alg"]
+        if algorithm == "none" or not token.signature:
+            if self.unsigned and algorithm == "none" and not token.signature:
+                return b""
+            raise denied(SIGNATURE_INVALID, "Unable to validate signature, token does not have a signature.")
+        candidates = self.candidates(token)
+        for key in candidates:
+            if key.verifies(algorithm, token.covered, token.signature):
+                return key.fingerprint
+        name = str(token.header.get("kid") or token.header.get("x5t") or "")
+        if not candidates:
+            message = "Signature validation failed. Unable to match key."
+            raise denied(KEY_NOT_FOUND, message, f"the token names {name!r:.80}", name)
+        tried = f"{len(candidates)} keys tried for {algorithm!r:.20}"
+        raise denied(SIGNATURE_INVALID, "Signature validation failed.", tried, name)
+
+    def candidates(self, token: Signed) -> list[Key]:
+        """The keys that the token names, or else all that it may be signed with."""
+        names: set[str] = {token.header.get(each, "") for each in ("kid", "x5t")} - {""}
+        found = [key for key in self.keys if key.name in names] or list(self.keys)
+        for provider in self.providers:
+            if names:
+                for name in names:
+                    found += provider.by_name.get(name, ())
+            else:
+                found += provider.keys[:MAX_TRIED]
+        return found

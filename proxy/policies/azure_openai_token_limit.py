@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.pipeline.registry import INBOUND, Handler, policy
-from proxy.pipeline.tokens import token_limit
+from proxy.pipeline.token_limits import token_limit
 
 if TYPE_CHECKING:
     from proxy.pipeline.compile import Compiler
