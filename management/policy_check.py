@@ -44,11 +44,12 @@ def run_check(
     named_values: Mapping[str, str],
     fragments: Mapping[str, str],
     backends: Collection[str],
+    certificates: Collection[str] | None = None,
 ) -> list[Issue]:
     """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
-    return check_document(text, scope, Environment(named_values, fragments, backends))
+    return check_document(text, scope, Environment(named_values, fragments, backends, certificates=certificates))
 
 
 def check(tx: Transaction, text: str, scope: str) -> list[Link]:
@@ -56,7 +57,9 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     if len(text.encode()) > LARGEST_POLICY:
         raise invalid_all([Detail("value", f"A policy document must not be larger than {LARGEST_POLICY} bytes.")])
     surroundings = Surroundings.of(tx, text)
-    issues = run_check(text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"))
+    issues = run_check(
+        text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"), tx.names("/certificates")
+    )
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
