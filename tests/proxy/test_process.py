@@ -90,6 +90,20 @@ def test_without_an_agent_it_waits_not_ready_and_ends_at_sigterm(start: Start) -
     assert events[-1] == "GatewayStopped"
 
 
+def test_a_reader_of_the_log_that_stopped_reading_stops_nothing(start: Start) -> None:
+    port = free_port()
+    process = start(port, **{"telemetry.logs.std": "text"})
+    wait_for(lambda: status(port))
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        for _ in range(300):  # each makes a line; the pipe has room for about a hundred
+            client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 503")
+    time.sleep(1.5)  # the telemetry child begins and fills the pipe
+    assert status(port) is not None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
 def test_a_taken_port_is_one_clear_line_and_exit_1(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
