@@ -82,6 +82,7 @@ class Binder:
         self.guards: list[tuple[Symbol, Expr]] = []
         self.loops = 0
         self.depth = 0
+        self.unchecked = False
         self.serial = 0
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []

@@ -8,11 +8,12 @@ from proxy.expressions.bind import OBJECT, Binder, binds
 from proxy.expressions.bind_operators import binary
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import explicit
+from proxy.expressions.dotnet.numeric import limits
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Constant, Expr, Unbound
-from proxy.expressions.types import Type
+from proxy.expressions.types import BITS, INTEGRAL, Type
 
 
 @binds("cast_expression")
@@ -33,6 +34,11 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
     if convertible(value, target) is not None and not isinstance(value, Constant):
         return b.convert(value, target, place)
     found = explicit(value.type, target)
+    if isinstance(value, Constant) and value.type.name in INTEGRAL and target.name in BITS and not b.unchecked:
+        low, high = limits(target.name)
+        if not low <= value.value <= high:
+            text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
+            raise Finding(f"{text} (use 'unchecked' syntax to override)", place)
     if found is None:
         raise Finding(f"Cannot convert type '{value.type}' to '{target}'", place)
     made = b.apply(value, target, found)

@@ -77,8 +77,6 @@ class Pending:
                     result = OBJECT
             else:
                 value = b.expr(self.body)
-                if isinstance(value, Unbound):
-                    raise b.error(self.body, "The type of this lambda's result cannot be known here")
                 if value.type is VOID:
                     function.body = [Evaluate(value=value, place=value.place)]
                     result = None

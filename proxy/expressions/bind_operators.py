@@ -12,6 +12,7 @@ from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, VOID, Binder, bind
 from proxy.expressions.bind_application import finish_call
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.conversions import NULL, implicit
+from proxy.expressions.dotnet.numeric import wrap32, wrap64
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
@@ -151,7 +152,7 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
             return b.call(ops.lifted_comparison(op), operands, BOOL, place)
         return b.call(ops.lifted(operation), operands, nullable_of(result), place)
     operands = [b.convert(side, goal) for side, goal in zip((left, right), goals, strict=True)]
-    folded = _folded(operation, operands, result, place)
+    folded = _folded(b, operation, operands, result, place)
     if folded is not None:
         return folded
     if operation.function is not None:
@@ -159,7 +160,7 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
     return Operator(type=result, place=place, nonnull=True, op=op, operands=operands, wrap=operation.wrap)
 
 
-def _folded(operation: ops.Operation, operands: list[Expr], result: Type, place: Place) -> Expr | None:
+def _folded(b: Binder, operation: ops.Operation, operands: list[Expr], result: Type, place: Place) -> Expr | None:
     """Integer arithmetic on constants happens here, and must not overflow."""
     left, right = operands
     if not (isinstance(left, Constant) and isinstance(right, Constant) and result.name in ("int", "long")):
@@ -168,7 +169,9 @@ def _folded(operation: ops.Operation, operands: list[Expr], result: Type, place:
         return None
     value = operation.plain(left.value, right.value)
     bits = operation.wrap
-    if bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+    if bits and b.unchecked:
+        value = {32: wrap32, 64: wrap64}[bits](value)
+    elif bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
         raise Finding("The operation overflows at compile time in checked mode", place)
     return Constant(type=result, place=place, nonnull=True, value=value)
 
@@ -296,7 +299,11 @@ def bind_parenthesized(b: Binder, node: Node) -> Expr:
 def bind_checked(b: Binder, node: Node) -> Expr:
     if node.children[0].type == "checked":
         raise b.error(node, "'checked' is not supported within expressions")
-    return b.expr(named(node)[-1])
+    outer, b.unchecked = b.unchecked, True
+    try:
+        return b.expr(named(node)[-1])
+    finally:
+        b.unchecked = outer
 
 
 @binds("prefix_unary_expression")

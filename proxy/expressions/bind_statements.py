@@ -86,7 +86,11 @@ def bind_empty(b: Binder, node: Node, into: list[Statement]) -> None:
 def bind_checked(b: Binder, node: Node, into: list[Statement]) -> None:
     if node.children[0].type == "checked":
         raise b.error(node, "'checked' is not supported within expressions")
-    into.extend(bind_block(b, named(node)[0]))
+    outer, b.unchecked = b.unchecked, True
+    try:
+        into.extend(bind_block(b, named(node)[0]))
+    finally:
+        b.unchecked = outer
 
 
 @binds_statement("local_declaration_statement")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from proxy.expressions.dotnet import numeric as n
 from proxy.expressions.dotnet.enums import enum_value
 from proxy.expressions.runtime import allocate
 from proxy.expressions.types import BITS, Type
+
+_BOXED = (bool, int, float, Decimal)
 
 
 class Operation(NamedTuple):
@@ -127,9 +130,10 @@ def or_empty(value: str | None) -> str:
 
 def same_reference(left: Any, right: Any) -> bool:
     """`==` on references. Strings compare by value: .NET interns literals, and that is what policies rely on."""
-    if left is right:
-        return True
-    return isinstance(left, str) and isinstance(right, str) and left == right
+    if isinstance(left, str):
+        return type(left) is type(right) and left == right
+    # two boxes are never the same object
+    return left is right and not isinstance(left, _BOXED)
 
 
 def other_reference(left: Any, right: Any) -> bool:

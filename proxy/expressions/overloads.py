@@ -103,6 +103,8 @@ def _unbound(value: Unbound, target: Type) -> Conversion | None:
         return Conversion(1)
     if body is None:
         return None
+    if body.name == "<lambda>":
+        return Conversion(1) if output.is_delegate else None
     found = implicit(body, output)
     return Conversion(1 + found.rank) if found is not None else None
 
@@ -179,7 +181,7 @@ def _infer_all(
             if waiting.body_type is None or waiting.arity not in (-1, len(inputs)):
                 continue
             body = waiting.body_type(inputs)
-            if body is not None:
+            if body is not None and body.name != "<lambda>":
                 infer(output, body, generics, found)
     return found if all(name in found for name in generics) else None
 
@@ -222,6 +224,17 @@ def _match(candidate: Candidate, arguments: Sequence[Argument], given: Sequence[
     return Match(member, filling, places, expanded, (cost, int(expanded), omitted + len(member.generics)))
 
 
+def _more_specific(one: Match, other: Match) -> bool:
+    """At the same cost, parameter types that convert to the other's win: string before object for null."""
+    if one.cost != other.cost or len(one.member.parameters) != len(other.member.parameters):
+        return False
+    pairs = [
+        (parameter_type(a, one.filling), parameter_type(b, other.filling))
+        for a, b in zip(one.member.parameters, other.member.parameters, strict=True)
+    ]
+    return all(implicit(a, b) for a, b in pairs) and not all(implicit(b, a) for a, b in pairs)
+
+
 def resolve(candidates: Iterable[Candidate], arguments: Sequence[Argument], given: Sequence[Type] = ()) -> Match | None:
     """The best applicable candidate, or None."""
     best: Match | None = None
@@ -235,7 +248,7 @@ def resolve(candidates: Iterable[Candidate], arguments: Sequence[Argument], give
             # a lambda's body does not fit this candidate's parameter types
             failure = failure or problem
             continue
-        if found is not None and (best is None or found.cost < best.cost):
+        if found is not None and (best is None or found.cost < best.cost or _more_specific(found, best)):
             best = found
     if best is None and failure is not None:
         raise failure

@@ -99,7 +99,9 @@ def _first_error(root: Node, syntax: Syntax) -> Finding:
         if cursor.is_missing:
             return Finding(f"{cursor.type} expected", syntax.place(cursor))
         if cursor.type == "ERROR":
-            text = (cursor.text or b"").decode(errors="replace").strip().split("\n")[0][:40]
+            begins = max(cursor.start_byte, syntax.shift + 1)
+            data = (cursor.text or b"")[begins - cursor.start_byte :]
+            text = data.decode(errors="replace").strip().split("\n")[0][:40]
             return Finding(f"Syntax error near '{text}'" if text else "Syntax error", syntax.place(cursor))
         below = [child for child in cursor.children if child.has_error or child.is_missing or child.type == "ERROR"]
         if not below:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import uuid
@@ -72,9 +73,11 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     api = Api(
         "shop", "shop;rev=2", "Shop API", "shop", service_url="https://backend.example/v1", revision="2", version="v1"
     )
+    # an expression reaches the clock and no other port
+    ports = Ports(**{**dict.fromkeys(field.name for field in dataclasses.fields(Ports)), "clock": StillClock()})
     exchange = Exchange(
         request=request,
-        ports=Ports(transport=None, counters=None, clock=StillClock(), journal=None),  # type: ignore[arg-type]
+        ports=ports,
         deployment=Deployment("svc-id", "contoso", "West Europe", "gw-1", "pod-1"),
         started=10.0,
         timestamp=NOW,

@@ -206,10 +206,10 @@ def _reverse(items: list[Any]) -> None:
     items.reverse()
 
 
-def _sort(items: list[Any]) -> None:
+def _sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
-    items.sort(key=order_key)
+    items.sort(key=order_key(items.element))
 
 
 def _copy(source: list[Any], start: int, target: list[Any], at: int, count: int) -> None:

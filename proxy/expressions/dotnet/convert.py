@@ -172,7 +172,7 @@ def from_base64(text: str | None) -> Array:
         argument_null("s")
     packed = re.sub(r"[ \t\r\n]", "", text)
     if len(packed) % 4:
-        format_error("Invalid length for a Base-64 char array or string.")
+        format_error(_NOT_BASE64)
     try:
         return Array(BYTE, base64.b64decode(packed, validate=True))
     except (binascii.Error, ValueError):
@@ -256,6 +256,7 @@ members(
     CONVERT,
     {
         "static string ToString(object value)": to_text,
+        "static string? ToString(string value)": lambda text: text,
         "static string ToString(int value, int toBase)": _to_base(32),
         "static string ToString(long value, int toBase)": _to_base(64),
         "static string ToBase64String(byte[] inArray)": to_base64,

@@ -18,10 +18,11 @@ _GENERIC = "System.Collections.Generic"
 class Comparer:
     """StringComparer: how keys are folded before they are compared."""
 
-    __slots__ = ("fold",)
+    __slots__ = ("fold", "ordinal")
 
-    def __init__(self, fold: Callable[[Any], Any] | None) -> None:
+    def __init__(self, fold: Callable[[Any], Any] | None, ordinal: bool) -> None:
         self.fold = fold
+        self.ordinal = ordinal
 
 
 stands_for(Comparer, "StringComparer")
@@ -31,14 +32,14 @@ def _upper(text: Any) -> Any:
     return text.upper() if isinstance(text, str) else text
 
 
-_IGNORE, _EXACT = Comparer(_upper), Comparer(None)
 define("IEqualityComparer", f"{_GENERIC}.IEqualityComparer", kind="interface", parameters=("T",))
-COMPARER = define("StringComparer", "System.StringComparer", bases=("IEqualityComparer<string>",))
+define("IComparer", f"{_GENERIC}.IComparer", kind="interface", parameters=("T",))
+COMPARER = define("StringComparer", "System.StringComparer", bases=("IEqualityComparer<string>", "IComparer<string>"))
 members(
     COMPARER,
     {
         **{
-            f"static StringComparer {name}{end}": constant(_IGNORE if end else _EXACT)
+            f"static StringComparer {name}{end}": constant(Comparer(_upper if end else None, name == "Ordinal"))
             for name in ("Ordinal", "InvariantCulture", "CurrentCulture")
             for end in ("", "IgnoreCase")
         },

@@ -57,6 +57,23 @@ for _name in ("Exception", *_TREE):
     members(_definition, {"new()": _make, "new(string message)": _make, "new(string message, Exception inner)": _make})
 
 
+for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeException"):
+    _definition = find(_name)
+    assert _definition is not None
+    _kind = _definition.full_name
+    _first, _second = ("message", "name") if _name == "ArgumentException" else ("name", "message")
+    members(
+        _definition,
+        {
+            f"new(string {_first}, string {_second})": (
+                lambda one, two, kind=_kind, swap=_first == "name": DotNetError(
+                    kind, f"{two} (Parameter '{one}')" if swap else f"{one} (Parameter '{two}')"
+                )
+            )
+        },
+    )
+
+
 def _describe(error: DotNetError) -> str:
     return f"{error.kind}: {error.message}"
 

@@ -115,7 +115,10 @@ def format_number(value: Any, pattern: str) -> str:
     if kind == "E":
         return _exponent(exact, letter, 6 if precision < 0 else precision, 3)
     if kind in "FN":
-        return _fixed(exact, 2 if precision < 0 else precision, grouped=kind == "N")
+        text = _fixed(exact, 2 if precision < 0 else precision, grouped=kind == "N")
+        # only the floating types keep the sign of what rounds to zero
+        negative_zero = isinstance(value, float) and exact.is_signed() and text[0] != "-"
+        return f"-{text}" if negative_zero else text
     if kind == "P":
         return f"{_fixed(exact.scaleb(2, _WIDE), 2 if precision < 0 else precision, grouped=True)} %"
     if kind == "C":

@@ -24,7 +24,8 @@ class Guid(int):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return str(uuid.UUID(int=int(self)))
+        digits = f"{int(self):032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 stands_for(Guid, "Guid")
@@ -52,7 +53,8 @@ def new_guid(exchange: Exchange) -> Guid:
     number = 0
     for _ in range(4):
         number = number << 32 | int(random() * 0x1_0000_0000)
-    return Guid(uuid.UUID(int=number, version=4).int)
+    number &= ~(0xF << 76 | 0x3 << 62)
+    return Guid(number | 4 << 76 | 2 << 62)
 
 
 def show(value: Guid, pattern: str | None) -> str:

@@ -201,19 +201,19 @@ class _Reader:
                 self.place += 1
                 return made
             name = self.name()
-            self.path.append(f".{name}")
             if self.skip() != ":":
                 char = self.text[self.place : self.place + 1]
                 json_error(
                     f"Invalid character after parsing property name. Expected ':' but got: {char}. {self.where()}"
                 )
             self.place += 1
+            self.path.append(f".{name}")
             token = self.value(depth + 1)
-            self.path.pop()
             token.parent = made
             made.items.pop(name, None)
             made.items[name] = token
             self.after("}", "JObject")
+            self.path.pop()
 
     def array(self, depth: int) -> JArray:
         self.place += 1
@@ -224,10 +224,10 @@ class _Reader:
                 return made
             self.path.append(f"[{len(made.items)}]")
             token = self.value(depth + 1)
-            self.path.pop()
             token.parent = made
             made.items.append(token)
             self.after("]", "JArray")
+            self.path.pop()
 
     def after(self, closing: str, kind: str) -> None:
         """A comma, or the closing bracket next."""

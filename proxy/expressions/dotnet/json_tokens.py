@@ -201,7 +201,7 @@ def _above(token: JToken, parent: JToken) -> bool:
 def _wrong_content(container: JToken, content: Any) -> NoReturn:
     from proxy.expressions.dotnet.values import name_of
 
-    kind = "null" if content is None else name_of(content)
+    kind = name_of(content) if isinstance(content, JToken) else "Newtonsoft.Json.Linq.JValue"
     argument(f"Can not add {kind} to {name_of(container)}.")
 
 
@@ -238,6 +238,14 @@ def replace(token: JToken, other: JToken | None) -> None:
     if isinstance(parent, JArray):
         index = next(i for i, item in enumerate(parent.items) if item is token)
         parent.items[index] = adopt(other, parent)
+    elif isinstance(parent, JObject) and isinstance(token, JProperty):
+        if not isinstance(other, JProperty):
+            _wrong_content(parent, other)
+        adopted = adopt(other.value, parent)
+        parent.items = {
+            (other.name if name == token.name else name): (adopted if name == token.name else item)
+            for name, item in parent.items.items()
+        }
     elif isinstance(parent, JObject):
         for name, item in list(parent.items.items()):
             if item is token:

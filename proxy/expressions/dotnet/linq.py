@@ -17,7 +17,6 @@ from proxy.expressions.dotnet.linq_lazy import (
     _each,
     _except,
     _intersect,
-    _Key,
     _prepend,
     _reverse,
     _select,
@@ -33,11 +32,12 @@ from proxy.expressions.dotnet.linq_lazy import (
     _zip,
     compare,
 )
+from proxy.expressions.dotnet.linq_order import _group, _order, _then
 from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
 from proxy.expressions.runtime import argument_null, invalid_cast, invalid_operation, out_of_range, overflow, tick
 from proxy.expressions.table import define, members, with_types
-from proxy.expressions.types import Type, generic, type_of_name
+from proxy.expressions.types import Type, type_of_name
 
 ENUMERABLE = define("Enumerable", "System.Linq.Enumerable", kind="static")
 _NONE = "Sequence contains no elements"
@@ -58,63 +58,6 @@ def _cast(kind: Type, source: Any) -> Sequence:
             yield item
 
     return Sequence(run, kind)
-
-
-class Ordered(Sequence):
-    """IOrderedEnumerable<T>: the keys so far, most significant first."""
-
-    __slots__ = ("keys", "source")
-
-    def __init__(self, source: Any, keys: list[tuple[Callable[[Any], Any], bool]]) -> None:
-        self.source = source
-        self.keys = keys
-        super().__init__(self._run)
-
-    def _run(self) -> Iterator[Any]:
-        items = list(_each(self.source))
-        for key, descending in reversed(self.keys):
-            items.sort(key=lambda item, key=key: _Key(key(item)), reverse=descending)  # type: ignore[misc]
-        return iter(items)
-
-    @property
-    def dotnet(self) -> Type:
-        return generic("IOrderedEnumerable", type_of_name("object"))
-
-
-def _order(descending: bool) -> Callable[..., Ordered]:
-    return lambda source, key: Ordered(source, [(key, descending)])
-
-
-def _then(descending: bool) -> Callable[..., Ordered]:
-    return lambda source, key: Ordered(source.source, [*source.keys, (key, descending)])
-
-
-class Grouping:
-    """IGrouping<K, T>."""
-
-    __slots__ = ("items", "key")
-
-    def __init__(self, key: Any) -> None:
-        self.key = key
-        self.items: list[Any] = []
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.items)
-
-    @property
-    def dotnet(self) -> Type:
-        return generic("IGrouping", type_of_name("object"), type_of_name("object"))
-
-
-def _group(source: Any, key: Callable[[Any], Any], pick: Callable[[Any], Any] | None = None) -> Sequence:
-    def run() -> Iterator[Any]:
-        groups: dict[Any, Grouping] = {}
-        for item in _each(source):
-            found = key(item)
-            groups.setdefault(found, Grouping(found)).items.append(pick(item) if pick else item)
-        return iter(groups.values())
-
-    return Sequence(run)
 
 
 _MISSING: Any = object()
@@ -324,14 +267,6 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
     "static IEnumerable<R> OfType<R>(this IEnumerable<object> source)": with_types(_of_type),
     "static IEnumerable<R> Cast<R>(this IEnumerable<object> source)": with_types(_cast),
-    f"static IOrderedEnumerable<T> OrderBy<T, K>({_S}, Func<T, K> keySelector)": _order(False),
-    f"static IOrderedEnumerable<T> OrderByDescending<T, K>({_S}, Func<T, K> keySelector)": _order(True),
-    "static IOrderedEnumerable<T> ThenBy<T, K>(this IOrderedEnumerable<T> source, Func<T, K> keySelector)": _then(
-        False
-    ),
-    "static IOrderedEnumerable<T> ThenByDescending<T, K>(this IOrderedEnumerable<T> source, Func<T, K> key)": _then(
-        True
-    ),
     f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector)": _group,
     f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element)": _group,
     f"static T First<T>({_S})": _first,
@@ -378,6 +313,12 @@ _TABLE: dict[str, Any] = {
     "static IEnumerable<T> Repeat<T>(T element, int count)": with_types(_repeat),
     "static IEnumerable<T> Empty<T>()": with_types(lambda kind: Array(kind)),
 }
+_O = "this IOrderedEnumerable<T> source"
+for _name, _from, _sort in (("OrderBy", _S, _order), ("ThenBy", _O, _then)):
+    for _end, _down in (("", False), ("Descending", True)):
+        _head = f"static IOrderedEnumerable<T> {_name}{_end}<T, K>({_from}, Func<T, K> keySelector"
+        _TABLE[f"{_head})"] = _sort(_down)
+        _TABLE[f"{_head}, IComparer<K> comparer)"] = _sort(_down)
 for _kind, _add in (
     ("int", _sum_in(-(2**31), 2**31 - 1)),
     ("long", _sum_in(-(2**63), 2**63 - 1)),

@@ -11,7 +11,7 @@ from proxy.expressions.dotnet.dictionaries import Comparer
 from proxy.expressions.dotnet.values import Sequence
 from proxy.expressions.operators import compare_text
 from proxy.expressions.runtime import argument_null, invalid_operation, tick
-from proxy.expressions.types import type_of_name
+from proxy.expressions.types import Type, type_of_name
 
 
 def _each(source: Any) -> Iterator[Any]:
@@ -176,11 +176,29 @@ def compare(left: Any, right: Any) -> int:
     if isinstance(left, str) and isinstance(right, str):
         from proxy.expressions.dotnet.culture import compare_culture
 
-        return compare_culture(left, right) if len(left) != 1 or len(right) != 1 else compare_text(left, right)
+        return compare_culture(left, right)
     try:
         return int(left > right) - int(left < right)
     except TypeError:
         invalid_operation("Failed to compare two elements in the array.")
 
 
-order_key = _Key
+@functools.total_ordering
+class _Ordinal(_Key):
+    """A sort key whose texts compare by code: characters, and strings under an ordinal comparer."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: _Key) -> bool:
+        if isinstance(self.value, str) and isinstance(other.value, str):
+            tick()
+            return compare_text(self.value, other.value) < 0
+        return compare(self.value, other.value) < 0
+
+
+def order_key(kind: Type) -> Callable[[Any], _Key]:
+    """The sort key of values of this type under Comparer<T>.Default."""
+    return _Ordinal if kind.name == "char" else _Key
+
+
+ordinal_key = _Ordinal

@@ -7,6 +7,7 @@ are numbered before named ones.
 from __future__ import annotations
 
 import re as syntax
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,11 +19,13 @@ import regex
 from proxy.expressions.dotnet import enums, primitives  # noqa: F401
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, List, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, tick
+from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, spend, tick
 from proxy.expressions.table import attribute, define, members
 from proxy.expressions.types import type_of_name
 
 TIMEOUT = 0.1
+# what a second of backtracking costs of the budget
+STEPS_PER_SECOND = 4_000_000
 _SPACE = "System.Text.RegularExpressions"
 IGNORE_CASE, MULTILINE, EXPLICIT, SINGLELINE, IGNORE_SPACE = 1, 2, 4, 16, 32
 
@@ -60,33 +63,50 @@ class Match:
 class Pattern:
     """A compiled Regex. `order` maps .NET's group numbers to the engine's."""
 
-    __slots__ = ("engine", "names", "order", "text", "timed")
+    __slots__ = ("classes", "dollar", "engine", "names", "options", "order", "slow", "text")
 
     def __init__(self, text: str, options: int) -> None:
         self.text = text
-        translated = translate(text, options)
-        self.timed = False
+        self.options = options
+        # `$` also matches before a final newline; RE2's does not
+        self.dollar = "$" in text and not options & MULTILINE
+        # \d, \w, \s, \b mean Unicode in .NET and ASCII in RE2: the same on ASCII text
+        self.classes = syntax.search(r"\\[dwsbDWSB]", text) is not None
+        self.slow: Any = None
         try:
-            self.engine: Any = _re2(translated, options)
+            self.engine: Any = _re2(translate(text, options), options)
         except re2.error:
-            self.timed = True
-            self.engine = _regex(text, options)
-        found = dict(self.engine.groupindex)
-        by_number = {number: name for name, number in found.items()}
-        plain = [number for number in range(1, self.engine.groups + 1) if number not in by_number]
-        named = [number for number in range(1, self.engine.groups + 1) if number in by_number]
+            self.engine = self.slow = _regex(text, options)
+        by_number = {number: name for name, number in dict(self.engine.groupindex).items()}
+        numbers = range(1, self.engine.groups + 1)
+        plain = [number for number in numbers if number not in by_number]
+        named = [number for number in numbers if number in by_number]
         self.order = [0, *plain, *named]
         self.names = ("0", *(str(index + 1) for index in range(len(plain))), *(by_number[number] for number in named))
 
     def matches(self, text: str) -> Iterator[Match]:
         """Every match, left to right."""
-        found = self.engine.finditer(text, timeout=TIMEOUT) if self.timed else self.engine.finditer(text)
-        try:
-            for item in found:
+        slow = self.slow
+        if slow is None and self.differs(text):
+            slow = _regex(self.text, self.options)
+        if slow is None:
+            spend(len(text) >> 6)
+            for item in self.engine.finditer(text):
                 tick()
                 yield self.made(item, text)
-        except TimeoutError:
-            _timed_out()
+            return
+        found = slow.finditer(text, timeout=TIMEOUT)
+        while True:
+            item = _measured(lambda: next(found, None))
+            if item is None:
+                return
+            yield self.made(item, text)
+
+    def differs(self, text: str) -> bool:
+        """Whether RE2 may answer otherwise than .NET on this text."""
+        if self.dollar and text.endswith("\n"):
+            return True
+        return self.classes and (not text.isascii() or "\v" in text)
 
     def made(self, item: Any, text: str) -> Match:
         groups = []
@@ -94,6 +114,17 @@ class Pattern:
             value = item.group(number)
             groups.append(Capture(value or "", item.start(number) if value is not None else 0, value is not None, name))
         return Match(tuple(groups), text, True, self.names)
+
+
+def _measured(step: Callable[[], Any]) -> Any:
+    """One match of the backtracking engine, charged by the processor time it took: no count of steps bounds it."""
+    start = time.thread_time()
+    try:
+        return step()
+    except TimeoutError:
+        _timed_out()
+    finally:
+        spend(1 + int((time.thread_time() - start) * STEPS_PER_SECOND))
 
 
 def _timed_out() -> NoReturn:
@@ -109,9 +140,8 @@ def translate(text: str, options: int) -> str:
 
 
 def _re2(text: str, options: int) -> Any:
-    if options & (IGNORE_SPACE | EXPLICIT) or syntax.search(r"\\[dwsbDWSBpPZkG]|\(\?#", text):
-        # RE2's classes are ASCII, .NET's are Unicode
-        raise re2.error("needs Unicode classes")
+    if options & (IGNORE_SPACE | EXPLICIT) or "(?#" in text:
+        raise re2.error("RE2 has no such option")
     flags = "i" * bool(options & IGNORE_CASE) + "m" * bool(options & MULTILINE) + "s" * bool(options & SINGLELINE)
     made = re2.Options()
     made.log_errors = False
@@ -119,6 +149,7 @@ def _re2(text: str, options: int) -> Any:
     return re2.compile(f"(?{flags}){text}" if flags else text, made)
 
 
+@lru_cache(1024)
 def _regex(text: str, options: int) -> Any:
     flags = regex.VERSION0
     for bit, flag in ((IGNORE_CASE, regex.I), (MULTILINE, regex.M), (SINGLELINE, regex.S), (IGNORE_SPACE, regex.X)):
@@ -132,8 +163,6 @@ def _regex(text: str, options: int) -> Any:
         else named
     )
     named = syntax.sub(r"\\k<(\w+)>", r"(?P=\1)", named)
-    if not options & MULTILINE:
-        named = syntax.sub(r"(?<!\\)\$$", r"(?=\\n?\\Z)", named)
     return regex.compile(named, flags)
 
 
@@ -305,12 +334,7 @@ def _all(pattern: Pattern, text: str | None) -> List:
 
 
 def _is_match(pattern: Pattern, text: str | None) -> bool:
-    source = _input(text)
-    try:
-        found = pattern.engine.search(source, timeout=TIMEOUT) if pattern.timed else pattern.engine.search(source)
-    except TimeoutError:
-        _timed_out()
-    return found is not None
+    return next(pattern.matches(_input(text)), None) is not None
 
 
 def _replace_with(text: str | None, pattern: str | None, by: Any, options: Any) -> str:

@@ -136,6 +136,12 @@ class Anonymous:
         self.dotnet = dotnet
         self.items = items
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Anonymous) and self.dotnet is other.dotnet and self.items == other.items
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
 
 _EXACT: dict[type, str] = {
     str: "string",
