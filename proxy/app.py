@@ -24,7 +24,6 @@ from typing import Any
 
 import uvloop
 
-from proxy import log as logs
 from proxy import workers
 from proxy.adapters import redis_cache
 from proxy.adapters.cache import local_cache
@@ -44,6 +43,7 @@ from proxy.ports import Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
+from telemetry import log as logs
 from telemetry.journal import Journal
 
 log = logging.getLogger("proxy.app")
@@ -120,7 +120,7 @@ def main() -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.values, "proxy")
     if settings.port == 0:
         # Chosen here, because workers must agree on it and the instance is named after it.
         values = {**settings.values, "net.server.http.port": str(workers.free_port(settings.host))}

@@ -90,6 +90,20 @@ def test_without_an_agent_it_waits_not_ready_and_ends_at_sigterm(start: Start) -
     assert events[-1] == "GatewayStopped"
 
 
+def test_a_reader_of_the_log_that_stopped_reading_stops_nothing(start: Start) -> None:
+    port = free_port()
+    process = start(port, **{"telemetry.logs.std": "text"})
+    wait_for(lambda: status(port))
+    assert process.stdout is not None
+    full = os.open(f"/proc/self/fd/{process.stdout.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(full, b"x")
+    os.close(full)
+    process.send_signal(signal.SIGTERM)  # what is said about the end finds no room
+    assert process.wait(10) == 0
+
+
 def test_a_taken_port_is_one_clear_line_and_exit_1(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
