@@ -7,13 +7,20 @@ A table is `<policy>.yaml`, a list of rows:
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
+                certificate (name of a client certificate),
                 original (the path that the client asked for)
     operation   url_template, method, examples
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to
+    loggers     logger resources by name
     in-flight   requests of others inside limit-concurrency, by key
+    certificates
+                names of certificate resources; "name.cer" has no private key
+    token       what stands for $TOKEN in the request's headers, path and variables; see tests/policies/tokens.py
+    identity    access tokens by resource, or by "resource client-id"; others cannot be had
+    providers   OpenID providers by URL: issuer, keys, rotated
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
     requests    instead of `request` and `times`: several requests in order; what is expected is expected of the last
@@ -22,32 +29,38 @@ A table is `<policy>.yaml`, a list of rows:
                 calls (number of backend calls), cache (of the record: hit, miss, none),
                 sent (the last backend call: method, url, headers, body, and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
+                authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from proxy.adapters.cache import LocalCache
+from proxy.config.read import logger
 from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
+from tests.policies.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from tests.policies.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 
 TABLES = Path(__file__).parent
+KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
 __all__ = ["Row", "check", "compiled", "read", "rows", "run", "text"]
 Row = dict[str, Any]
 _KEYS = {
     *("name", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("fragments", "backends", "named-values", "times", "pause", "expect", "issues", "in-flight"),
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers"),
 }
 
 
@@ -60,14 +73,28 @@ def rows(policy: str) -> list[Row]:
 
 
 def text(row: Row) -> str:
-    return policies(
+    written = policies(
         row.get("inbound", ""), row.get("backend", "<base/>"), row.get("outbound", ""), row.get("on-error", "")
     )
+    return KEY.sub(lambda found: _key(*found.groups()), written) if "$" in written else written
+
+
+def _key(kind: str, name: str) -> str:
+    """$SECRET:x is a secret in Base64; $N:x and $E:x are modulus and exponent of a pair; $PFX:x and $LOCKED:x are
+    PKCS #12 files in Base64, without a password and with the password "open"."""
+    if kind in ("PFX", "LOCKED"):
+        return base64.b64encode(pfx(name, "open" if kind == "LOCKED" else "")).decode()
+    if kind == "SECRET":
+        return base64.b64encode(SECRETS[name]).decode()
+    return str(jwk(name)[kind.lower()]) if kind in "NE" else opened(name).thumbprint
 
 
 def environment(row: Row) -> Environment:
     backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
-    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends)
+    certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
+    values = row.get("named-values", {})
+    loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
+    return Environment(values, row.get("fragments", {}), backends, certificates=certificates, loggers=loggers)
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -77,7 +104,11 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World(in_flight=dict(row.get("in-flight", {})))
+    world = World(
+        in_flight=dict(row.get("in-flight", {})),
+        keys=FakeKeys(row.get("providers", {})),
+        tokens=FakeTokens(row.get("identity", {})),
+    )
     if "answers" in row:
         world.transport.answers = row["answers"]
     if "external" in row:
@@ -95,7 +126,7 @@ async def run(row: Row) -> tuple[World, Exchange]:
 
 
 def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
-    request = dict(request)
+    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
     headers = request.pop("headers", {})
     request["headers"] = [
         (name, value)
@@ -106,6 +137,14 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
     fields = dict(row.get("operation", {}))
     fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
     return world.exchange(of=operation(**fields), **request)
+
+
+def _with_token(part: Any, made: str) -> Any:
+    if isinstance(part, dict):
+        return {name: _with_token(value, made) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_with_token(value, made) for value in part]
+    return part.replace("$TOKEN", made) if isinstance(part, str) else part
 
 
 async def check(row: Row, world: World, exchange: Exchange) -> None:
@@ -140,6 +179,8 @@ async def check(row: Row, world: World, exchange: Exchange) -> None:
             assert len(found) == len(wanted), [str(sent.outgoing.url) for sent in found]
             for sent, each in zip(found, wanted, strict=True):
                 check_sent(sent, each)
+    if "authorized" in expect:
+        assert [await authorize() for authorize in world.errands.authorized] == expect.pop("authorized")
     if "metrics" in expect:
         assert json.loads(json.dumps(exchange.metrics)) == expect.pop("metrics")
     if "in-flight" in expect:
@@ -153,8 +194,14 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> None:
             check_headers(sent.outgoing.headers, value)
         elif name == "body":
             assert sent.body.decode() == value
+        elif name == "size":
+            assert len(sent.body) == value
         elif name == "url":
             assert str(sent.outgoing.url) == value
+        elif name == "identity":
+            assert (sent.outgoing.identity.pem if sent.outgoing.identity else None) == (
+                opened(value).pem if value else None
+            )
         else:
             assert getattr(sent.outgoing, name) == value, name
 
