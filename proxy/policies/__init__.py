@@ -52,6 +52,7 @@ from proxy.policies import (
     validate_jwt,
     wait,
     xml_to_json,
+    xsl_transform,
 )
 
 INDEX = (
@@ -101,4 +102,5 @@ INDEX = (
     validate_jwt,
     wait,
     xml_to_json,
+    xsl_transform,
 )
