@@ -54,6 +54,7 @@ from proxy.policies import (
     validate_jwt,
     wait,
     xml_to_json,
+    xsl_transform,
 )
 
 INDEX = (
@@ -105,4 +106,5 @@ INDEX = (
     validate_jwt,
     wait,
     xml_to_json,
+    xsl_transform,
 )
