@@ -77,6 +77,11 @@ class Agent:
     def restore(self) -> None:
         """Take what the backup has. Never raises; what was wrong is said in the log and in the heartbeat."""
         if self._backup is None:
+            if self._settings.backup_path is not None:
+                self._problems["BackupLocationNotFound"] = (
+                    f"there is no backup: {self._settings.backup_path} or its key cannot be used; "
+                    "without the plane this agent cannot start"
+                )
             return
         restored = self._backup.restore()
         for complaint in restored.complaints:

@@ -290,3 +290,13 @@ async def test_a_stalled_sidecar_is_noticed_within_fifteen_seconds(plane: FakePl
     finally:
         other.kill()
         other.wait()
+
+
+async def test_a_backup_directory_that_cannot_be_had_is_told(
+    plane: FakePlane, new_agent: NewAgent, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    agent = new_agent(config_backup_path=str(tmp_path / "file" / "backup")).start()
+    facts = await agent.until_ready()
+    assert "cannot be used" in facts["issues"]["BackupLocationNotFound"]
+    await eventually(lambda: any("BackupLocationNotFound" in json.dumps(beat) for beat in plane.heartbeats))
