@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from passerelle.cases.world import World, policies
 from proxy.messages import Body, Headers, Response
 from proxy.ports import Outgoing
-from tests.policies.world import World, policies
 
 
 @dataclass
