@@ -30,6 +30,7 @@ class FakeClock:
     """`chance` is every random number; `sleeps` are the seconds that policies slept."""
 
     now: float = 1000.0
+    began: datetime.datetime = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
     chance: float = 0.5
     sleeps: list[float] = field(default_factory=list)
 
@@ -38,7 +39,7 @@ class FakeClock:
 
     def utcnow(self) -> datetime.datetime:
         """2030-01-02 03:04:05 when the world begins."""
-        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC) + datetime.timedelta(seconds=self.now - 1000)
+        return self.began + datetime.timedelta(seconds=self.now - 1000)
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(round(seconds, 6))

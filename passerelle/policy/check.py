@@ -61,16 +61,21 @@ def command(
     for name in files.documents(names):
         text = texts[name] = files.read_text(name)
         for issue in check_document(text, scope or files.scope_of(name, text), environment):
-            findings.append(_finding(name, replace(issue, severity="warning") if issue.code in unknown else issue))
-    if style == "json":
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
-    else:
-        show(findings, texts)
+            findings.append(finding(name, replace(issue, severity="warning") if issue.code in unknown else issue))
+    report(style, findings, texts)
     sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
 
 
-def _finding(file: str, issue: Issue) -> Finding:
+def finding(file: str, issue: Issue) -> Finding:
     return Finding(file, issue.line, issue.column, issue.severity, issue.code, issue.element, issue.message)
+
+
+def report(style: str, findings: list[Finding], texts: dict[str, str]) -> None:
+    """To standard output; `texts` are the documents by the name of their file."""
+    if style == "json":
+        click.echo(json.dumps([asdict(each) for each in findings], indent=2, ensure_ascii=False))
+    else:
+        show(findings, texts)
 
 
 def show(findings: list[Finding], texts: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -40,7 +41,7 @@ def document(results: Sequence[Result]) -> bytes:
     return made + b"\n"
 
 
-def _totals(results: Sequence[Result]) -> dict[str, str]:
+def _totals(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "tests": str(len(results)),
         "failures": str(sum(bool(result.problems) for result in results)),
