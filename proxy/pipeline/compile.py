@@ -129,6 +129,11 @@ class _State:
         return root
 
 
+def compiler_for(source: Source, scope: Scope, section: str, environment: Environment) -> Compiler:
+    """The compiler of a single element, to learn what its policy asks for."""
+    return Compiler(_State(scope, environment), section, source)
+
+
 def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
     top = Element(root, source, state.issues)
     if state.scope.kind == "fragment":
