@@ -21,7 +21,7 @@ from proxy.config.resources import Example
 from proxy.exchange import Exchange
 from proxy.messages import DEFAULT_PORTS, Url
 
-_REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S+)(?: HTTP/[\d.]+)?")
+_REQUEST_LINE = re.compile(r"([A-Z]+) (/\S*|\w+://\S+)(?: HTTP/[\d.]+)?")
 _STATUS_LINE = re.compile(r"HTTP/[\d.]+ (\d{3})(?: (.*))?")
 _REQUEST_KEYS = {
     *("method", "path", "url", "headers", "body", "ip", "parameters", "variables", "subscription", "operation"),
@@ -37,7 +37,7 @@ def read_request(name: str | None) -> dict[str, Any]:
     text = read_text(name)
     start, _, rest = text.lstrip().partition("\n")
     if found := _REQUEST_LINE.fullmatch(start.strip()):
-        request = {"method": found[1].upper(), "url" if "://" in found[2] else "path": found[2], **_message(rest)}
+        request = {"method": found[1], "url" if "://" in found[2] else "path": found[2], **_message(rest)}
     else:
         request = parse_yaml(name, text) or {}
     if not isinstance(request, dict):

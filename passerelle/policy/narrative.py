@@ -52,13 +52,15 @@ def heading(console: Console, title: str) -> None:
 def step(console: Console, entry: Entry) -> None:
     """One line for the step, and one for each thing that happened in it."""
     indent = "  " * entry.depth
-    place = f"{entry.source} line {entry.line}" if entry.source else f"line {entry.line}"
+    place = f"line {entry.line}"
+    if entry.source:  # fragment 'x'
+        place = f"{entry.source.partition(' ')[2].strip(chr(39))}:{entry.line}"
     mark, colour = ("✗", "red") if entry.error else ("•", "green")
     console.print(
         Text.assemble(
             (f"{indent}{mark} ", colour),
             (entry.policy.ljust(POLICY_WIDTH - len(indent)), "bold"),
-            (f"{entry.scope:<10} {place:<12} {entry.milliseconds:8.2f} ms", "dim"),
+            (f"{entry.scope:<10} {place:<16} {entry.milliseconds:8.2f} ms", "dim"),
         )
     )
     inner = f"{indent}    "
