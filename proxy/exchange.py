@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import Ports
+from proxy.ports import ClientIdentity, Ports
+from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
@@ -43,6 +44,8 @@ class Exchange:
     backend: Backend | None = None
     # the scope whose set-backend-service chose `backend` by id
     backend_scope: str = ""
+    # what authentication-certificate has us show to the backend
+    identity: ClientIdentity | None = None
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None
@@ -59,6 +62,8 @@ class Exchange:
     resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)
     traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
+    # what emit-metric said
+    metrics: tuple[MetricRecord, ...] = ()
     # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root
     trace_id: str = ""
     span_id: str = ""

@@ -61,6 +61,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
             TraceRecord(source, severity, message, tuple(metadata.items()))
             for source, severity, message, metadata in exchange.traces
         ),
+        metrics=exchange.metrics,
     )
 
 

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telemetry import frames, redact
+from telemetry.custom_metrics import CustomMetrics
 from telemetry.exporters import FACTORIES, Exporter
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
@@ -48,6 +49,7 @@ class Child:
             process_id=parent,
         )
         self._requests = RequestMetrics(self._metric_settings)
+        self._custom = CustomMetrics(self._metric_settings.max_series)
         self._journal = JournalCounts()
         self._exporters: list[Exporter] = []
         for factory in FACTORIES:
@@ -58,7 +60,7 @@ class Child:
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
-        metrics = self._requests.read()
+        metrics = self._requests.read() + self._custom.read()
         metrics += telemetry_metrics(self._exporters, self._journal)
         if self._metric_settings.system:
             metrics += process_metrics(self._resource.process_id)
@@ -96,7 +98,7 @@ class Child:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
     def _records(self, batch: Sequence[RequestRecord]) -> None:
-        for take in (self._requests.add, *(exporter.records for exporter in self._exporters)):
+        for take in (self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)):
             try:
                 take(batch, self._resource)
             except Exception:

@@ -9,11 +9,18 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
-                original (the path that the client asked for)
+                certificate (name of a client certificate), original (the path that the client asked for)
     operation   url_template, method, examples
-    answers     the backend's answers in order: status, reason, headers, body; or "timeout", "refused"
+    answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
+                or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to; a fragment is its text, or its path from the table's folder (`.xml`)
+    loggers     logger resources by name
+    certificates
+                names of certificate resources; "name.cer" has no private key
+    token       what stands for $TOKEN in the request's headers, path and variables; see passerelle/cases/tokens.py
+    identity    access tokens by resource, or by "resource client-id"; others cannot be had
+    providers   OpenID providers by URL: issuer, keys, rotated
     in-flight   requests of others inside limit-concurrency, by key
     times       send the request so often; what is expected is expected of the last (1)
     pause       seconds between requests (0)
@@ -23,30 +30,37 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
                 calls (number of backend calls), cache (of the record: hit, miss, none),
                 sent (the last backend call: method, url, headers, body, and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
-                in-flight (what limit-concurrency counts afterwards)
+                authorized (Authorization that they get in the background),
+                in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 from proxy.adapters.cache import LocalCache
+from proxy.config.read import logger
 from proxy.config.resources import Backend, Example
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 
 Row = dict[str, Any]
+_KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
 _SECTIONS = ("inbound", "backend", "outbound", "on-error")
 _KEYS = {
     *("name", "document", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    "in-flight",
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers"),
 }
 
 
@@ -116,14 +130,28 @@ def text(row: Row) -> str:
     """The row's document: its own, or one around its sections."""
     if "document" in row:
         return str(row["document"])
-    return policies(
+    written = policies(
         row.get("inbound", ""), row.get("backend", "<base/>"), row.get("outbound", ""), row.get("on-error", "")
     )
+    return _KEY.sub(lambda found: _key(*found.groups()), written) if "$" in written else written
+
+
+def _key(kind: str, name: str) -> str:
+    """$SECRET:x is a secret in Base64; $N:x and $E:x are modulus and exponent of a pair; $PFX:x and $LOCKED:x are
+    PKCS #12 files in Base64, without a password and with the password "open"."""
+    if kind in ("PFX", "LOCKED"):
+        return base64.b64encode(pfx(name, "open" if kind == "LOCKED" else "")).decode()
+    if kind == "SECRET":
+        return base64.b64encode(SECRETS[name]).decode()
+    return str(jwk(name)[kind.lower()]) if kind in "NE" else opened(name).thumbprint
 
 
 def environment(row: Row) -> Environment:
     backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
-    return Environment(row.get("named-values", {}), row.get("fragments", {}), backends)
+    certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
+    values = row.get("named-values", {})
+    loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
+    return Environment(values, row.get("fragments", {}), backends, certificates=certificates, loggers=loggers)
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -133,7 +161,11 @@ def compiled(row: Row) -> CompiledDocument:
 
 async def run(row: Row) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange."""
-    world = World(in_flight=dict(row.get("in-flight", {})))
+    world = World(
+        in_flight=dict(row.get("in-flight", {})),
+        keys=FakeKeys(row.get("providers", {})),
+        tokens=FakeTokens(row.get("identity", {})),
+    )
     if "answers" in row:
         world.transport.answers = row["answers"]
     if "external" in row:
@@ -151,7 +183,7 @@ async def run(row: Row) -> tuple[World, Exchange]:
 
 
 def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
-    request = dict(request)
+    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
     headers = request.pop("headers", {})
     request["headers"] = [
         (name, value)
@@ -162,6 +194,14 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
     fields = dict(row.get("operation", {}))
     fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
     return world.exchange(of=operation(**fields), **request)
+
+
+def _with_token(part: Any, made: str) -> Any:
+    if isinstance(part, dict):
+        return {name: _with_token(value, made) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_with_token(value, made) for value in part]
+    return part.replace("$TOKEN", made) if isinstance(part, str) else part
 
 
 async def examine(row: Row) -> list[str]:
@@ -188,7 +228,10 @@ async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str
         "calls": len(sent),
         "cache": exchange.cache,
         "in-flight": world.in_flight,
+        "metrics": json.loads(json.dumps(exchange.metrics)),
     }
+    if "authorized" in expect:
+        found["authorized"] = [await authorize() for authorize in world.errands.authorized]
     if "body" in expect:
         found["body"] = await content(response)
     for name in [each for each in expect if each in found]:
@@ -228,6 +271,11 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             continue
         if name == "body":
             actual: Any = sent.body.decode(errors="replace")
+        elif name == "size":
+            actual = len(sent.body)
+        elif name == "identity":
+            actual = sent.outgoing.identity.pem if sent.outgoing.identity else None
+            value = opened(value).pem if value else None
         elif name == "url":
             actual = str(sent.outgoing.url)
         else:

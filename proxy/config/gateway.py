@@ -20,6 +20,7 @@ from proxy.config.documents import SUFFIX, Document, compile_resource, is_curren
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
+    Certificate,
     Deployment,
     Diagnostic,
     Operation,
@@ -75,6 +76,10 @@ class Gateway:
             found = self._pipelines[key] = link([each.compiled for each in documents if each is not None])
         return found
 
+    def providers(self) -> frozenset[str]:
+        """URLs of the OpenID metadata that requests will need."""
+        return frozenset().union(*(each.compiled.providers for each in self.documents.values()))
+
     def issues(self) -> list[ResourceIssue]:
         """All that is wrong now."""
         listed = list(self.unread.values())
@@ -85,7 +90,17 @@ class Gateway:
 
 def empty() -> Gateway:
     return Gateway(
-        {}, {}, Deployment(), {}, Routes({}), {}, Access.of((), (), ()), Environment(backends={}), {}, {}, {}
+        {},
+        {},
+        Deployment(),
+        {},
+        Routes({}),
+        {},
+        Access.of((), (), ()),
+        Environment(backends={}, certificates={}, loggers={}),
+        {},
+        {},
+        {},
     )
 
 
@@ -167,7 +182,7 @@ def _shelves(
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends"}:
+    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -183,7 +198,26 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     references |= {f"policyFragments/{name}" for name in _differing(held.fragments, fragments)}
     if moved := _differing(held_backends, backends):
         references |= {f"backends/{name}" for name in moved} | {"backends/*"}
-    return Environment(named_values, fragments, backends), references
+    certificates = _certificates(after, touched)
+    known = held.certificates if isinstance(held.certificates, Mapping) else {}
+    if renewed := _differing(known, certificates):
+        references |= {f"certificates/{name}" for name in renewed} | {"certificates/*"}
+    shelf = after.shelves.get("loggers", _EMPTY)
+    listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
+    loggers = {_name(each): value for each, value in listed}
+    held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
+    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
+    return Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers), references
+
+
+def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
+    """Certificates by name; opening one takes milliseconds, so they are opened only when one of them changed."""
+    held = after.environment.certificates
+    if "certificates" not in touched and isinstance(held, Mapping):
+        return held
+    shelf = after.shelves.get("certificates", _EMPTY)
+    found = _read_all(shelf, after.unread, lambda resource: read.certificate(_name(resource), resource.body))
+    return {_name(resource): certificate for resource, certificate in found}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

@@ -153,6 +153,38 @@ class Backend:
 
 
 @dataclass(slots=True, frozen=True)
+class Certificate:
+    """A certificate resource, opened. `thumbprint` is the SHA-1 in upper-case hex; `pem` is the certificate, its chain
+    and its private key, if it has one; `der` the certificate alone."""
+
+    id: str
+    thumbprint: str
+    der: bytes = field(repr=False)
+    pem: bytes = field(repr=False)
+    has_private_key: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class EventHub:
+    """Where a logger of type azureEventHub sends. With `key`, calls are signed with it; without, they carry a token of
+    the gateway's own identity (`client_id`, empty for the default one)."""
+
+    url: str  # of the hub: https://NAMESPACE/HUB
+    key_name: str = ""
+    key: str = field(default="", repr=False)
+    client_id: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Logger:
+    """`hub` is None for a logger of another type."""
+
+    id: str
+    type: str
+    hub: EventHub | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Diagnostic:
     """What telemetry records of a request; see the ARM `diagnostics` resource. `percentage` 0-100."""
 

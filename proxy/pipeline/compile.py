@@ -25,7 +25,7 @@ from proxy.pipeline.steps import BASE, Base, Block, Step
 from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend
+    from proxy.config.resources import Backend, Certificate, Logger
 
 log = logging.getLogger("proxy.pipeline")
 
@@ -44,7 +44,8 @@ class Scope:
 
 @dataclass(slots=True, frozen=True)
 class Environment:
-    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error.
+    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
+    `certificates` or `loggers` None means that nobody knows which there are.
 
     `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
     """
@@ -53,6 +54,8 @@ class Environment:
     fragments: Mapping[str, str] = field(default_factory=dict)
     backends: Mapping[str, Backend] | Collection[str] = ()
     strict: bool = True
+    certificates: Mapping[str, Certificate] | Collection[str] | None = None
+    loggers: Mapping[str, Logger] | None = None
     watch: Watch | None = None
 
 
@@ -68,6 +71,7 @@ class CompiledDocument:
     sections: dict[str, tuple[Step | Base, ...]]
     issues: tuple[Issue, ...] = ()
     references: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
 
     @property
     def broken(self) -> bool:
@@ -87,7 +91,7 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         log.exception("compiling the policy of %s %s failed", scope.kind, scope.id)
         state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
     issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
-    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references))
+    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers))
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ class _State:
     references: set[str] = field(default_factory=set)
     # which bodies each policy compiled so far reads
     reads: list[frozenset[str]] = field(default_factory=list)
+    providers: set[str] = field(default_factory=set)
 
     @property
     def missing(self) -> str:
@@ -226,6 +231,36 @@ class Compiler:
         self._state.references.add("backends/*")
         backends = self.environment.backends
         return backends if isinstance(backends, Mapping) else {}
+
+    def certificate(self, element: Element, name: str) -> Certificate | None:
+        """A certificate by name; None with an issue when there is none, and when only names are known here."""
+        self._state.references.add(f"certificates/{name}")
+        known = self.environment.certificates
+        if known is None or name in known:
+            return known[name] if isinstance(known, Mapping) else None
+        message = f"Certificate with id '{name}' could not be found.{nearest(name, known)}"
+        element.issue(message, "unknown-certificate", severity=self._state.missing)
+        return None
+
+    def any_certificate(self) -> Mapping[str, Certificate]:
+        """All certificates by name, for one that is known by its thumbprint or that only the request tells."""
+        self._state.references.add("certificates/*")
+        known = self.environment.certificates
+        return known if isinstance(known, Mapping) else {}
+
+    def logger(self, element: Element, name: str) -> Logger | None:
+        """A logger by name; None with a warning when there is none, and when none are known here."""
+        self._state.references.add(f"loggers/{name}")
+        known = self.environment.loggers
+        if known is None or name in known:
+            return known[name] if known else None
+        message = f"Logger with id '{name}' could not be found: its events are dropped.{nearest(name, known)}"
+        element.issue(message, "unknown-logger", severity="warning")
+        return None
+
+    def provider(self, url: str) -> None:
+        """Have the keys of an OpenID provider fetched when the document comes into force."""
+        self._state.providers.add(url)
 
     def steps(self, nodes: Sequence[Node], bases: bool = False) -> list[Step | Base]:
         """Compile sibling policies; `bases`: `<base/>` may stand here, once."""

@@ -173,6 +173,10 @@ class Element:
         value = self._value(name, default, choose, lambda result: choose(to_text(result)), options[0])
         return value or Value.of(options[0])
 
+    def binary(self, name: str) -> Value[bytes]:
+        """Required bytes: what an expression makes as byte[], or a text as Base64."""
+        return self._value(name, REQUIRED, literals.base64_bytes, _bytes_of, b"") or Value.of(b"")
+
     def any_value(self, name: str) -> Value[Any]:
         """A required value that keeps its type: a literal is a string, an expression whatever it makes."""
         value: Value[Any] | None = self._value(name, REQUIRED, literals.text, lambda result: result, "")
@@ -335,6 +339,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known name, or nothing."""
     close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _bytes_of(value: Any) -> bytes:
+    """A byte[] as it is, a text as Base64."""
+    if isinstance(value, list) and name_of(value) == "System.Byte[]":
+        return bytes(value)
+    return literals.base64_bytes(to_text(value))
 
 
 def _to_bytes(value: Any) -> bytes:

@@ -31,7 +31,7 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            answer = await _answer(exchange, call.outgoing(exchange))
+            answer = await _answer(exchange, await call.outgoing(exchange))
         except ExpressionFailed:
             raise
         except GatewayError:

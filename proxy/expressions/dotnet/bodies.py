@@ -13,6 +13,7 @@ from proxy.expressions.dotnet.json_tokens import JArray, JObject
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import Array, List, stands_for
 from proxy.expressions.dotnet.web import _url_encode
+from proxy.expressions.dotnet.xml_reader import read_document, read_element
 from proxy.expressions.runtime import allocate, invalid_operation
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Type, generic, type_of_name
@@ -41,7 +42,7 @@ def text_of(data: bytes) -> str:
 
 def _as(kind: Type, body: Body, preserve: bool = False) -> Any:
     name = str(kind)
-    if name not in ("string", "byte[]", "JObject", "JArray", "JToken", "object"):
+    if name not in ("string", "byte[]", "JObject", "JArray", "JToken", "object", "XElement", "XDocument", "XNode"):
         invalid_operation(f"Message body cannot be read as '{kind.full_name}'.")
     data = _content(body, preserve)
     if name == "byte[]":
@@ -51,6 +52,8 @@ def _as(kind: Type, body: Body, preserve: bool = False) -> Any:
         return text
     if not text.strip():
         return None
+    if name[0] == "X":
+        return read_document(text) if name == "XDocument" else read_element(text)
     token = read_json(text)
     if name == "JObject":
         return expect(token, JObject, "JObject")

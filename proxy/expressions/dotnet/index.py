@@ -26,10 +26,11 @@ from proxy.expressions.dotnet import (
     regex,
     strings,
     web,
+    xml_linq,
 )
 
 TABLES = (
     primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
     json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
-    credentials, ciphers,
+    credentials, ciphers, xml_linq,
 )  # fmt: skip

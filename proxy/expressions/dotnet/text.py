@@ -14,7 +14,7 @@ TEXTS: dict[type, Callable[[Any], str]] = {}
 
 
 def double_text(value: float) -> str:
-    """Shortest text that reads back; exponents from 1E+15 and below 1E-05, as .NET prints."""
+    """Shortest text that reads back; exponents from 1E+17 and below 1E-05, as .NET prints."""
     if value != value:
         return "NaN"
     if math.isinf(value):
@@ -22,7 +22,7 @@ def double_text(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         text = str(int(value))
         return "-0" if value == 0 and math.copysign(1, value) < 0 else text
-    return _shape(repr(value), 15)
+    return _shape(repr(value), 17)
 
 
 def _shape(text: str, threshold: int) -> str:
@@ -53,7 +53,7 @@ def single_text(value: float) -> str:
     for precision in range(1, 10):
         text = f"{value:.{precision}g}"
         if struct.unpack("<f", struct.pack("<f", float(text)))[0] == value:
-            return _shape(repr(float(text)), 7 if float(text) != int(float(text)) or abs(value) >= 1e7 else 15)
+            return _shape(repr(float(text)), 9)
     return double_text(value)
 
 
