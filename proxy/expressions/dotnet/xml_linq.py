@@ -171,7 +171,7 @@ members(
         "void ReplaceWith(object content)": _replace,
         "void ReplaceWith(params object[] content)": _replace,
         "XNode? NextNode": lambda node: _first(iter(_siblings(node, 1))),
-        "XNode? PreviousNode": lambda node: (_siblings(node, -1) or [None])[-1],
+        "XNode? PreviousNode": lambda node: next(reversed(_siblings(node, -1)), None),
         "static bool DeepEquals(XNode n1, XNode n2)": _same,
         "IEnumerable<XNode> NodesAfterSelf()": _sequence("XNode", lambda node: iter(_siblings(node, 1))),
         "IEnumerable<XNode> NodesBeforeSelf()": _sequence("XNode", lambda node: iter(_siblings(node, -1))),
@@ -414,14 +414,16 @@ def _remove_each(source: Any) -> None:
         remove(item)
 
 
-for _name, _from, _kind, _run in (
+# name, what each item of the source is, what is found, how
+_FAMILIES: tuple[tuple[str, str, str, Callable[..., Iterator[Any]]], ...] = (
     ("Elements", "XContainer", "XElement", _elements),
     ("Descendants", "XContainer", "XElement", _below),
     ("DescendantsAndSelf", "XElement", "XElement", _with_self),
     ("Ancestors", "XNode", "XElement", _above),
     ("AncestorsAndSelf", "XElement", "XElement", _above_with_self),
     ("Attributes", "XElement", "XAttribute", _attributes),
-):
+)
+for _name, _from, _kind, _run in _FAMILIES:
     _plain = _sequence(_kind, _many(_run))
     members(
         t.EXTENSIONS,
