@@ -17,7 +17,7 @@ import dataclasses
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -40,6 +40,7 @@ READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+_ON_THE_WIRE = "%/:@!$&'()*+,;=?[]"  # what stays as it is in a path or query, beside what is unreserved
 _TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT)
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 
@@ -343,10 +344,16 @@ def _retrieved(upload: asyncio.Task[None]) -> None:
 
 
 def _redirected(url: Url, location: str) -> Url | None:
-    parts = urlsplit(urljoin(str(url), location))
+    """Where a Location leads, written as it may stand on the wire; None when that is no place to call."""
+    try:
+        parts = urlsplit(urljoin(str(url), location))
+        port = parts.port
+    except ValueError:
+        return None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return None
-    return Url(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme], parts.path or "/", parts.query)
+    path, query = (quote(each, safe=_ON_THE_WIRE) for each in (parts.path or "/", parts.query))
+    return Url(parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme], path, query)
 
 
 def _text(problem: BaseException) -> str:
