@@ -189,18 +189,18 @@ class HttpTransport:
                     break
                 if message.code == 100 and go is not None:
                     go.set()
+            response = Response(message.code, message.reason, end_to_end(message.headers))
+            if upgrade and message.code == 101:
+                if not accepts(request.headers, message.headers):
+                    raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
+                response.body = TunnelBody(connection, protocol)
+                return response
+            if message.code == 101:
+                raise BackendConnectionFailure("The backend switched protocols without being asked.")
         except BaseException:
             if upload is not None:
                 upload.cancel()
             raise
-        response = Response(message.code, message.reason, end_to_end(message.headers))
-        if upgrade and message.code == 101:
-            if not accepts(request.headers, message.headers):
-                raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
-            response.body = TunnelBody(connection, protocol)
-            return response
-        if message.code == 101:
-            raise BackendConnectionFailure("The backend switched protocols without being asked.")
         response.body = _body(message, payload, connection, upload)
         return response
 
@@ -325,6 +325,8 @@ class Download(AsyncIterator[bytes]):
 
     def __del__(self) -> None:
         if self._connection is not None:
+            if self._upload is not None:
+                self._upload.cancel()
             self._connection.close()
 
 
