@@ -25,7 +25,8 @@ from typing import Any
 import uvloop
 
 from proxy import workers
-from proxy.adapters.cache import LocalCache
+from proxy.adapters import redis_cache
+from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
@@ -121,6 +122,8 @@ def main() -> int:
     """Entry point; returns the exit code."""
     try:
         settings = Settings.read()
+        local_cache(settings.values)
+        redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
@@ -147,6 +150,11 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
+    try:
+        cache, external = local_cache(settings.values), redis_cache.from_settings(settings.values)
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
     clock, counters = SystemClock(), LocalCounters()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
@@ -156,8 +164,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         counters=counters,
         clock=clock,
         journal=journal,
-        cache=LocalCache(),
+        cache=cache,
         quotas=LocalQuotas(),
+        external_cache=external,
         errands=errands,
         keys=keys,
         tokens=tokens,
@@ -172,6 +181,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
+    if external is not None:
+        external.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
     telling = loop.call_later(JOURNAL_DELAY, journal.start)
     started = time.time()
@@ -199,6 +210,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await keys.close()
     await tokens.close()
     await transport.close()
+    if external is not None:
+        await external.close()
     telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})
