@@ -17,7 +17,7 @@ import dataclasses
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -31,7 +31,7 @@ from proxy.adapters.identities import Identities
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
-from proxy.messages import DEFAULT_PORTS, Body, Headers, Response, Url
+from proxy.messages import Body, Headers, Response, Url
 from proxy.ports import Outgoing
 
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -40,7 +40,6 @@ READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
-_ON_THE_WIRE = "%/:@!$&'()*+,;=?[]"  # what stays as it is in a path or query, beside what is unreserved
 _TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT)
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 
@@ -348,14 +347,10 @@ def _retrieved(upload: asyncio.Task[None]) -> None:
 def _redirected(url: Url, location: str) -> Url | None:
     """Where a Location leads, written as it may stand on the wire; None when that is no place to call."""
     try:
-        parts = urlsplit(urljoin(str(url), location))
-        port = parts.port
+        found = Url.parse(urljoin(str(url), location))
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    path, query = (quote(each, safe=_ON_THE_WIRE) for each in (parts.path or "/", parts.query))
-    return Url(parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme], path, query)
+    return found if found is not None and found.scheme in ("http", "https") else None
 
 
 def _text(problem: BaseException) -> str:
