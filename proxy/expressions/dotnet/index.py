@@ -12,11 +12,14 @@ from proxy.expressions.dotnet import (
     credentials,
     datetext,
     datetime,
+    dates_exact,
+    decimals,
     dictionaries,
     encoding,
     enums,
     exceptions,
     guid,
+    ip_address,
     json,
     json_containers,
     linq,
@@ -25,6 +28,9 @@ from proxy.expressions.dotnet import (
     random,
     regex,
     strings,
+    text_io,
+    time_zones,
+    tuples,
     web,
     xml_linq,
 )
@@ -32,5 +38,5 @@ from proxy.expressions.dotnet import (
 TABLES = (
     primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
     json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
-    credentials, ciphers, xml_linq,
+    credentials, ciphers, xml_linq, time_zones, tuples, ip_address, text_io, dates_exact, decimals,
 )  # fmt: skip
