@@ -17,8 +17,8 @@ from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.tree import Concat, Conditional, Constant, Expr, Let, Operator, Unbound
-from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Type, type_of_name
+from proxy.expressions.tree import Call, Concat, Conditional, Constant, Expr, Let, Operator, Unbound
+from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Native, Type, type_of_name
 
 _USER = {
     "+": "op_Addition", "-": "op_Subtraction", "*": "op_Multiply", "/": "op_Division", "==": "op_Equality",
@@ -290,6 +290,20 @@ def bind_conditional(b: Binder, node: Node) -> Expr:
         )
     yes, no = b.convert(yes, target), b.convert(no, target)
     return Conditional(type=target, place=place, nonnull=yes.nonnull and no.nonnull, test=test, yes=yes, no=no)
+
+
+@binds("throw_expression")
+def bind_throw_expression(b: Binder, node: Node) -> Expr:
+    """`a ?? throw x` and `c ? a : throw x`: takes the type that is asked for."""
+    from proxy.expressions.dotnet.exceptions import raise_exception
+
+    error = b.convert(b.value(named(node)[0]), type_of_name("Exception"))
+    place = b.place(node)
+
+    def bind(target: Type) -> Expr:
+        return Call(type=target, place=place, nonnull=True, native=Native(raise_exception), arguments=[error])
+
+    return Unbound(type=type_of_name("<throw>"), place=place, kind="default", bind=bind)
 
 
 @binds("parenthesized_expression")

@@ -1,6 +1,7 @@
 """The explicit list of tables; importing this fills the allow-list."""
 
 from proxy.expressions.dotnet import (
+    array_members,
     bodies,
     builder,
     characters,
@@ -23,6 +24,7 @@ from proxy.expressions.dotnet import (
     json,
     json_containers,
     linq,
+    linq_joins,
     numbers,
     primitives,
     random,
@@ -38,5 +40,5 @@ from proxy.expressions.dotnet import (
 TABLES = (
     primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
     json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
-    credentials, ciphers, xml_linq, time_zones, tuples, ip_address, text_io, dates_exact, decimals,
+    linq_joins, array_members, credentials, ciphers, xml_linq, time_zones, tuples, ip_address, text_io, dates_exact, decimals,
 )  # fmt: skip
