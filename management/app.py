@@ -33,8 +33,9 @@ def make_app(store: Store, admin_token: str) -> web.Application:
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
     app.router.add_get("/health", health)
-    app.router.add_get("/configuration/{service}/gateways/{gateway}/events", feed.events)
-    app.router.add_post("/configuration/{service}/gateways/{gateway}/heartbeat", feed.heartbeat)
+    for endpoint in ("/configuration/{service}", ""):  # a bare host means the first service
+        app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
+        app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)
     app.router.add_route("*", "/{path:.*}", administered)
     return app
 

@@ -22,13 +22,13 @@ from management import filters
 from management.apply import Applier, parent_of, type_of
 from management.declare import Call, ResourceType
 from management.errors import ArmError, bad_request, invalid, not_allowed, not_found, stale
-from management.paths import ArmPath, check_version, parse
+from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
 from management.revisions import resolve
 from management.show import show
 from management.store import Row, Store
-from management.transaction import Transaction, reading, writing
+from management.transaction import Transaction, find_services, reading, writing
 
 PAGE = 100
 LARGEST_PAGE = 1000
@@ -50,6 +50,9 @@ class Arm:
 
     async def handle(self, request: web.Request) -> web.Response:
         path = parse(request.rel_url.raw_path)
+        if path is None and request.method == "GET" and (scope := parse_services(request.rel_url.raw_path)):
+            check_version(request.query.get("api-version"))
+            return await self.store.read(lambda: self.services(request, scope))
         if path is None:
             raise ArmError(404, "InvalidResourceType", f"There is nothing at '{request.path[:300]}'.")
         check_version(request.query.get("api-version"))
@@ -136,6 +139,15 @@ class Arm:
             items = [show(tx, row, request.query) for row in rows]
             total = len(rows) if not skip and len(rows) < top else tx.count(collection)
             return json_response(page(request, items, total, cut=False))
+
+    def services(self, request: web.Request, scope: str) -> web.Response:
+        """All services of a subscription or a resource group."""
+        items = []
+        with self.store.reading() as connection:
+            for service in find_services(connection, scope):
+                tx = Transaction(connection, self.store.vault, service)
+                items.append(show(tx, _existing(tx, type_of("/"), "/"), request.query))
+        return json_response(page(request, items, len(items)))
 
     def act(self, request: web.Request, path: ArmPath, body: dict[str, Any]) -> web.Response:
         id, name = "/" + "/".join(path.segments[:-1]), path.segments[-1]

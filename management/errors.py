@@ -73,7 +73,8 @@ def unauthorized(message: str, code: str = "AuthenticationFailed") -> ArmError:
 
 
 def not_found(title: str) -> ArmError:
-    return ArmError(404, "ResourceNotFound", f"{title} not found.")
+    """In ARM's spelling: "Api not found."."""
+    return ArmError(404, "ResourceNotFound", f"{title.capitalize()} not found.")
 
 
 def not_allowed(message: str) -> ArmError:

@@ -70,7 +70,7 @@ class FeedServer:
         header = request.headers.get("Authorization", "")
         if header[: len(SCHEME)].lower() != SCHEME:
             raise unauthorized("Send 'Authorization: GatewayKey <token>'.", "GatewayTokenInvalid")
-        service = _named(connection, request.match_info["service"])
+        service = _named(connection, request.match_info.get("service"))
         wanted = request.match_info["gateway"]
         row = Transaction(connection, self.store.vault, service).get(f"/gateways/{wanted}") if service else None
         if service is None or row is None:
@@ -84,9 +84,11 @@ class FeedServer:
         return service, row.name
 
 
-def _named(connection: Connection, name: str) -> Service | None:
-    """The service of that name; the oldest one when several resource groups have one."""
-    query = select(services.c.id).where(services.c.key.endswith(f"/service/{name.lower()}", autoescape=True))
+def _named(connection: Connection, name: str | None) -> Service | None:
+    """The service of that name, or of any; the oldest one when there are several."""
+    query = select(services.c.id)
+    if name is not None:
+        query = query.where(services.c.key.endswith(f"/service/{name.lower()}", autoescape=True))
     id = connection.scalar(query.order_by(services.c.number).limit(1))
     return find_service(connection, id) if id else None
 

@@ -29,7 +29,8 @@ def new_gateway_key() -> str:
 
 
 def same(left: str, right: str) -> bool:
-    return hmac.compare_digest(left.encode(), right.encode())
+    """In constant time; a header may hold bytes that are no text, which then is only unequal."""
+    return hmac.compare_digest(left.encode("utf-8", "surrogateescape"), right.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(slots=True, frozen=True)
@@ -73,4 +74,4 @@ def verify(token: str, gateway: str, keys: list[str], now: datetime.datetime) ->
 
 def _signature(gateway: str, expiry: datetime.datetime, key: str) -> str:
     text = f"{gateway}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z"
-    return base64.b64encode(hmac.digest(key.encode(), text.encode(), "sha512")).decode()
+    return base64.b64encode(hmac.digest(key.encode(), text.encode("utf-8", "surrogateescape"), "sha512")).decode()

@@ -16,6 +16,10 @@ SERVICE = re.compile(
     r"/providers/microsoft\.apimanagement/service/(?P<name>[^/]+)",
     re.IGNORECASE,
 )
+SERVICES = re.compile(
+    r"(?P<scope>/subscriptions/[^/]+(?:/resourcegroups/[^/]+)?)/providers/microsoft\.apimanagement/service/?",
+    re.IGNORECASE,
+)
 API_VERSION = re.compile(r"(\d{4})-(\d{2})-(\d{2})(-preview)?")
 OLDEST = "2021-01-01"
 
@@ -45,6 +49,12 @@ def parse(raw_path: str) -> ArmPath | None:
         f"/providers/Microsoft.ApiManagement/service/{match['name']}"
     )
     return ArmPath(service, parts[9:])
+
+
+def parse_services(raw_path: str) -> str | None:
+    """The subscription or resource group whose services are asked for, in lower case; None for any other path."""
+    match = SERVICES.fullmatch(unquote(raw_path))
+    return match["scope"].lower() + "/" if match else None
 
 
 def check_version(version: str | None) -> None:

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from proxy.check import Issue
 
 LARGEST_POLICY = 512 * 1024
+# documents that one change of a fragment or named value compiles again, so that it cannot hold the store for long;
+# what lies beyond keeps its last good form in the sidecars, which report it
+MOST_USERS = 200
+
+# the type of a document -> the scope that it is compiled for
+SCOPES = {
+    "policies": "global",
+    "products/policies": "product",
+    "apis/policies": "api",
+    "apis/operations/policies": "operation",
+    "policyfragments": "fragment",
+}
 
 NAMED_VALUE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 FRAGMENT = re.compile(r"""fragment-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
@@ -32,11 +44,12 @@ def run_check(
     named_values: Mapping[str, str],
     fragments: Mapping[str, str],
     backends: Collection[str],
+    certificates: Collection[str] | None = None,
 ) -> list[Issue]:
     """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
-    return check_document(text, scope, Environment(named_values, fragments, backends))
+    return check_document(text, scope, Environment(named_values, fragments, backends, certificates=certificates))
 
 
 def check(tx: Transaction, text: str, scope: str) -> list[Link]:
@@ -44,11 +57,38 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     if len(text.encode()) > LARGEST_POLICY:
         raise invalid_all([Detail("value", f"A policy document must not be larger than {LARGEST_POLICY} bytes.")])
     surroundings = Surroundings.of(tx, text)
-    issues = run_check(text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"))
+    issues = run_check(
+        text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"), tx.names("/certificates")
+    )
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
     return [Link(key, "restrict") for key in surroundings.used]
+
+
+def check_users(tx: Transaction, key: str) -> None:
+    """Raise ValidationError when what refers to `key`, directly or through fragments, no longer compiles."""
+    errors = []
+    for row in _users(tx, key):
+        text = str(row.body["value"])
+        surroundings = Surroundings.of(tx, text)
+        scope = SCOPES[row.type]
+        issues = run_check(text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"))
+        errors += [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
+    if errors:
+        raise invalid_all(errors)
+
+
+def _users(tx: Transaction, key: str) -> list[Row]:
+    found: dict[str, Row] = {}
+    todo = [key]
+    while todo and len(found) < MOST_USERS:
+        for source, _, _ in tx.links_to(todo.pop()):
+            row = tx.get(source)
+            if row is not None and row.type in SCOPES and source not in found:
+                found[source] = row
+                todo.append(source)
+    return list(found.values())
 
 
 class Surroundings:

@@ -283,6 +283,13 @@ def find_service(connection: Connection, id: str, lock: bool = False) -> Service
     return Service(*found) if found else None
 
 
+def find_services(connection: Connection, scope: str) -> list[Service]:
+    """Those whose id begins with `scope`, in the order of their making."""
+    query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
+    query = query.where(services.c.key.startswith(scope, autoescape=True)).order_by(services.c.number)
+    return [Service(*found) for found in connection.execute(query)]
+
+
 @contextmanager
 def reading(store: Store, service_id: str) -> Iterator[Transaction | None]:
     """A consistent view of one service; None when there is none."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import Ports
+from proxy.ports import ClientIdentity, Ports
+from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
@@ -43,6 +44,8 @@ class Exchange:
     backend: Backend | None = None
     # the scope whose set-backend-service chose `backend` by id
     backend_scope: str = ""
+    # what authentication-certificate has us show to the backend
+    identity: ClientIdentity | None = None
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None
@@ -53,12 +56,15 @@ class Exchange:
     backend_status: int = 0
     backend_ms: float = 0.0
     cache: str = "none"
+    cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
     caching: CachingPlan | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
     resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)
     traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
+    # what emit-metric said
+    metrics: tuple[MetricRecord, ...] = ()
     # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root
     trace_id: str = ""
     span_id: str = ""
@@ -67,6 +73,8 @@ class Exchange:
     backend_span_id: str = ""  # the parent that the backend sees
     # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
     after_outbound: list[Any] = field(default_factory=list)
+    # runs when the backend section has ended, before outbound
+    before_outbound: list[Callable[[Exchange], Awaitable[None]]] | None = None
     # called when the response is out, with the body bytes received from and sent to the client
     at_end: list[Callable[[int, int], None]] | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls

@@ -98,8 +98,8 @@ class Sidecar:
 async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
     """One request, from its head to its record."""
     gateway = sidecar.gateway
-    sidecar.in_flight += 1
     exchange = accept(sidecar, incoming)
+    sidecar.in_flight += 1
     try:
         try:
             if gateway is None or incoming.problem is not None:
@@ -114,8 +114,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
             await execute(refusing(gateway, exchange, error), exchange)
         else:
             await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
-        assert exchange.response is not None
-        await outlet.send(exchange.response)
+        await respond(exchange, outlet)
     except GatewayError as error:
         exchange.last_error = error.last_error(exchange.elapsed_ms())
         exchange.errors.append(exchange.last_error)
@@ -133,6 +132,18 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
             for each in exchange.at_end:
                 each(outlet.received, outlet.sent)
         sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+
+
+async def respond(exchange: Exchange, outlet: Outlet) -> None:
+    """Send the response; one whose head cannot be written (rule 4 is not touched yet) becomes an error response."""
+    assert exchange.response is not None
+    try:
+        await outlet.send(exchange.response)
+    except GatewayError as error:
+        if outlet.status or isinstance(error, ClientConnectionFailure):
+            raise
+        await fail(exchange, error)
+        await outlet.send(exchange.response)
 
 
 def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:

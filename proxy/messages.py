@@ -146,6 +146,8 @@ class Request:
     client_ip: str = ""
     http_version: str = "1.1"
     tls_version: str = ""
+    # DER of the certificate that the client showed; empty when it showed none or TLS ended before us
+    client_certificate: bytes = b""
     # A policy set the Host header; otherwise the backend's own host goes on the wire.
     keep_host: bool = False
 

@@ -6,18 +6,33 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 from __future__ import annotations
 
 import datetime
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy.errors import GatewayError
 from proxy.messages import Body, Headers, Response, Url
+from proxy.tokens.keys import KeySet
 from telemetry.records import RequestRecord
+
+
+@dataclass(slots=True, frozen=True)
+class ClientIdentity:
+    """What we show of ourselves in a TLS handshake: certificate, chain and private key as PEM.
+
+    `name` is the SHA-256 of them all: equal identities share connections.
+    """
+
+    name: str
+    pem: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
 class Outgoing:
     """One request to a backend. `timeout` in seconds covers sending and the response head.
 
-    `by_policy`: a policy chose where it goes (send-request and its like), so it may not go everywhere.
+    `guarded`: a policy chose where it goes (send-request, OpenID metadata), so it may not go everywhere: see
+    proxy/adapters/reach.py.
     """
 
     method: str
@@ -29,7 +44,8 @@ class Outgoing:
     follow_redirects: bool = False
     http_version: str = "1.1"
     verify_tls: bool = True
-    by_policy: bool = False
+    identity: ClientIdentity | None = None
+    guarded: bool = False
 
 
 class Transport(Protocol):
@@ -100,23 +116,70 @@ class Clock(Protocol):
         ...
 
 
+class Keys(Protocol):
+    """The signing keys that OpenID providers publish, by the URL of their metadata."""
+
+    def held(self, url: str) -> KeySet | None:
+        """What is known, at once; what is old or not known yet is fetched in the back."""
+        ...
+
+    async def keys(self, url: str, unknown: str = "") -> KeySet | None:
+        """What is held, or else fetched; with `unknown`, the name of a key that is not held, fetched once more if that
+        is due. None when there is nothing to be had."""
+        ...
+
+    def prefetch(self, urls: Iterable[str]) -> None:
+        """Fetch in the back what a configuration will need."""
+        ...
+
+
+class Tokens(Protocol):
+    """Access tokens of this gateway's own identity."""
+
+    async def token(self, resource: str, client_id: str = "") -> str:
+        """A token for a resource (an App ID URI); raises GatewayError. Without `client_id`, of the default identity."""
+        ...
+
+
 class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
+
+
+Authorize = Callable[[], Awaitable[str]]
 
 
 class Errands(Protocol):
     """Requests that nobody waits for."""
 
-    def run(self, request: Outgoing) -> bool:
-        """Take a request with a buffered body; False when too many are in flight, and then it is dropped."""
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
+        """Take a request with a buffered body; False when too many are in flight, and then it is dropped.
+
+        `authorize` gives the value of its Authorization header, in the background too.
+        """
         ...
 
 
 class NoErrands:
     """For a process that runs no errands: every request is dropped."""
 
-    def run(self, request: Outgoing) -> bool:
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
         return False
+
+
+class _Nobody:
+    """Stands behind ports that nothing was wired to."""
+
+    def held(self, url: str) -> KeySet | None:
+        return None
+
+    async def keys(self, url: str, unknown: str = "") -> KeySet | None:
+        return None
+
+    def prefetch(self, urls: Iterable[str]) -> None:
+        return None
+
+    async def token(self, resource: str, client_id: str = "") -> str:
+        raise GatewayError("This gateway has no identity.", reason="ManagedIdentityFailure")
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,3 +198,5 @@ class Ports:
     external_cache: Cache | None = None
     errands: Errands = field(default_factory=NoErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
+    keys: Keys = field(default_factory=_Nobody)
+    tokens: Tokens = field(default_factory=_Nobody)

@@ -23,8 +23,8 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
         start_ns=int(exchange.timestamp.timestamp() * 1_000_000_000),
         total_ms=total_ms,
         backend_ms=backend_ms,
-        client_ms=max(total_ms - backend_ms, 0.0),
-        cache_ms=0.0,
+        client_ms=max(total_ms - backend_ms - exchange.cache_ms, 0.0),
+        cache_ms=exchange.cache_ms,
         correlation_id=str(exchange.request_id),
         trace_id=exchange.trace_id,
         span_id=exchange.span_id,
@@ -61,6 +61,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
             TraceRecord(source, severity, message, tuple(metadata.items()))
             for source, severity, message, metadata in exchange.traces
         ),
+        metrics=exchange.metrics,
     )
 
 

@@ -116,14 +116,22 @@ def _descend(node: Node, segment: str, names: list[str]) -> Node:
         if node.parameter is None:
             node.parameter = Node()
         return node.parameter
-    pieces = _PARAMETER.split(segment)
-    pattern = "".join("(.+?)" if i % 2 else re.escape(quote(p, safe=_SAFE)) for i, p in enumerate(pieces))
+    pattern = _mixed(segment)
     for known, child in node.mixed:
         if known.pattern == pattern:
             return child
     child = Node()
     node.mixed.append((re.compile(pattern, re.IGNORECASE), child))
     return child
+
+
+def _mixed(segment: str) -> str:
+    """The pattern of a mixed segment. Each parameter ends at the first place where the literal behind it fits, which
+    finds a match whenever there is one; atomic groups keep it there, so that no segment takes more than linear time."""
+    first, *pieces = _PARAMETER.split(segment)
+    literals = [re.escape(quote(piece, safe=_SAFE)) for piece in pieces[1::2]]
+    inner = "".join(f"(?>(.+?){literal})" for literal in literals[:-1])
+    return f"{re.escape(quote(first, safe=_SAFE))}{inner}(.+){literals[-1]}"
 
 
 def _requirements(query: str) -> tuple[tuple[str, str, bool], ...]:

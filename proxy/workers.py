@@ -75,6 +75,8 @@ def supervise(count: int, environment: Mapping[str, str]) -> int:
             children[number] = subprocess.Popen(  # noqa: S603 (our own command line)
                 [sys.executable, "-m", "proxy", *sys.argv[1:]], env={**environment, MARKER: f"{number}/{os.getpid()}"}
             )
+            if ending:  # the signal came while this one was being born
+                children[number].send_signal(signal.SIGTERM)
         if ending and all(child.poll() is not None for child in children.values()):
             # A worker that SIGTERM met before it could handle it ended as it was asked to.
             codes = {child.returncode for child in children.values()} - {0, -signal.SIGTERM}

@@ -69,6 +69,12 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
     def __init__(self, hub: Hub, gate: Gate, log: Log) -> None:
         self._hub, self._gate, self._log = hub, gate, log
         self._streams: set[asyncio.Event] = set()
+        self._readers: set[asyncio.Task[None]] = set()
+
+    def end(self) -> None:
+        """Every stream ends as it would had its sidecar closed it."""
+        for reader in self._readers:
+            reader.cancel()
 
     def wake(self) -> None:
         """The hub may have something to send."""
@@ -96,10 +102,12 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
         self._streams.add(ready)
         reader = asyncio.create_task(self._read(messages, sidecar, ready))
         reader.add_done_callback(lambda _: ready.set())
+        self._readers.add(reader)
         try:
             await self._send(context, sidecar, ready, reader)
         finally:
             self._streams.discard(ready)
+            self._readers.discard(reader)
             self._hub.disconnect(sidecar)
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
@@ -156,7 +164,12 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
 
     def __init__(self, relay: Relay, gate: Gate) -> None:
         self._relay, self._gate = relay, gate
-        self._streams = 0
+        self._readers: set[asyncio.Task[None]] = set()
+
+    def end(self) -> None:
+        """Every stream ends as it would had its sidecar closed it."""
+        for reader in self._readers:
+            reader.cancel()
 
     async def Stream(
         self, request_iterator: AsyncIterator[counter_sync_pb2.Counts], context: grpc.aio.ServicerContext[Any, Any]
@@ -165,22 +178,27 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         first = await _first(messages, context)
         if not self._gate.admits(first.token):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the shared token is wrong or missing")
-        if self._streams >= MAX_SIDECARS:
+        if len(self._readers) >= MAX_SIDECARS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_SIDECARS} sidecars")
         stream = object()
-        self._streams += 1
         self._relay.join(stream)
+        self._relay.report(stream, _counts(first))
+        reader = asyncio.create_task(self._read(messages, stream))
         sender = asyncio.create_task(self._send(context, stream))
+        self._readers.add(reader)
         try:
-            self._relay.report(stream, _counts(first))
-            async for message in messages:
-                self._relay.report(stream, _counts(message))
+            await asyncio.wait((reader,))
         finally:
-            self._streams -= 1
+            self._readers.discard(reader)
             self._relay.leave(stream)
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
-                await sender
+            for task in (reader, sender):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
+                    await task
+
+    async def _read(self, messages: AsyncIterator[counter_sync_pb2.Counts], stream: object) -> None:
+        async for message in messages:
+            self._relay.report(stream, _counts(message))
 
     async def _send(self, context: grpc.aio.ServicerContext[Any, Any], stream: object) -> None:
         while True:
@@ -219,7 +237,10 @@ class Server:
         self._server = server
 
     async def stop(self) -> None:
+        """Ends the streams first: gRPC prints a traceback for each that it must cut itself."""
         if self._server is not None:
+            self._config.end()
+            self._counters.end()
             await self._server.stop(grace=0.5)
 
     def wake(self) -> None:

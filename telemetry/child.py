@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telemetry import frames, redact
+from telemetry.custom_metrics import CustomMetrics
 from telemetry.exporters import FACTORIES, Exporter
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
@@ -48,6 +49,7 @@ class Child:
             process_id=parent,
         )
         self._requests = RequestMetrics(self._metric_settings)
+        self._custom = CustomMetrics(self._metric_settings.max_series)
         self._journal = JournalCounts()
         self._exporters: list[Exporter] = []
         for factory in FACTORIES:
@@ -58,7 +60,7 @@ class Child:
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
-        metrics = self._requests.read()
+        metrics = self._requests.read() + self._custom.read()
         metrics += telemetry_metrics(self._exporters, self._journal)
         if self._metric_settings.system:
             metrics += process_metrics(self._resource.process_id)
@@ -96,7 +98,7 @@ class Child:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
     def _records(self, batch: Sequence[RequestRecord]) -> None:
-        for take in (self._requests.add, *(exporter.records for exporter in self._exporters)):
+        for take in (self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)):
             try:
                 take(batch, self._resource)
             except Exception:
@@ -109,13 +111,28 @@ class Child:
     def _export_metrics(self) -> None:
         metrics = self.read()
         for exporter in self._exporters:
-            exporter.metrics(metrics, self._resource)
+            try:
+                exporter.metrics(metrics, self._resource)
+            except Exception:
+                self._broken(0)
 
 
 def _clean(record: RequestRecord) -> RequestRecord:
+    """Without secrets in its URLs, and without what no encoder can write: bytes that are no text, from a client."""
+    if record.errors or record.traces or record.last_error or not (record.url + record.backend_url).isascii():
+        record = RequestRecord._make(map(_text, record))
     if "?" not in record.url and "?" not in record.backend_url:
         return record
     return record._replace(url=redact.url(record.url), backend_url=redact.url(record.backend_url))
+
+
+def _text(value: Any) -> Any:
+    """Strings that UTF-8 can hold; what it cannot becomes a question mark."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, tuple):
+        return value._make(map(_text, value)) if hasattr(value, "_make") else tuple(map(_text, value))
+    return value
 
 
 def serve(child: Child, descriptor: int) -> None:

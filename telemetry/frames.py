@@ -19,7 +19,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from telemetry.records import ErrorRecord, RequestRecord, TraceRecord
+from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, TraceRecord
 
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
@@ -29,6 +29,7 @@ _LENGTH = struct.Struct(">I")
 _LAST_ERROR = RequestRecord._fields.index("last_error")
 _ERRORS = RequestRecord._fields.index("errors")
 _TRACES = RequestRecord._fields.index("traces")
+_METRICS = RequestRecord._fields.index("metrics")
 _EXACT = (str, int, float, bool, type(None))
 
 
@@ -62,7 +63,7 @@ def pack_records(records: Sequence[RequestRecord], dropped: int, respawned: int)
 
 
 def _fast(record: RequestRecord) -> tuple[Any, ...]:
-    if record.last_error is None and not record.errors and not record.traces:
+    if record.last_error is None and not record.errors and not record.traces and not record.metrics:
         return tuple(record)
     plain: tuple[Any, ...] = _plain(record)
     return plain
@@ -103,10 +104,11 @@ def unpack(buffer: bytearray) -> Iterator[tuple[str, Any]]:
 def record(values: tuple[Any, ...]) -> RequestRecord:
     """A plain tuple as the record that it was."""
     made = RequestRecord._make(values)
-    if made.last_error is None and not made.errors and not made.traces:
+    if made.last_error is None and not made.errors and not made.traces and not made.metrics:
         return made
     return made._replace(
         last_error=ErrorRecord._make(values[_LAST_ERROR]) if values[_LAST_ERROR] is not None else None,
         errors=tuple(ErrorRecord._make(each) for each in values[_ERRORS]),
         traces=tuple(TraceRecord._make(each) for each in values[_TRACES]),
+        metrics=tuple(MetricRecord._make(each) for each in values[_METRICS]),
     )

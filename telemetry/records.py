@@ -31,6 +31,15 @@ class TraceRecord(NamedTuple):
     metadata: tuple[tuple[str, str], ...]
 
 
+class MetricRecord(NamedTuple):
+    """One value that a policy emitted; dimensions in the order they were written."""
+
+    namespace: str
+    name: str
+    value: float
+    dimensions: tuple[tuple[str, str], ...]
+
+
 class RequestRecord(NamedTuple):
     """One finished request. Times named `_ms` are milliseconds, sizes are body bytes, `start_ns` is Unix nanoseconds.
 
@@ -78,3 +87,4 @@ class RequestRecord(NamedTuple):
     last_error: ErrorRecord | None
     errors: tuple[ErrorRecord, ...]
     traces: tuple[TraceRecord, ...]
+    metrics: tuple[MetricRecord, ...] = ()

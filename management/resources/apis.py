@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ from management.transaction import Transaction
 from management.wire import relative
 
 KEY_NAMES = {"header": "Ocp-Apim-Subscription-Key", "query": "subscription-key"}
+# not defaults of the fields: a copy of another API has that one's
+DEFAULTS: Mapping[str, Any] = {"type": "http", "protocols": ["https"], "subscriptionRequired": True}
 
 
 def prepare(change: Change) -> None:
@@ -36,6 +39,9 @@ def prepare(change: Change) -> None:
             if key not in ("isCurrent", "apiRevision", "apiRevisionDescription", "apiVersion"):
                 properties.setdefault(key, value)
         change.notes["source"] = source
+    for key, value in DEFAULTS.items():
+        if properties.get(key) is None:
+            properties[key] = copy.copy(value)
     _version_set(change)
     if "format" in properties or "value" in properties:
         importing.read(change)
@@ -212,9 +218,9 @@ TYPES = (
             Field("path", longest=400),
             Field("description"),
             Field("serviceUrl", longest=2000),
-            Field("type", choices=("http", "soap", "websocket", "graphql", "odata", "grpc"), default="http"),
-            Field("protocols", ARRAY, default=["https"]),
-            Field("subscriptionRequired", BOOLEAN, default=True),
+            Field("type", choices=("http", "soap", "websocket", "graphql", "odata", "grpc")),
+            Field("protocols", ARRAY),
+            Field("subscriptionRequired", BOOLEAN),
             Field("subscriptionKeyParameterNames", OBJECT),
             Field("authenticationSettings", OBJECT),
             Field("apiRevision", longest=100),

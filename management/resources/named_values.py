@@ -5,6 +5,7 @@ from __future__ import annotations
 from management.declare import ARRAY, BOOLEAN, Answer, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.lookups import named_value_lookup, named_value_of
+from management.policy_check import check_users
 from management.secret_fields import Secret
 from management.store import Row
 
@@ -32,6 +33,12 @@ def prepare(change: Change) -> None:
         properties.pop("secretValue", None)
 
 
+def after(change: Change) -> None:
+    now = change.tx.get(change.key)
+    if change.old and now and named_value_of(now) != named_value_of(change.old):
+        check_users(change.tx, change.key)
+
+
 def wire(row: Row, properties: Properties) -> Properties:
     if "secretValue" in properties:
         properties["value"] = properties.pop("secretValue")
@@ -57,6 +64,7 @@ TYPES = (
         secrets=(Secret("secretValue"),),
         provisioned=True,
         prepare=prepare,
+        after=after,
         wire=wire,
         actions={"listValue": list_value},
     ),

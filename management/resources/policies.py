@@ -13,12 +13,7 @@ from management.store import Row
 from management.transaction import Transaction
 
 FORMATS = ("xml", "rawxml")
-SCOPES = {
-    "policies": "global",
-    "products/policies": "product",
-    "apis/policies": "api",
-    "apis/operations/policies": "operation",
-}
+PATHS = tuple(path for path in policy_check.SCOPES if path.endswith("policies"))
 
 
 def prepare(change: Change) -> None:
@@ -29,7 +24,7 @@ def prepare(change: Change) -> None:
         )
     value = change.properties["value"]
     change.properties = {"format": format, "value": value}
-    change.links += policy_check.check(change.tx, value, SCOPES[change.type.path])
+    change.links += policy_check.check(change.tx, value, policy_check.SCOPES[change.type.path])
 
 
 def wire(row: Row, properties: Properties) -> Properties:
@@ -55,5 +50,5 @@ TYPES = tuple(
         shape=shape,
         wire=wire,
     )
-    for path in SCOPES
+    for path in PATHS
 )

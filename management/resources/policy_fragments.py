@@ -22,6 +22,11 @@ def prepare(change: Change) -> None:
     change.links += policy_check.check(change.tx, change.properties["value"], "fragment")
 
 
+def after(change: Change) -> None:
+    if change.old and change.properties["value"] != change.former["value"]:
+        policy_check.check_users(change.tx, change.key)
+
+
 def wire(row: Row, properties: Properties) -> Properties:
     return {**properties, "format": "rawxml"}
 
@@ -49,6 +54,7 @@ TYPES = (
         can_patch=False,
         provisioned=True,
         prepare=prepare,
+        after=after,
         shape=shape,
         wire=wire,
         actions={"listReferences": list_references},

@@ -218,7 +218,7 @@ class Connection(RequestHandler):
             path=target.path,
             query=target.query,
             scheme=self._house.scheme(headers),
-            authority=headers.get("Host", ""),
+            authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
             headers=headers,
             body=body,
             client_ip=peer[0] if isinstance(peer, tuple) else "",

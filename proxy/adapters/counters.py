@@ -6,7 +6,8 @@ Rules
 2. A window is the last `SLICES` slices, the present one included: a count leaves at the end of the period at the latest
    and at most one slice before, so that waiting as long as Retry-After says is always enough.
 3. Keys are bounded: the least recently used goes first. A key whose window has passed is forgotten by the way.
-4. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
+4. When the clock is set back, what was counted in a time to come is forgotten: nobody is refused until then.
+5. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
    `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
 """
 
@@ -48,7 +49,7 @@ class _Window:
         counts = self.counts
         if present != self.swept:
             self.swept = present
-            for slot in [slot for slot in counts if slot <= present - SLICES]:
+            for slot in [slot for slot in counts if not present - SLICES < slot <= present + 1]:
                 self.total -= counts.pop(slot)
         if not counts:
             return Reading(0, 0.0)

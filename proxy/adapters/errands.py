@@ -13,7 +13,7 @@ import contextlib
 import logging
 
 from proxy.errors import BodyTooLarge, GatewayError
-from proxy.ports import Outgoing, Transport
+from proxy.ports import Authorize, Outgoing, Transport
 
 LIMIT = 256
 MAX_BYTES = 32 * 1024 * 1024
@@ -35,14 +35,14 @@ class BackgroundErrands:
         self._bytes = 0
         self._logged = float("-inf")
 
-    def run(self, request: Outgoing) -> bool:
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
         size = len(request.body.content())
         if len(self._tasks) >= self._limit or self._bytes + size > MAX_BYTES:
             self.dropped += 1
             self._tell("dropped", request, f"{len(self._tasks)} are in flight")
             return False
         self._bytes += size
-        task = asyncio.get_running_loop().create_task(self._run(request, size))
+        task = asyncio.get_running_loop().create_task(self._run(request, authorize, size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
@@ -56,9 +56,11 @@ class BackgroundErrands:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
 
-    async def _run(self, request: Outgoing, size: int) -> None:
+    async def _run(self, request: Outgoing, authorize: Authorize | None, size: int) -> None:
         try:
             async with asyncio.timeout(request.timeout):
+                if authorize is not None:
+                    request.headers["Authorization"] = await authorize()
                 response = await self._transport.send(request)
                 with contextlib.suppress(BodyTooLarge):
                     await response.body.read(MAX_ANSWER)

@@ -1,7 +1,7 @@
 """Where the calls of policies may go: their address is often made of what a client sent.
 
 Rules
-1. Link-local addresses (the metadata services of clouds), unspecified and multicast ones are never called.
+1. Metadata services of clouds, link-local, unspecified and multicast addresses are never called.
 2. Loopback is called only if `net.client.loopback.allowed` is true, plain http only if `net.client.http.allowed` is;
    plain http to loopback needs the former alone.
 3. What a name resolves to is held against the same rules, and the checked address is the one that is called.
@@ -20,6 +20,8 @@ from proxy.messages import Url
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+# of Azure, Alibaba Cloud and AWS, where they are not link-local
+_METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -46,6 +48,8 @@ class Reach:
     def allows(self, address: Address) -> bool:
         if address.is_loopback:
             return self.loopback
+        if address in _METADATA:
+            return False
         return not (address.is_link_local or address.is_unspecified or address.is_multicast)
 
 

@@ -5,14 +5,15 @@ Rules
 2. A body streams both ways with backpressure; a small response that is already there becomes bytes at once.
 3. A pooled connection that died is tried once more for an idempotent request whose body can be sent again.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it.
-5. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
-6. What a policy calls on its own goes only where `Reach` allows, over connections of its own.
+5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
+6. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,6 +27,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.adapters.destination import Destination
 from proxy.adapters.hops import OURS, end_to_end, header_block
+from proxy.adapters.identities import Identities
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
@@ -54,8 +56,9 @@ class HttpTransport:
             keepalive_timeout=POOL_IDLE,
             resolver=ScreenedResolver(self._reach),
         )
+        self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
-        self._destinations: dict[tuple[str, str, int, bool], Destination] = {}
+        self._destinations: dict[tuple[str, str, int, bool, str], Destination] = {}
 
     async def close(self) -> None:
         await self._connector.close()
@@ -85,10 +88,15 @@ class HttpTransport:
             await response.body.discard()
             method = request.method if keeps or request.method in ("GET", "HEAD") else "GET"
             headers = Headers(request.headers)
+            identity = request.identity
             if (url.host, url.port) != (request.url.host, request.url.port):
+                identity = None
                 for secret in ("Authorization", "Cookie", "Host"):
                     headers.popall(secret, None)
-            request = Outgoing(method, url, headers, request.body if keeps else Body(), request.timeout)
+            body = request.body if keeps else Body()
+            request = dataclasses.replace(
+                request, method=method, url=url, headers=headers, body=body, identity=identity, continue_timeout=None
+            )
             response = await self._send(request)
         return response
 
@@ -117,19 +125,25 @@ class HttpTransport:
                 raise
 
     async def _connect(self, request: Outgoing) -> Connection:
-        url = request.url
+        url, identity = request.url, request.identity
         connector = self._connector
-        if request.by_policy:
+        if request.guarded:
             connector = self._screened
             if objection := self._reach.objection(url):
                 raise BackendConnectionFailure(objection)
-        name = (url.scheme, url.host, url.port, request.verify_tls)
+        name = (url.scheme, url.host, url.port, request.verify_tls, identity.name if identity else "")
         destination = self._destinations.get(name)
         if destination is None:
             if len(self._destinations) >= 4096:
                 self._destinations.clear()
+            tls = self._tls if request.verify_tls else False
+            if identity is not None and url.scheme in ("https", "wss"):
+                try:
+                    tls = await self._identities.context(identity, request.verify_tls)
+                except ValueError as wrong:
+                    raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
             try:
-                destination = Destination.of(url, self._tls if request.verify_tls else False)
+                destination = Destination.of(url, tls)
             except ValueError as wrong:
                 raise BackendConnectionFailure(f"The backend address '{url.authority}' is not valid.") from wrong
             self._destinations[name] = destination

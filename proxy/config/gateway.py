@@ -16,10 +16,12 @@ from typing import TypeVar
 
 from proxy.admission import Access
 from proxy.config import read
+from proxy.config.certificates import with_identity
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
+    Certificate,
     Deployment,
     Diagnostic,
     Operation,
@@ -75,6 +77,10 @@ class Gateway:
             found = self._pipelines[key] = link([each.compiled for each in documents if each is not None])
         return found
 
+    def providers(self) -> frozenset[str]:
+        """URLs of the OpenID metadata that requests will need."""
+        return frozenset().union(*(each.compiled.providers for each in self.documents.values()))
+
     def issues(self) -> list[ResourceIssue]:
         """All that is wrong now."""
         listed = list(self.unread.values())
@@ -85,7 +91,17 @@ class Gateway:
 
 def empty() -> Gateway:
     return Gateway(
-        {}, {}, Deployment(), {}, Routes({}), {}, Access.of((), (), ()), Environment(backends={}), {}, {}, {}
+        {},
+        {},
+        Deployment(),
+        {},
+        Routes({}),
+        {},
+        Access.of((), (), ()),
+        Environment(backends={}, certificates={}, loggers={}),
+        {},
+        {},
+        {},
     )
 
 
@@ -129,7 +145,9 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         diagnostics = {each.id: value for each, value in found}
     return replace(
         after,
-        deployment=_deployment(shelves) if touched & {"", "gateways"} else before.deployment,
+        deployment=_deployment(shelves, environment)
+        if touched & {"", "gateways", "certificates"}
+        else before.deployment,
         environment=environment,
         entries=entries,
         routes=routes,
@@ -167,7 +185,7 @@ def _shelves(
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends"}:
+    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -176,14 +194,34 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
-    found = _read_all(after.shelves.get("backends", _EMPTY), after.unread, lambda r: read.backend(_name(r), r.body))
+    certificates = _certificates(after, touched)
+    shelf = after.shelves.get("backends", _EMPTY)
+    found = _read_all(shelf, after.unread, lambda r: with_identity(read.backend(_name(r), r.body), certificates))
     backends = {_name(each): value for each, value in found}
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
     references = {f"namedValues/{name}" for name in _differing(held.named_values, named_values)}
     references |= {f"policyFragments/{name}" for name in _differing(held.fragments, fragments)}
     if moved := _differing(held_backends, backends):
         references |= {f"backends/{name}" for name in moved} | {"backends/*"}
-    return Environment(named_values, fragments, backends), references
+    known = held.certificates if isinstance(held.certificates, Mapping) else {}
+    if renewed := _differing(known, certificates):
+        references |= {f"certificates/{name}" for name in renewed} | {"certificates/*"}
+    shelf = after.shelves.get("loggers", _EMPTY)
+    listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
+    loggers = {_name(each): value for each, value in listed}
+    held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
+    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
+    return Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers), references
+
+
+def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
+    """Certificates by name; opening one takes milliseconds, so they are opened only when one of them changed."""
+    held = after.environment.certificates
+    if "certificates" not in touched and isinstance(held, Mapping):
+        return held
+    shelf = after.shelves.get("certificates", _EMPTY)
+    found = _read_all(shelf, after.unread, lambda resource: read.certificate(_name(resource), resource.body))
+    return {_name(resource): certificate for resource, certificate in found}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
@@ -302,14 +340,16 @@ def _documents(
     return documents
 
 
-def _deployment(shelves: Mapping[str, Shelf]) -> Deployment:
+def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
     service = shelves.get("", _EMPTY).get("/")
     body = service.body if service is not None else {}
+    region, gateway = body.get("location") or "", ""
     for resource in shelves.get("gateways", _EMPTY).values():
         if resource.id.count("/") == 2:
-            place = (resource.body.get("locationData") or {}).get("name")
-            return Deployment(body.get("id") or "", body.get("name") or "", place or "", _name(resource))
-    return Deployment(body.get("id") or "", body.get("name") or "", body.get("location") or "")
+            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", _name(resource)
+            break
+    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
+    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
 
 
 def _read_all(

@@ -7,18 +7,24 @@ turns that into an issue of this one resource.
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+from proxy.config.certificates import open_pfx
 from proxy.config.resources import (
     Api,
     Backend,
+    Certificate,
     Diagnostic,
+    EventHub,
     Example,
     Group,
     Identity,
+    Logger,
     Operation,
     Parameter,
     Product,
@@ -26,6 +32,7 @@ from proxy.config.resources import (
     User,
     VersionSet,
 )
+from proxy.pipeline.source import substitute
 
 Body = Mapping[str, Any]
 
@@ -180,9 +187,44 @@ def backend(name: str, body: Body) -> Backend:
         headers={key: tuple(values) for key, values in (credentials.get("header") or {}).items()},
         query={key: tuple(values) for key, values in (credentials.get("query") or {}).items()},
         authorization=f"{authorization['scheme']} {authorization['parameter']}" if authorization else "",
+        certificates=(
+            *(name_of(each) for each in credentials.get("certificateIds") or ()),
+            *(str(each).upper() for each in credentials.get("certificate") or ()),
+        ),
         validate_certificate_chain=tls.get("validateCertificateChain") is not False,
         validate_certificate_name=tls.get("validateCertificateName") is not False,
     )
+
+
+def certificate(name: str, body: Body) -> Certificate:
+    return open_pfx(name, base64.b64decode(body["data"], validate=True), body.get("password") or "")
+
+
+def logger(name: str, body: Body, named_values: Mapping[str, str]) -> Logger:
+    """Credentials may be named values. Raises ValueError for a connection string that cannot be used."""
+    kind = str(body.get("loggerType") or "")
+    if kind != "azureEventHub":
+        return Logger(name, kind)
+    given = {
+        key: substitute(str(text or ""), named_values).text for key, text in (body.get("credentials") or {}).items()
+    }
+    hub, address = given.get("name", ""), given.get("endpointAddress", "")
+    if text := given.get("connectionString", ""):
+        parts = {
+            key.strip().lower(): value.strip() for key, _, value in (each.partition("=") for each in text.split(";"))
+        }
+        key_name, key = parts.get("sharedaccesskeyname", ""), parts.get("sharedaccesskey", "")
+        hub, address = hub or parts.get("entitypath", ""), parts.get("endpoint", "")
+        if not (key_name and key):
+            raise ValueError("the connection string has no SharedAccessKeyName and SharedAccessKey")
+    else:
+        key_name = key = ""
+    if not hub or not address:
+        raise ValueError("the credentials need the name of the event hub and a connection string or an endpoint")
+    scheme, found, host = address.rpartition("://")
+    secure = not found or scheme.lower() not in ("http", "amqp")
+    url = f"{'https' if secure else 'http'}://{host.strip('/')}/{quote(hub)}"
+    return Logger(name, kind, EventHub(url, key_name, key, given.get("identityClientId", "")))
 
 
 def diagnostic(name: str, body: Body) -> Diagnostic:

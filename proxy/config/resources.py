@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.ports import ClientIdentity
+
 
 @dataclass(slots=True, frozen=True)
 class Resource:
@@ -139,7 +141,10 @@ class Subscription:
 
 @dataclass(slots=True, frozen=True)
 class Backend:
-    """A backend entity; `credentials` are added to each call: headers, query, Authorization."""
+    """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
+
+    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`.
+    """
 
     id: str
     url: str
@@ -148,8 +153,42 @@ class Backend:
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     authorization: str = field(default="", repr=False)
+    certificates: tuple[str, ...] = ()
+    identity: ClientIdentity | None = None
     validate_certificate_chain: bool = True
     validate_certificate_name: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class Certificate:
+    """A certificate resource, opened. `thumbprint` is the SHA-1 in upper-case hex; `pem` is the certificate, its chain
+    and its private key, if it has one; `der` the certificate alone."""
+
+    id: str
+    thumbprint: str
+    der: bytes = field(repr=False)
+    pem: bytes = field(repr=False)
+    has_private_key: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class EventHub:
+    """Where a logger of type azureEventHub sends. With `key`, calls are signed with it; without, they carry a token of
+    the gateway's own identity (`client_id`, empty for the default one)."""
+
+    url: str  # of the hub: https://NAMESPACE/HUB
+    key_name: str = ""
+    key: str = field(default="", repr=False)
+    client_id: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Logger:
+    """`hub` is None for a logger of another type."""
+
+    id: str
+    type: str
+    hub: EventHub | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -169,7 +208,7 @@ class Diagnostic:
 
 @dataclass(slots=True, frozen=True)
 class Deployment:
-    """`context.Deployment`."""
+    """`context.Deployment`; `certificates` by their ids."""
 
     service_id: str = ""
     service_name: str = ""
@@ -177,6 +216,7 @@ class Deployment:
     gateway_id: str = ""
     instance_id: str = ""
     is_managed: bool = False
+    certificates: Mapping[str, Certificate] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True, frozen=True)

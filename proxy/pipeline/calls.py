@@ -20,10 +20,11 @@ from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
 from proxy.pipeline.credentials import basic_authorization
 from proxy.pipeline.edits import HeaderEdit, body_edit, header_edit
 from proxy.pipeline.element import Element
+from proxy.pipeline.own_identity import ManagedIdentity, client_identity, managed_identity
 from proxy.pipeline.registry import BACKEND, INBOUND
 from proxy.pipeline.source import unresolved
 from proxy.pipeline.values import Value
-from proxy.ports import Outgoing
+from proxy.ports import ClientIdentity, Outgoing
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -35,12 +36,12 @@ _PATH = "/%:@!$&'()*+,;=-._~"
 _QUERY = _PATH + "?"
 
 MODES = ("new", "copy")
-UNSUPPORTED = ("authentication-certificate", "authentication-managed-identity", "proxy")
+UNSUPPORTED = ("proxy",)
 
 
 @dataclass(slots=True, frozen=True)
 class Call:
-    """A compiled call; `outgoing(exchange)` is the request of this moment."""
+    """A compiled call; `outgoing(exchange)` is the request of this moment, with a token where it needs one."""
 
     mode: Value[str]
     timeout: Value[float]
@@ -50,8 +51,10 @@ class Call:
     headers: tuple[HeaderEdit, ...]
     body: Callable[[Exchange, Request | Response], None] | None
     authorization: Callable[[Exchange], str] | None
+    managed_identity: ManagedIdentity | None
+    client_identity: Callable[[Exchange], ClientIdentity] | None
 
-    def outgoing(self, exchange: Exchange) -> Outgoing:
+    async def outgoing(self, exchange: Exchange) -> Outgoing:
         """Raises ExpressionFailed, or BackendConnectionFailure for a URL that cannot be called."""
         request = self._start(exchange)
         if self.method is not None:
@@ -62,12 +65,19 @@ class Call:
             self.body(exchange, request)
         if self.authorization is not None:
             request.headers["Authorization"] = self.authorization(exchange)
+        if self.managed_identity is not None:
+            token = await self.managed_identity.token(exchange)
+            if self.managed_identity.variable:
+                exchange.variables[self.managed_identity.variable] = token
+            else:
+                request.headers["Authorization"] = f"Bearer {token}"
         text = str(exchange.request.backend_url() or "") if self.url is None else self.url.get(exchange)
         url = absolute_url(text)
         if url is None:
             raise BackendConnectionFailure(f"{text[:200]!r} is not an absolute http or https URL.")
+        identity = self.client_identity(exchange) if self.client_identity is not None else None
         timeout = self.timeout.get(exchange)
-        return Outgoing(request.method, url, request.headers, request.body, timeout, by_policy=True)
+        return Outgoing(request.method, url, request.headers, request.body, timeout, identity=identity, guarded=True)
 
     def _start(self, exchange: Exchange) -> Request:
         current = exchange.request
@@ -88,6 +98,7 @@ def call_of(element: Element, compiler: Compiler) -> Call:
     url_element, method_element = element.child("set-url"), element.child("set-method")
     headers = tuple(header_edit(child) for child in element.children("set-header"))
     body_element, basic = element.child("set-body"), element.child("authentication-basic")
+    managed, certificate = element.child("authentication-managed-identity"), element.child("authentication-certificate")
     for name in UNSUPPORTED:
         if refused := element.child(name):
             _refuse(refused, f"<{name}> is not supported in <{element.name}> yet. Remove it.")
@@ -110,6 +121,8 @@ def call_of(element: Element, compiler: Compiler) -> Call:
         headers,
         body_edit(body_element) if body_element else None,
         basic_authorization(basic) if basic else None,
+        managed_identity(managed) if managed else None,
+        client_identity(certificate, compiler) if certificate else None,
     )
 
 

@@ -22,9 +22,10 @@ from proxy.pipeline.markup import MarkupError, Node, read
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
+from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend
+    from proxy.config.resources import Backend, Certificate, Logger
 
 log = logging.getLogger("proxy.pipeline")
 
@@ -43,12 +44,19 @@ class Scope:
 
 @dataclass(slots=True, frozen=True)
 class Environment:
-    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error."""
+    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
+    `certificates` or `loggers` None means that nobody knows which there are.
+
+    `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
+    """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
     fragments: Mapping[str, str] = field(default_factory=dict)
     backends: Mapping[str, Backend] | Collection[str] = ()
     strict: bool = True
+    certificates: Mapping[str, Certificate] | Collection[str] | None = None
+    loggers: Mapping[str, Logger] | None = None
+    watch: Watch | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,6 +71,7 @@ class CompiledDocument:
     sections: dict[str, tuple[Step | Base, ...]]
     issues: tuple[Issue, ...] = ()
     references: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
 
     @property
     def broken(self) -> bool:
@@ -82,7 +91,7 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         log.exception("compiling the policy of %s %s failed", scope.kind, scope.id)
         state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
     issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
-    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references))
+    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers))
 
 
 @dataclass(slots=True)
@@ -95,6 +104,7 @@ class _State:
     references: set[str] = field(default_factory=set)
     # which bodies each policy compiled so far reads
     reads: list[frozenset[str]] = field(default_factory=list)
+    providers: set[str] = field(default_factory=set)
 
     @property
     def missing(self) -> str:
@@ -109,7 +119,8 @@ class _State:
             line, column = source.place_of_original(offset)
             message = f"{prefix}Named value '{unknown}' does not exist. Create it or correct the name."
             message += nearest(unknown, self.environment.named_values)
-            self.issues.append(Issue(line, column, name, message, "unknown-named-value", self.missing))
+            element = source.element_of_original(offset) or name
+            self.issues.append(Issue(line, column, element, message, "unknown-named-value", self.missing))
         try:
             root = read(source.text)
         except MarkupError as problem:
@@ -122,6 +133,11 @@ class _State:
             self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
             return None
         return root
+
+
+def compiler_for(source: Source, scope: Scope, section: str, environment: Environment) -> Compiler:
+    """The compiler of a single element, to learn what its policy asks for."""
+    return Compiler(_State(scope, environment), section, source)
 
 
 def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
@@ -217,6 +233,36 @@ class Compiler:
         backends = self.environment.backends
         return backends if isinstance(backends, Mapping) else {}
 
+    def certificate(self, element: Element, name: str) -> Certificate | None:
+        """A certificate by name; None with an issue when there is none, and when only names are known here."""
+        self._state.references.add(f"certificates/{name}")
+        known = self.environment.certificates
+        if known is None or name in known:
+            return known[name] if isinstance(known, Mapping) else None
+        message = f"Certificate with id '{name}' could not be found.{nearest(name, known)}"
+        element.issue(message, "unknown-certificate", severity=self._state.missing)
+        return None
+
+    def any_certificate(self) -> Mapping[str, Certificate]:
+        """All certificates by name, for one that is known by its thumbprint or that only the request tells."""
+        self._state.references.add("certificates/*")
+        known = self.environment.certificates
+        return known if isinstance(known, Mapping) else {}
+
+    def logger(self, element: Element, name: str) -> Logger | None:
+        """A logger by name; None with a warning when there is none, and when none are known here."""
+        self._state.references.add(f"loggers/{name}")
+        known = self.environment.loggers
+        if known is None or name in known:
+            return known[name] if known else None
+        message = f"Logger with id '{name}' could not be found: its events are dropped.{nearest(name, known)}"
+        element.issue(message, "unknown-logger", severity="warning")
+        return None
+
+    def provider(self, url: str) -> None:
+        """Have the keys of an OpenID provider fetched when the document comes into force."""
+        self._state.providers.add(url)
+
     def steps(self, nodes: Sequence[Node], bases: bool = False) -> list[Step | Base]:
         """Compile sibling policies; `bases`: `<base/>` may stand here, once."""
         steps: list[Step | Base] = []
@@ -224,7 +270,7 @@ class Compiler:
         for node in nodes:
             counts[node.name] = count = counts.get(node.name, 0) + 1
             path = f"{self.path}/{node.name}[{count}]" if self.path else f"{node.name}[{count}]"
-            element = Element(node, self.source, self._state.issues, path=path)
+            element = Element(node, self.source, self._state.issues, path=path, watch=self.environment.watch)
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))
             elif not bases:
@@ -264,4 +310,6 @@ class Compiler:
             return ()
         self._state.reads.append(frozenset(element.reads))
         origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
-        return (Step.of(handler, origin, frozenset(element.reads)),)
+        step = Step.of(handler, origin, frozenset(element.reads))
+        watch = self.environment.watch
+        return (watch.step(step, element) if watch else step,)

@@ -22,6 +22,7 @@ from proxy.pipeline.markup import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
 from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
+from proxy.pipeline.watch import Watch
 
 T = TypeVar("T")
 
@@ -38,13 +39,21 @@ class Element:
     """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for."""
 
     def __init__(
-        self, node: Node, source: Source, issues: list[Issue], *, path: str = "", reads: set[str] | None = None
+        self,
+        node: Node,
+        source: Source,
+        issues: list[Issue],
+        *,
+        path: str = "",
+        reads: set[str] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.node = node
         self.path = path
         self.name = node.name
         self.source = source
         self.issues = issues
+        self.watch = watch
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -164,6 +173,10 @@ class Element:
         value = self._value(name, default, choose, lambda result: choose(to_text(result)), options[0])
         return value or Value.of(options[0])
 
+    def binary(self, name: str) -> Value[bytes]:
+        """Required bytes: what an expression makes as byte[], or a text as Base64."""
+        return self._value(name, REQUIRED, literals.base64_bytes, _bytes_of, b"") or Value.of(b"")
+
     def any_value(self, name: str) -> Value[Any]:
         """A required value that keeps its type: a literal is a string, an expression whatever it makes."""
         value: Value[Any] | None = self._value(name, REQUIRED, literals.text, lambda result: result, "")
@@ -204,6 +217,12 @@ class Element:
             self.issue(f"<{self.name}> does not take an expression. Write a literal.", "expression-not-allowed")
             return ""
         return text
+
+    def template_text(self) -> tuple[str, int]:
+        """The content as one text that is no expression, and its offset in the parsed text."""
+        self._text_known = self._any_child = True
+        pieces = [each for each in self.node.content if type(each) is Piece]
+        return "".join(each.value for each in pieces), pieces[0].start if pieces else self.node.offset
 
     @property
     def has_content(self) -> bool:
@@ -257,7 +276,7 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(node, self.source, self.issues, path=path, reads=self.reads)
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch)
         if node.name in self._known_children:
             self._asked.append(child)
         return child
@@ -318,13 +337,21 @@ class Element:
                 self.issue(message, "expression-syntax", offset=offset)
             return Value.of(stand_in)
         self.reads.update(expression.reads)
-        return Value.computed(expression.evaluate, convert, frozenset(expression.reads))
+        evaluate = self.watch.expression(code, expression.evaluate) if self.watch else expression.evaluate
+        return Value.computed(evaluate, convert, frozenset(expression.reads))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known name, or nothing."""
     close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _bytes_of(value: Any) -> bytes:
+    """A byte[] as it is, a text as Base64."""
+    if isinstance(value, list) and name_of(value) == "System.Byte[]":
+        return bytes(value)
+    return literals.base64_bytes(to_text(value))
 
 
 def _to_bytes(value: Any) -> bytes:

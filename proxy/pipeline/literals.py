@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Callable
@@ -37,6 +38,13 @@ def boolean(text: str) -> bool:
     if word not in ("true", "false"):
         raise ValueError(f"must be true or false, and {text!r} is neither.")
     return word == "true"
+
+
+def base64_bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise ValueError("must be Base64, and this is not.") from None
 
 
 def one_of(options: tuple[str, ...]) -> Callable[[str], str]:

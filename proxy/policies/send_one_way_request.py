@@ -22,9 +22,9 @@ def send_one_way_request(element: Element, compiler: Compiler) -> Handler:
     """Send a request to any URL and go on at once."""
     call = call_of(element, compiler)
 
-    def handle(exchange: Exchange) -> None:
+    async def handle(exchange: Exchange) -> None:
         try:
-            outgoing = call.outgoing(exchange)
+            outgoing = await call.outgoing(exchange)
         except ExpressionFailed:
             raise
         except GatewayError as problem:  # nobody waits for this request, so nobody fails with it

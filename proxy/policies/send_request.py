@@ -31,12 +31,13 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            answer = await _answer(exchange, call.outgoing(exchange))
+            answer = await _answer(exchange, await call.outgoing(exchange))
         except ExpressionFailed:
             raise
-        except GatewayError:
+        except GatewayError as problem:
             if not ignore_error:
                 raise
+            exchange.traces.append(("send-request", "information", f"Ignored: {problem.message}", {}))
         if name:
             exchange.variables[name] = answer
 

@@ -94,13 +94,18 @@ def _bind(host: str, port: int, read: Callable[[], list[Metric]]) -> _Server:
 
 def exposition(metrics: Iterable[Metric]) -> str:
     """The metrics as a scrape reads them."""
-    return "\n".join(line for metric in metrics for line in _lines(metric)) + "\n"
+    families: dict[str, Metric] = {}
+    for metric in metrics:  # the gateway's own come first: a policy's metric of the same name gives way
+        families.setdefault(name(metric), metric)
+    return "\n".join(line for metric in families.values() for line in _lines(metric)) + "\n"
 
 
 def name(metric: Metric) -> str:
     if _AZURE.fullmatch(metric.name):
         return f"azure_apim_{metric.name}"
     plain = _NOT_A_NAME.sub("_", metric.name)
+    if plain[:1].isdigit():
+        plain = f"_{plain}"
     unit = UNITS.get(metric.unit)
     if unit and not plain.endswith(unit):
         plain += f"_{unit}"

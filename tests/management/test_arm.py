@@ -124,11 +124,11 @@ async def test_unknown_types(plane: Plane, path: str) -> None:
 
 async def test_missing_resources_are_named(plane: Plane) -> None:
     reply = await plane.call("GET", "/apis/none")
-    assert reply.body == {"error": {"code": "ResourceNotFound", "message": "API not found.", "details": None}}
+    assert reply.body == {"error": {"code": "ResourceNotFound", "message": "Api not found.", "details": None}}
     reply = await plane.call(
         "PUT", "/apis/none/operations/x", {"displayName": "x", "method": "GET", "urlTemplate": "/"}
     )
-    assert (reply.status, reply.error()["message"]) == (404, "API not found.")
+    assert (reply.status, reply.error()["message"]) == (404, "Api not found.")
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xff", b"[" * 100_000])
@@ -177,7 +177,7 @@ async def test_filter_pages_too(plane: Plane) -> None:
 
 async def test_lists_of_what_is_not_there(plane: Plane) -> None:
     reply = await plane.call("GET", "/apis/none/operations")
-    assert (reply.status, reply.error()["message"]) == (404, "API not found.")
+    assert (reply.status, reply.error()["message"]) == (404, "Api not found.")
 
 
 async def test_methods_that_are_not_possible(plane: Plane) -> None:

@@ -102,6 +102,12 @@ def test_service(client: ApiManagementClient) -> None:
         client.api_management_service.get(GROUP, "another")
 
 
+def test_list_services(client: ApiManagementClient) -> None:
+    assert [each.name for each in client.api_management_service.list()] == [SERVICE]
+    assert [each.name for each in client.api_management_service.list_by_resource_group(GROUP)] == [SERVICE]
+    assert list(client.api_management_service.list_by_resource_group("elsewhere")) == []
+
+
 def test_what_a_service_is_born_with(client: ApiManagementClient) -> None:
     assert "<forward-request" in client.policy.get(*WHERE, "policy", format="rawxml").value
     assert {group.name for group in client.group.list_by_service(*WHERE)} >= {"administrators", "developers", "guests"}

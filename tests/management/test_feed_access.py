@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from yarl import URL
 
 from management.keys import sign
 from tests.management.agent import Agent, token
@@ -28,6 +29,17 @@ async def refused(agent: Agent, header: str | None) -> tuple[int, str]:
 )
 async def test_only_gateway_tokens(agent: Agent, header: str | None) -> None:
     assert await refused(agent, header) == (401, "GatewayTokenInvalid")
+
+
+async def test_a_bare_host_means_the_first_service(agent: Agent, plane: Plane) -> None:
+    url, headers = plane.server.make_url("/gateways/gw/"), {"Authorization": f"GatewayKey {agent.token}"}
+    async with plane.session.get(url.join(URL("events")), headers=headers) as response:
+        assert response.status == 200
+        assert (await response.text()).startswith("H\t")
+    async with plane.session.get(url.join(URL("events"))) as response:
+        assert response.status == 401
+    async with plane.session.post(url.join(URL("heartbeat")), headers=headers, json={"instanceId": "one"}) as response:
+        assert response.status == 204, await response.text()
 
 
 async def test_tokens_of_another_gateway(agent: Agent, plane: Plane) -> None:

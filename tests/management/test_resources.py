@@ -120,6 +120,14 @@ async def test_a_new_revision_is_a_copy(plane: Plane) -> None:
     assert await plane.names("/apis") == []
 
 
+async def test_a_new_revision_is_as_open_as_its_source(plane: Plane) -> None:
+    await plane.api("a", subscriptionRequired=False, protocols=["http"])
+    copied = (await plane.put("/apis/a;rev=2", {"path": "a", "sourceApiId": "/apis/a"}))["properties"]
+    assert (copied["subscriptionRequired"], copied["protocols"], copied["type"]) == (False, ["http"], "http")
+    fresh = (await plane.api("b", subscriptionRequired=None))["properties"]
+    assert (fresh["subscriptionRequired"], fresh["protocols"]) == (True, ["https"])
+
+
 async def test_is_current_moves_the_revision(plane: Plane) -> None:
     await plane.api("a", description="first")
     await plane.put("/apis/a/operations/old", OPERATION)
@@ -383,3 +391,35 @@ async def test_services(plane: Plane) -> None:
     assert (patched.body["location"], patched.body["tags"]) == ("y", {"a": "b"})
     await plane.api("a")
     assert (await plane.call("GET", f"{url}/apis")).body["value"] == []
+
+
+# what a change does to the documents that use the thing
+
+
+async def test_a_fragment_is_refused_when_a_policy_that_includes_it_would_break(plane: Plane) -> None:
+    good = {"format": "rawxml", "value": f"<fragment>{HEADER.format('1')}</fragment>"}
+    await plane.put("/policyFragments/inner", good)
+    outer = {"format": "rawxml", "value": '<fragment><include-fragment fragment-id="inner" /></fragment>'}
+    await plane.put("/policyFragments/outer", outer)
+    await plane.api("a")
+    policy = POLICY.format('<include-fragment fragment-id="outer" />')
+    await plane.put("/apis/a/policies/policy", {"format": "rawxml", "value": policy})
+    bad = {"format": "rawxml", "value": "<fragment>\n <forward-request />\n</fragment>"}
+    reply = await plane.call("PUT", "/policyFragments/inner", bad)
+    assert reply.status == 400
+    assert any("/apis/a/policies/policy: " in each["message"] for each in reply.error()["details"])
+    assert "set-header" in (await plane.get("/policyFragments/inner"))["properties"]["value"]
+    ring = {"format": "rawxml", "value": '<fragment><include-fragment fragment-id="outer" /></fragment>'}
+    assert (await plane.call("PUT", "/policyFragments/inner", ring)).status == 400
+    await plane.put("/policyFragments/inner", {**good, "description": "still fine"})
+
+
+async def test_a_named_value_is_refused_when_a_policy_that_uses_it_would_break(plane: Plane) -> None:
+    await plane.put("/namedValues/calls", {"displayName": "calls", "value": "5"})
+    await plane.api("a")
+    policy = POLICY.format('<rate-limit calls="{{calls}}" renewal-period="60" />')
+    await plane.put("/apis/a/policies/policy", {"format": "rawxml", "value": policy})
+    assert await refused(plane, "/namedValues/calls", {"displayName": "calls", "value": "many"}) == "rate-limit"
+    assert await refused(plane, "/namedValues/calls", {"value": "many"}, "PATCH") == "rate-limit"
+    assert plane.stored("/namedValues/calls").body["value"] == "5"
+    await plane.put("/namedValues/calls", {"displayName": "calls", "value": "6"})

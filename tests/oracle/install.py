@@ -66,7 +66,9 @@ def compile_driver(folder: Path) -> None:
         "System.Runtime.Extensions", "System.IO.FileSystem", "System.Threading", "netstandard", "System.Threading.Thread",
     ]  # fmt: skip
     references = [f"-r:{system / name}.dll" for name in names]
-    references += [f"-r:{found}" for found in home.glob("Microsoft.CodeAnalysis*.dll") if "Workspaces" not in found.name]
+    references += [
+        f"-r:{found}" for found in home.glob("Microsoft.CodeAnalysis*.dll") if "Workspaces" not in found.name
+    ]
     subprocess.run(
         ["mcs", "-nologo", "-nostdlib", "-noconfig", "-warn:0", *references, f"-out:{home / 'Driver.dll'}",
          str(HERE / "Driver.cs")],

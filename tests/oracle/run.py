@@ -68,11 +68,12 @@ def _answer(fields: list[str]) -> dict[str, Any]:
 
 def ours(source: str) -> dict[str, Any]:
     """What our compiler makes of it, in the same form."""
+    from tests_expressions_setup import make_exchange
+
     from proxy.errors import ExpressionFailed
     from proxy.expressions import ExpressionError, compile_expression
     from proxy.expressions.dotnet.text import to_text
     from proxy.expressions.dotnet.values import runtime_type
-    from tests_expressions_setup import make_exchange
 
     try:
         compiled = compile_expression(source)
@@ -154,7 +155,9 @@ def compare(files: list[Path], *, show_ours: bool) -> int:
             else:
                 print(f"{file.stem}: {source}\n    .NET {answer}\n    ours {mine}")
             if show_ours and "message" in answer and answer.get("message") != mine.get("message"):
-                print(f"{file.stem}: {source}\n    .NET says {answer['message']!r}\n    we say   {mine.get('message')!r}")
+                print(
+                    f"{file.stem}: {source}\n    .NET says {answer['message']!r}\n    we say   {mine.get('message')!r}"
+                )
     share = 100 * agreed / max(asked, 1)
     print(f"{agreed} of {asked} rows agree with .NET Core 3.1 ({share:.2f} %)")
     return 0 if share >= 99.5 else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 from sidecar_harness import FORWARD, Backend, Harness, open_api, policy
 
@@ -52,3 +53,16 @@ async def test_requests_under_way_while_configurations_change_never_fail(harness
     await asyncio.gather(*tasks)
     assert set(statuses) == {200}
     assert len(statuses) > 10
+
+
+async def test_what_compiling_leaves_in_cycles_is_not_kept_for_ever(harness: Harness) -> None:
+    configuration = Configuration(asyncio.get_running_loop(), harness.sidecar, IdentifiedJournal())  # type: ignore[arg-type]
+    policies = [
+        policy("", FORWARD.replace("<inbound/>", f'<inbound><set-variable name="v" value="{value}"/></inbound>'))
+        for value in (f"@{{ var x = {number}; return x; }}" for number in range(41))
+    ]
+    await asyncio.to_thread(configuration.take, "d", 1, True, policies[:1], [])
+    frozen = gc.get_freeze_count()
+    for version, changed in enumerate(policies[1:], 2):
+        assert await asyncio.to_thread(configuration.take, "d", version, False, [changed], []) == []
+    assert gc.get_freeze_count() - frozen < 40 * 30

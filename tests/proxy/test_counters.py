@@ -102,3 +102,13 @@ def test_threads_lose_nothing() -> None:
         drained += [each[3] for each in counters.drain()]
     drained += [each[3] for each in counters.drain()]
     assert counters.peek("k", 300).count == sum(drained) == 8000
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
+    now = Now()
+    counters = LocalCounters(now)
+    counters.add("k", 10, 5)
+    now.time -= 3600
+    reading = counters.peek("k", 10)
+    assert (reading.count, reading.reset_after) == (0, 0.0)
+    assert counters.add("k", 10).count == 1

@@ -90,3 +90,22 @@ async def test_each_has_its_timeout_and_the_end_waits_for_nobody() -> None:
     await settle()
     assert errands.run(outgoing(timeout=0.01))  # what was cancelled no longer counts
     await errands.close(0.1)
+
+
+async def test_authorization_is_made_in_the_background() -> None:
+    transport = Held()
+    transport.go.set()
+    errands = BackgroundErrands(transport)
+
+    async def token() -> str:
+        return "Bearer t"
+
+    async def none() -> str:
+        raise BackendConnectionFailure("no token")
+
+    good, bad = outgoing(), outgoing()
+    assert errands.run(good, token)
+    assert errands.run(bad, none)
+    await errands.close()
+    assert good.headers["Authorization"] == "Bearer t"
+    assert (transport.started, errands.failed) == (1, 1)

@@ -30,10 +30,17 @@ STRICT, LOCAL, PLAIN = Reach(), Reach(loopback=True), Reach(plain_http=True)
         ("https://127.8.9.1", (LOCAL,)),
         ("https://[::1]", (LOCAL,)),
         ("https://[::ffff:127.0.0.1]", (LOCAL,)),
+        ("https://[2002:7f00:1::]", (LOCAL,)),
+        ("https://[2606:4700::1]", (STRICT, LOCAL, PLAIN)),
         ("https://169.254.169.254/latest", ()),
         ("https://[::ffff:169.254.169.254]", ()),
         ("https://[64:ff9b::a9fe:a9fe]", ()),
+        ("https://168.63.129.16/machine", ()),
+        ("https://[fd00:ec2::254]", ()),
         ("https://[fe80::1]", ()),
+        ("https://168.63.129.16", ()),
+        ("https://100.100.100.200", ()),
+        ("https://[64:ff9b::7f00:1]", (LOCAL,)),
         ("https://0.0.0.0", ()),
         ("https://[::]", ()),
         ("https://224.0.0.1", ()),
@@ -78,7 +85,7 @@ async def test_the_transport_keeps_policies_from_loopback_in_any_spelling(backen
     transport = HttpTransport(reach=PLAIN)
     try:
         with pytest.raises(BackendConnectionFailure):
-            await transport.send(Outgoing("GET", url, Headers(), Body(), by_policy=True))
+            await transport.send(Outgoing("GET", url, Headers(), Body(), guarded=True))
         assert backend.connections == 0
         if host in ("127.0.0.1", "localhost"):  # a configured backend; the other spellings are no host names anywhere
             assert (await transport.send(Outgoing("GET", url, Headers(), Body()))).status == 200
@@ -90,7 +97,7 @@ async def test_the_transport_calls_loopback_when_the_setting_says_so(backend: Ba
     transport = HttpTransport(reach=LOCAL)
     try:
         url = Url("http", "localhost", backend.port)
-        response = await transport.send(Outgoing("GET", url, Headers(), Body(), by_policy=True))
+        response = await transport.send(Outgoing("GET", url, Headers(), Body(), guarded=True))
         assert await response.body.read() == b"ok"
     finally:
         await transport.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sidecar_harness import FORWARD, Backend, Harness, api, open_api, operation, policy, resource
 
 
@@ -149,3 +150,26 @@ async def test_requests_of_one_connection_are_served_in_turn(harness: Harness, b
     assert [each.split()[1] for each in backend.requests] == [b"/1", b"/2", b"/3"]
     assert backend.connections == 1
     await harness.recorded(3)
+
+
+@pytest.mark.parametrize("host", ["a:²", "a:" + "9" * 5000, "a:\udcff", "[::1", "a,b"])
+async def test_a_host_that_cannot_be_read_is_refused_and_counted_once(harness: Harness, host: str) -> None:
+    harness.configure()
+    assert (await harness.request("GET", "/shop", {"Host": host})).status == 400
+    record = (await harness.recorded())[0]
+    assert (record.status, record.host) == (400, "")
+    assert harness.sidecar.in_flight == 0
+
+
+async def test_a_backend_header_that_must_not_go_out_becomes_an_error_response(
+    harness: Harness, backend: Backend
+) -> None:
+    harness.configure(*open_api("shop", backend.url))
+    backend.answer = b"HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nok"
+    answer = await harness.request("GET", "/shop/x")
+    assert answer.status == 500
+    assert b"Internal server error" in answer.body
+    record = (await harness.recorded())[0]
+    assert (record.status, record.backend_status) == (500, 200)
+    assert record.last_error is not None
+    assert record.last_error.reason == "InvalidHeader"

@@ -63,6 +63,8 @@ async def test_counts_reach_the_others_and_survive_an_agent(plane: FakePlane, ne
             return ("limit-b", 1000, 9) in counts[1].others
 
         await eventually(arrived)
+        assert agent.terminate() == 0
+        assert "Traceback" not in agent.text()
     finally:
         for thread in threads:
             thread.stop()

@@ -37,6 +37,7 @@ async def test_edits_and_deletions_reach_two_sidecars(
     assert (facts["dataset"], facts["cursor"], facts["source"], facts["sidecars"]) == ("d1", 9, "plane", 2)
     assert agent.terminate() == 0
     assert "canary" not in agent.text()
+    assert "Traceback" not in agent.text()
 
 
 async def test_sidecars_and_their_issues_are_in_the_heartbeat(

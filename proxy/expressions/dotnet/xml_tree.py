@@ -61,14 +61,12 @@ def make_name(space: str, local: str) -> XName:
         tail = "" if at == 0 else ""
         if at == 0:
             xml_error(f"Name cannot {verb} the '{local[at]}' character, hexadecimal value {code}.{tail}")
-        xml_error(
-            f"The '{local[at]}' character, hexadecimal value {code}, cannot be included in a name."
-        )
+        xml_error(f"The '{local[at]}' character, hexadecimal value {code}, cannot be included in a name.")
     return XName((space, local))
 
 
 def read_name(text: str | None) -> XName | None:
-    """"name" or "{namespace}name"."""
+    """ "name" or "{namespace}name"."""
     if text is None:
         return None
     if text == "":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from proxy.expressions.dotnet.datetext import parse_date, parse_offset
 from proxy.expressions.dotnet.datetime import UTC, DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.format import format_value
 from proxy.expressions.dotnet.guid import parse_guid
 from proxy.expressions.dotnet.numbers import parse_decimal, parse_double, parse_integer
-from proxy.expressions.dotnet.datetext import parse_date, parse_offset
 from proxy.expressions.runtime import argument_null, format_error
 
 _SECOND = 10_000_000

@@ -128,9 +128,7 @@ class Writer:
         self.scopes.pop()
         del self.known[depth:]
 
-    def attribute_name(
-        self, attribute: XAttribute, scope: dict[str, str], implied: list[tuple[str, str]]
-    ) -> str:
+    def attribute_name(self, attribute: XAttribute, scope: dict[str, str], implied: list[tuple[str, str]]) -> str:
         if attribute.name == ("", "xmlns"):
             return "xmlns"
         prefix = self.prefix(attribute.name.space, attribute=True)

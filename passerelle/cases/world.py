@@ -12,6 +12,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from passerelle.cases.tokens import FakeKeys, FakeTokens
+from passerelle.cases.tokens import certificate as client_certificate
 from proxy.adapters.cache import LocalCache
 from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
@@ -21,7 +25,7 @@ from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
-from proxy.ports import Cache, Outgoing, Ports, Reading
+from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
 
 
@@ -30,6 +34,7 @@ class FakeClock:
     """`chance` is every random number; `sleeps` are the seconds that policies slept."""
 
     now: float = 1000.0
+    began: datetime.datetime = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
     chance: float = 0.5
     sleeps: list[float] = field(default_factory=list)
 
@@ -38,7 +43,7 @@ class FakeClock:
 
     def utcnow(self) -> datetime.datetime:
         """2030-01-02 03:04:05 when the world begins."""
-        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC) + datetime.timedelta(seconds=self.now - 1000)
+        return self.began + datetime.timedelta(seconds=self.now - 1000)
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(round(seconds, 6))
@@ -91,7 +96,11 @@ class FakeTransport:
             raise BackendTimeout("The backend did not answer in time.")
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
-        content = str(answer.get("body", "backend")).encode() if "size" not in answer else bytes(answer["size"])
+        content = str(answer.get("body", "backend")).encode()
+        if "hex" in answer:
+            content = bytes.fromhex(str(answer["hex"]))
+        elif "size" in answer:
+            content = bytes(int(answer["size"]))
         status = int(answer.get("status", 200))
         return Response(
             status,
@@ -121,9 +130,13 @@ class FakeErrands:
     room: int = 3
     sent: list[Sent] = field(default_factory=list)
 
-    def run(self, request: Outgoing) -> bool:
+    authorized: list[Authorize] = field(default_factory=list)
+
+    def run(self, request: Outgoing, authorize: Authorize | None = None) -> bool:
         if len(self.sent) >= self.room:
             return False
+        if authorize:
+            self.authorized.append(authorize)
         self.sent.append(Sent(request, request.body.content()))
         return True
 
@@ -161,6 +174,8 @@ class World:
     external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
+    keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
+    tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
@@ -179,6 +194,8 @@ class World:
             external_cache=self.external_cache,
             errands=self.errands,
             in_flight=self.in_flight,
+            keys=self.keys,
+            tokens=self.tokens,
         )
 
     def exchange(
@@ -189,6 +206,7 @@ class World:
         body: str | bytes = b"",
         *,
         stream: bool = False,
+        certificate: str = "",
         ip: str = "203.0.113.9",
         parameters: Mapping[str, str] | None = None,
         variables: Mapping[str, Any] | None = None,
@@ -209,6 +227,7 @@ class World:
             body=Body(stream=streamed(content)) if stream else Body(content),
             base=service_url,
             client_ip=ip,
+            client_certificate=client_certificate(certificate).public_bytes(Encoding.DER) if certificate else b"",
         )
         request.headers.extend(headers)
         return Exchange(

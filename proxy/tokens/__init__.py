@@ -1,0 +1,1 @@
+"""JSON Web Tokens on `cryptography` alone: reading, keys, signatures, decryption, claims. Pure: no socket, no clock."""
