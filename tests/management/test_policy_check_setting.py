@@ -1,4 +1,4 @@
-"""`policy.check`: strict refuses a policy whose references lead nowhere, lenient takes it; neither takes a wrong one."""
+"""`policy.check`: strict refuses a policy whose references lead nowhere, lenient takes it; both refuse a wrong one."""
 
 from __future__ import annotations
 
