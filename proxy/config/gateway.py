@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from proxy.admission import Access
 from proxy.config import read
+from proxy.config.certificates import with_identity
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -144,7 +145,9 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         diagnostics = {each.id: value for each, value in found}
     return replace(
         after,
-        deployment=_deployment(shelves) if touched & {"", "gateways"} else before.deployment,
+        deployment=_deployment(shelves, environment)
+        if touched & {"", "gateways", "certificates"}
+        else before.deployment,
         environment=environment,
         entries=entries,
         routes=routes,
@@ -191,14 +194,15 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
-    found = _read_all(after.shelves.get("backends", _EMPTY), after.unread, lambda r: read.backend(_name(r), r.body))
+    certificates = _certificates(after, touched)
+    shelf = after.shelves.get("backends", _EMPTY)
+    found = _read_all(shelf, after.unread, lambda r: with_identity(read.backend(_name(r), r.body), certificates))
     backends = {_name(each): value for each, value in found}
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
     references = {f"namedValues/{name}" for name in _differing(held.named_values, named_values)}
     references |= {f"policyFragments/{name}" for name in _differing(held.fragments, fragments)}
     if moved := _differing(held_backends, backends):
         references |= {f"backends/{name}" for name in moved} | {"backends/*"}
-    certificates = _certificates(after, touched)
     known = held.certificates if isinstance(held.certificates, Mapping) else {}
     if renewed := _differing(known, certificates):
         references |= {f"certificates/{name}" for name in renewed} | {"certificates/*"}
@@ -336,14 +340,16 @@ def _documents(
     return documents
 
 
-def _deployment(shelves: Mapping[str, Shelf]) -> Deployment:
+def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
     service = shelves.get("", _EMPTY).get("/")
     body = service.body if service is not None else {}
+    region, gateway = body.get("location") or "", ""
     for resource in shelves.get("gateways", _EMPTY).values():
         if resource.id.count("/") == 2:
-            place = (resource.body.get("locationData") or {}).get("name")
-            return Deployment(body.get("id") or "", body.get("name") or "", place or "", _name(resource))
-    return Deployment(body.get("id") or "", body.get("name") or "", body.get("location") or "")
+            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", _name(resource)
+            break
+    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
+    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
 
 
 def _read_all(

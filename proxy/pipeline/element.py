@@ -218,6 +218,12 @@ class Element:
             return ""
         return text
 
+    def template_text(self) -> tuple[str, int]:
+        """The content as one text that is no expression, and its offset in the parsed text."""
+        self._text_known = self._any_child = True
+        pieces = [each for each in self.node.content if type(each) is Piece]
+        return "".join(each.value for each in pieces), pieces[0].start if pieces else self.node.offset
+
     @property
     def has_content(self) -> bool:
         return bool(self.node.content)

@@ -9,7 +9,9 @@ Rules
    A raw `&` that does not look like an entity stands for itself.
 3. Attribute text keeps its line breaks (a `//` comment must not swallow the rest).
 4. DOCTYPE and processing instructions are refused; an XML declaration may come first.
-5. Size and depth are bounded. The first malformation ends the reading, with its place and remedy.
+5. The content of a Liquid template (`<set-body template="liquid">`) is one text up to its end tag: as written when
+   elements stand in it, else decoded like other text.
+6. Size and depth are bounded. The first malformation ends the reading, with its place and remedy.
 
 Nodes carry offsets; `Source.place` turns one into line and column when somebody asks.
 """
@@ -34,6 +36,8 @@ _EXPRESSION = re.compile(r"\s*(?=@[({])")
 _SPACE = re.compile(r"\s*")
 _DECLARATION = re.compile(r"\s*<\?xml\s[^?]*\?>")
 _ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]*));")
+_TEMPLATE_END = re.compile(r"</set-body\s*>")
+_CDATA_OR_COMMENT = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<!--.*?-->", re.DOTALL)
 _PREDEFINED = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&"}
 
 
@@ -147,7 +151,8 @@ class _Reader:
                         raise MarkupError(f"Elements are nested more than {MAX_DEPTH} deep.", position, name)
                     content = []
                     stack.append((name, position, attributes, content))
-                    position = self._text(end, name, content)
+                    read_on = self._template if name == "set-body" and _is_liquid(attributes) else self._text
+                    position = read_on(end, name, content)
                     continue
                 node = Node(name, position, attributes, ())
                 position = end
@@ -236,6 +241,23 @@ class _Reader:
             content.append(Piece(value, start, end))
         return end
 
+    def _template(self, position: int, element: str, content: list[Node | Piece]) -> int:
+        """A Liquid template up to the end tag, one piece; comments and CDATA marks go unless elements stand in it."""
+        text = self.text
+        closing = _TEMPLATE_END.search(text, position)
+        if closing is None:
+            raise MarkupError(f"<{element}> is never closed. Write </{element}>.", len(text), element)
+        raw = text[position : closing.start()]
+        bare = _CDATA_OR_COMMENT.sub("", raw)
+        if not _OPEN.search(bare):
+            parts, done = [], 0
+            for found in _CDATA_OR_COMMENT.finditer(raw):
+                parts += [decode(raw[done : found.start()], position + done, element), found["cdata"] or ""]
+                done = found.end()
+            raw = "".join([*parts, decode(raw[done:], position + done, element)])
+        content.append(Piece(raw, position, closing.start()))
+        return closing.start()
+
     def _other(self, position: int, element: str, content: list[Node | Piece]) -> int:
         """Comment, CDATA or what is refused."""
         text = self.text
@@ -258,6 +280,10 @@ class _Reader:
         if end < 0:
             raise MarkupError("The comment does not end. Write -->.", position, element)
         return end + 3
+
+
+def _is_liquid(attributes: tuple[Attribute, ...]) -> bool:
+    return any(each.name == "template" and each.value.value == "liquid" for each in attributes)
 
 
 def _space_end(text: str, position: int) -> int:

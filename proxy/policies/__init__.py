@@ -9,6 +9,7 @@ from proxy.policies import (
     authentication_basic,
     authentication_certificate,
     authentication_managed_identity,
+    azure_openai_token_limit,
     cache_lookup,
     cache_lookup_value,
     cache_remove_value,
@@ -27,6 +28,7 @@ from proxy.policies import (
     json_to_xml,
     jsonp,
     limit_concurrency,
+    llm_token_limit,
     log_to_eventhub,
     mock_response,
     quota,
@@ -52,12 +54,14 @@ from proxy.policies import (
     validate_jwt,
     wait,
     xml_to_json,
+    xsl_transform,
 )
 
 INDEX = (
     authentication_basic,
     authentication_certificate,
     authentication_managed_identity,
+    azure_openai_token_limit,
     cache_lookup,
     cache_lookup_value,
     cache_remove_value,
@@ -76,6 +80,7 @@ INDEX = (
     json_to_xml,
     jsonp,
     limit_concurrency,
+    llm_token_limit,
     log_to_eventhub,
     mock_response,
     quota,
@@ -101,4 +106,5 @@ INDEX = (
     validate_jwt,
     wait,
     xml_to_json,
+    xsl_transform,
 )

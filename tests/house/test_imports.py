@@ -33,7 +33,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     "syncagent": {"grpc", "google", "aiohttp", "cryptography", "orjson", "uvloop"},
     "proxy": {
         "aiohttp", "multidict", "yarl", "uvloop", "grpc", "google", "orjson", "lxml", "regex", "re2",
-        "tree_sitter", "tree_sitter_c_sharp", "cryptography",
+        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid",
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "cryptography", "yaml", "orjson",
@@ -51,10 +51,19 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("grpc", "syncagent", ("syncagent.server",)),
     ("aiohttp", "syncagent", ("syncagent.plane", "syncagent.health")),
     ("tree_sitter", "proxy", ("proxy.expressions",)),
-    ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies")),
+    ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid")),
+    ("liquid", "proxy", ("proxy.liquid",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
-PURE = ("proxy.config", "proxy.pipeline", "proxy.routing", "proxy.admission", "proxy.errors", "proxy.messages")
+PURE = (
+    "proxy.config",
+    "proxy.pipeline",
+    "proxy.routing",
+    "proxy.admission",
+    "proxy.errors",
+    "proxy.messages",
+    "proxy.tokens",
+)
 IMPURE = {
     "socket",
     "time",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sidecar_harness import Backend, api, operation, policy, resource
 
-from passerelle.cases.tokens import FakeKeys, certificate, jwk, pfx, token
+from passerelle.cases.tokens import FakeKeys, certificate, jwk, opened, pfx, token
 from passerelle.cases.world import World
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.openid import OpenIdKeys
@@ -73,6 +74,26 @@ async def test_a_certificate_that_cannot_be_opened_is_an_issue_of_its_own() -> N
     assert status(await ask(gateway, alg="RS256", key="rsa")) == 500
 
 
+def test_a_backend_shows_the_certificate_that_it_names() -> None:
+    def backend(**credentials: Any) -> Resource:
+        return resource("/backends/b", {"url": "https://b.example", "credentials": credentials})
+
+    by_id = backend(certificateIds=["/subscriptions/s/certificates/signer"])
+    by_thumbprint = backend(certificate=[opened("rsa").thumbprint.lower()])
+    for named in (by_id, by_thumbprint):
+        gateway, issues = build(apply({}, resources(named, certificate_resource("rsa")), [], True))
+        assert not issues
+        assert isinstance(gateway.environment.backends, Mapping)
+        found = gateway.environment.backends["b"].identity
+        assert found is not None
+        assert found.pem == opened("rsa").pem
+        assert gateway.deployment.certificates["signer"].thumbprint == opened("rsa").thumbprint
+    gateway, issues = build(apply({}, resources(by_id), [], True))
+    assert [(issue.resource_id, "none of its certificates" in issue.message) for issue in issues] == [
+        ("/backends/b", True)
+    ]
+
+
 async def test_the_providers_of_a_configuration_are_known_beforehand() -> None:
     text = '<validate-jwt header-name="A"><openid-config url="https://id.example/c" /></validate-jwt>'
     tenant = '<validate-azure-ad-token tenant-id="t" authentication-endpoint="https://login.example" />'
@@ -124,5 +145,5 @@ async def test_a_provider_over_the_network(backend: Backend) -> None:
 
 
 def test_a_thumbprint_is_what_others_call_one() -> None:
-    opened = open_pfx("x", pfx("rsa", "open"), "open")
-    assert opened.thumbprint == hashlib.sha1(certificate("rsa").public_bytes(Encoding.DER)).hexdigest().upper()
+    found = open_pfx("x", pfx("rsa", "open"), "open")
+    assert found.thumbprint == hashlib.sha1(certificate("rsa").public_bytes(Encoding.DER)).hexdigest().upper()
