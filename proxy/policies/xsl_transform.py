@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/api-management/xsl-transform-policy
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -98,10 +99,8 @@ def _start(
 
 
 def _tell(loop: asyncio.AbstractEventLoop, *call: Any) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
         loop.call_soon_threadsafe(*call)
-    except RuntimeError:  # the loop is closed, nobody waits
-        pass
 
 
 def _parameter_name(parameter: Element) -> str:

@@ -37,6 +37,7 @@ A table is `<policy>.yaml`, a list of rows:
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import re
 from pathlib import Path
@@ -46,7 +47,7 @@ import yaml
 
 from proxy.adapters.cache import LocalCache
 from proxy.config.read import logger
-from proxy.config.resources import Backend, Example
+from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.markup import read
@@ -90,7 +91,14 @@ def _key(kind: str, name: str) -> str:
 
 
 def environment(row: Row) -> Environment:
-    backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
+    backends: dict[str, Backend] = {}
+    for name, fields in row.get("backends", {}).items():  # members before their pools
+        given = {"url": "", **fields}
+        given["pool"] = tuple(
+            PoolMember(backends[each.pop("id")], **each) for each in copy.deepcopy(given.get("pool", ()))
+        )
+        given["breaker"] = tuple(BreakerRule("rule", **rule) for rule in given.get("breaker", ()))
+        backends[name] = Backend(name, **given)
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
     loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
