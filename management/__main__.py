@@ -22,6 +22,7 @@ from management.store import Store, StoreUnusable
 from management.vault import Vault, VaultBroken, read_or_make
 
 DRAIN_SECONDS = 5.0
+TRIM_SECONDS = 3600.0
 
 log = logging.getLogger("management")
 
@@ -44,7 +45,7 @@ async def serve(given: Settings) -> None:
     try:
         if ensure_default(store, given.service):
             log.info("made the service %s", given.service)
-        store.trim_log()
+        trimming = asyncio.create_task(trim_forever(store))
         runner = web.AppRunner(make_app(store, token), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         try:
@@ -56,9 +57,21 @@ async def serve(given: Settings) -> None:
             await stop.wait()
             log.info("ending")
         finally:
+            trimming.cancel()
+            await asyncio.gather(trimming, return_exceptions=True)
             await runner.cleanup()
     finally:
         store.close()
+
+
+async def trim_forever(store: Store, interval: float = TRIM_SECONDS) -> None:
+    """Keep the log of changes within its bound, however long the process lives."""
+    while True:
+        try:
+            await store.write(store.trim_log)
+        except Exception:
+            log.exception("the log of changes could not be trimmed; the next try is in %g s", interval)
+        await asyncio.sleep(interval)
 
 
 async def _listen(runner: web.AppRunner, setting: str, host: str, port: int, context: ssl.SSLContext | None) -> None:

@@ -42,7 +42,10 @@ def _authority(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePriva
     if certificate_file.exists() and key_file.exists():
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-        if certificate.not_valid_after_utc - RENEW > _now() and isinstance(key, ec.EllipticCurvePrivateKey):
+        # A crash between the two writes leaves a key that is not the certificate's.
+        belongs = isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == certificate.public_key()
+        if belongs and certificate.not_valid_after_utc - RENEW > _now():
+            assert isinstance(key, ec.EllipticCurvePrivateKey)
             return certificate, key
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(

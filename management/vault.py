@@ -7,6 +7,7 @@ another row does not open.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -42,14 +43,12 @@ class Vault:
             ) from None
 
 
-def read_or_make(path: Path, make: object, length: int | None = None) -> bytes:
+def read_or_make(path: Path, make: Callable[[], bytes], length: int | None = None) -> bytes:
     """The content of a secret file; made once, readable by its owner only, complete or not there."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        assert callable(make)
-        content = bytes(make())
-        write_private(path, content)
+        content = _make(path, make())
     if length is not None and len(content) != length:
         raise VaultBroken(f"{path.name} has {len(content)} bytes instead of {length}: restore it from your backup.")
     return content
@@ -57,11 +56,38 @@ def read_or_make(path: Path, make: object, length: int | None = None) -> bytes:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write whole and 0600 through a temporary file, so that a crash leaves the former file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    _temporary(path, content).replace(path)
+    _sync(path.parent)
+
+
+def _make(path: Path, content: bytes) -> bytes:
+    """What stands in `path` from now on: of two processes that make it at the same time, one wins."""
+    temporary = _temporary(path, content)
     try:
-        os.write(descriptor, content)
+        os.link(temporary, path)
+    except FileExistsError:
+        return path.read_bytes()
+    except OSError:  # a volume without hard links
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+    return content
+
+
+def _temporary(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _sync(directory: Path) -> None:
+    """A name is on the disk only once its directory is: a lost host must not cost the key of a store that it left."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    temporary.replace(path)

@@ -18,6 +18,7 @@ from rich.console import Console
 from passerelle.child import Child
 
 PATIENCE = 0.2  # seconds to wait for whoever reads standard error
+LARGEST_READ = 1024 * 1024  # bytes of one log that are repeated at a time
 
 
 class Voice:
@@ -82,11 +83,18 @@ class _Tail:
         self._rest = b""
 
     def new_lines(self) -> list[str]:
-        if self._path.stat().st_size == self._read:
+        try:
+            size = self._path.stat().st_size
+            if size == self._read:
+                return []
+            if size < self._read:  # somebody emptied it
+                self._read, self._rest = 0, b""
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                found = file.read(LARGEST_READ)
+        except OSError:  # somebody took it away: that is no reason to end
+            self._read, self._rest = 0, b""
             return []
-        with self._path.open("rb") as file:
-            file.seek(self._read)
-            found = file.read()
         self._read += len(found)
         *lines, self._rest = (self._rest + found).split(b"\n")
         return [line.decode("utf-8", "replace") for line in lines]

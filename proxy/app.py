@@ -24,9 +24,9 @@ from typing import Any
 
 import uvloop
 
-from proxy import log as logs
 from proxy import workers
-from proxy.adapters.cache import LocalCache
+from proxy.adapters import redis_cache
+from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
@@ -43,6 +43,7 @@ from proxy.ports import Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
+from telemetry import log as logs
 from telemetry.journal import Journal
 
 log = logging.getLogger("proxy.app")
@@ -114,10 +115,12 @@ def main() -> int:
     """Entry point; returns the exit code."""
     try:
         settings = Settings.read()
+        local_cache(settings.values)
+        redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.values, "proxy")
     if settings.port == 0:
         # Chosen here, because workers must agree on it and the instance is named after it.
         values = {**settings.values, "net.server.http.port": str(workers.free_port(settings.host))}
@@ -140,6 +143,11 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     journal = Journal(settings.values, instance)
+    try:
+        cache, external = local_cache(settings.values), redis_cache.from_settings(settings.values)
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
     clock, counters = SystemClock(), LocalCounters()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
@@ -149,8 +157,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         counters=counters,
         clock=clock,
         journal=journal,
-        cache=LocalCache(),
+        cache=cache,
         quotas=LocalQuotas(),
+        external_cache=external,
         errands=errands,
         keys=keys,
         tokens=tokens,
@@ -165,6 +174,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
+    if external is not None:
+        external.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
     telling = loop.call_later(JOURNAL_DELAY, journal.start)
     started = time.time()
@@ -192,6 +203,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await keys.close()
     await tokens.close()
     await transport.close()
+    if external is not None:
+        await external.close()
     telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class Exchange:
     backend_status: int = 0
     backend_ms: float = 0.0
     cache: str = "none"
+    cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
     caching: CachingPlan | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
@@ -72,6 +73,8 @@ class Exchange:
     backend_span_id: str = ""  # the parent that the backend sees
     # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
     after_outbound: list[Any] = field(default_factory=list)
+    # runs when the backend section has ended, before outbound
+    before_outbound: list[Callable[[Exchange], Awaitable[None]]] | None = None
     # called when the response is out, with the body bytes received from and sent to the client
     at_end: list[Callable[[int, int], None]] | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls

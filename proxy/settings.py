@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from telemetry.log import FORMATS, LEVELS
+
 IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 _CLOCK = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?)")
 
@@ -70,13 +72,13 @@ class Settings:
     sync_endpoint: str
     sync_token_file: str
     instance: str
-    log_format: str
-    log_level: str
     identity: IdentitySettings = IdentitySettings()
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
         values = dict(os.environ if environment is None else environment)
+        choice(values, "telemetry.logs.std", "text", FORMATS)  # telemetry.log reads them; here they are refused
+        choice(values, "telemetry.logs.std.level", "info", tuple(LEVELS))
         port = integer(values, "net.server.http.port", 8080, 0, 65535)
         return cls(
             values=values,
@@ -90,10 +92,6 @@ class Settings:
             sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
-            log_format=choice(values, "telemetry.logs.std", "text", ("none", "text", "json")),
-            log_level=choice(
-                values, "telemetry.logs.std.level", "info", ("all", "debug", "info", "warn", "error", "fatal")
-            ),
             identity=IdentitySettings.read(values),
         )
 

@@ -111,13 +111,28 @@ class Child:
     def _export_metrics(self) -> None:
         metrics = self.read()
         for exporter in self._exporters:
-            exporter.metrics(metrics, self._resource)
+            try:
+                exporter.metrics(metrics, self._resource)
+            except Exception:
+                self._broken(0)
 
 
 def _clean(record: RequestRecord) -> RequestRecord:
+    """Without secrets in its URLs, and without what no encoder can write: bytes that are no text, from a client."""
+    if record.errors or record.traces or record.last_error or not (record.url + record.backend_url).isascii():
+        record = RequestRecord._make(map(_text, record))
     if "?" not in record.url and "?" not in record.backend_url:
         return record
     return record._replace(url=redact.url(record.url), backend_url=redact.url(record.backend_url))
+
+
+def _text(value: Any) -> Any:
+    """Strings that UTF-8 can hold; what it cannot becomes a question mark."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, tuple):
+        return value._make(map(_text, value)) if hasattr(value, "_make") else tuple(map(_text, value))
+    return value
 
 
 def serve(child: Child, descriptor: int) -> None:

@@ -88,7 +88,10 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        self._identity = pack(IDENTITY, (gateway_id, region))
+        identity = pack(IDENTITY, (gateway_id, region))
+        if identity == self._identity:
+            return
+        self._identity = identity
         if self._pipe >= 0:
             self._frames.append((self._identity, 0))
 
@@ -142,8 +145,15 @@ class Journal:
         stdin = self._child.stdin
         assert stdin is not None
         # The descriptor is ours from here: a buffered file object would block on a full pipe.
-        self._pipe = os.dup(stdin.fileno())
-        stdin.close()
+        try:
+            self._pipe = os.dup(stdin.fileno())
+        except OSError as failure:  # no descriptor is left
+            self._child.kill()
+            self._child.wait()
+            self._child_died(f"its pipe could not be had: {failure}")
+            return
+        finally:
+            stdin.close()
         os.set_blocking(self._pipe, False)
         with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -153,6 +163,7 @@ class Journal:
 
     def _tick(self) -> None:
         assert self._loop is not None
+        self._timer = self._loop.call_later(FLUSH_INTERVAL, self._tick)  # first: whatever fails below, it goes on
         now = time.monotonic()
         if self._child is not None and self._child.poll() is not None:
             self._child_died(f"it ended with code {self._child.returncode}")
@@ -160,7 +171,6 @@ class Journal:
             self.respawned += 1
             self._spawn()
         self._flush()
-        self._timer = self._loop.call_later(FLUSH_INTERVAL, self._tick)
 
     def _flush(self) -> None:
         """Move records from the queue to the pipe until one is empty or the other is full."""

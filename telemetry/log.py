@@ -79,7 +79,7 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = level_name(record.levelno)
-        event = str(getattr(record, "event", "Log"))
+        event = str(getattr(record, "event", "") or record.name)
         extra: dict[str, Any] = dict(getattr(record, "fields", None) or {})
         head: dict[str, Any] = {"source": self._source, "message": record.getMessage()}
         if record.exc_info:

@@ -58,6 +58,9 @@ def import_document(
         api, schemas = swagger.upgraded(source, references), source.get("definitions", {})
     else:
         raise ImportRefused('The document says neither "openapi": "3.0.x" or "3.1.x" nor "swagger": "2.0"', "#/openapi")
+    if "paths" not in source and not described_in.startswith("3.1"):
+        # half a document; imported over an API it would take away all operations
+        raise ImportRefused('The document has no "paths"', "#/paths")
     info = references.object(api.get("info", {}), "#/info")
     return ImportedApi(
         display_name=str(info.get("title") or "")[:LONGEST_DISPLAY_NAME],

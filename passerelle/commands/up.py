@@ -161,6 +161,6 @@ class TokenRenewal:
         try:
             write_token(self._plan, self._plane)
             self._due = time.time() + TOKEN_RENEWAL
-        except PlaneError as error:
+        except (PlaneError, OSError) as error:  # also a full disk ends nobody
             self._due = time.time() + TOKEN_RETRY
             self._voice.say(f"the gateway token could not be renewed, next try in an hour: {error}", "red")

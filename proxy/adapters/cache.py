@@ -11,11 +11,20 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from proxy.settings import integer
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ENTRIES = 100_000
 OVERHEAD = 200  # bytes of an entry beside its key and value, about
+
+
+def local_cache(values: Mapping[str, str]) -> LocalCache:
+    """The cache of the settings. Raises SettingError."""
+    megabytes = integer(values, "policy.cache.internal.megabytes", MAX_BYTES // 1024**2, 1, 1_000_000)
+    entries = integer(values, "policy.cache.internal.entries", MAX_ENTRIES, 1, 100_000_000)
+    return LocalCache(max_bytes=megabytes * 1024**2, max_entries=entries)
 
 
 class LocalCache:

@@ -29,6 +29,10 @@ def backend(name: str, body: Body) -> Backend:
         headers={key: tuple(values) for key, values in (credentials.get("header") or {}).items()},
         query={key: tuple(values) for key, values in (credentials.get("query") or {}).items()},
         authorization=f"{authorization['scheme']} {authorization['parameter']}" if authorization else "",
+        certificates=(
+            *(name_of(each) for each in credentials.get("certificateIds") or ()),
+            *(str(each).upper() for each in credentials.get("certificate") or ()),
+        ),
         validate_certificate_chain=tls.get("validateCertificateChain") is not False,
         validate_certificate_name=tls.get("validateCertificateName") is not False,
         breaker=tuple(_breaker_rule(rule) for rule in (body.get("circuitBreaker") or {}).get("rules") or ()),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-from proxy.config.resources import Certificate
+from proxy.config.resources import Backend, Certificate
+from proxy.ports import ClientIdentity
 
 MAX_PFX = 256 * 1024  # bytes
 
@@ -29,6 +32,22 @@ def open_pfx(name: str, content: bytes, password: str) -> Certificate:
     if bundle.key is not None:
         parts.append(bundle.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return Certificate(name, thumbprint(der), der, b"".join(parts), bundle.key is not None)
+
+
+def identity_of(certificate: Certificate) -> ClientIdentity:
+    """The certificate and its private key, for TLS."""
+    return ClientIdentity(hashlib.sha256(certificate.pem).hexdigest(), certificate.pem)
+
+
+def with_identity(backend: Backend, certificates: Mapping[str, Certificate]) -> Backend:
+    """A backend with the client certificate that it names. Raises ValueError when it names some and none is there."""
+    if not backend.certificates:
+        return backend
+    for each in certificates.values():
+        if each.has_private_key and (each.id in backend.certificates or each.thumbprint in backend.certificates):
+            return replace(backend, identity=identity_of(each))
+    names = ", ".join(backend.certificates)
+    raise ValueError(f"none of its certificates is there with a private key: {names}. Add one to the service")
 
 
 def thumbprint(der: bytes) -> str:

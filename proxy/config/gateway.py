@@ -17,6 +17,7 @@ from typing import TypeVar
 from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
+from proxy.config.certificates import with_identity
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -146,7 +147,9 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         diagnostics = {each.id: value for each, value in found}
     return replace(
         after,
-        deployment=_deployment(shelves) if touched & {"", "gateways"} else before.deployment,
+        deployment=_deployment(shelves, environment)
+        if touched & {"", "gateways", "certificates"}
+        else before.deployment,
         environment=environment,
         entries=entries,
         routes=routes,
@@ -193,13 +196,13 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
-    backends = _backends(after)
+    certificates = _certificates(after, touched)
+    backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
     references = {f"namedValues/{name}" for name in _differing(held.named_values, named_values)}
     references |= {f"policyFragments/{name}" for name in _differing(held.fragments, fragments)}
     if moved := _differing(held_backends, backends):
         references |= {f"backends/{name}" for name in moved} | {"backends/*"}
-    certificates = _certificates(after, touched)
     known = held.certificates if isinstance(held.certificates, Mapping) else {}
     if renewed := _differing(known, certificates):
         references |= {f"certificates/{name}" for name in renewed} | {"certificates/*"}
@@ -221,13 +224,13 @@ def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate
     return {_name(resource): certificate for resource, certificate in found}
 
 
-def _backends(after: Gateway) -> dict[str, Backend]:
+def _backends(after: Gateway, certificates: Mapping[str, Certificate]) -> dict[str, Backend]:
     """All backends by name; a pool whose member is not there is unread until it is."""
     assert isinstance(after.unread, dict)
     shelf = after.shelves.get("backends", _EMPTY)
     for name in shelf:
         after.unread.pop(name, None)
-    read_first = _read_all(shelf, after.unread, lambda r: backend(_name(r), r.body))
+    read_first = _read_all(shelf, after.unread, lambda r: with_identity(backend(_name(r), r.body), certificates))
     single = {_name(each): value for each, value in read_first}
     known = {each.id: each for each, _ in read_first}
     members = _read_all(known, after.unread, lambda r: pooled(single[_name(r)], r.body, single))
@@ -350,14 +353,16 @@ def _documents(
     return documents
 
 
-def _deployment(shelves: Mapping[str, Shelf]) -> Deployment:
+def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
     service = shelves.get("", _EMPTY).get("/")
     body = service.body if service is not None else {}
+    region, gateway = body.get("location") or "", ""
     for resource in shelves.get("gateways", _EMPTY).values():
         if resource.id.count("/") == 2:
-            place = (resource.body.get("locationData") or {}).get("name")
-            return Deployment(body.get("id") or "", body.get("name") or "", place or "", _name(resource))
-    return Deployment(body.get("id") or "", body.get("name") or "", body.get("location") or "")
+            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", _name(resource)
+            break
+    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
+    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
 
 
 def _read_all(

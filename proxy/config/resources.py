@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.ports import ClientIdentity
+
 
 @dataclass(slots=True, frozen=True)
 class Resource:
@@ -163,9 +165,10 @@ class PoolMember:
 
 @dataclass(slots=True, frozen=True)
 class Backend:
-    """A backend entity; `credentials` are added to each call: headers, query, Authorization.
+    """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
 
     A pool has no URL of its own; `affinity` is the name of its session cookie, empty for none.
+    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`.
     """
 
     id: str
@@ -175,6 +178,8 @@ class Backend:
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     authorization: str = field(default="", repr=False)
+    certificates: tuple[str, ...] = ()
+    identity: ClientIdentity | None = None
     validate_certificate_chain: bool = True
     validate_certificate_name: bool = True
     pool: tuple[PoolMember, ...] = ()
@@ -231,7 +236,7 @@ class Diagnostic:
 
 @dataclass(slots=True, frozen=True)
 class Deployment:
-    """`context.Deployment`."""
+    """`context.Deployment`; `certificates` by their ids."""
 
     service_id: str = ""
     service_name: str = ""
@@ -239,6 +244,7 @@ class Deployment:
     gateway_id: str = ""
     instance_id: str = ""
     is_managed: bool = False
+    certificates: Mapping[str, Certificate] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True, frozen=True)

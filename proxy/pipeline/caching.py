@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy.cache")
 
 CACHING_TYPES = ("prefer-external", "external", "internal")
-LONGEST = 10 * 366 * 86400  # seconds
+LONGEST = 2**31 - 1  # seconds
 
 Choose = Callable[["Exchange"], Cache | None]
 
@@ -61,11 +61,21 @@ def value_key(key: str) -> str:
     return f"value/{key}"
 
 
-async def look_up(cache: Cache | None, key: str) -> tuple[bool, Any]:
-    """Whether there is a value, and a new copy of it."""
+async def read(exchange: Exchange, cache: Cache | None, key: str) -> bytes | None:
+    """The bytes of a key; the time it takes is the record's cache time."""
     if cache is None:
-        return False, None
-    frozen = await cache.get(key)
+        return None
+    clock = exchange.ports.clock
+    began = clock.monotonic()
+    try:
+        return await cache.get(key)
+    finally:
+        exchange.cache_ms += (clock.monotonic() - began) * 1000
+
+
+async def look_up(exchange: Exchange, cache: Cache | None, key: str) -> tuple[bool, Any]:
+    """Whether there is a value, and a new copy of it."""
+    frozen = await read(exchange, cache, key)
     if frozen is None:
         return False, None
     try:

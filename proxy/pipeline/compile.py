@@ -114,7 +114,8 @@ class _State:
             line, column = source.place_of_original(offset)
             message = f"{prefix}Named value '{unknown}' does not exist. Create it or correct the name."
             message += nearest(unknown, self.environment.named_values)
-            self.issues.append(Issue(line, column, name, message, "unknown-named-value", self.missing))
+            element = source.element_of_original(offset) or name
+            self.issues.append(Issue(line, column, element, message, "unknown-named-value", self.missing))
         try:
             root = read(source.text)
         except MarkupError as problem:

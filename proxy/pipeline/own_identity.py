@@ -4,12 +4,11 @@ of their own and as children of send-request.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.config.certificates import open_pfx
+from proxy.config.certificates import identity_of, open_pfx
 from proxy.config.resources import Certificate
 from proxy.errors import GatewayError
 from proxy.pipeline.element import Element
@@ -109,12 +108,7 @@ def _identity(certificate: Certificate | None, name: str) -> ClientIdentity:
         raise GatewayError(f"Certificate '{name}' could not be found.", reason=REASON)
     if not certificate.has_private_key:
         raise GatewayError(f"Certificate '{name}' has no private key.", reason=REASON)
-    return _named(certificate.pem)
-
-
-@lru_cache(maxsize=256)
-def _named(pem: bytes) -> ClientIdentity:
-    return ClientIdentity(hashlib.sha256(pem).hexdigest(), pem)
+    return identity_of(certificate)
 
 
 def plain(thumbprint: str) -> str:

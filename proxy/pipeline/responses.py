@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from proxy.messages import Body, Headers, Response
+from proxy.pipeline.caching import read
 from proxy.pipeline.frozen import Thawless, freeze_response, thaw
 from proxy.ports import Cache
 
@@ -90,9 +91,7 @@ def _query_values(query: str) -> dict[str, list[str]]:
 
 async def find_response(exchange: Exchange, plan: CachingPlan) -> Response | None:
     """The kept response, ready to be changed by outbound."""
-    if plan.cache is None:
-        return None
-    kept = await plan.cache.get(plan.key)
+    kept = await read(exchange, plan.cache, plan.key)
     if kept is None or len(kept) < _HEAD.size:
         return None
     expires, size = _HEAD.unpack_from(kept)

@@ -39,6 +39,9 @@ async def execute(pipeline: Pipeline, exchange: Exchange) -> None:
         if outcome is not RESPOND:
             if exchange.response is None:
                 exchange.response = Response()
+            if exchange.before_outbound is not None and outcome is None:
+                for each in exchange.before_outbound:
+                    await each(exchange)
             outbound: Sequence[Step] = pipeline.outbound
             if outcome is ANSWERED and exchange.resume_after:
                 outbound = _behind(outbound, exchange.resume_after)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
+_START_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9.-]*)")
 # Liquid templates write their own outputs as {{...}}; only known names are named values there.
 _LIQUID = re.compile(r"<set-body\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>.*?</set-body\s*>", re.DOTALL)
 
@@ -55,6 +56,13 @@ class Source:
     def place_of_original(self, offset: int) -> tuple[int, int]:
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
+
+    def element_of_original(self, offset: int) -> str:
+        """The name of the start tag that comes last before the offset, which may be unparsable; "" for none."""
+        while (offset := self.original.rfind("<", 0, offset)) >= 0:
+            if found := _START_TAG.match(self.original, offset):
+                return found[1]
+        return ""
 
 
 def substitute(original: str, values: Mapping[str, str]) -> Source:

@@ -25,7 +25,7 @@ def cache_lookup_value(element: Element, compiler: Compiler) -> Handler:
     default = element.any_value("default-value") if element.has("default-value") else None
 
     async def handle(exchange: Exchange) -> None:
-        found, value = await look_up(choose(exchange), value_key(key.get(exchange)))
+        found, value = await look_up(exchange, choose(exchange), value_key(key.get(exchange)))
         if found:
             exchange.variables[variable] = value
         elif default is not None:

@@ -67,7 +67,7 @@ def cache_value(element: Element, compiler: Compiler) -> Handler:
     async def handle(exchange: Exchange) -> Outcome | None:
         cache = choose(exchange)
         name = value_key(key.get(exchange))
-        found, value = await look_up(cache, name)
+        found, value = await look_up(exchange, cache, name)
         if found:
             assert cache is not None
             if await fresh(exchange, cache, name) or name in making:
@@ -75,7 +75,7 @@ def cache_value(element: Element, compiler: Compiler) -> Handler:
                 return None
         elif name in making:
             await making[name].wait()
-            found, value = await look_up(cache, name)
+            found, value = await look_up(exchange, cache, name)
             if found:
                 exchange.variables[variable] = value
                 return None

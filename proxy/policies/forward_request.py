@@ -59,7 +59,7 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
         outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
         outgoing.http_version = http_version
-        outgoing.identity = exchange.identity
+        outgoing.identity = exchange.identity or outgoing.identity
         outgoing.follow_redirects = follow_redirects.get(exchange)
         clock = exchange.ports.clock
         started = clock.monotonic()
@@ -109,6 +109,7 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
         url if not backend.query else _with_query(url, backend.query),
         headers,
         request.body,
+        identity=backend.identity,
         verify_tls=backend.validate_certificate_chain and backend.validate_certificate_name,
     )
 

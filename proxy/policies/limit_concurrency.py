@@ -1,13 +1,21 @@
 """`limit-concurrency`: lets only so many requests at a time run the policies inside.
 
+Rules
+1. A request that finds no place is refused at once with 429; nobody queues.
+2. Its place is free again when the policies inside have run, however they end; while the answer that they got is still
+   on its way from the backend, when that has ended.
+3. Policies with the same key share one count, in this process.
+
 https://learn.microsoft.com/azure/api-management/limit-concurrency-policy
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
+from proxy.messages import Body
 from proxy.pipeline.registry import ANYWHERE, Handler, Outcome, policy
 from proxy.pipeline.steps import run_steps
 
@@ -26,6 +34,9 @@ def limit_concurrency(element: Element, compiler: Compiler) -> Handler:
 
     async def handle(exchange: Exchange) -> Outcome | None:
         name = key.get(exchange)
+        before = exchange.response.body if exchange.response is not None else None
+        if isinstance(before, _Coming) and before.place.name == name:  # an earlier attempt of this request
+            before.place.leave()
         in_flight = exchange.ports.in_flight
         inside = in_flight.get(name, 0)
         if inside >= maximum:
@@ -33,11 +44,79 @@ def limit_concurrency(element: Element, compiler: Compiler) -> Handler:
                 429, "Too Many Requests", "ConcurrencyLimitExceeded", "Too many concurrent requests. Try again later."
             )
         in_flight[name] = inside + 1
+        place = _Place(name, in_flight)
         try:
-            return await run_steps(steps, exchange)
+            outcome = await run_steps(steps, exchange)
+            response = exchange.response
+            if response is not None and response.body is not before and type(response.body) in (Body, _Coming):
+                response.body = _until_it_ended(response.body, place)
         finally:
-            in_flight[name] -= 1
-            if not in_flight[name]:
-                del in_flight[name]
+            if not place.kept:
+                place.leave()
+        return outcome
 
     return handle
+
+
+class _Place:
+    """One place of a key; `kept` when a body holds it. Leaving twice is leaving once."""
+
+    __slots__ = ("_in_flight", "_taken", "kept", "name")
+
+    def __init__(self, name: str, in_flight: dict[str, int]) -> None:
+        self.name = name
+        self.kept = False
+        self._taken = True
+        self._in_flight = in_flight
+
+    def leave(self) -> None:
+        if not self._taken:
+            return
+        self._taken = False
+        self._in_flight[self.name] -= 1
+        if not self._in_flight[self.name]:
+            del self._in_flight[self.name]
+
+
+def _until_it_ended(body: Body, place: _Place) -> Body:
+    """The same body, which leaves the place with its last byte, when it is given up, or when it fails."""
+    length = body.length
+    stream = body.take()
+    if stream is None:
+        return body
+    place.kept = True
+    return _Coming(_Stream(stream, place), length, place)
+
+
+class _Coming(Body):
+    """A body that is still on its way and holds a place."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, stream: AsyncIterator[bytes], length: int | None, place: _Place) -> None:
+        super().__init__(None, stream, length)
+        self.place = place
+
+
+class _Stream(AsyncIterator[bytes]):
+    __slots__ = ("_place", "_stream")
+
+    def __init__(self, stream: AsyncIterator[bytes], place: _Place) -> None:
+        self._stream = stream
+        self._place = place
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._stream)
+        except BaseException:
+            self._place.leave()
+            raise
+
+    async def aclose(self) -> None:
+        self._place.leave()
+        close = getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()
+
+    def __del__(self) -> None:
+        self._place.leave()

@@ -34,9 +34,10 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
             answer = await _answer(exchange, await call.outgoing(exchange))
         except ExpressionFailed:
             raise
-        except GatewayError:
+        except GatewayError as problem:
             if not ignore_error:
                 raise
+            exchange.traces.append(("send-request", "information", f"Ignored: {problem.message}", {}))
         if name:
             exchange.variables[name] = answer
 

@@ -25,7 +25,9 @@ def xml_to_json(element: Element, compiler: Compiler) -> Handler:
     kind = element.choice("kind", "javascript-friendly", "direct")
     apply = element.choice("apply", "always", "content-type-xml")
     consider_accept = element.boolean("consider-accept-header", True)
-    arrays = element.boolean("always-array-child-elements", False)
+    # the second name is that of older pages of the documentation
+    old = element.has("always-array-children") and not element.has("always-array-child-elements")
+    arrays = element.boolean("always-array-children" if old else "always-array-child-elements", False)
     section = compiler.section
 
     async def handle(exchange: Exchange) -> None:

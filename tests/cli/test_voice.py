@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -42,3 +43,18 @@ def test_a_reader_that_went_away_does_not_matter(monkeypatch: pytest.MonkeyPatch
     with_stderr(monkeypatch, writer).say("nobody hears")
     os.close(writer)
     with_stderr(monkeypatch, writer).say("nothing is there")
+
+
+def test_a_log_that_is_emptied_or_taken_away_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    voice = with_stderr(monkeypatch, writer)
+    child = SimpleNamespace(name="agent", log=tmp_path / "agent.log", log_start=0)
+    for text in ("one\ntwo\n", "3\n", None, "four\n"):
+        if text is None:
+            child.log.unlink()
+        else:
+            child.log.write_text(text)
+        voice.copy_logs([child])  # type: ignore[list-item]
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        assert file.read() == "".join(f"[agent] {line}\n" for line in ("one", "two", "3", "four"))

@@ -55,7 +55,15 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("liquid", "proxy", ("proxy.liquid",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
-PURE = ("proxy.config", "proxy.pipeline", "proxy.routing", "proxy.admission", "proxy.errors", "proxy.messages")
+PURE = (
+    "proxy.config",
+    "proxy.pipeline",
+    "proxy.routing",
+    "proxy.admission",
+    "proxy.errors",
+    "proxy.messages",
+    "proxy.tokens",
+)
 IMPURE = {
     "socket",
     "time",

@@ -174,7 +174,7 @@ def test_paths_told_apart_by_their_query() -> None:
     ],
 )
 def test_the_service_url_is_the_first_https_server(servers: list[Any], expected: str | None) -> None:
-    assert import_document({"openapi": "3.0.0", "servers": servers}, "openapi").service_url == expected
+    assert import_document({"openapi": "3.0.0", "servers": servers, "paths": {}}, "openapi").service_url == expected
 
 
 def test_a_lone_default_response_stands_for_200() -> None:
@@ -258,3 +258,10 @@ def test_documents_written_by_others(samples: Path) -> None:
         assert wanted <= {operation.id for operation in api.operations}
         seen += 1
     assert seen >= 5
+
+
+@pytest.mark.parametrize("head", [{"openapi": "3.0.0"}, {"swagger": "2.0"}])
+def test_half_a_document_is_refused(head: dict[str, str]) -> None:
+    with pytest.raises(ImportRefused, match='no "paths"') as refused:
+        import_document(json.dumps({**head, "info": {"title": "T", "version": "1"}}), "openapi")
+    assert refused.value.target == "#/paths"

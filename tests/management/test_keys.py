@@ -1,12 +1,15 @@
-"""Tokens as they come off the wire: whatever bytes a header holds, the answer is yes or no."""
+"""Tokens as they come off the wire: whatever bytes a header holds, the answer is yes or no. And where secrets lie."""
 
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
 
+from management.authority import server_context
 from management.keys import TokenRefused, same, verify
+from management.vault import read_or_make
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -20,3 +23,33 @@ def test_bytes_that_are_no_text_are_a_wrong_token(token: str) -> None:
 def test_bytes_that_are_no_text_are_a_wrong_secret() -> None:
     assert not same("\udcff", "secret")
     assert same("\udcff", "\udcff")
+
+
+def test_of_two_that_make_a_secret_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "store.key"
+
+    def make_while_another_did() -> bytes:
+        path.write_bytes(b"theirs")
+        return b"ours"
+
+    assert read_or_make(path, make_while_another_did) == b"theirs"
+    assert path.read_bytes() == b"theirs"
+    assert [each.name for each in tmp_path.iterdir()] == ["store.key"]
+
+
+def test_a_secret_is_made_once_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "store.key"
+    assert read_or_make(path, lambda: b"x" * 100_000) == b"x" * 100_000
+    assert read_or_make(path, lambda: b"y") == b"x" * 100_000
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_authority_whose_key_is_another_one_is_made_anew(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for directory in (one, two):
+        directory.mkdir()
+        server_context(directory, "localhost")
+    former = (one / "ca.pem").read_bytes()
+    (two / "ca.key").replace(one / "ca.key")
+    server_context(one, "localhost")
+    assert (one / "ca.pem").read_bytes() != former

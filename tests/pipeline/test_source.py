@@ -21,6 +21,15 @@ def test_unknown_names_are_listed_with_their_place() -> None:
     assert source.used == {"known", "nope"}
 
 
+def test_the_element_of_a_place() -> None:
+    source = substitute("<a><set-header name='{{x}}'><value>{{y}}</value>{{z", {})
+    assert [source.element_of_original(source.original.index(each)) for each in ("{{x", "{{y", "<a")] == [
+        "set-header",
+        "value",
+        "",
+    ]
+
+
 def test_liquid_outputs_are_no_named_values() -> None:
     text = '<a>{{x}}<set-body template="liquid">{{body.name}} {{known}}</set-body>{{y}}</a>'
     source = substitute(text, {"known": "k"})

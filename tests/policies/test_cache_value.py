@@ -68,3 +68,21 @@ async def test_when_nothing_came_of_it_each_makes_its_own() -> None:
     world.external_cache = cache = Forgetful()
     assert await asyncio.gather(*(one(world) for _ in range(5))) == ["made"] * 5
     assert cache.puts.count("value/k") == 5
+
+
+async def test_the_time_of_lookups_is_the_records_cache_time() -> None:
+    world = World()
+
+    class Slow(SlowCache):
+        async def get(self, key: str) -> bytes | None:
+            world.clock.advance(0.25)
+            return None
+
+    world.external_cache = Slow()
+    exchange = world.exchange()
+    lookups = (
+        "<cache-lookup-value key='k' variable-name='v'/>"
+        "<cache-lookup vary-by-developer='false' vary-by-developer-groups='false'/>"
+    )
+    await world.serve(exchange, policies(lookups))
+    assert exchange.cache_ms == 500

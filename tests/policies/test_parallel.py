@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass, field
 
 import pytest
 
 from proxy.messages import Body, Headers, Response
 from proxy.ports import Outgoing
-from tests.policies.world import World, policies
+from tests.policies.world import World, content, policies
 
 
 @dataclass
@@ -133,3 +134,42 @@ async def test_the_timeout_of_send_request_covers_the_body(world: World) -> None
     assert (await world.serve(exchange, policies(call))).status == 500
     assert exchange.last_error is not None
     assert (exchange.last_error.source, exchange.last_error.reason) == ("send-request", "Timeout")
+
+
+LIMITED = '<limit-concurrency key="k" max-count="1"><forward-request/></limit-concurrency>'
+
+
+async def test_a_place_is_held_until_the_answer_has_come() -> None:
+    world = World()
+    response = await world.serve(world.exchange(), policies(backend=LIMITED))
+    assert world.in_flight == {"k": 1}
+    assert (await world.serve(world.exchange(), policies(backend=LIMITED))).status == 429
+    assert await content(response) == "backend"
+    assert world.in_flight == {}
+    response = await world.serve(world.exchange(), policies(backend=LIMITED))
+    await response.body.discard()
+    assert world.in_flight == {}
+    response = await world.serve(world.exchange(), policies(backend=LIMITED))
+    response.body = Body()  # somebody forgets it
+    gc.collect()
+    assert world.in_flight == {}
+
+
+async def test_an_answer_that_fails_or_is_replaced_frees_its_place() -> None:
+    world = World()
+    replaced = policies(backend=LIMITED, outbound="<return-response/>")
+    assert (await world.serve(world.exchange(), replaced)).status == 200
+    assert world.in_flight == {}
+    failed = policies(backend=LIMITED, outbound='<set-variable name="x" value="@(1 / int.Parse("0"))" />')
+    assert (await world.serve(world.exchange(), failed)).status == 500
+    assert world.in_flight == {}
+
+
+async def test_another_attempt_of_the_same_request_takes_its_own_place() -> None:
+    world = World()
+    again = f'<retry condition="@(context.Response.StatusCode == 503)" count="3" interval="0">{LIMITED}</retry>'
+    world.transport.answers = [{"status": 503}, {"status": 503}, {}]
+    response = await world.serve(world.exchange(), policies(backend=again))
+    assert (response.status, len(world.transport.sent), world.in_flight) == (200, 3, {"k": 1})
+    assert await content(response) == "backend"
+    assert world.in_flight == {}

@@ -28,7 +28,7 @@ POOL = {
     "type": "Pool",
     "pool": {
         "services": [
-            {"id": "/subscriptions/s/resourceGroups/r/providers/Microsoft.ApiManagement/service/x/backends/A", "priority": 2},
+            {"id": "/subscriptions/s/providers/Microsoft.ApiManagement/service/x/backends/A", "priority": 2},
             {"id": "/backends/b", "priority": 1, "weight": 3},
         ],
         "sessionAffinity": {"sessionId": {"source": "Cookie", "name": "SessionId"}},

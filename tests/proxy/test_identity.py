@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxy.adapters.identity import MARGIN, RETRY, PlatformTokens
 from proxy.adapters.transport import HttpTransport
+from proxy.config.certificates import identity_of
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Body, Headers, Url
-from proxy.pipeline.own_identity import _named
 from proxy.ports import ClientIdentity, Outgoing
 from proxy.settings import IdentitySettings, SettingError
 from tests.policies.tokens import certificate, opened
@@ -193,7 +193,7 @@ async def test_each_identity_has_its_own_connections(strict: tuple[int, list[byt
         await response.body.read()
         return response.status
 
-    rsa, second = _named(opened("rsa").pem), _named(opened("second").pem)
+    rsa, second = identity_of(opened("rsa")), identity_of(opened("second"))
     for identity in (rsa, second, rsa, second):
         assert await call(identity) == 200
     assert seen == [opened(name).der for name in ("rsa", "second", "rsa", "second")]

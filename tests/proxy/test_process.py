@@ -90,6 +90,20 @@ def test_without_an_agent_it_waits_not_ready_and_ends_at_sigterm(start: Start) -
     assert events[-1] == "GatewayStopped"
 
 
+def test_a_reader_of_the_log_that_stopped_reading_stops_nothing(start: Start) -> None:
+    port = free_port()
+    process = start(port, **{"telemetry.logs.std": "text"})
+    wait_for(lambda: status(port))
+    assert process.stdout is not None
+    full = os.open(f"/proc/self/fd/{process.stdout.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(full, b"x")
+    os.close(full)
+    process.send_signal(signal.SIGTERM)  # what is said about the end finds no room
+    assert process.wait(10) == 0
+
+
 def test_a_taken_port_is_one_clear_line_and_exit_1(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -107,6 +121,26 @@ def test_a_wrong_setting_is_one_clear_line_and_exit_1(start: Start) -> None:
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert errors.splitlines() == ["proxy: proxy.workers is 'many'; it must be a whole number from 1 to 64."]
+
+
+def test_a_wrong_cache_setting_too_and_without_its_secret(start: Start) -> None:
+    process = start(0, **{"policy.cache.external.connection": "http://:secret@cache", "proxy.workers": "2"})
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith("proxy: policy.cache.external.connection: the URL must begin with redis:// or rediss://.")
+    assert "secret" not in errors
+
+
+def test_an_external_cache_that_is_away_keeps_nothing_from_starting(start: Start) -> None:
+    pytest.importorskip("redis")
+    port = free_port()
+    process = start(port, **{"policy.cache.external.connection": f"redis://127.0.0.1:{free_port()}"})
+    wait_for(lambda: status(port) is not None)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "ExternalCacheDown" in output
 
 
 def children(pid: int) -> list[int]:

@@ -1,14 +1,9 @@
-"""Settings and the process's own log lines."""
+"""Settings, and the trace context of a request."""
 
 from __future__ import annotations
 
-import io
-import json
-import logging
-
 import pytest
 
-from proxy.log import configure
 from proxy.settings import SettingError, Settings
 from proxy.traceparent import trace_context
 
@@ -39,32 +34,6 @@ def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
         Settings.read({name: value})
     assert name in str(wrong.value)
     assert repr(value) in str(wrong.value)
-
-
-@pytest.fixture
-def root() -> object:
-    logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
-    yield logger
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-
-
-def test_text_and_json_lines(root: object) -> None:
-    stream = io.StringIO()
-    configure("text", "info", stream)
-    logging.getLogger("proxy.x").info("one\r\ntwo %d", 3, extra={"event": "GatewayStartup"})
-    logging.getLogger("proxy.x").debug("unseen")
-    line = stream.getvalue()
-    assert line.endswith(" [GatewayStartup], message: one\\r\\ntwo 3\n")
-    assert line.startswith("[Info] 20")
-    stream = io.StringIO()
-    configure("json", "warn", stream)
-    logging.getLogger("proxy.y").warning("é")
-    logging.getLogger("proxy.y").info("unseen")
-    (only,) = stream.getvalue().splitlines()
-    fields = json.loads(only)
-    assert (fields["level"], fields["eventType"], fields["message"]) == ("Warn", "proxy.y", "é")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.pipeline.tokens import Trust
 from proxy.tokens.claims import check_lifetime
@@ -206,6 +208,38 @@ def test_encrypted_tokens(alg: str, enc: str, key: str) -> None:
 def test_encryptions_that_are_refused(header: dict[str, object]) -> None:
     made = encrypted(b"x", "dir", "A128CBC-HS256", "cbc", header=header)
     assert reason(made, Trust((SECRET,), (), (DecryptionKey.symmetric(SECRETS["cbc"]),))) == "JwtInvalid"
+
+
+SEEDS = (
+    token({"sub": "x"}), token({"sub": "x"}, "RS256", "rsa"), token({"sub": "x"}, "ES256", "ec"),
+    token(encrypt={"alg": "dir", "enc": "A128CBC-HS256", "key": "cbc"}),
+    token(encrypt={"alg": "RSA-OAEP", "enc": "A256GCM", "key": "rsa"}),
+)  # fmt: skip
+OPENERS = (DecryptionKey.symmetric(SECRETS["cbc"]), DecryptionKey.private(rsa_pair("rsa"), b"der"))
+EC = public_key(ec_pair("ES256", "ec").public_key())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(SEEDS), st.integers(0, 2000), st.sampled_from("AZaz09-_.=") | st.characters(), st.booleans())
+def test_a_changed_token_is_refused_and_nothing_else(seed: str, at: int, put: str, insert: bool) -> None:
+    at %= len(seed)
+    changed = seed[:at] + put + seed[at + (not insert) :]
+    try:
+        found = Trust((RSA, SECRET, EC), (), OPENERS).verified(changed)
+    except TokenRefused:
+        return
+    # what differs in the unused bits at the end of a segment is the same bytes
+    assert [decode(each) for each in changed.split(".")] == [decode(each) for each in seed.split(".")]
+    assert found.payload
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text() | st.lists(st.binary(max_size=40), min_size=2, max_size=6).map(lambda parts: ".".join(map(b64, parts)))
+)
+def test_any_text_is_refused(text: str) -> None:
+    with pytest.raises(TokenRefused):
+        Trust((RSA, SECRET, EC), (), OPENERS, unsigned=True).verified(text)
 
 
 def test_the_examples_of_rfc_7515() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from proxy.config.resources import Resource
 from proxy.config.snapshot import apply
 from proxy.exchange import Exchange
 from proxy.pipeline.run import execute
-from tests.policies.tokens import FakeKeys, certificate, jwk, pfx, token
+from tests.policies.tokens import FakeKeys, certificate, jwk, opened, pfx, token
 from tests.policies.world import World
 
 
@@ -71,6 +72,26 @@ async def test_a_certificate_that_cannot_be_opened_is_an_issue_of_its_own() -> N
     assert [issue.resource_id for issue in issues] == ["/certificates/signer", "/apis/shop/policies/policy"]
     assert "PKCS #12" in issues[0].message
     assert status(await ask(gateway, alg="RS256", key="rsa")) == 500
+
+
+def test_a_backend_shows_the_certificate_that_it_names() -> None:
+    def backend(**credentials: Any) -> Resource:
+        return resource("/backends/b", {"url": "https://b.example", "credentials": credentials})
+
+    by_id = backend(certificateIds=["/subscriptions/s/certificates/signer"])
+    by_thumbprint = backend(certificate=[opened("rsa").thumbprint.lower()])
+    for named in (by_id, by_thumbprint):
+        gateway, issues = build(apply({}, resources(named, certificate_resource("rsa")), [], True))
+        assert not issues
+        assert isinstance(gateway.environment.backends, Mapping)
+        found = gateway.environment.backends["b"].identity
+        assert found is not None
+        assert found.pem == opened("rsa").pem
+        assert gateway.deployment.certificates["signer"].thumbprint == opened("rsa").thumbprint
+    gateway, issues = build(apply({}, resources(by_id), [], True))
+    assert [(issue.resource_id, "none of its certificates" in issue.message) for issue in issues] == [
+        ("/backends/b", True)
+    ]
 
 
 async def test_the_providers_of_a_configuration_are_known_beforehand() -> None:
@@ -124,5 +145,5 @@ async def test_a_provider_over_the_network(backend: Backend) -> None:
 
 
 def test_a_thumbprint_is_what_others_call_one() -> None:
-    opened = open_pfx("x", pfx("rsa", "open"), "open")
-    assert opened.thumbprint == hashlib.sha1(certificate("rsa").public_bytes(Encoding.DER)).hexdigest().upper()
+    found = open_pfx("x", pfx("rsa", "open"), "open")
+    assert found.thumbprint == hashlib.sha1(certificate("rsa").public_bytes(Encoding.DER)).hexdigest().upper()

@@ -13,11 +13,13 @@ import pytest
 from telemetry import child as module
 from telemetry import frames
 from telemetry.child import Child, serve
+from telemetry.encode.logs import LogEncoder
+from telemetry.encode.spans import SpanEncoder
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
-from telemetry.records import RequestRecord
+from telemetry.records import RequestRecord, TraceRecord
 from telemetry.settings import Resource
-from tests.telemetry.sample import record
+from tests.telemetry.sample import ERROR, record
 
 
 class Collects:
@@ -111,3 +113,32 @@ def test_input_in_pieces_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(exporter.got) == 2
     child.close(time.monotonic() + 1)
     assert "Requests" in {metric.name for metric in exporter.read}
+
+
+def test_bytes_that_are_no_text_cost_nobody_else_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = Collects()
+    child = made(monkeypatch, exporter)
+    bad = "é\udcff"
+    failed = ERROR._replace(message=bad)
+    send(
+        child,
+        record(traces=(TraceRecord("s", "information", bad, ((bad, bad),)),)),
+        record(last_error=failed, errors=(failed,)),
+        record(url=f"http://gw/{bad}", backend_url=f"http://b/{bad}"),
+    )
+    resource = Resource("i", "g", "r", 1)
+    assert SpanEncoder().encode(exporter.got, resource)[1] >= 3
+    assert LogEncoder().encode(exporter.got, resource, 1)[1] == 3
+    assert exporter.got[0].traces[0].message == "é?"
+    assert exporter.got[1].errors[0].message == "é?"
+
+
+def test_an_exporter_that_cannot_take_metrics_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoMetrics(Collects):
+        def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
+            raise TypeError("cannot encode")
+
+    whole = Collects()
+    child = made(monkeypatch, NoMetrics(), whole)
+    child.close(time.monotonic() + 0.1)
+    assert whole.read

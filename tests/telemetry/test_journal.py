@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -133,6 +134,30 @@ async def test_a_child_that_cannot_start_is_tried_again_with_a_back_off(
     await until(lambda: journal.respawned >= 2)
     await journal.close()
     assert "ended with code 2" in caplog.text
+
+
+async def test_a_lack_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "BACKOFF", (0.05, 0.05))
+    monkeypatch.setattr(module.os, "dup", none_left)
+    journal = Journal(QUIET, "host:1")
+    journal.start()
+    assert journal.child_pid is None
+    monkeypatch.undo()
+    journal.append(record())
+    await until(lambda: journal.written == 1)
+    await journal.close()
+
+
+async def test_the_same_identity_again_takes_no_room() -> None:
+    journal = Journal(QUIET, "host:1")
+    journal.start()
+    for _ in range(1000):
+        journal.identify("gw-1", "lab")
+    assert len(journal._frames) == 1
+    await journal.close()
 
 
 async def test_a_stuck_child_costs_nothing_but_records(monkeypatch: pytest.MonkeyPatch) -> None:

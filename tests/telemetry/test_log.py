@@ -45,7 +45,7 @@ def test_text() -> None:
         started,
     )
     assert warning.startswith("[Warn] ")
-    assert "[Log], message: Hm\\nforged" in warning
+    assert "[proxy.app], message: Hm\\nforged" in warning
     assert error.startswith("[Error] ")
     assert "exception: Traceback" in error
     assert "KeyError: 'boo'" in error

@@ -1,0 +1,133 @@
+"""How many tokens a request to a language model takes: what the model reports, and estimates where it reports nothing.
+
+Rules
+1. Understood: OpenAI chat completions, completions, embeddings and responses; Anthropic messages; event streams too.
+2. An estimate is one token for four bytes of text and a few for each message; an image counts IMAGE tokens.
+3. Nothing here raises: what is not understood is no usage, and an estimate of 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+
+IMAGE = 1200
+PER_MESSAGE = 4
+BYTES_PER_TOKEN = 4
+_LONGEST_LINE = 1024 * 1024
+
+
+def parse(content: bytes) -> Any:
+    """JSON, or None."""
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        return None
+
+
+def estimate_prompt(request: Any) -> int:
+    """Tokens of a request's prompt."""
+    if not isinstance(request, dict):
+        return 0
+    total = 0
+    for name in ("prompt", "input", "instructions", "system", "messages"):
+        if name in request:
+            total += _estimate(request[name])
+    tools = request.get("tools") or request.get("functions")
+    if tools:
+        total += text_tokens(len(orjson.dumps(tools)))
+    return total
+
+
+def _estimate(part: Any) -> int:
+    """A text, a list of parts or messages, one of those, or token numbers."""
+    pending, size, tokens = [part], 0, 0
+    while pending:
+        each = pending.pop()
+        if isinstance(each, str):
+            size += len(each.encode("utf-8", "replace"))
+        elif isinstance(each, list):
+            pending += each
+        elif isinstance(each, int):
+            tokens += 1
+        elif isinstance(each, dict):
+            if "image" in str(each.get("type", "")):
+                tokens += IMAGE
+                continue
+            if "role" in each:
+                tokens += PER_MESSAGE
+            pending += [each[name] for name in ("content", "text", "name", "tool_calls", "arguments") if name in each]
+    return tokens + text_tokens(size)
+
+
+def text_tokens(size: int) -> int:
+    """Tokens of so many bytes of text."""
+    return math.ceil(size / BYTES_PER_TOKEN)
+
+
+def reported(answer: Any) -> int | None:
+    """Prompt and completion tokens that a model reports in its answer."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    total = _number(usage, "total_tokens")
+    if total is not None:
+        return total
+    parts = [_number(usage, name) for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")]
+    return None if all(part is None for part in parts) else sum(part or 0 for part in parts)
+
+
+def _number(usage: dict[str, Any], name: str) -> int | None:
+    value = usage.get(name)
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+class EventStream:
+    """Reads an event stream on its way by: `feed` its chunks, then ask for `total`."""
+
+    def __init__(self) -> None:
+        self._line = b""
+        self._reported: int | None = None
+        self._input = 0
+        self._completion = 0
+
+    def feed(self, chunk: bytes) -> None:
+        lines = (self._line + chunk).split(b"\n")
+        self._line = lines.pop()[:_LONGEST_LINE]
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._event(parse(line[5:].strip()))
+
+    def total(self, prompt: int) -> int:
+        """Reported tokens, else `prompt` and an estimate of the completion."""
+        if self._reported is not None:
+            return self._reported
+        return (self._input or prompt) + text_tokens(self._completion)
+
+    def _event(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            return
+        inner = event.get("response") if isinstance(event.get("response"), dict) else event
+        total = reported(inner)
+        if total is not None:  # an Anthropic stream reports its input first, and its output at the end
+            self._reported = total + self._input
+        message = event.get("message")
+        if isinstance(message, dict) and isinstance(message.get("usage"), dict):
+            self._input = _number(message["usage"], "input_tokens") or 0
+        self._completion += _text_size(event)
+
+
+def _text_size(event: dict[str, Any]) -> int:
+    """Bytes of the text that an event adds."""
+    delta = event.get("delta")
+    texts = [delta if isinstance(delta, str) else delta.get("text") if isinstance(delta, dict) else None]
+    choices = event.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            texts.append(choice.get("text"))
+            inner = choice.get("delta")
+            if isinstance(inner, dict):
+                texts.append(inner.get("content"))
+    return sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
