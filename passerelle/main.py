@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from passerelle.commands.policy import policy
 from passerelle.commands.start import start
 from passerelle.commands.token import token
 from passerelle.commands.up import up
@@ -15,7 +16,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, version):
+for command in (up, start, token, policy, version):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from proxy.pipeline.markup import MarkupError, Node, read
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
+from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Logger
@@ -44,7 +45,10 @@ class Scope:
 @dataclass(slots=True, frozen=True)
 class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
-    `certificates` or `loggers` None means that nobody knows which there are."""
+    `certificates` or `loggers` None means that nobody knows which there are.
+
+    `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
+    """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
     fragments: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +56,7 @@ class Environment:
     strict: bool = True
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
     loggers: Mapping[str, Logger] | None = None
+    watch: Watch | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -128,6 +133,11 @@ class _State:
             self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
             return None
         return root
+
+
+def compiler_for(source: Source, scope: Scope, section: str, environment: Environment) -> Compiler:
+    """The compiler of a single element, to learn what its policy asks for."""
+    return Compiler(_State(scope, environment), section, source)
 
 
 def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
@@ -260,7 +270,7 @@ class Compiler:
         for node in nodes:
             counts[node.name] = count = counts.get(node.name, 0) + 1
             path = f"{self.path}/{node.name}[{count}]" if self.path else f"{node.name}[{count}]"
-            element = Element(node, self.source, self._state.issues, path=path)
+            element = Element(node, self.source, self._state.issues, path=path, watch=self.environment.watch)
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))
             elif not bases:
@@ -300,4 +310,6 @@ class Compiler:
             return ()
         self._state.reads.append(frozenset(element.reads))
         origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
-        return (Step.of(handler, origin, frozenset(element.reads)),)
+        step = Step.of(handler, origin, frozenset(element.reads))
+        watch = self.environment.watch
+        return (watch.step(step, element) if watch else step,)

@@ -22,6 +22,7 @@ from proxy.pipeline.markup import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
 from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
+from proxy.pipeline.watch import Watch
 
 T = TypeVar("T")
 
@@ -38,13 +39,21 @@ class Element:
     """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for."""
 
     def __init__(
-        self, node: Node, source: Source, issues: list[Issue], *, path: str = "", reads: set[str] | None = None
+        self,
+        node: Node,
+        source: Source,
+        issues: list[Issue],
+        *,
+        path: str = "",
+        reads: set[str] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.node = node
         self.path = path
         self.name = node.name
         self.source = source
         self.issues = issues
+        self.watch = watch
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -267,7 +276,7 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(node, self.source, self.issues, path=path, reads=self.reads)
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch)
         if node.name in self._known_children:
             self._asked.append(child)
         return child
@@ -328,7 +337,8 @@ class Element:
                 self.issue(message, "expression-syntax", offset=offset)
             return Value.of(stand_in)
         self.reads.update(expression.reads)
-        return Value.computed(expression.evaluate, convert, frozenset(expression.reads))
+        evaluate = self.watch.expression(code, expression.evaluate) if self.watch else expression.evaluate
+        return Value.computed(evaluate, convert, frozenset(expression.reads))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -56,6 +56,7 @@ class Definition:
     factory: Factory
     summary: str
     aliases: tuple[str, ...] = ()
+    missing: str = ""  # which documented parts are not there; empty: it is complete
 
 
 REGISTRY: dict[str, Definition] = {}
@@ -67,12 +68,13 @@ def policy(
     sections: frozenset[str] | set[str],
     scopes: frozenset[str] = SCOPES,
     aliases: tuple[str, ...] = (),
+    missing: str = "",
 ) -> Callable[[Factory], Factory]:
-    """Register a policy; the first line of the factory's docstring is its summary in docs/policies.md."""
+    """Register a policy; the first line of the factory's docstring, and `missing`, stand in docs/policies.md."""
 
     def register(factory: Factory) -> Factory:
         summary = (factory.__doc__ or "").strip().splitlines()[0] if factory.__doc__ else ""
-        definition = Definition(name, frozenset(sections), frozenset(scopes), factory, summary, aliases)
+        definition = Definition(name, frozenset(sections), frozenset(scopes), factory, summary, aliases, missing)
         for each in (name, *aliases):
             if each in REGISTRY:
                 raise ValueError(f"policy {each!r} is registered twice")

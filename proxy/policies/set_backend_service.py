@@ -29,7 +29,7 @@ _SERVICE_FABRIC = (
 )
 
 
-@policy("set-backend-service", sections={INBOUND, BACKEND})
+@policy("set-backend-service", sections={INBOUND, BACKEND}, missing="Service Fabric (`sf-*`)")
 def set_backend_service(element: Element, compiler: Compiler) -> Handler:
     """Choose the backend by base URL, by backend id, or a Dapr service."""
     for name in _SERVICE_FABRIC:

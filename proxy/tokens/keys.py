@@ -49,7 +49,8 @@ Material = bytes | rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 class Key:
     """`name` is matched with a token's `kid` or `x5t`; `algorithm` is the only one when the key says so itself.
 
-    `fingerprint` is the SHA-256 of the key, with a prefix for its kind: equal keys have equal ones.
+    `fingerprint` is the SHA-256 of the key, with its kind and what it is limited to: what is remembered of a key that
+    may sign with any algorithm says nothing of the same key limited to one.
     """
 
     name: str
@@ -115,7 +116,7 @@ def public_key(key: object, name: str = "", algorithm: str = "", thumbprint: str
     elif not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _EC_ALGORITHMS:
         raise ValueError("is neither an RSA key nor one on a curve P-256, P-384 or P-521")
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Key(name, key, _fingerprint(b"spki", der), algorithm, thumbprint)
+    return Key(name, key, _fingerprint(b"spki " + algorithm.encode(), der), algorithm, thumbprint)
 
 
 def base64_content(text: str) -> bytes:

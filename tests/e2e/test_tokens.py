@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from house import House, request, wait_until
 
-from tests.policies.tokens import jwk, pfx, token
+from passerelle.cases.tokens import jwk, pfx, token
 
 pytestmark = pytest.mark.e2e
 

@@ -39,7 +39,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "cryptography", "yaml", "orjson",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
-    "passerelle": {"aiohttp", "click", "rich", "uvloop", "yaml"},
+    "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
 }  # fmt: skip
 
 # prefix of imported module -> the only modules (by prefix) that may import it, within the packages named

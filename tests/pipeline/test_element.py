@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from passerelle.cases.world import World
 from proxy.errors import ExpressionFailed
 from proxy.pipeline.element import Element
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import read
 from proxy.pipeline.source import Source
 from proxy.pipeline.values import Value
-from tests.policies.world import World
 
 
 def element(text: str) -> Element:

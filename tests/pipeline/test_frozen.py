@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from passerelle.cases.world import World, streamed
 from proxy.errors import ExpressionFailed
 from proxy.expressions import compile_expression
 from proxy.expressions.dotnet.json_writer import token_text
 from proxy.expressions.dotnet.values import runtime_type
 from proxy.messages import Body, Headers, Response
 from proxy.pipeline.frozen import Thawless, freeze, thaw
-from tests.policies.world import World, streamed
 
 
 def value_of(code: str) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from passerelle.cases.world import World
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
-from tests.policies.world import World
 
 SCOPES = ("global", "product", "api", "operation")
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from passerelle.cases.world import World, streamed
 from proxy.errors import BackendConnectionFailure
 from proxy.messages import Body, Response
 from proxy.pipeline import responses
 from proxy.pipeline.responses import CachingPlan, find_response, keep_response
-from tests.policies.world import World, streamed
 
 
 class Stream(AsyncIterator[bytes]):

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from passerelle.cases.world import World, content, policies, streamed
 from proxy.errors import Origin
 from proxy.exchange import Exchange
 from proxy.messages import Body, Response
@@ -14,7 +15,6 @@ from proxy.pipeline.link import Pipeline
 from proxy.pipeline.registry import RESPOND, Handler, Outcome
 from proxy.pipeline.run import execute
 from proxy.pipeline.steps import Block, Late, Step
-from tests.policies.world import World, content, policies, streamed
 
 FAIL = '<set-variable name="x" value="@(1 / int.Parse("0"))"/>'
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from passerelle.cases.world import World, document, policies
 from proxy.pipeline.compile import Environment, Scope, compile_document
 from proxy.pipeline.steps import Step
-from tests.policies.world import World, document, policies
 
 # Machines that run tests are slow and shared; a regression to text handling per request costs ten times as much.
 SLACK = 3

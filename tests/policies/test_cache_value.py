@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.policies.world import World, document, policies
+from passerelle.cases.world import World, document, policies
 
 DOCUMENT = document(
     policies(

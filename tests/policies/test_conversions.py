@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from passerelle.cases.world import World, content, policies
 from proxy.pipeline.convert_json import Mapping, json_to_xml
 from proxy.pipeline.convert_xml import ConversionError, xml_to_json
-from tests.policies.world import World, content, policies
 
 
 @pytest.mark.parametrize(

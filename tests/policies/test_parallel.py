@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from passerelle.cases.world import World, content, policies
 from proxy.messages import Body, Headers, Response
 from proxy.ports import Outgoing
-from tests.policies.world import World, content, policies
 
 
 @dataclass

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.cases.world import World, policies
 from proxy.pipeline.stylesheet import Stylesheet, StylesheetError
 from proxy.policies import xsl_transform
-from tests.policies.world import World, policies
 
 _HEAD = (
     '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" '

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.x509.oid import NameOID
 
+from passerelle.cases.tokens import certificate
 from proxy.pipeline.client_certificates import (
     Identity,
     Rules,
@@ -19,7 +20,6 @@ from proxy.pipeline.client_certificates import (
     problem_of,
     same_name,
 )
-from tests.policies.tokens import certificate
 
 NOW = datetime.datetime(2030, 1, 2, tzinfo=datetime.UTC)
 ROOT = certificate("root")

@@ -12,6 +12,8 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from passerelle.cases.tokens import certificate, opened
+from passerelle.cases.world import FakeClock
 from proxy.adapters.identity import MARGIN, RETRY, PlatformTokens
 from proxy.adapters.transport import HttpTransport
 from proxy.config.certificates import identity_of
@@ -19,8 +21,6 @@ from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Body, Headers, Url
 from proxy.ports import ClientIdentity, Outgoing
 from proxy.settings import IdentitySettings, SettingError
-from tests.policies.tokens import certificate, opened
-from tests.policies.world import FakeClock
 
 
 class Endpoint:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from passerelle.cases.tokens import jwk
+from passerelle.cases.world import FakeClock
 from proxy.adapters import openid
 from proxy.adapters.openid import FRESH, RETRY, UNKNOWN, OpenIdKeys
 from proxy.adapters.reach import Reach
@@ -17,8 +19,6 @@ from proxy.adapters.transport import HttpTransport
 from proxy.errors import BackendConnectionFailure
 from proxy.messages import Body, Headers, Url
 from proxy.ports import Outgoing
-from tests.policies.tokens import jwk
-from tests.policies.world import FakeClock
 
 
 class Provider:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.cases.world import World, policies
 from proxy.adapters.redis_cache import LANES, TIMEOUT, Address, RedisCache, address, from_settings
 from proxy.settings import SettingError
-from tests.policies.world import World, policies
 
 needs_client = pytest.mark.skipif(
     importlib.util.find_spec("redis") is None, reason="the Python package redis is not installed"

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from passerelle.cases.tokens import SECRETS, b64, ec_pair, encrypted, jwk, rsa_pair, sign, token
+from passerelle.cases.world import World, document, policies
 from proxy.pipeline.tokens import Trust
 from proxy.tokens.claims import check_lifetime
 from proxy.tokens.compact import MAX_TOKEN, decode
@@ -18,8 +20,6 @@ from proxy.tokens.decrypt import MAX_INFLATED, DecryptionKey
 from proxy.tokens.keys import ALGORITHMS, Key, KeySet, public_key, rsa_key, secret_key
 from proxy.tokens.memory import TokenMemory, Verified, digest_of
 from proxy.tokens.refusal import TokenRefused
-from tests.policies.tokens import SECRETS, b64, ec_pair, encrypted, jwk, rsa_pair, sign, token
-from tests.policies.world import World, document, policies
 
 RSA = public_key(rsa_pair("rsa").public_key(), "rsa")
 SECRET = secret_key(SECRETS["secret"])

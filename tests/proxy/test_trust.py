@@ -12,6 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 from sidecar_harness import Backend, api, operation, policy, resource
 
+from passerelle.cases.tokens import FakeKeys, certificate, jwk, opened, pfx, token
+from passerelle.cases.world import World
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.openid import OpenIdKeys
 from proxy.adapters.reach import Reach
@@ -22,8 +24,6 @@ from proxy.config.resources import Resource
 from proxy.config.snapshot import apply
 from proxy.exchange import Exchange
 from proxy.pipeline.run import execute
-from tests.policies.tokens import FakeKeys, certificate, jwk, opened, pfx, token
-from tests.policies.world import World
 
 
 def certificate_resource(pair: str, password: str = "") -> Resource:

@@ -1,4 +1,4 @@
-"""XElement.Parse, XDocument.Parse and message bodies: expat into our tree. A DOCTYPE is refused, so no entity expands."""
+"""XElement.Parse, XDocument.Parse and bodies: expat into our tree. A DOCTYPE is refused, so no entity expands."""
 
 from __future__ import annotations
 

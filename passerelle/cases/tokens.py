@@ -1,4 +1,4 @@
-"""Tokens, keys and certificates for tests: made here with `cryptography`, so that they are nobody's real ones.
+"""Tokens, keys and certificates for cases: made here with `cryptography`, so that they are nobody's real ones.
 
 A token in a table is a mapping: `alg`, `key` (a name in SECRETS or of a pair), `claims`, and optionally `header`,
 `signature` (replaces the right one), `encrypt` (another mapping: `alg`, `enc`, `key`).
@@ -101,7 +101,7 @@ def encrypted(plain: bytes, alg: str, enc: str, key: str, zip: str = "", header:
         if alg == "A128KW":
             wrapped = aes_key_wrap(SECRETS[key], secret)
         else:
-            chosen = hashes.SHA1() if alg == "RSA-OAEP" else hashes.SHA256()
+            chosen = hashes.SHA1() if alg == "RSA-OAEP" else hashes.SHA256()  # noqa: S303 - what RFC 7518 says
             oaep = padding.OAEP(padding.MGF1(chosen), chosen, None)
             wrapped = rsa_pair(key).public_key().encrypt(secret, oaep)
     if zip:

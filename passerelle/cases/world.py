@@ -14,6 +14,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from passerelle.cases.tokens import FakeKeys, FakeTokens
+from passerelle.cases.tokens import certificate as client_certificate
 from proxy.adapters.cache import LocalCache
 from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
@@ -26,8 +28,6 @@ from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from telemetry.records import RequestRecord
-from tests.policies.tokens import FakeKeys, FakeTokens
-from tests.policies.tokens import certificate as client_certificate
 
 
 @dataclass
@@ -35,6 +35,7 @@ class FakeClock:
     """`chance` is every random number; `sleeps` are the seconds that policies slept."""
 
     now: float = 1000.0
+    began: datetime.datetime = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
     chance: float = 0.5
     sleeps: list[float] = field(default_factory=list)
 
@@ -43,7 +44,7 @@ class FakeClock:
 
     def utcnow(self) -> datetime.datetime:
         """2030-01-02 03:04:05 when the world begins."""
-        return datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC) + datetime.timedelta(seconds=self.now - 1000)
+        return self.began + datetime.timedelta(seconds=self.now - 1000)
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(round(seconds, 6))

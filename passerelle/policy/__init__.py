@@ -1,0 +1,1 @@
+"""`passerelle policy`: one file per sub-command; `passerelle.commands.policy` lists them."""

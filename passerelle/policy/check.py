@@ -1,0 +1,125 @@
+"""`passerelle policy check`: what is wrong with policy documents, with the place and the remedy of each finding.
+
+A reference is looked up where the command was told what there is: without --named-values, a named value that is asked
+for is a warning; with it, one that is not in the file is an error. The same holds for fragments and backends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass, replace
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from passerelle.policy import files
+from proxy.check import Environment, Issue, check_document
+
+SHOWN = 110  # characters of a line around the place
+
+
+@dataclass(slots=True, frozen=True)
+class Finding:
+    """One row of --format json."""
+
+    file: str
+    line: int
+    column: int
+    severity: str
+    code: str
+    element: str
+    message: str
+
+
+@click.command("check")
+@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--scope", type=click.Choice(files.SCOPES), help="Of all files; otherwise each file's place or root tells."
+)
+@click.option("--named-values", "values", metavar="FILE", help="YAML or JSON: name to value.")
+@click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
+              help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
+@click.option("--backend-id", "backends", multiple=True, metavar="ID", help="A backend that exists; may be repeated.")
+@click.option("--lenient", is_flag=True, help="A missing reference is a warning, never an error.")
+def command(
+    names: tuple[str, ...], style: str, scope: str | None, values: str | None, folder: str | None,
+    backends: tuple[str, ...], lenient: bool,
+) -> None:  # fmt: skip
+    """Check policy documents. A FILE may be a folder (its .xml files) or - (standard input).
+
+    Exit code: 0 nothing found (warnings aside), 1 errors, 2 usage.
+    """
+    environment = Environment(files.named_values(values), files.fragments(folder), backends, strict=not lenient)
+    unknown = {"unknown-named-value"} if values is None else set()
+    unknown |= {"unknown-fragment"} if folder is None else set()
+    unknown |= {"unknown-backend"} if not backends else set()
+    texts: dict[str, str] = {}
+    findings: list[Finding] = []
+    for name in files.documents(names):
+        text = texts[name] = files.read_text(name)
+        for issue in check_document(text, scope or files.scope_of(name, text), environment):
+            findings.append(finding(name, replace(issue, severity="warning") if issue.code in unknown else issue))
+    report(style, findings, texts)
+    sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def finding(file: str, issue: Issue) -> Finding:
+    return Finding(file, issue.line, issue.column, issue.severity, issue.code, issue.element, issue.message)
+
+
+def report(style: str, findings: list[Finding], texts: dict[str, str]) -> None:
+    """To standard output; `texts` are the documents by the name of their file."""
+    if style == "json":
+        click.echo(json.dumps([asdict(each) for each in findings], indent=2, ensure_ascii=False))
+    else:
+        show(findings, texts)
+
+
+def show(findings: list[Finding], texts: dict[str, str]) -> None:
+    """Each finding with its line of the document, then how many there are."""
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        console.print(
+            Text.assemble(
+                (f"{finding.file}:{finding.line}:{finding.column}", "bold"),
+                " ",
+                (finding.severity, f"bold {colour}"),
+                (f" {finding.code}", "dim"),
+            )
+        )
+        console.print(Text(f"  {finding.message}"))
+        console.print(excerpt(texts[finding.file], finding, colour))
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = len(findings) - errors
+    where = f"{len(texts)} document{'' if len(texts) == 1 else 's'}"
+    if not findings:
+        console.print(Text(f"✓ {where}, nothing found", "green"))
+        return
+    total = f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'} in {where}"
+    console.print(Text(f"{'✗' if errors else '✓'} {total}", "red" if errors else "yellow"))
+
+
+def excerpt(text: str, finding: Finding, colour: str) -> Text:
+    """The line, and a mark below the place; a long line is cut around it."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    if " fragment '" in finding.message[:14] or finding.line > len(lines):  # its place is in the fragment
+        return Text()
+    line = lines[finding.line - 1].rstrip("\r").expandtabs(1)
+    at = finding.column - 1
+    first = max(0, at - SHOWN // 2) if len(line) > SHOWN else len(line) - len(line.lstrip())
+    first = min(first, at)
+    number = str(finding.line).rjust(5)
+    cut = line[first : first + SHOWN]
+    return Text.assemble(
+        (f"{number} │ ", "dim"),
+        cut,
+        "\n",
+        (f"{' ' * len(number)} │ ", "dim"),
+        " " * (at - first),
+        ("^", f"bold {colour}"),
+        "\n",
+    )

@@ -1,0 +1,99 @@
+"""The files that the sub-commands read: documents, named values, fragments. What is wrong with one is a usage error.
+
+A document's scope is told by its place in a folder as APIOps lays it out, else by its root element, else it is `api`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+SCOPES = ("global", "workspace", "product", "api", "operation", "fragment")
+STDIN = "-"
+_FOLDERS = {
+    "apis": "api", "operations": "operation", "products": "product", "workspaces": "workspace",
+    "policyfragments": "fragment", "policy fragments": "fragment",
+}  # fmt: skip
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def documents(names: tuple[str, ...]) -> Iterator[str]:
+    """The files named, and the .xml files of the folders named."""
+    for name in names:
+        path = Path(name)
+        if name != STDIN and path.is_dir():
+            found = sorted(each for each in path.rglob("*.xml") if each.is_file())
+            if not found:
+                raise click.UsageError(f"{name} holds no .xml file.")
+            yield from map(str, found)
+        else:
+            yield name
+
+
+def read_text(name: str) -> str:
+    """The text of a file, or of standard input for `-`."""
+    try:
+        data = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
+        encoding = next((encoding for mark, encoding in _BOMS if data.startswith(mark)), "utf-8")
+        return data.decode(encoding)
+    except OSError as problem:
+        raise click.UsageError(f"{name} cannot be read: {problem.strerror}.") from None
+    except UnicodeDecodeError as problem:
+        raise click.UsageError(f"{name} is not UTF-8 text (byte {problem.start}). Save it as UTF-8.") from None
+
+
+def read_yaml(name: str) -> Any:
+    """A YAML or JSON file, which is YAML too."""
+    return parse_yaml(name, read_text(name))
+
+
+def parse_yaml(name: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        what = getattr(problem, "problem", None) or "not YAML"
+        raise click.UsageError(f"{name}{place}: {what}.") from None
+
+
+def named_values(name: str | None) -> dict[str, str]:
+    """The named values of a file: a mapping from name to value."""
+    if name is None:
+        return {}
+    loaded = read_yaml(name) or {}
+    if not isinstance(loaded, dict) or any(isinstance(value, dict | list) for value in loaded.values()):
+        raise click.UsageError(f"{name} must be a mapping from the name of a named value to its value.")
+    return {str(key): _plain(value) for key, value in loaded.items()}
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def fragments(folder: str | None) -> dict[str, str]:
+    """Fragments by id: NAME.xml, or NAME/policy.xml as APIOps has them."""
+    if folder is None:
+        return {}
+    found: dict[str, str] = {}
+    for path in sorted(Path(folder).rglob("*.xml")):
+        name = path.parent.name if path.stem == "policy" and path.parent != Path(folder) else path.stem
+        found[name] = read_text(str(path))
+    if not found:
+        raise click.UsageError(f"{folder} holds no fragment. A fragment is a file NAME.xml or NAME/policy.xml.")
+    return found
+
+
+def scope_of(name: str, text: str) -> str:
+    """The scope that a document's place or root element tells."""
+    if "<fragment" in text and "<policies" not in text:
+        return "fragment"
+    parts = [part.lower() for part in Path(name).absolute().parts[:-1]]
+    inner = [(parts.index(folder), scope) for folder, scope in _FOLDERS.items() if folder in parts]
+    return max(inner)[1] if inner else "api"
