@@ -8,12 +8,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.errors import GatewayError
 from proxy.messages import Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import RequestRecord
+
+if TYPE_CHECKING:
+    from proxy.pipeline.backends import Circuit
 
 
 @dataclass(slots=True, frozen=True)
@@ -186,7 +189,8 @@ class _Nobody:
 class Ports:
     """Everything a policy may reach, in one hand.
 
-    `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it.
+    `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
+    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool.
     """
 
     transport: Transport
@@ -198,5 +202,6 @@ class Ports:
     external_cache: Cache | None = None
     errands: Errands = field(default_factory=NoErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
+    circuits: dict[str, Circuit] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)

@@ -50,7 +50,7 @@ from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, 
 from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 from proxy.adapters.cache import LocalCache
 from proxy.config.read import logger
-from proxy.config.resources import Backend, Example
+from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 
@@ -147,7 +147,13 @@ def _key(kind: str, name: str) -> str:
 
 
 def environment(row: Row) -> Environment:
-    backends = {name: Backend(name, **fields) for name, fields in row.get("backends", {}).items()}
+    backends: dict[str, Backend] = {}
+    for name, fields in row.get("backends", {}).items():  # members before their pools
+        given = {"url": "", **fields}
+        members = [dict(each) for each in given.get("pool", ())]
+        given["pool"] = tuple(PoolMember(backends[each.pop("id")], **each) for each in members)
+        given["breaker"] = tuple(BreakerRule("rule", **rule) for rule in given.get("breaker", ()))
+        backends[name] = Backend(name, **given)
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
     loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
@@ -228,12 +234,13 @@ async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str
         "calls": len(sent),
         "cache": exchange.cache,
         "in-flight": world.in_flight,
-        "metrics": json.loads(json.dumps(exchange.metrics)),
     }
     if "authorized" in expect:
         found["authorized"] = [await authorize() for authorize in world.errands.authorized]
     if "body" in expect:
         found["body"] = await content(response)
+    # values may come with the end of the body
+    found["metrics"] = json.loads(json.dumps(exchange.metrics))
     for name in [each for each in expect if each in found]:
         wanted = expect.pop(name)
         if found[name] != wanted:

@@ -22,6 +22,7 @@ from proxy.config.resources import Api, Deployment, Operation, Product, Subscrip
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
 from proxy.messages import Body, Headers, Request, Response, Url
+from proxy.pipeline.backends import Circuit
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
@@ -174,6 +175,7 @@ class World:
     external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
+    circuits: dict[str, Circuit] = field(default_factory=dict)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
     tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
@@ -194,6 +196,7 @@ class World:
             external_cache=self.external_cache,
             errands=self.errands,
             in_flight=self.in_flight,
+            circuits=self.circuits,
             keys=self.keys,
             tokens=self.tokens,
         )

@@ -16,11 +16,13 @@ from typing import TypeVar
 
 from proxy.admission import Access
 from proxy.config import read
+from proxy.config.backends import backend, pooled
 from proxy.config.certificates import with_identity
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
+    Backend,
     Certificate,
     Deployment,
     Diagnostic,
@@ -195,9 +197,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
     certificates = _certificates(after, touched)
-    shelf = after.shelves.get("backends", _EMPTY)
-    found = _read_all(shelf, after.unread, lambda r: with_identity(read.backend(_name(r), r.body), certificates))
-    backends = {_name(each): value for each, value in found}
+    backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
     references = {f"namedValues/{name}" for name in _differing(held.named_values, named_values)}
     references |= {f"policyFragments/{name}" for name in _differing(held.fragments, fragments)}
@@ -222,6 +222,19 @@ def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate
     shelf = after.shelves.get("certificates", _EMPTY)
     found = _read_all(shelf, after.unread, lambda resource: read.certificate(_name(resource), resource.body))
     return {_name(resource): certificate for resource, certificate in found}
+
+
+def _backends(after: Gateway, certificates: Mapping[str, Certificate]) -> dict[str, Backend]:
+    """All backends by name; a pool whose member is not there is unread until it is."""
+    assert isinstance(after.unread, dict)
+    shelf = after.shelves.get("backends", _EMPTY)
+    for name in shelf:
+        after.unread.pop(name, None)
+    read_first = _read_all(shelf, after.unread, lambda r: with_identity(backend(_name(r), r.body), certificates))
+    single = {_name(each): value for each, value in read_first}
+    known = {each.id: each for each, _ in read_first}
+    members = _read_all(known, after.unread, lambda r: pooled(single[_name(r)], r.body, single))
+    return {_name(each): value for each, value in members}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

@@ -17,7 +17,6 @@ from urllib.parse import quote
 from proxy.config.certificates import open_pfx
 from proxy.config.resources import (
     Api,
-    Backend,
     Certificate,
     Diagnostic,
     EventHub,
@@ -172,27 +171,6 @@ def user(name: str, body: Body, groups: tuple[Group, ...]) -> User:
         registration_date=moment(body.get("registrationDate")),
         groups=groups,
         identities=tuple(Identity(each["id"], each["provider"]) for each in body.get("identities") or ()),
-    )
-
-
-def backend(name: str, body: Body) -> Backend:
-    credentials = body.get("credentials") or {}
-    authorization = credentials.get("authorization") or {}
-    tls = body.get("tls") or {}
-    return Backend(
-        id=name,
-        url=body.get("url") or "",
-        type=body.get("type") or "Single",
-        protocol=body.get("protocol") or "http",
-        headers={key: tuple(values) for key, values in (credentials.get("header") or {}).items()},
-        query={key: tuple(values) for key, values in (credentials.get("query") or {}).items()},
-        authorization=f"{authorization['scheme']} {authorization['parameter']}" if authorization else "",
-        certificates=(
-            *(name_of(each) for each in credentials.get("certificateIds") or ()),
-            *(str(each).upper() for each in credentials.get("certificate") or ()),
-        ),
-        validate_certificate_chain=tls.get("validateCertificateChain") is not False,
-        validate_certificate_name=tls.get("validateCertificateName") is not False,
     )
 
 

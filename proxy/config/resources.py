@@ -140,9 +140,34 @@ class Subscription:
 
 
 @dataclass(slots=True, frozen=True)
+class BreakerRule:
+    """When the circuit breaker of a backend opens, and for how long. `interval` and `trip` are seconds; `count` and
+    `percentage` are 0 when not given; `statuses` are pairs of bounds; `reasons` are those of LastError, lower case."""
+
+    name: str
+    count: int = 0
+    percentage: int = 0
+    interval: float = 60.0
+    statuses: tuple[tuple[int, int], ...] = ()
+    reasons: tuple[str, ...] = ()
+    trip: float = 60.0
+    accept_retry_after: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class PoolMember:
+    """A backend of a pool. Lower `priority` goes first; `weight` is its share among those of one priority."""
+
+    backend: Backend
+    priority: int = 0
+    weight: int = 1
+
+
+@dataclass(slots=True, frozen=True)
 class Backend:
     """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
 
+    A pool has no URL of its own; `affinity` is the name of its session cookie, empty for none.
     `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`.
     """
 
@@ -157,6 +182,9 @@ class Backend:
     identity: ClientIdentity | None = None
     validate_certificate_chain: bool = True
     validate_certificate_name: bool = True
+    pool: tuple[PoolMember, ...] = ()
+    affinity: str = ""
+    breaker: tuple[BreakerRule, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -112,9 +112,9 @@ def token_limit(element: Element) -> Handler:
             if response is None or response.status >= 400:
                 return
             if response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
-                _watch(response, lambda stream: limits.count(stream.total(prompt) - counted))
+                watch(response, lambda stream: limits.count(stream.total(prompt) - counted))
                 return
-            content = await _whole(response)
+            content = await whole(response)
             total = reported(parse(content)) if content else None
             if total is not None:
                 limits.count(total - counted)
@@ -231,7 +231,7 @@ def _window(now: datetime.datetime, period: str) -> tuple[float, int]:
     return start.timestamp(), round((end - start).total_seconds())
 
 
-async def _whole(response: Response) -> bytes | None:
+async def whole(response: Response) -> bytes | None:
     """The body's content; None for one that is too large, which then streams on unread."""
     body = response.body
     if body.buffered:
@@ -252,7 +252,7 @@ async def _whole(response: Response) -> bytes | None:
     return response.body.content()
 
 
-def _watch(response: Response, done: Callable[[EventStream], None]) -> None:
+def watch(response: Response, done: Callable[[EventStream], None]) -> None:
     """Read an event stream on its way by."""
     body = response.body
     events = EventStream()

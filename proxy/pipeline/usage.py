@@ -9,7 +9,7 @@ Rules
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -79,6 +79,25 @@ def reported(answer: Any) -> int | None:
     return None if all(part is None for part in parts) else sum(part or 0 for part in parts)
 
 
+class Tokens(NamedTuple):
+    """What one call of a model took."""
+
+    prompt: int
+    completion: int
+    total: int
+
+
+def reported_tokens(answer: Any) -> Tokens | None:
+    """As `reported`, in parts."""
+    total = reported(answer)
+    if total is None:
+        return None
+    usage = answer["usage"]
+    prompt = _number(usage, "prompt_tokens") or _number(usage, "input_tokens") or 0
+    completion = _number(usage, "completion_tokens") or _number(usage, "output_tokens") or 0
+    return Tokens(prompt, completion, total)
+
+
 def _number(usage: dict[str, Any], name: str) -> int | None:
     value = usage.get(name)
     return value if isinstance(value, int) and value >= 0 else None
@@ -90,6 +109,7 @@ class EventStream:
     def __init__(self) -> None:
         self._line = b""
         self._reported: int | None = None
+        self._parts: Tokens | None = None
         self._input = 0
         self._completion = 0
 
@@ -106,6 +126,13 @@ class EventStream:
             return self._reported
         return (self._input or prompt) + text_tokens(self._completion)
 
+    def tokens(self, prompt: int) -> Tokens:
+        """As `total`, in parts."""
+        if self._parts is not None:
+            return self._parts
+        asked, made = self._input or prompt, text_tokens(self._completion)
+        return Tokens(asked, made, asked + made)
+
     def _event(self, event: Any) -> None:
         if not isinstance(event, dict):
             return
@@ -113,6 +140,9 @@ class EventStream:
         total = reported(inner)
         if total is not None:  # an Anthropic stream reports its input first, and its output at the end
             self._reported = total + self._input
+        if (parts := reported_tokens(inner)) is not None:
+            missing = 0 if parts.prompt else self._input
+            self._parts = Tokens(parts.prompt + missing, parts.completion, parts.total + missing)
         message = event.get("message")
         if isinstance(message, dict) and isinstance(message.get("usage"), dict):
             self._input = _number(message["usage"], "input_tokens") or 0

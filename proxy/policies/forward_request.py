@@ -10,12 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from proxy.errors import BackendConnectionFailure, BackendErrorStatus
+from proxy.errors import BackendConnectionFailure, BackendErrorStatus, GatewayError
 from proxy.messages import Body, Headers, Url
+from proxy.pipeline.backends import answered, chosen, failed, parse_base, remember_session
 from proxy.pipeline.registry import BACKEND, Handler, policy
 from proxy.ports import Outgoing
 
 if TYPE_CHECKING:
+    from proxy.config.resources import Backend
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
@@ -48,7 +50,12 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
             raise BackendConnectionFailure(
                 'The request body was already sent once. Set buffer-request-body="true" to send it again.'
             )
-        outgoing = _outgoing(exchange)
+        backend = member = exchange.backend
+        if backend is not None and (backend.pool or backend.breaker):
+            member = chosen(exchange, backend)
+            if member is not backend:
+                request.base = parse_base(member.url)
+        outgoing = _outgoing(exchange, member)
         outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
         outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
         outgoing.http_version = http_version
@@ -60,10 +67,17 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         exchange.backend_status = 0
         try:
             response = await exchange.ports.transport.send(outgoing)
+        except GatewayError as problem:
+            if member is not None:
+                failed(exchange, member, problem)
+            raise
         finally:
             exchange.backend_ms += (clock.monotonic() - started) * 1000
         exchange.backend_status = response.status
         exchange.response = response
+        if backend is not None and member is not None and (backend.pool or backend.breaker):
+            answered(exchange, member, response)
+            remember_session(backend, member, request.headers, response.headers)
         if fail_on_error and response.status >= 400:
             raise BackendErrorStatus(response.status, response.reason)
 
@@ -75,8 +89,8 @@ def _spent(body: Body) -> bool:
     return body.buffered and body.length != len(body.content())
 
 
-def _outgoing(exchange: Exchange) -> Outgoing:
-    request, backend = exchange.request, exchange.backend
+def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
+    request = exchange.request
     url = request.backend_url()
     if url is None:
         raise BackendConnectionFailure("No backend is configured: the API has no service URL and no policy sets one.")

@@ -5,12 +5,12 @@ https://learn.microsoft.com/azure/api-management/set-backend-service-policy
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from proxy.errors import ExpressionFailed, GatewayError
-from proxy.messages import DEFAULT_PORTS, Url
+from proxy.messages import Url
+from proxy.pipeline.backends import parse_base
 from proxy.pipeline.registry import BACKEND, INBOUND, Handler, policy
 from proxy.pipeline.source import unresolved
 
@@ -78,7 +78,8 @@ def _backend_id(element: Element, compiler: Compiler) -> Handler:
     scope = compiler.scope
 
     def use(exchange: Exchange, backend: Backend) -> None:
-        exchange.request.base = parse_base(backend.url)
+        first = backend.pool[0].backend if backend.pool else backend  # of a pool, forward-request chooses
+        exchange.request.base = parse_base(first.url)
         exchange.backend, exchange.backend_scope = backend, scope
 
     if backend_id.constant:
@@ -117,16 +118,6 @@ def _dapr(element: Element) -> Handler:
         exchange.backend, exchange.backend_scope = None, ""
 
     return handle
-
-
-@lru_cache(maxsize=1024)
-def parse_base(text: str) -> Url:
-    """An absolute base URL. Raises ValueError."""
-    parts = urlsplit(text.strip())
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"{text!r} is not an absolute URL. Write one such as https://backend.example/api.")
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    return Url(parts.scheme, parts.hostname, port, quote(parts.path, safe="/%:@!$&'()*+,;=-._~"), parts.query)
 
 
 def _unknown(name: str) -> GatewayError:
