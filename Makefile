@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test lint format lock proto bench-quick clean python
+.PHONY: run setup test lint format lock proto docs bench-quick clean python
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -59,6 +59,10 @@ $(UV): | python
 # The stubs are checked in; a test holds them to the .proto files.
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
+
+# The page of policies is made from the code; a test holds it to the code.
+docs: $(VENV)/.setup
+	$(BIN)/passerelle policy docs --out docs/policies.md
 
 # Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
 bench-quick: setup

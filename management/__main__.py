@@ -42,6 +42,7 @@ async def serve(given: Settings) -> None:
     if not token:
         raise CannotStart(f"{given.token_file} is empty: remove it and a new token is made, or write one into it.")
     store = Store.open(given.store_url, Vault.open(given.data / "store.key"))
+    store.strict = given.strict
     try:
         if ensure_default(store, given.service):
             log.info("made the service %s", given.service)

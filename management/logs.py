@@ -15,7 +15,8 @@ class _Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds")
-        message = record.getMessage()
+        # What a client sent cannot forge a second event.
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
         if record.exc_info:
             message += "\n" + self.formatException(record.exc_info)
         if self.json:

@@ -45,11 +45,13 @@ def run_check(
     fragments: Mapping[str, str],
     backends: Collection[str],
     certificates: Collection[str] | None = None,
+    strict: bool = True,
 ) -> list[Issue]:
     """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
-    return check_document(text, scope, Environment(named_values, fragments, backends, certificates=certificates))
+    environment = Environment(named_values, fragments, backends, strict, certificates)
+    return check_document(text, scope, environment)
 
 
 def check(tx: Transaction, text: str, scope: str) -> list[Link]:
@@ -57,9 +59,8 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     if len(text.encode()) > LARGEST_POLICY:
         raise invalid_all([Detail("value", f"A policy document must not be larger than {LARGEST_POLICY} bytes.")])
     surroundings = Surroundings.of(tx, text)
-    issues = run_check(
-        text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"), tx.names("/certificates")
-    )
+    backends, certificates = tx.names("/backends"), tx.names("/certificates")
+    issues = run_check(text, scope, surroundings.values, surroundings.fragments, backends, certificates, tx.strict)
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
@@ -73,7 +74,8 @@ def check_users(tx: Transaction, key: str) -> None:
         text = str(row.body["value"])
         surroundings = Surroundings.of(tx, text)
         scope = SCOPES[row.type]
-        issues = run_check(text, scope, surroundings.values, surroundings.fragments, tx.names("/backends"))
+        values, fragments = surroundings.values, surroundings.fragments
+        issues = run_check(text, scope, values, fragments, tx.names("/backends"), strict=tx.strict)
         errors += [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
     if errors:
         raise invalid_all(errors)

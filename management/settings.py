@@ -27,6 +27,7 @@ class Settings:
     service: str
     token_file: Path
     log_style: str = "text"
+    strict: bool = True
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -43,6 +44,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         service=environment.get("management.service") or DEFAULT_SERVICE,
         token_file=Path(token_file) if token_file else data / "admin.token",
         log_style=_choice(environment, "telemetry.logs.std", "text", ("none", "text", "json")),
+        strict=_choice(environment, "policy.check", "strict", ("strict", "lenient")) == "strict",
     )
 
 

@@ -105,6 +105,7 @@ class Store:
         self._reading = asyncio.Semaphore(READERS)
         self._writing = asyncio.Semaphore(1)
         self.vault = vault
+        self.strict = True  # policies are refused that name what does not exist
 
     @classmethod
     def open(cls, url: str, vault: Vault) -> Store:

@@ -46,8 +46,9 @@ def below(column: Any, key: str) -> ColumnElement[bool]:
 class Transaction:
     """Made by `reading` and `writing` below."""
 
-    def __init__(self, connection: Connection, vault: Vault, service: Service) -> None:
+    def __init__(self, connection: Connection, vault: Vault, service: Service, strict: bool = True) -> None:
         self.connection = connection
+        self.strict = strict
         self.service = service
         self._vault = vault
         self._seen: dict[str, Row | None] = {}
@@ -306,6 +307,6 @@ def writing(store: Store, service_id: str) -> Iterator[Transaction | None]:
         if service is None:
             yield None
             return
-        transaction = Transaction(connection, store.vault, service)
+        transaction = Transaction(connection, store.vault, service, store.strict)
         yield transaction
         transaction.finish()

@@ -75,22 +75,16 @@ class Configuration:
         """Apply a diff and put the result in force; returns all that is wrong with it."""
         began = time.monotonic()
         self.resources = apply(self.resources, upserts, removals, full)
+        in_force = threading.Event()
         gc.disable()
         try:
             self.gateway, issues = build(self.resources, self.gateway)
+            took = (time.monotonic() - began) * 1000
+            providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
+            self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
+            in_force.wait(10)
         finally:
             gc.enable()
-        # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
-        # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
-        # what came since the last freeze: short, but for a diff that brings nearly everything.
-        if len(upserts) <= SOON_LOOKED_AT:
-            gc.collect()
-        gc.freeze()
-        took = (time.monotonic() - began) * 1000
-        in_force = threading.Event()
-        providers = self.gateway.providers()
-        self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, in_force)
-        in_force.wait(10)
         log.info(
             "version %d of dataset %s in force: %d upserts, %d removals, %d APIs, %d issues, %.0f ms",
             version, dataset, len(upserts), len(removals), len(self.gateway.entries), len(issues), took,
@@ -99,12 +93,25 @@ class Configuration:
         return issues
 
     def _publish(
-        self, gateway: Gateway, providers: frozenset[str], dataset: str, version: int, in_force: threading.Event
+        self,
+        gateway: Gateway,
+        providers: frozenset[str],
+        dataset: str,
+        version: int,
+        small: bool,
+        in_force: threading.Event,
     ) -> None:
         self.sidecar.ports.keys.prefetch(providers)
         self.sidecar.publish(gateway)
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
+        # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
+        # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
+        # what came since the last freeze: short, but for a diff that brings nearly everything. It is here since what
+        # goes with it may be a connection, which belongs to this thread.
+        if small:
+            gc.collect()
+        gc.freeze()
         in_force.set()
 
     def details(self) -> Mapping[str, Any]:

@@ -17,7 +17,6 @@ import logging
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from proxy.admission import admit
 from proxy.config.gateway import Gateway
@@ -202,15 +201,7 @@ def route(gateway: Gateway, exchange: Exchange, upgrade: bool) -> bool:
 @lru_cache(maxsize=4096)
 def base_url(text: str) -> Url | None:
     """A backend's base URL; None for one that cannot be called (the forward-request policy says so)."""
-    try:
-        parts = urlsplit(text.strip())
-        port = parts.port
-    except ValueError:
-        return None
-    scheme = parts.scheme.lower()
-    if scheme not in DEFAULT_PORTS or not parts.hostname:
-        return None
-    return Url(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], parts.path or "/", parts.query)
+    return Url.parse(text)
 
 
 def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipeline:

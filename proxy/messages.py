@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from multidict import CIMultiDict
 
 from proxy.errors import BodyTooLarge
 
 Headers = CIMultiDict[str]
+
+# What stays as it is beside the unreserved characters; a percent sign is taken for the begin of an escape.
+_PATH = "%/:@!$&'()*+,;="
+_QUERY = _PATH + "?[]"
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -33,6 +37,20 @@ class Url:
     port: int
     path: str = "/"
     query: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Url | None:
+        """An absolute URL as it will stand on the wire, without user and fragment; None when it cannot be called."""
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError:
+            return None
+        scheme = parts.scheme.lower()
+        if scheme not in DEFAULT_PORTS or not parts.hostname:
+            return None
+        path, query = quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY)
+        return cls(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], path, query)
 
     @property
     def authority(self) -> str:

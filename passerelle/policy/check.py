@@ -36,9 +36,7 @@ class Finding:
 @click.command("check")
 @click.argument("names", metavar="FILE...", nargs=-1, required=True)
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--scope", type=click.Choice(files.SCOPES), help="Of all files; otherwise each file's place or root tells."
-)
+@click.option("--scope", type=click.Choice(files.SCOPES), help="Of all files; otherwise each file tells.")
 @click.option("--named-values", "values", metavar="FILE", help="YAML or JSON: name to value.")
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
@@ -53,9 +51,7 @@ def command(
     Exit code: 0 nothing found (warnings aside), 1 errors, 2 usage.
     """
     environment = Environment(files.named_values(values), files.fragments(folder), backends, strict=not lenient)
-    unknown = {"unknown-named-value"} if values is None else set()
-    unknown |= {"unknown-fragment"} if folder is None else set()
-    unknown |= {"unknown-backend"} if not backends else set()
+    unknown = not_told(values, folder, backends)
     texts: dict[str, str] = {}
     findings: list[Finding] = []
     for name in files.documents(names):
@@ -64,6 +60,12 @@ def command(
             findings.append(finding(name, replace(issue, severity="warning") if issue.code in unknown else issue))
     report(style, findings, texts)
     sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def not_told(values: str | None, folder: str | None, backends: object) -> set[str]:
+    """The codes of missing references that are only warnings, since nobody said what there is."""
+    told = {"unknown-named-value": values, "unknown-fragment": folder, "unknown-backend": backends}
+    return {code for code, source in told.items() if not source}
 
 
 def finding(file: str, issue: Issue) -> Finding:

@@ -1,11 +1,13 @@
 """The files that the sub-commands read: documents, named values, fragments. What is wrong with one is a usage error.
 
-A document's scope is told by its place in a folder as APIOps lays it out, else by its root element, else it is `api`.
+A document's scope is told by its root element, else by its place in a folder as APIOps lays it out, else it is one at
+which all of its policies may stand, `api` if possible.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,12 @@ from typing import Any
 import click
 import yaml
 
+import proxy.policies  # noqa: F401  (fills the registry)
+from proxy.pipeline.registry import REGISTRY
+
 SCOPES = ("global", "workspace", "product", "api", "operation", "fragment")
 STDIN = "-"
+_PREFERRED = ("api", "operation", "product", "global", "workspace")
 _FOLDERS = {
     "apis": "api", "operations": "operation", "products": "product", "workspaces": "workspace",
     "policyfragments": "fragment", "policy fragments": "fragment",
@@ -91,9 +97,17 @@ def fragments(folder: str | None) -> dict[str, str]:
 
 
 def scope_of(name: str, text: str) -> str:
-    """The scope that a document's place or root element tells."""
+    """The scope that a document's root element, place or policies tell."""
     if "<fragment" in text and "<policies" not in text:
         return "fragment"
     parts = [part.lower() for part in Path(name).absolute().parts[:-1]]
     inner = [(parts.index(folder), scope) for folder, scope in _FOLDERS.items() if folder in parts]
-    return max(inner)[1] if inner else "api"
+    return max(inner)[1] if inner else _fitting(text)
+
+
+def _fitting(text: str) -> str:
+    allowed = set(_PREFERRED)
+    for name, definition in REGISTRY.items():
+        if not allowed <= definition.scopes and re.search(rf"<{re.escape(name)}[\s/>]", text):
+            allowed &= definition.scopes
+    return next((scope for scope in _PREFERRED if scope in allowed), _PREFERRED[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from passerelle.cases.world import Sent
 from proxy.messages import Headers
 
 if TYPE_CHECKING:
+    from passerelle.policy.check import Finding
     from passerelle.policy.run import Ran
 
 POLICY_WIDTH = 34
@@ -23,8 +25,10 @@ WIDTH = 100
 LONGEST_BODY = 4000  # characters
 
 
-def show(ran: Ran) -> None:
+def show(ran: Ran, warnings: Sequence[Finding] = ()) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    for warning in warnings:
+        console.print(Text(f"! {warning.file}:{warning.line}:{warning.column} {warning.message}", "yellow"))
     request = ran.exchange.request
     console.print(Text.assemble(("▶ ", "cyan"), (f"{request.method} {request.original_url}", "bold")))
     section = ""

@@ -10,7 +10,7 @@ import datetime
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 
@@ -24,6 +24,7 @@ from proxy.messages import Url
 from proxy.pipeline.compile import CompiledDocument, Scope, compile_document
 
 BEYOND = "<policies><backend><forward-request/></backend></policies>"
+REFERENCES = check.not_told(None, None, None)
 LARGEST = 1 << 30  # bytes of a response that is shown
 
 
@@ -46,7 +47,7 @@ class Ran:
     "--backend", "backend", metavar="FILE", help="The answer, or a list of answers; without it, an empty 200."
 )
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--scope", type=click.Choice(files.SCOPES[:-1]), help="Otherwise the file's place tells, or it is api.")
+@click.option("--scope", type=click.Choice(files.SCOPES[:-1]), help="Otherwise the file tells.")
 @click.option("--named-values", "values", metavar="FILE", help="YAML or JSON: name to value.")
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
@@ -62,14 +63,18 @@ def command(
     text = files.read_text(name)
     recorder = Recorder()
     environment = Environment(
-        files.named_values(values), files.fragments(folder), read_backends(backends), strict=True, watch=recorder
+        files.named_values(values), files.fragments(folder), read_backends(backends), strict=False, watch=recorder
     )
     kind = scope or files.scope_of(name, text)
     if kind == "fragment":
         raise click.UsageError(f"{name} is a fragment. Run a document that includes it, with --fragments.")
     compiled = compile_document(text, Scope(kind, name), environment)
-    if compiled.broken:
-        findings = [check.finding(name, issue) for issue in compiled.issues]
+    warnings = check.not_told(values, folder, backends)
+    findings = [
+        check.finding(name, replace(issue, severity="error") if issue.code in REFERENCES - warnings else issue)
+        for issue in compiled.issues
+    ]
+    if any(finding.severity == "error" for finding in findings):
         check.report(style, findings, {name: text})
         sys.exit(1)
     beyond = compile_document(BEYOND, Scope("global"), Environment(watch=recorder))
@@ -82,9 +87,10 @@ def command(
         raise click.UsageError(f"{request}: the request cannot be made: {problem}") from None
     ran = asyncio.run(serve(world, exchange, [beyond, compiled], recorder))
     if style == "json":
-        click.echo(json.dumps(as_json(ran), indent=2, ensure_ascii=False))
+        story = {"warnings": [asdict(finding) for finding in findings], **as_json(ran)}
+        click.echo(json.dumps(story, indent=2, ensure_ascii=False))
     else:
-        narrative.show(ran)
+        narrative.show(ran, findings)
 
 
 async def serve(world: World, exchange: Exchange, documents: list[CompiledDocument], recorder: Recorder) -> Ran:

@@ -71,8 +71,8 @@ class Reply:
             if stream is not None and (close := getattr(stream, "aclose", None)) is not None:
                 await close()
             return
-        self._write(head, status)
         try:
+            self._write(head, status)
             async for chunk in stream:
                 self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk, status)
                 self.sent += len(chunk)

@@ -17,7 +17,7 @@ import dataclasses
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -31,7 +31,7 @@ from proxy.adapters.identities import Identities
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
-from proxy.messages import DEFAULT_PORTS, Body, Headers, Response, Url
+from proxy.messages import Body, Headers, Response, Url
 from proxy.ports import Outgoing
 
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -188,18 +188,18 @@ class HttpTransport:
                     break
                 if message.code == 100 and go is not None:
                     go.set()
+            response = Response(message.code, message.reason, end_to_end(message.headers))
+            if upgrade and message.code == 101:
+                if not accepts(request.headers, message.headers):
+                    raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
+                response.body = TunnelBody(connection, protocol)
+                return response
+            if message.code == 101:
+                raise BackendConnectionFailure("The backend switched protocols without being asked.")
         except BaseException:
             if upload is not None:
                 upload.cancel()
             raise
-        response = Response(message.code, message.reason, end_to_end(message.headers))
-        if upgrade and message.code == 101:
-            if not accepts(request.headers, message.headers):
-                raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
-            response.body = TunnelBody(connection, protocol)
-            return response
-        if message.code == 101:
-            raise BackendConnectionFailure("The backend switched protocols without being asked.")
         response.body = _body(message, payload, connection, upload)
         return response
 
@@ -324,6 +324,8 @@ class Download(AsyncIterator[bytes]):
 
     def __del__(self) -> None:
         if self._connection is not None:
+            if self._upload is not None:
+                self._upload.cancel()
             self._connection.close()
 
 
@@ -343,10 +345,12 @@ def _retrieved(upload: asyncio.Task[None]) -> None:
 
 
 def _redirected(url: Url, location: str) -> Url | None:
-    parts = urlsplit(urljoin(str(url), location))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    """Where a Location leads, written as it may stand on the wire; None when that is no place to call."""
+    try:
+        found = Url.parse(urljoin(str(url), location))
+    except ValueError:
         return None
-    return Url(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme], parts.path or "/", parts.query)
+    return found if found is not None and found.scheme in ("http", "https") else None
 
 
 def _text(problem: BaseException) -> str:

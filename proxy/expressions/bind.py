@@ -83,6 +83,7 @@ class Binder:
         self.loops = 0
         self.depth = 0
         self.unchecked = False
+        self.checked = False
         self.serial = 0
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
@@ -146,6 +147,16 @@ class Binder:
                 function.nonlocals.add(symbol.python)
                 function = function.parent
             symbol.assignments += 1
+
+    @contextmanager
+    def arithmetic(self, *, checked: bool) -> Iterator[None]:
+        """Inside `checked` or `unchecked`."""
+        outer = self.checked, self.unchecked
+        self.checked, self.unchecked = checked, not checked
+        try:
+            yield
+        finally:
+            self.checked, self.unchecked = outer
 
     @contextmanager
     def scope(self) -> Iterator[None]:

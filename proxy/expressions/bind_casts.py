@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
+from proxy.expressions import operators as ops
 from proxy.expressions.bind import OBJECT, Binder, binds
 from proxy.expressions.bind_operators import binary
 from proxy.expressions.bind_types import bind_type
@@ -13,7 +14,7 @@ from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Constant, Expr, Unbound
-from proxy.expressions.types import BITS, INTEGRAL, Type
+from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Type
 
 
 @binds("cast_expression")
@@ -41,6 +42,8 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
             raise Finding(f"{text} (use 'unchecked' syntax to override)", place)
     if found is None:
         raise Finding(f"Cannot convert type '{value.type}' to '{target}'", place)
+    if b.checked and value.type.name in NUMERIC and target.name in (*BITS, "char"):
+        return b.call(ops.checked_cast(value.type.name, target.name), [value], target, place)
     made = b.apply(value, target, found)
     made.place = place
     return made

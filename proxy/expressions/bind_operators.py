@@ -17,8 +17,8 @@ from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.tree import Concat, Conditional, Constant, Expr, Let, Operator, Unbound
-from proxy.expressions.types import INTEGRAL, NUMERIC, Type, type_of_name
+from proxy.expressions.tree import Call, Concat, Conditional, Constant, Expr, Let, Operator, Unbound
+from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Native, Type, type_of_name
 
 _USER = {
     "+": "op_Addition", "-": "op_Subtraction", "*": "op_Multiply", "/": "op_Division", "==": "op_Equality",
@@ -79,7 +79,7 @@ def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
     if op in ("&&", "||"):
         operands = [b.convert(left, BOOL), b.convert(right, BOOL)]
         return Operator(type=BOOL, place=place, nonnull=True, op="and" if op == "&&" else "or", operands=operands)
-    if op == "+" and STRING in (left.type, right.type):
+    if op == "+" and STRING in (left.type, right.type) and left.type.name != "XNamespace":
         return _concat(b, left, right, place)
     numeric = _numeric(b, op, left, right, place)
     if numeric is not None:
@@ -155,6 +155,8 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
     folded = _folded(b, operation, operands, result, place)
     if folded is not None:
         return folded
+    if b.checked and op in ("+", "-", "*") and wide.name in BITS:
+        return b.call(ops.checked(op, wide.name), operands, result, place)
     if operation.function is not None:
         return b.call(operation.function, operands, result, place)
     return Operator(type=result, place=place, nonnull=True, op=op, operands=operands, wrap=operation.wrap)
@@ -290,6 +292,20 @@ def bind_conditional(b: Binder, node: Node) -> Expr:
     return Conditional(type=target, place=place, nonnull=yes.nonnull and no.nonnull, test=test, yes=yes, no=no)
 
 
+@binds("throw_expression")
+def bind_throw_expression(b: Binder, node: Node) -> Expr:
+    """`a ?? throw x` and `c ? a : throw x`: takes the type that is asked for."""
+    from proxy.expressions.dotnet.exceptions import raise_exception
+
+    error = b.convert(b.value(named(node)[0]), type_of_name("Exception"))
+    place = b.place(node)
+
+    def bind(target: Type) -> Expr:
+        return Call(type=target, place=place, nonnull=True, native=Native(raise_exception), arguments=[error])
+
+    return Unbound(type=type_of_name("<throw>"), place=place, kind="default", bind=bind)
+
+
 @binds("parenthesized_expression")
 def bind_parenthesized(b: Binder, node: Node) -> Expr:
     return b.expr(named(node)[0])
@@ -297,13 +313,8 @@ def bind_parenthesized(b: Binder, node: Node) -> Expr:
 
 @binds("checked_expression")
 def bind_checked(b: Binder, node: Node) -> Expr:
-    if node.children[0].type == "checked":
-        raise b.error(node, "'checked' is not supported within expressions")
-    outer, b.unchecked = b.unchecked, True
-    try:
+    with b.arithmetic(checked=node.children[0].type == "checked"):
         return b.expr(named(node)[-1])
-    finally:
-        b.unchecked = outer
 
 
 @binds("prefix_unary_expression")
@@ -348,6 +359,9 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
         if op == "+":
             return operand
         wrap = {"int": 32, "long": 64}.get(goal.name, 0) if op == "-" else 0
+        if b.checked and wrap:
+            zero = Constant(type=goal, place=place, nonnull=True, value=0)
+            return b.call(ops.checked("-", goal.name), [zero, operand], goal, place)
         if goal.name in ("uint", "ulong") and op == "~":
             return b.call(ops.complement(goal.name), [operand], goal, place)
         return Operator(type=goal, place=place, nonnull=True, op=f"unary {op}", operands=[operand], wrap=wrap)

@@ -84,13 +84,8 @@ def bind_empty(b: Binder, node: Node, into: list[Statement]) -> None:
 
 @binds_statement("checked_statement")
 def bind_checked(b: Binder, node: Node, into: list[Statement]) -> None:
-    if node.children[0].type == "checked":
-        raise b.error(node, "'checked' is not supported within expressions")
-    outer, b.unchecked = b.unchecked, True
-    try:
+    with b.arithmetic(checked=node.children[0].type == "checked"):
         into.extend(bind_block(b, named(node)[0]))
-    finally:
-        b.unchecked = outer
 
 
 @binds_statement("local_declaration_statement")

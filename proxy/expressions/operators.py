@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from proxy.expressions.dotnet import numeric as n
 from proxy.expressions.dotnet.enums import enum_value
-from proxy.expressions.runtime import allocate
+from proxy.expressions.runtime import allocate, overflow
 from proxy.expressions.types import BITS, Type
 
 _BOXED = (bool, int, float, Decimal)
@@ -112,6 +112,33 @@ def lifted_unary(op: str) -> Callable[[Any], Any]:
     signs: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "~": operator.invert, "+": operator.pos}
     plain = signs[op]
     return lambda value: None if value is None else plain(value)
+
+
+@lru_cache(64)
+def checked(op: str, kind: str) -> Callable[[int, int], int]:
+    """Arithmetic inside `checked`: what does not fit is an OverflowException."""
+    low, high = n.limits(kind)
+    plain = _PLAIN[op]
+
+    def run(left: int, right: int) -> int:
+        made: int = plain(left, right)
+        return made if low <= made <= high else overflow()
+
+    return run
+
+
+@lru_cache(256)
+def checked_cast(source: str, target: str) -> Callable[[Any], Any]:
+    """A numeric cast inside `checked`."""
+    low, high = (0, 0xFFFF) if target == "char" else n.limits(target)
+
+    def run(value: Any) -> Any:
+        number = ord(value) if source == "char" else value
+        if number != number or not low - 1 < number < high + 1:
+            overflow()
+        return chr(int(number)) if target == "char" else int(number)
+
+    return run
 
 
 def complement(kind: str) -> Callable[[int], int]:

@@ -13,10 +13,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
 
 from proxy.errors import BackendConnectionFailure, ExpressionFailed
-from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
+from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.credentials import basic_authorization
 from proxy.pipeline.edits import HeaderEdit, body_edit, header_edit
 from proxy.pipeline.element import Element
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 METHOD = re.compile(r"[A-Za-z]{1,40}")
 # What a URL may hold as it is; anything else is percent-encoded, as .NET's Uri does.
-_PATH = "/%:@!$&'()*+,;=-._~"
-_QUERY = _PATH + "?"
 
 MODES = ("new", "copy")
 UNSUPPORTED = ("proxy",)
@@ -136,17 +133,9 @@ def _refuse(element: Element, message: str) -> None:
 
 
 def absolute_url(text: str) -> Url | None:
-    """A URL as it will stand on the wire, without fragment and user; None when it cannot be called."""
-    try:
-        parts = urlsplit(text.strip())
-        port = parts.port
-    except ValueError:
-        return None
-    scheme = parts.scheme.lower()
-    if scheme not in ("http", "https") or not parts.hostname:
-        return None
-    path, query = quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY)
-    return Url(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], path, query)
+    """An http URL that can be called, or None."""
+    url = Url.parse(text)
+    return url if url is not None and url.scheme in ("http", "https") else None
 
 
 def _method(name: str) -> str:

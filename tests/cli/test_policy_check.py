@@ -115,14 +115,15 @@ def test_references_are_errors_once_one_says_what_there_is(folder: Path) -> None
 
 @pytest.mark.parametrize(
     ("place", "refused"),
-    [("policy.xml", False), ("apis/a/policy.xml", False), ("apis/a/operations/b/policy.xml", False),
-     ("products/a/policy.xml", True)],
+    [("apis/a/policy.xml", True), ("apis/a/operations/b/policy.xml", True), ("products/a/policy.xml", False),
+     ("policy.xml", False)],
 )  # fmt: skip
-def test_a_file_says_its_scope_by_its_place(folder: Path, place: str, refused: bool) -> None:
+def test_a_file_says_its_scope_by_its_place_or_by_its_policies(folder: Path, place: str, refused: bool) -> None:
     path = folder / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('<policies><inbound><quota calls="1" renewal-period="300" /></inbound></policies>')
-    assert (check(str(path)).exit_code == 0) is refused, "quota may stand at product scope only"
+    assert (check(str(path)).exit_code == 1) is refused, "quota may stand at product scope only"
+    assert check(str(path), "--scope", "api").exit_code == 1
     assert check(str(path), "--scope", "product").exit_code == 0
 
 

@@ -225,6 +225,17 @@ def test_a_document_with_errors_does_not_run(folder: Path) -> None:
     assert json.loads(run("small.xml", "--format", "json").output)[0]["code"] == "missing-text"
 
 
+def test_what_nobody_told_of_is_a_warning(folder: Path) -> None:
+    result = run("p.xml", "--fragments", "fragments")
+    assert result.exit_code == 0
+    assert result.output.startswith("! p.xml:2:36 In fragment 'shared': Named value 'Tenant' does not exist.")
+    assert "+ request header X-Tenant: \n" in result.output
+    (folder / "v.yaml").write_text("Other: 9")
+    result = run("p.xml", "--fragments", "fragments", "--named-values", "v.yaml", "--format", "json")
+    assert result.exit_code == 1
+    assert json.loads(result.output)[0]["code"] == "unknown-named-value"
+
+
 @pytest.mark.parametrize(
     ("arguments", "given", "said"),
     [

@@ -14,7 +14,7 @@ using Microsoft.CodeAnalysis.CSharp;
 
 public static class Driver
 {
-    const string Usings = "using System; using System.Collections.Generic; using System.IO; using System.Linq; using System.Net; using System.Security.Cryptography; using System.Security.Cryptography.X509Certificates; using System.Text; using System.Text.RegularExpressions; using System.Xml; using System.Xml.Linq; using Newtonsoft.Json; using Newtonsoft.Json.Linq;\n";
+    const string Usings = "using System; using System.Collections.Generic; using System.IO; using System.Linq; using System.Net; using System.Security.Cryptography; using System.Security.Cryptography.X509Certificates; using System.Text; using System.Text.RegularExpressions; using System.Xml.Linq; using XmlNodeType = System.Xml.XmlNodeType; using Newtonsoft.Json; using Newtonsoft.Json.Linq;\n";
 
     public static int Main(string[] args)
     {

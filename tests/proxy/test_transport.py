@@ -86,6 +86,19 @@ async def test_continue_timeout_waits_for_a_100_and_then_sends(transport: HttpTr
     assert backend.seen == [b"hello"]
 
 
+@pytest.mark.parametrize("location", ["http://[::1", "http://a:99999/", "ftp://a/", "http:///x"])
+async def test_a_redirect_to_nowhere_is_the_answer(transport: HttpTransport, backend: Backend, location: str) -> None:
+    backend.answer = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nno".encode()
+    response = await transport.send(outgoing(backend, follow_redirects=True))
+    assert (response.status, await response.body.read()) == (302, b"no")
+
+
+async def test_a_location_cannot_write_a_request_line(transport: HttpTransport, backend: Backend) -> None:
+    backend.answer = b"HTTP/1.1 302 Found\r\nLocation: /a b%20c HTTP/1.0?d e=\xc3\xa9\r\nContent-Length: 0\r\n\r\n"
+    await transport.send(outgoing(backend, follow_redirects=True))
+    assert backend.requests[1].startswith(b"GET /a%20b%20c%20HTTP/1.0?d%20e=%C3%A9 HTTP/1.1\r\n")
+
+
 async def test_redirects_are_followed_only_when_asked(transport: HttpTransport, backend: Backend) -> None:
     backend.answer = b"HTTP/1.1 302 Found\r\nLocation: /next?x=%2F\r\nContent-Length: 0\r\n\r\n"
     assert (await transport.send(outgoing(backend))).status == 302

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet.format import composite
-from proxy.expressions.dotnet.strings import _get, _insert, _remove_count, _repeat, _replace, substring_length
+from proxy.expressions.dotnet.strings import _get, _insert, _join, _remove_count, _repeat, _replace, substring_length
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.values import stands_for
 from proxy.expressions.runtime import MAX_ALLOCATION, allocate, out_of_range
@@ -72,6 +72,13 @@ members(
         "StringBuilder Append(char value)": lambda b, value: b.append(value),
         "StringBuilder Append(char value, int count)": lambda b, value, count: b.append(_repeat(value, count)),
         "StringBuilder Append(char[] value)": lambda b, value: b.append("".join(value or ())),
+        "StringBuilder Append(string value, int startIndex, int count)": lambda b, v, i, n: b.append(
+            substring_length(v, i, n)
+        ),
+        "StringBuilder AppendJoin<T>(string separator, IEnumerable<T> values)": lambda b, s, v: b.append(_join(s, v)),
+        "StringBuilder AppendJoin(string separator, params object[] values)": lambda b, s, v: b.append(_join(s, v)),
+        "int Capacity": lambda b: max(16, b.size),
+        "bool Equals(StringBuilder other)": lambda a, b: b is not None and a.text() == b.text(),
         "StringBuilder AppendLine()": lambda b: b.append("\n"),
         "StringBuilder AppendLine(string value)": lambda b, value: b.append((value or "") + "\n"),
         "StringBuilder AppendFormat(string format, params object[] args)": lambda b, f, args: b.append(
@@ -88,4 +95,13 @@ members(
         "string ToString(int startIndex, int length)": lambda b, i, n: substring_length(b.text(), i, n),
     },
 )
-setters(BUILDER, {"Length": _set_length})
+
+
+def _set_char(builder: StringBuilder, index: int, value: str) -> None:
+    if not 0 <= index < builder.size:
+        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "index")
+    text = builder.text()
+    builder.become(text[:index] + value + text[index + 1 :])
+
+
+setters(BUILDER, {"Length": _set_length, "this[int]": _set_char})

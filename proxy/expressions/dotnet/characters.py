@@ -27,6 +27,8 @@ _TESTS = {
     "IsLower": _category("Ll"),
     "IsPunctuation": _category("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"),
     "IsSymbol": _category("Sm", "Sc", "Sk", "So"),
+    "IsSeparator": _category("Zs", "Zl", "Zp"),
+    "IsSurrogate": _category("Cs"),
     "IsControl": _category("Cc"),
     "IsNumber": _category("Nd", "Nl", "No"),
     "IsWhiteSpace": lambda char, index=None: (char if index is None else _get(char, index)) in WHITE,

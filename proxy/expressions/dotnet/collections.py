@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from multidict import CIMultiDict
 
 from proxy.expressions.dotnet import primitives as p
-from proxy.expressions.dotnet.text import to_text
+from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.values import Array, EnumValue, List, Sequence, instance_of, stands_for
 from proxy.expressions.runtime import (
     DotNetError,
@@ -31,6 +31,7 @@ class Pair(NamedTuple):
 
 
 stands_for(Pair, "KeyValuePair")
+TEXTS[Pair] = lambda pair: f"[{to_text(pair.key)}, {to_text(pair.value)}]"
 
 
 class Dictionary:
@@ -107,7 +108,7 @@ class HashSet:
 def element_of(kind: Type) -> Type | None:
     """What foreach gives for a value of this static type; None when it cannot be enumerated."""
     for above in kind.ancestry():
-        if above.name == "IEnumerable":
+        if above.name == "IEnumerable" and above.args:
             return above.args[0]
     return None
 
@@ -320,6 +321,12 @@ def _sort_by(items: list[Any], comparison: Callable[[Any, Any], int]) -> None:
     items.sort(key=functools.cmp_to_key(comparison))
 
 
+def _range(items: List, index: int, count: int) -> List:
+    if index < 0 or count < 0 or index + count > len(items):
+        argument("Offset and length were out of bounds for the array or count is greater than the number of elements.")
+    return List(items.element, items[index : index + count])
+
+
 members(
     LIST,
     {
@@ -338,7 +345,7 @@ members(
         "T? Find(Predicate<T> match)": _find,
         "int FindIndex(Predicate<T> match)": _find_index,
         "List<T> FindAll(Predicate<T> match)": lambda items, test: List(items.element, [x for x in items if test(x)]),
-        "List<T> GetRange(int index, int count)": lambda items, i, n: List(items.element, items[i : i + n]),
+        "List<T> GetRange(int index, int count)": _range,
         "void ForEach(Action<T> action)": _each,
         "int IndexOf(T item)": position,
         "void Insert(int index, T item)": _insert,

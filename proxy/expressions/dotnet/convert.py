@@ -291,6 +291,7 @@ _CODES = {
     "ulong": "<Q",
     "float": "<f",
     "double": "<d",
+    "bool": "<?",
 }
 
 
@@ -325,6 +326,14 @@ members(
     BITS,
     {
         "static string ToString(byte[] value)": lambda data: as_bytes(data).hex("-").upper() if len(data) else "",
+        "static string ToString(byte[] value, int startIndex)": lambda data, i: as_bytes(data[i:]).hex("-").upper(),
+        "static string ToString(byte[] value, int startIndex, int length)": lambda data, i, n: (
+            as_bytes(data[i : i + n]).hex("-").upper() if n else ""
+        ),
+        "static long DoubleToInt64Bits(double value)": lambda v: struct.unpack("<q", struct.pack("<d", v))[0],
+        "static double Int64BitsToDouble(long value)": lambda v: struct.unpack("<d", struct.pack("<q", v))[0],
+        "static byte[] GetBytes(char value)": lambda value: Array(BYTE, struct.pack("<H", ord(value))),
+        "static char ToChar(byte[] value, int startIndex)": lambda data, start: chr(_read("<H")(data, start)),
         "static bool IsLittleEndian": constant(True),
     },
 )

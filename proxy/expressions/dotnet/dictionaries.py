@@ -93,12 +93,13 @@ def _drop(items: Dictionary, key: Any) -> bool:
     return True
 
 
-def _try_get(missing: Any) -> Callable[[Any, Any], tuple[bool, Any]]:
-    def look(items: Any, key: Any) -> tuple[bool, Any]:
-        found = items.find(key)
-        return (False, missing) if found is None else (True, found[1])
+def _try_get_typed(_: Type, kind: Type, items: Any, key: Any) -> tuple[bool, Any]:
+    found = items.find(key)
+    if found is not None:
+        return True, found[1]
+    from proxy.expressions.bind_creation import default_of
 
-    return look
+    return False, default_of(kind)
 
 
 def _keys(items: Any) -> List:
@@ -117,7 +118,7 @@ def _get_or(items: Any, key: Any, default: Any = None) -> Any:
 _READS: dict[str, Any] = {
     "int Count": count_of,
     "bool ContainsKey(K key)": lambda items, key: items.find(key) is not None,
-    "bool TryGetValue(K key, out V value)": _try_get(None),
+    "bool TryGetValue(K key, out V value)": with_types(_try_get_typed),
     "V this[K key]": get,
 }
 _WRITES: dict[str, Any] = {

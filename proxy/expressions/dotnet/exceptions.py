@@ -31,6 +31,10 @@ _TREE = {
     "CryptographicException": ("System.Security.Cryptography.CryptographicException", "SystemException"),
     "XmlException": ("System.Xml.XmlException", "SystemException"),
     "RegexMatchTimeoutException": ("System.Text.RegularExpressions.RegexMatchTimeoutException", "SystemException"),
+    "NotImplementedException": ("System.NotImplementedException", "SystemException"),
+    "TimeoutException": ("System.TimeoutException", "SystemException"),
+    "UnauthorizedAccessException": ("System.UnauthorizedAccessException", "SystemException"),
+    "ApplicationException": ("System.ApplicationException", "Exception"),
     "TimeZoneNotFoundException": ("System.TimeZoneNotFoundException", "Exception"),
 }
 
@@ -42,9 +46,38 @@ for _name, (_full, _base) in _TREE.items():
     define(_name, _full, bases=(_base,))
 
 
+# what an exception says that is made without a message; the others name their type
+_DEFAULTS = {
+    "System.SystemException": "System error.",
+    "System.ApplicationException": "Error in the application.",
+    "System.ArgumentException": "Value does not fall within the expected range.",
+    "System.ArgumentNullException": "Value cannot be null.",
+    "System.ArgumentOutOfRangeException": "Specified argument was out of the range of valid values.",
+    "System.ArithmeticException": "Overflow or underflow in the arithmetic operation.",
+    "System.DivideByZeroException": "Attempted to divide by zero.",
+    "System.OverflowException": "Arithmetic operation resulted in an overflow.",
+    "System.FormatException": "One of the identified items was in an invalid format.",
+    "System.IndexOutOfRangeException": "Index was outside the bounds of the array.",
+    "System.InvalidCastException": "Specified cast is not valid.",
+    "System.InvalidOperationException": "Operation is not valid due to the current state of the object.",
+    "System.NotSupportedException": "Specified method is not supported.",
+    "System.NotImplementedException": "The method or operation is not implemented.",
+    "System.NullReferenceException": "Object reference not set to an instance of an object.",
+    "System.TimeoutException": "The operation has timed out.",
+    "System.UnauthorizedAccessException": "Attempted to perform an unauthorized operation.",
+    "System.Collections.Generic.KeyNotFoundException": "The given key was not present in the dictionary.",
+}
+
+
 def _maker(kind: str) -> Any:
+    plain = _DEFAULTS.get(kind, f"Exception of type '{kind}' was thrown.")
+    names = kind in ("System.ArgumentNullException", "System.ArgumentOutOfRangeException")
+
     def make(message: str | None = None, inner: DotNetError | None = None) -> DotNetError:
-        text = f"Exception of type '{kind}' was thrown." if message is None else message
+        text = plain if message is None else message
+        # these two take the parameter's name where the others take a message
+        if names and message is not None and inner is None:
+            text = f"{plain} (Parameter '{message}')"
         return DotNetError(kind, text, inner)
 
     return make

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from proxy.expressions.dotnet.text import to_text
-from proxy.expressions.runtime import MAX_WIDTH, BudgetExhausted, allocate, format_error
+from proxy.expressions.runtime import MAX_WIDTH, BudgetExhausted, allocate, argument_null, format_error
 
 # formatters of values with format strings of their own: dates, Guid
 FORMATS: dict[type, Callable[[Any, str], str]] = {}
@@ -47,12 +47,12 @@ def format_hole(value: Any, width: int, pattern: str | None) -> str:
 _HOLE = re.compile(r"\{(\d{1,7})\s*(?:,\s*(-?\d{1,10})\s*)?(?::([^{}]*))?\}")
 
 
-def composite(pattern: str | None, arguments: Sequence[Any]) -> str:
+def composite(pattern: str | None, arguments: Sequence[Any] | None) -> str:
     """string.Format."""
     if pattern is None:
-        from proxy.expressions.runtime import argument_null
-
         argument_null("format")
+    if arguments is None:
+        argument_null("args")
     parts: list[str] = []
     place = 0
     size = 0
@@ -112,17 +112,19 @@ def format_number(value: Any, pattern: str) -> str:
         return to_text(value)
     if kind == "G":
         return _general(value, exact, letter, precision)
+    # a double is rounded from its exact value, ties to even; the other types away from zero
+    ties = ROUND_HALF_EVEN if isinstance(value, float) else ROUND_HALF_UP
     if kind == "E":
-        return _exponent(exact, letter, 6 if precision < 0 else precision, 3)
+        return _exponent(exact, letter, 6 if precision < 0 else precision, 3, ties)
     if kind in "FN":
-        text = _fixed(exact, 2 if precision < 0 else precision, grouped=kind == "N")
+        text = _fixed(exact, 2 if precision < 0 else precision, grouped=kind == "N", ties=ties)
         # only the floating types keep the sign of what rounds to zero
         negative_zero = isinstance(value, float) and exact.is_signed() and text[0] != "-"
         return f"-{text}" if negative_zero else text
     if kind == "P":
-        return f"{_fixed(exact.scaleb(2, _WIDE), 2 if precision < 0 else precision, grouped=True)} %"
+        return f"{_fixed(_shown(value).scaleb(2, _WIDE), 2 if precision < 0 else precision, grouped=True)} %"
     if kind == "C":
-        text = _fixed(abs(exact), 2 if precision < 0 else precision, grouped=True)
+        text = _fixed(exact.copy_abs(), 2 if precision < 0 else precision, grouped=True, ties=ties)
         return f"(¤{text})" if exact < 0 else f"¤{text}"
     return format_error("Format specifier was invalid.")
 
@@ -138,28 +140,35 @@ def _integer(value: int, letter: str, precision: int) -> str:
     return text.rjust(max(precision, 0), "0")
 
 
-def _rounded(exact: Decimal, places: int) -> Decimal:
+def _shown(value: Any) -> Decimal:
+    """The digits that custom formats and percentages see: 15 of a double, 7 of a float, all of the rest."""
+    if not isinstance(value, float):
+        return Decimal(value)
+    return Decimal(f"{value:.6e}" if type(value) is not float else f"{value:.14e}")
+
+
+def _rounded(exact: Decimal, places: int, ties: str = ROUND_HALF_UP) -> Decimal:
     context = Context(prec=max(len(exact.as_tuple().digits) + abs(exact.adjusted()) + places + 5, 50), Emin=-999999)
-    return exact.quantize(Decimal(1).scaleb(-places, context), ROUND_HALF_UP, context)
+    return exact.quantize(Decimal(1).scaleb(-places, context), ties, context)
 
 
 def _group(whole: str) -> str:
     return f"{int(whole):,}" if len(whole) > 3 else whole
 
 
-def _fixed(exact: Decimal, places: int, *, grouped: bool) -> str:
-    number = _rounded(exact, min(places, 400))
-    whole, _, fraction = format(abs(number), "f").partition(".")
+def _fixed(exact: Decimal, places: int, *, grouped: bool, ties: str = ROUND_HALF_UP) -> str:
+    number = _rounded(exact, min(places, 400), ties)
+    whole, _, fraction = format(number.copy_abs(), "f").partition(".")
     fraction = fraction.ljust(places, "0")
     text = (_group(whole) if grouped else whole) + (f".{fraction}" if places else "")
     return f"-{text}" if number < 0 else text
 
 
-def _exponent(exact: Decimal, letter: str, places: int, width: int) -> str:
+def _exponent(exact: Decimal, letter: str, places: int, width: int, ties: str = ROUND_HALF_UP) -> str:
     if exact == 0:
         digits, power = "0" * (min(places, 400) + 1), 0
     else:
-        context = Context(prec=min(places, 400) + 1, rounding=ROUND_HALF_UP, Emin=-999999)
+        context = Context(prec=min(places, 400) + 1, rounding=ties, Emin=-999999)
         number = context.plus(exact)
         digits = "".join(map(str, number.as_tuple().digits)).ljust(places + 1, "0")[: places + 1]
         power = number.adjusted()
@@ -184,19 +193,53 @@ def _general(value: Any, exact: Decimal, letter: str, precision: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+_MARKS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|[eE][+-]?0+|.", re.S)
+_POWER = re.compile(r"[eE][+-]?0+")
+
+
+def _places(marks: list[str], digit_places: list[int]) -> int:
+    """How many digits after the point a custom format shows, plus those of % marks."""
+    dot = marks.index(".") if "." in marks else len(marks)
+    return sum(1 for index in digit_places if index > dot) + 2 * marks.count("%")
+
+
+def _scientific(exact: Decimal, marks: list[str]) -> str:
+    """A custom format with an exponent: as many digits before the point as there are places."""
+    at = next(index for index, mark in enumerate(marks) if _POWER.fullmatch(mark))
+    dot = marks.index(".") if "." in marks[:at] else at
+    before = sum(1 for mark in marks[:dot] if mark in "0#")
+    power = 0 if exact == 0 else exact.adjusted() - before + 1
+    after = sum(1 for mark in marks[dot:at] if mark in "0#")
+    mantissa = _rounded(exact.scaleb(-power, _WIDE), after)
+    if mantissa and mantissa.adjusted() >= before:
+        power += 1
+        mantissa = _rounded(exact.scaleb(-power, _WIDE), after)
+    mark = marks[at]
+    sign = "-" if power < 0 else "+" if "+" in mark else ""
+    shown = f"{mark[0]}{sign}{abs(power):0{mark.count('0')}d}"
+    return _custom(mantissa, "".join(marks[:at])) + shown + "".join(_literal(m) for m in marks[at + 1 :])
+
+
 def _custom(value: Any, pattern: str) -> str:
     """Custom numeric formats: 0 # . , % and literals; sections by sign."""
     if isinstance(value, float) and not math.isfinite(value):
         return to_text(value)
-    exact = Decimal(value)
+    exact = _shown(value)
     sections = pattern.split(";")
     section = sections[0]
     if exact < 0 and len(sections) > 1 and sections[1]:
-        section, exact = sections[1], -exact
+        section, exact = sections[1], exact.copy_negate()
     elif exact == 0 and len(sections) > 2:
         section = sections[2]
-    marks = re.findall(r"'[^']*'|\"[^\"]*\"|\\.|.", section, re.S)
+    marks = _MARKS.findall(section)
     digit_places = [index for index, mark in enumerate(marks) if mark in ("0", "#")]
+    if len(sections) > 2 and section is not sections[2] and not _rounded(exact, _places(marks, digit_places)):
+        # what rounds to zero is shown as zero is
+        section, exact = sections[2], Decimal(0)
+        marks = _MARKS.findall(section)
+        digit_places = [index for index, mark in enumerate(marks) if mark in ("0", "#")]
+    if any(_POWER.fullmatch(mark) for mark in marks):
+        return _scientific(exact, marks)
     if not digit_places:
         return ("-" if exact < 0 else "") + "".join(_literal(mark) for mark in marks if mark not in (".", ","))
     exact = exact.scaleb(2 * marks.count("%"), _WIDE)
@@ -206,7 +249,7 @@ def _custom(value: Any, pattern: str) -> str:
     grouped = any(marks[i] == "," and whole_marks and whole_marks[0] < i < whole_marks[-1] for i in range(dot))
     number = _rounded(exact, len(fraction_marks))
     negative = number < 0
-    whole, _, fraction = format(abs(number), "f").partition(".")
+    whole, _, fraction = format(number.copy_abs(), "f").partition(".")
     least = sum(1 for index in whole_marks if index >= next((i for i in whole_marks if marks[i] == "0"), dot))
     whole = whole.lstrip("0").rjust(least, "0")
     needed = max((k + 1 for k, index in enumerate(fraction_marks) if marks[index] == "0"), default=0)

@@ -1,6 +1,7 @@
 """The explicit list of tables; importing this fills the allow-list."""
 
 from proxy.expressions.dotnet import (
+    array_members,
     bodies,
     builder,
     characters,
@@ -12,19 +13,26 @@ from proxy.expressions.dotnet import (
     credentials,
     datetext,
     datetime,
+    dates_exact,
+    decimals,
     dictionaries,
     encoding,
     enums,
     exceptions,
     guid,
+    ip_address,
     json,
     json_containers,
     linq,
+    linq_joins,
     numbers,
     primitives,
     random,
     regex,
     strings,
+    text_io,
+    time_zones,
+    tuples,
     web,
     xml_linq,
 )
@@ -32,5 +40,5 @@ from proxy.expressions.dotnet import (
 TABLES = (
     primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
     json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
-    credentials, ciphers, xml_linq,
+    linq_joins, array_members, credentials, ciphers, xml_linq, time_zones, tuples, ip_address, text_io, dates_exact, decimals,
 )  # fmt: skip

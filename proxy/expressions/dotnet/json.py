@@ -285,6 +285,8 @@ def _root(token: JToken) -> JToken:
 def _ends(last: bool) -> Callable[[JToken], JToken | None]:
     def pick(token: JToken) -> JToken | None:
         children = list(token.children())
+        if isinstance(token, JValue):
+            invalid_operation("Cannot access child value on Newtonsoft.Json.Linq.JValue.")
         return children[-1 if last else 0] if children else None
 
     return pick
@@ -351,12 +353,37 @@ def _given(value: Any) -> Any:
     return argument_null("o") if value is None else value
 
 
+def _value_of(kind: Type, token: JToken | None) -> Any:
+    return argument_null("value") if token is None else value_as(kind, token)
+
+
+def _above(token: JToken) -> Any:
+    above = parent_of(token)
+    while above is not None:
+        yield above
+        above = parent_of(above)
+
+
+def _same_value(left: JToken, right: Any) -> bool:
+    if isinstance(left, JValue) and isinstance(right, JValue):
+        return bool(_deep_equals(left, right))
+    return left is right
+
+
+_TOKENS = type_of_name("JToken")
+members(
+    TOKEN,
+    {
+        "IEnumerable<JToken> Ancestors()": lambda token: Sequence(lambda: _above(token), _TOKENS),
+        "bool Equals(JToken other)": _same_value,
+    },
+)
 setters(TOKEN, {"this[object]": put})
 _EXTENSIONS = define("JsonExtensions", f"{_LINQ}.Extensions", kind="static")
 members(
     _EXTENSIONS,
     {
-        "static T? Value<T>(this IEnumerable<JToken> value)": with_types(value_as),
+        "static T? Value<T>(this IEnumerable<JToken> value)": with_types(_value_of),
         "static IEnumerable<T> Values<T>(this IEnumerable<JToken> source)": with_types(_values),
     },
 )

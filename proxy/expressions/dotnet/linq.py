@@ -182,18 +182,29 @@ def _average(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
     return divide_decimal(total, Decimal(len(values))) if isinstance(total, Decimal) else total / len(values)
 
 
+def _average_known(source: Any) -> Any:
+    values = [value for value in _each(source) if value is not None]
+    return _average(values) if values else None
+
+
 def _extreme(sign: int) -> Callable[..., Any]:
-    def find(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
+    """The last type argument is the result's: without elements, what can be null is null."""
+
+    def find(*given: Any) -> Any:
+        kinds = [one for one in given if isinstance(one, Type)]
+        source, f = (*given[len(kinds) :], None)[:2]
         best = _MISSING
         for item in _each(source):
             value = f(item) if f else item
             if value is not None and (best is _MISSING or compare(value, best) * sign > 0):
                 best = value
         if best is _MISSING:
-            invalid_operation(_NONE)
+            if kinds[-1].is_value and not kinds[-1].is_nullable:
+                invalid_operation(_NONE)
+            return None
         return best
 
-    return find
+    return with_types(find)
 
 
 def _count(source: Any, test: Callable[[Any], bool] | None = None) -> int:
@@ -265,8 +276,8 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<R> Zip<T, U, R>({_S}, IEnumerable<U> second, Func<T, U, R> selector)": _zip,
     f"static IEnumerable<T?> DefaultIfEmpty<T>({_S})": _default_if_empty,
     f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
-    "static IEnumerable<R> OfType<R>(this IEnumerable<object> source)": with_types(_of_type),
-    "static IEnumerable<R> Cast<R>(this IEnumerable<object> source)": with_types(_cast),
+    "static IEnumerable<R> OfType<R>(this PlainSequence source)": with_types(_of_type),
+    "static IEnumerable<R> Cast<R>(this PlainSequence source)": with_types(_cast),
     f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector)": _group,
     f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element)": _group,
     f"static T First<T>({_S})": _first,
@@ -333,6 +344,12 @@ for _kind, _add in (
 for _name, _sign in (("Max", 1), ("Min", -1)):
     _TABLE[f"static T {_name}<T>({_S})"] = _extreme(_sign)
     _TABLE[f"static R {_name}<T, R>({_S}, Func<T, R> selector)"] = _extreme(_sign)
+for _kind in ("int", "long", "double", "decimal"):
+    _mean = "decimal" if _kind == "decimal" else "double"
+    _add = _TABLE[f"static {_kind} Sum(this IEnumerable<{_kind}> source)"]
+    _TABLE[f"static {_kind}? Sum(this IEnumerable<{_kind}?> source)"] = _add
+    _TABLE[f"static {_kind}? Sum<T>({_S}, Func<T, {_kind}?> selector)"] = _add
+    _TABLE[f"static {_mean}? Average(this IEnumerable<{_kind}?> source)"] = _average_known
 members(ENUMERABLE, _TABLE)
 members(
     primitives.GROUPING,

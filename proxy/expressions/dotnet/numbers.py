@@ -239,7 +239,16 @@ def round_double(value: float, digits: int = 0, mode: Any = 0) -> float:
 def _round_decimal(value: Decimal, digits: int = 0, mode: Any = 0) -> Decimal:
     if -value.as_tuple().exponent <= digits:  # type: ignore[operator]
         return value
-    return value.quantize(Decimal(1).scaleb(-digits), _MODES[int(mode)])
+    return _unsigned_zero(value.quantize(Decimal(1).scaleb(-digits), _MODES[int(mode)]))
+
+
+def _unsigned_zero(value: Decimal) -> Decimal:
+    """A decimal has no -0."""
+    return value if value else value.copy_abs()
+
+
+def whole_decimal(mode: str) -> Callable[[Decimal], Decimal]:
+    return lambda value: _unsigned_zero(value.to_integral_value(mode))
 
 
 def _power(base: float, exponent: float) -> float:
@@ -268,7 +277,7 @@ def _log(value: float) -> float:
 
 
 def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
-    return lambda value: float(function(value)) if math.isfinite(value) else value
+    return lambda value: math.copysign(function(value), value) if math.isfinite(value) else value
 
 
 def _absolute(name: str) -> Callable[[Any], Any]:
@@ -299,9 +308,9 @@ _table: dict[str, Any] = {
     "static double Floor(double d)": _whole(math.floor),
     "static double Ceiling(double d)": _whole(math.ceil),
     "static double Truncate(double d)": _whole(math.trunc),
-    "static decimal Floor(decimal d)": lambda d: d.to_integral_value(ROUND_FLOOR),
-    "static decimal Ceiling(decimal d)": lambda d: d.to_integral_value(ROUND_CEILING),
-    "static decimal Truncate(decimal d)": lambda d: d.to_integral_value(ROUND_DOWN),
+    "static decimal Floor(decimal d)": whole_decimal(ROUND_FLOOR),
+    "static decimal Ceiling(decimal d)": whole_decimal(ROUND_CEILING),
+    "static decimal Truncate(decimal d)": whole_decimal(ROUND_DOWN),
     "static double Round(double d)": round_double,
     "static double Round(double d, int digits)": round_double,
     "static double Round(double d, MidpointRounding mode)": lambda d, mode: round_double(d, 0, mode),
@@ -322,8 +331,5 @@ for _name in (*INTEGRAL, "float", "double", "decimal"):
     elif _name in ("float", "double", "decimal"):
         _table[f"static {_name} Abs({_name} value)"] = abs
     _table[f"static int Sign({_name} value)"] = _sign
-    if _name not in ("float", "double", "decimal"):
-        _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: (
-            a if v < a else min(v, b)
-        )
+    _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: a if v < a else min(v, b)
 members(MATH, _table)

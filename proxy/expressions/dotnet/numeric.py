@@ -54,6 +54,11 @@ def to_decimal(value: float) -> Decimal:
     return +Decimal(f"{value:.15g}")
 
 
+def single_to_decimal(value: float) -> Decimal:
+    """float to decimal keeps 7 significant digits."""
+    return to_decimal(float(f"{value:.7g}"))
+
+
 def _double_to(name: str) -> Callable[[float], int]:
     low, high = limits(name)
 
@@ -102,7 +107,9 @@ def converter(source: str, target: str) -> Callable[[Any], Any] | None:
         return None if source == "float" else float
     if target == "float":
         return (lambda value: single(value)) if source == "double" else (lambda value: single(float(value)))
-    return to_decimal if source in ("double", "float") else Decimal
+    if source == "float":
+        return single_to_decimal
+    return to_decimal if source == "double" else Decimal
 
 
 def divide_int(left: int, right: int) -> int:

@@ -91,9 +91,13 @@ class Pattern:
             slow = _regex(self.text, self.options)
         if slow is None:
             spend(len(text) >> 6)
+            last = (-1, -1)
             for item in self.engine.finditer(text):
                 tick()
-                yield self.made(item, text)
+                # an empty match at the end may be found twice
+                if item.span() != last:
+                    yield self.made(item, text)
+                last = item.span()
             return
         found = slow.finditer(text, timeout=TIMEOUT)
         while True:

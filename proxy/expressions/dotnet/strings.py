@@ -195,6 +195,29 @@ def _ordinal(left: str | None, right: str | None) -> int:
     return compare_text(left, right)
 
 
+def _find_in(text: str, value: str, start: int, count: int) -> int:
+    if not 0 <= start <= len(text):
+        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+    if count < 0 or start + count > len(text):
+        out_of_range("Count must be positive and count must refer to a location within the string.", "count")
+    return text.find(value, start, start + count)
+
+
+def _find_back(text: str, value: str, start: int) -> int:
+    """The last place that ends at or before `start`."""
+    if not text:
+        return -1
+    if not 0 <= start < len(text) + 1:
+        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+    return text.rfind(value, 0, start + 1)
+
+
+def _join_range(separator: str | None, values: Any, start: int, count: int) -> str:
+    if start < 0 or count < 0 or start + count > len(values):
+        out_of_range("Index and count must refer to a location within the buffer.", "startIndex")
+    return _join(separator, values[start : start + count])
+
+
 _SPLITS = {
     "string[] Split(params char[] separator)": split,
     "string[] Split(char separator, StringSplitOptions options = 0)": lambda t, s, o: split(t, s, 0x7FFFFFFF, o),
@@ -234,6 +257,15 @@ members(
         "int IndexOf(char value)": _find,
         "int IndexOf(string value, int startIndex)": _find,
         "int IndexOf(char value, int startIndex)": _find,
+        "int IndexOf(string value, int startIndex, int count)": _find_in,
+        "int IndexOf(char value, int startIndex, int count)": _find_in,
+        "int LastIndexOf(string value, int startIndex)": _find_back,
+        "int LastIndexOf(char value, int startIndex)": _find_back,
+        "int LastIndexOfAny(char[] anyOf)": lambda text, chars: max((text.rfind(c) for c in chars), default=-1),
+        "int IndexOfAny(char[] anyOf, int startIndex)": lambda text, chars, start: _find_any(
+            "\0" * start + text[start:], [c for c in chars if c != "\0"]
+        ),
+        "bool IsNormalized()": lambda text: unicodedata.is_normalized("NFC", text),
         "int IndexOf(string value, StringComparison comparison)": _folded(str.find),
         "int LastIndexOf(string value)": _find_last,
         "int LastIndexOf(char value)": _find_last,
@@ -270,6 +302,7 @@ members(
         "static string Concat<T>(IEnumerable<T> values)": _concat,
         "static string Join(string separator, params object[] values)": _join,
         "static string Join(string separator, params string[] values)": _join,
+        "static string Join(string separator, string[] value, int startIndex, int count)": _join_range,
         "static string Join<T>(string separator, IEnumerable<T> values)": _join,
         "static string Format(string format, params object[] args)": composite,
         "static bool Equals(string a, string b)": _equals,

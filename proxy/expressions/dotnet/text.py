@@ -48,7 +48,7 @@ def single_text(value: float) -> str:
     """The shortest digits that read back as the same 32-bit value."""
     import struct
 
-    if value != value or math.isinf(value):
+    if value != value or math.isinf(value) or value == 0:
         return double_text(value)
     for precision in range(1, 10):
         text = f"{value:.{precision}g}"

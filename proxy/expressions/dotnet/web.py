@@ -120,11 +120,12 @@ def _join(base: Uri, relative: Any) -> Uri:
 
 def _left(uri: Uri, part: Any) -> str:
     head = f"{_need(uri).scheme}://"
+    who = (f"{uri.user}@" if uri.user else "") + uri.authority()
     pieces = [
         head,
-        head + uri.authority(),
-        head + uri.authority() + uri.path,
-        head + uri.authority() + uri.path + uri.query,
+        head + who,
+        head + who + uri.path,
+        head + who + uri.path + uri.query,
     ]
     return pieces[int(part)]
 
@@ -181,6 +182,8 @@ members(
         "string[] Segments": _segments,
         "bool IsAbsoluteUri": attribute("absolute"),
         "bool IsDefaultPort": lambda uri: _need(uri).default_port(),
+        "bool IsFile": lambda uri: _need(uri).scheme == "file",
+        "bool IsLoopback": lambda uri: _need(uri).host in ("localhost", "127.0.0.1", "[::1]"),
         "string GetLeftPart(UriPartial part)": _left,
         "string ToString()": Uri.text,
         "static string EscapeDataString(string value)": escape,

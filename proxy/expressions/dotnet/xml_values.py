@@ -52,7 +52,9 @@ def _bool(text: str) -> bool:
 
 
 def _date(text: str) -> Any:
-    return parse_date(text.strip(" \t\r\n"))
+    word = text.strip(" \t\r\n")
+    found = parse_date(word)
+    return found._replace(kind=UTC) if word.endswith("Z") else found
 
 
 def _double(text: str) -> float:
