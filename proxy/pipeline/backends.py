@@ -15,11 +15,11 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from proxy.errors import GatewayError, PolicyRefused
 from proxy.messages import DEFAULT_PORTS, Headers, Response, Url
@@ -27,7 +27,7 @@ from proxy.messages import DEFAULT_PORTS, Headers, Response, Url
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, BreakerRule, PoolMember
     from proxy.exchange import Exchange
-    from proxy.ports import Clock
+    from proxy.ports import Clock, Outgoing
 
 MAX_KEPT = 10_000  # calls or failures that one rule remembers
 MAX_TRIP = 24 * 3600.0  # seconds that a Retry-After may ask for
@@ -160,6 +160,22 @@ def _refused(message: str, wait: float) -> PolicyRefused:
     return PolicyRefused(
         503, "Service Unavailable", "CircuitBreakerOpen", message, (("Retry-After", seconds),), "Service unavailable"
     )
+
+
+def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
+    """The call with what the backend entity adds to each: headers, query, Authorization, client certificate."""
+    for name, values in backend.headers.items():
+        outgoing.headers.popall(name, None)
+        outgoing.headers.extend((name, value) for value in values)
+    if backend.authorization:
+        outgoing.headers["Authorization"] = backend.authorization
+    if backend.query:
+        pairs = [(name, value) for name, values in backend.query.items() for value in values]
+        added, query = urlencode(pairs, quote_via=quote), outgoing.url.query
+        outgoing.url = replace(outgoing.url, query=f"{query}&{added}" if query else added)
+    outgoing.verify_tls = backend.validate_certificate_chain and backend.validate_certificate_name
+    outgoing.identity = backend.identity
+    return outgoing
 
 
 @lru_cache(maxsize=1024)

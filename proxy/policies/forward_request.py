@@ -5,14 +5,11 @@ https://learn.microsoft.com/azure/api-management/forward-request-policy
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 from proxy.errors import BackendConnectionFailure, BackendErrorStatus, GatewayError
-from proxy.messages import Body, Headers, Url
-from proxy.pipeline.backends import answered, chosen, failed, parse_base, remember_session
+from proxy.messages import Body, Headers
+from proxy.pipeline.backends import answered, chosen, failed, parse_base, remember_session, with_credentials
 from proxy.pipeline.registry import BACKEND, Handler, policy
 from proxy.ports import Outgoing
 
@@ -99,21 +96,4 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
         headers.popall("Host", None)
     if backend is None:
         return Outgoing(request.method, url, headers, request.body)
-    for name, values in backend.headers.items():
-        headers.popall(name, None)
-        headers.extend((name, value) for value in values)
-    if backend.authorization:
-        headers["Authorization"] = backend.authorization
-    return Outgoing(
-        request.method,
-        url if not backend.query else _with_query(url, backend.query),
-        headers,
-        request.body,
-        identity=backend.identity,
-        verify_tls=backend.validate_certificate_chain and backend.validate_certificate_name,
-    )
-
-
-def _with_query(url: Url, query: Mapping[str, tuple[str, ...]]) -> Url:
-    added = urlencode([(name, value) for name, values in query.items() for value in values], quote_via=quote)
-    return replace(url, query=f"{url.query}&{added}" if url.query else added)
+    return with_credentials(backend, Outgoing(request.method, url, headers, request.body))
