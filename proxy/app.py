@@ -171,7 +171,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         keys=keys,
         tokens=tokens,
     )
-    sidecar = Sidecar(ports, instance=instance)
+    sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
     configuration = Configuration(loop, sidecar, journal)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:

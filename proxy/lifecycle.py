@@ -26,6 +26,7 @@ from proxy.errors import (
     ClientConnectionFailure,
     GatewayError,
     NotReady,
+    OperationNotFound,
     Origin,
 )
 from proxy.exchange import Exchange
@@ -87,6 +88,8 @@ class Sidecar:
     failures: int = 0
     in_flight: int = 0
     deployment: Deployment = field(default_factory=Deployment)
+    # The client's scheme is known, since a proxy in front tells it, and APIs are found by it.
+    by_scheme: bool = False
 
     def publish(self, gateway: Gateway) -> None:
         """Put a configuration in force; on the event loop."""
@@ -103,7 +106,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
         try:
             if gateway is None or incoming.problem is not None:
                 raise incoming.problem or NotReady()
-            if not route(gateway, exchange, incoming.upgrade):
+            if not route(gateway, exchange, incoming.upgrade, incoming.scheme if sidecar.by_scheme else ""):
                 admit(gateway.access, exchange)
             pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)  # link
         except (NotReady, BadRequest) as error:
@@ -127,10 +130,11 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
         sidecar.requests += 1
         if outlet.status >= 500:
             sidecar.failures += 1
-        if exchange.at_end is not None:
-            for each in exchange.at_end:
+        try:
+            for each in exchange.at_end or ():
                 each(outlet.received, outlet.sent)
-        sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+        finally:
+            sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
 
 
 async def respond(exchange: Exchange, outlet: Outlet) -> None:
@@ -182,14 +186,19 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
     return exchange
 
 
-def route(gateway: Gateway, exchange: Exchange, upgrade: bool) -> bool:
-    """Set API, operation, parameters and backend; True for a preflight, which needs no key."""
+def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "") -> bool:
+    """Set API, operation, parameters and backend; True for a preflight, which needs no key.
+
+    `scheme` is http or https where the API's protocols are to be asked, else empty.
+    """
     request = exchange.request
     try:
         found = gateway.routes.match(request.method, request.path, request.query, request.headers, upgrade)
     except UnknownOperation as error:
         exchange.api = error.api
         raise
+    if scheme and scheme not in found.api.schemes:
+        raise OperationNotFound(f"{request.method} {request.path}: the API {found.api.key} is not offered over {scheme}")
     exchange.api, exchange.operation = found.api, found.operation
     exchange.matched_parameters = found.parameters
     request.path = found.path

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from telemetry.lines import json_line, text_line, timestamp
@@ -98,7 +99,7 @@ class LineHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.dropped = 0
-        self._stream = stream
+        self._put = _writer(stream)
         self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(QUEUE_LINES)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
@@ -141,10 +142,33 @@ class LineHandler(logging.Handler):
                 lost, self.dropped = self.dropped, 0
                 line += f"\n{text_line('Warn', timestamp(time.time()), 'LogLinesDropped', {'count': lost})}"
             try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
+                self._put(line + "\n")
             except (OSError, ValueError):
                 return  # nobody reads standard output any more
+
+
+def _writer(stream: TextIO) -> Callable[[str], None]:
+    """Writes past the stream's buffer where it has a file.
+
+    A thread that is stuck while it holds the buffer's lock would abort the interpreter at its end.
+    """
+    try:
+        file = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+
+        def put(text: str) -> None:
+            stream.write(text)
+            stream.flush()
+
+        return put
+    stream.flush()
+
+    def write(text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(file, data) :]
+
+    return write
 
 
 def configure(settings: Mapping[str, str], source: str, stream: TextIO | None = None) -> logging.Handler:

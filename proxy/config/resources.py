@@ -66,6 +66,9 @@ class Operation:
     examples: tuple[Example, ...] = ()
 
 
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
+
 @dataclass(slots=True, frozen=True)
 class Api:
     """`id` is the name without ";rev=n"; `key` the name with it, unique in a gateway."""
@@ -85,6 +88,11 @@ class Api:
     subscription_required: bool = True
     key_header: str = "Ocp-Apim-Subscription-Key"
     key_query: str = "subscription-key"
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """http and https, as far as it is offered over them; a WebSocket begins as one of them."""
+        return frozenset(_SCHEMES.get(protocol.lower(), "") for protocol in self.protocols)
 
 
 @dataclass(slots=True, frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sidecar_harness import Backend, Harness, open_api
+from sidecar_harness import Backend, Harness, api, open_api, operation
 
 from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, Connection
 from proxy.server import PortTaken, Server
@@ -137,3 +137,23 @@ async def test_the_status_page_answers_head_and_keeps_the_connection(harness: Ha
     assert data.count(b"HTTP/1.1 200 OK") == 2
     assert b"{" not in data
     assert not harness.journal.records
+
+
+@pytest.mark.parametrize(
+    ("believe", "protocols", "told", "status"),
+    [
+        (True, ["https"], "https", 200),
+        (True, ["https"], "http", 404),
+        (True, ["https"], "", 404),
+        (True, ["http", "https"], "", 200),
+        (True, ["wss"], "https", 200),
+        (False, ["https"], "http", 200),
+    ],
+)
+async def test_an_api_is_found_by_its_protocols_when_a_proxy_tells_the_scheme(
+    harness: Harness, backend: Backend, believe: bool, protocols: list[str], told: str, status: int
+) -> None:
+    harness.configure(api("shop", backend.url, protocols=protocols), operation("shop", "GET", "/x"))
+    harness.server._forwarded_proto = harness.sidecar.by_scheme = believe
+    reply = await harness.request("GET", "/shop/x", {"X-Forwarded-Proto": told} if told else {})
+    assert reply.status == status
