@@ -57,10 +57,8 @@ def make_name(space: str, local: str) -> XName:
     if found is None or found.end() != len(local):
         at = 0 if found is None else found.end()
         code = f"0x{ord(local[at]):02X}"
-        verb = "begin with" if at == 0 else "contain"
-        tail = "" if at == 0 else ""
         if at == 0:
-            xml_error(f"Name cannot {verb} the '{local[at]}' character, hexadecimal value {code}.{tail}")
+            xml_error(f"Name cannot begin with the '{local[at]}' character, hexadecimal value {code}.")
         xml_error(f"The '{local[at]}' character, hexadecimal value {code}, cannot be included in a name.")
     return XName((space, local))
 
