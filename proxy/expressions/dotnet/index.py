@@ -40,7 +40,8 @@ from proxy.expressions.dotnet import (
 )
 
 TABLES = (
-    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
-    json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
-    linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples, ip_address, text_io, dates_exact, decimals,
+    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid,
+    convert, json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context,
+    bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples, ip_address,
+    text_io, dates_exact, decimals,
 )  # fmt: skip
