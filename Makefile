@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test lint format lock proto docs bench-quick clean python
+.PHONY: run setup test lint format lock proto docs bench-quick clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -28,6 +28,11 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What a C# compiler says of the expression tables; the first time it is downloaded (mcs and npm are needed).
+oracle: $(VENV)/.dev
+	@command -v mcs >/dev/null && command -v npm >/dev/null || { echo "no mcs or npm here: install mono-mcs and npm"; exit 0; }; \
+	$(BIN)/python tests/oracle/install.py && $(BIN)/python tests/oracle/run.py
 
 python:
 	@test -n "$(PYTHON)" || { echo "Passerelle needs Python 3.11 or newer, and no python3 was found. Install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }

@@ -198,7 +198,7 @@ def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "")
         exchange.api = error.api
         raise
     if scheme and scheme not in found.api.schemes:
-        raise OperationNotFound(f"{request.method} {request.path}: the API {found.api.key} is not offered over {scheme}")
+        raise OperationNotFound(f"{request.method} {request.path}: API {found.api.key} is not offered over {scheme}")
     exchange.api, exchange.operation = found.api, found.operation
     exchange.matched_parameters = found.parameters
     request.path = found.path

@@ -1,6 +1,8 @@
-"""Makes the wide table: every template with every combination of its fillings, as an empty table for run.py --write.
+"""Makes the wide tables: every template with every combination of its fillings, as an empty table for run.py --write.
 
-    python tests/oracle/cases.py > FILE.yaml && python tests/oracle/run.py --write FILE.yaml
+    python tests/oracle/cases.py values 3 > FILE.yaml && python tests/oracle/run.py --write FILE.yaml
+
+The first argument names the templates beside this file: values, objects or xml; the second keeps each n-th case only.
 
 A template holds `<name>` where a value of that list goes; a list that stands twice is walked once per place.
 """
@@ -46,10 +48,10 @@ def expand(template: str) -> list[str]:
 
 
 def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else "templates.txt"
-    read(Path(__file__).with_name(name).read_text())
+    name, every = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    read(Path(__file__).with_name(f"{name}.txt").read_text())
     table = {
-        group: {source: None for template in templates for source in expand(template)}
+        group: dict.fromkeys([source for template in templates for source in expand(template)][::every])
         for group, templates in GROUPS.items()
     }
     print("# Made by tests/oracle/cases.py; the values are .NET's.")

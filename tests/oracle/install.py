@@ -7,6 +7,7 @@ Needs pip, npm, mcs (Debian: mono-mcs, which compiles the driver) and libicu. No
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -55,7 +56,7 @@ def arrange(folder: Path) -> None:
     (folder / "wheels/dotnetcore2/bin/dotnet").chmod(0o755)
     version = framework(folder).name
     (home / "Driver.runtimeconfig.json").write_text(
-        '{"runtimeOptions":{"framework":{"name":"Microsoft.NETCore.App","version":"%s"}}}' % version
+        json.dumps({"runtimeOptions": {"framework": {"name": "Microsoft.NETCore.App", "version": version}}})
     )
 
 
@@ -63,7 +64,8 @@ def compile_driver(folder: Path) -> None:
     home, system = folder / "run", framework(folder)
     names = [
         "System.Private.CoreLib", "System.Runtime", "System.Collections", "System.Collections.Immutable", "System.Linq",
-        "System.Runtime.Extensions", "System.IO.FileSystem", "System.Threading", "netstandard", "System.Threading.Thread",
+        "System.Runtime.Extensions", "System.IO.FileSystem", "System.Threading", "netstandard",
+        "System.Threading.Thread",
     ]  # fmt: skip
     references = [f"-r:{system / name}.dll" for name in names]
     references += [

@@ -99,6 +99,7 @@ members(
         "static int BinarySearch<T>(T[] array, T value)": _search,
     },
 )
+assert ARRAY is not None
 members(
     ARRAY,
     {

@@ -359,7 +359,7 @@ members(
         "T[] ToArray()": lambda items: Array(items.element, items),
     },
 )
-setters(LIST, {"this[int]": _list_set})
+setters(LIST, {"this[int]": _list_set, "Capacity": lambda items, size: None})
 members(
     p.LIST_INTERFACE,
     {

@@ -142,7 +142,6 @@ members(
         "HeaderDictionary Headers": attribute("headers"),
         "string IpAddress": attribute("client_ip"),
         "IMessageBody? Body": Native(_request_body, reads="request"),
-        "X509Certificate2? Certificate": constant(None),
         "object? PrivateEndpointConnection": constant(None),
     },
 )
@@ -260,13 +259,8 @@ members(
         "string ServiceId": attribute("service_id"),
         "string ServiceName": attribute("service_name"),
         "IGateway Gateway": lambda deployment: deployment,
-        "IReadOnlyDictionary<string, X509Certificate2> Certificates": lambda deployment: _certificates(),
     },
 )
-
-
-def _certificates() -> Dictionary:
-    return Dictionary(generic("IReadOnlyDictionary", type_of_name("string"), type_of_name("X509Certificate2")))
 
 
 members(

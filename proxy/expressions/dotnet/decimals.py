@@ -74,4 +74,3 @@ _table: dict[str, Any] = {
 for _kind in ("int", "long"):
     _table[f"static {_kind} DivRem({_kind} a, {_kind} b, out {_kind} result)"] = _div_rem
 members(MATH, _table)
-

@@ -124,6 +124,7 @@ members(
         "void Clear()": lambda algorithm: None,
     },
 )
+members(HMAC, {"string HashName": lambda algorithm: algorithm.digest.upper()})
 members(KEYED, {"byte[] Key": lambda algorithm: Array(BYTE, algorithm.key or b"")})
 
 

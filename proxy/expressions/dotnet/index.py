@@ -11,9 +11,9 @@ from proxy.expressions.dotnet import (
     context_headers,
     convert,
     credentials,
+    dates_exact,
     datetext,
     datetime,
-    dates_exact,
     decimals,
     dictionaries,
     encoding,
@@ -29,16 +29,19 @@ from proxy.expressions.dotnet import (
     primitives,
     random,
     regex,
+    rsa,
     strings,
     text_io,
     time_zones,
     tuples,
     web,
+    x509,
     xml_linq,
 )
 
 TABLES = (
-    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid, convert,
-    json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context, bodies,
-    linq_joins, array_members, credentials, ciphers, xml_linq, time_zones, tuples, ip_address, text_io, dates_exact, decimals,
+    primitives, enums, exceptions, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid,
+    convert, json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context,
+    bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples, ip_address,
+    text_io, dates_exact, decimals,
 )  # fmt: skip

@@ -37,7 +37,7 @@ from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
 from proxy.expressions.runtime import argument_null, invalid_cast, invalid_operation, out_of_range, overflow, tick
 from proxy.expressions.table import define, members, with_types
-from proxy.expressions.types import Type, type_of_name
+from proxy.expressions.types import Native, Type, type_of_name
 
 ENUMERABLE = define("Enumerable", "System.Linq.Enumerable", kind="static")
 _NONE = "Sequence contains no elements"
@@ -187,7 +187,7 @@ def _average_known(source: Any) -> Any:
     return _average(values) if values else None
 
 
-def _extreme(sign: int) -> Callable[..., Any]:
+def _extreme(sign: int) -> Native:
     """The last type argument is the result's: without elements, what can be null is null."""
 
     def find(*given: Any) -> Any:

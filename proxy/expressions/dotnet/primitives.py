@@ -36,7 +36,9 @@ NULLABLE = define("Nullable", "System.Nullable", kind="value", parameters=("T",)
 DISPOSABLE = define("IDisposable", "System.IDisposable", kind="interface")
 _GENERIC = "System.Collections.Generic"
 SEQUENCE = define("PlainSequence", "System.Collections.IEnumerable", kind="interface")
-ENUMERABLE = define("IEnumerable", f"{_GENERIC}.IEnumerable", kind="interface", parameters=("T",), bases=("PlainSequence",))
+ENUMERABLE = define(
+    "IEnumerable", f"{_GENERIC}.IEnumerable", kind="interface", parameters=("T",), bases=("PlainSequence",)
+)
 COLLECTION = define(
     "ICollection", f"{_GENERIC}.ICollection", kind="interface", parameters=("T",), bases=("IEnumerable<T>",)
 )

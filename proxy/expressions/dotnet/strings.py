@@ -197,7 +197,9 @@ def _ordinal(left: str | None, right: str | None) -> int:
 
 def _find_in(text: str, value: str, start: int, count: int) -> int:
     if not 0 <= start <= len(text):
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
     if count < 0 or start + count > len(text):
         out_of_range("Count must be positive and count must refer to a location within the string.", "count")
     return text.find(value, start, start + count)
@@ -208,7 +210,9 @@ def _find_back(text: str, value: str, start: int) -> int:
     if not text:
         return -1
     if not 0 <= start < len(text) + 1:
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex")
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
     return text.rfind(value, 0, start + 1)
 
 

@@ -194,5 +194,3 @@ members(
         "bool Equals(TimeZoneInfo other)": lambda a, b: b is not None and a.id == b.id,
     },
 )
-
-

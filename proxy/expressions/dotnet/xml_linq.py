@@ -171,7 +171,7 @@ members(
         "void ReplaceWith(object content)": _replace,
         "void ReplaceWith(params object[] content)": _replace,
         "XNode? NextNode": lambda node: _first(iter(_siblings(node, 1))),
-        "XNode? PreviousNode": lambda node: next(reversed(_siblings(node, -1)), None),
+        "XNode? PreviousNode": lambda node: _first(reversed(_siblings(node, -1))),
         "static bool DeepEquals(XNode n1, XNode n2)": _same,
         "IEnumerable<XNode> NodesAfterSelf()": _sequence("XNode", lambda node: iter(_siblings(node, 1))),
         "IEnumerable<XNode> NodesBeforeSelf()": _sequence("XNode", lambda node: iter(_siblings(node, -1))),
@@ -414,8 +414,7 @@ def _remove_each(source: Any) -> None:
         remove(item)
 
 
-# name, what each item of the source is, what is found, how
-_FAMILIES: tuple[tuple[str, str, str, Callable[..., Iterator[Any]]], ...] = (
+_PLURAL: tuple[tuple[str, str, str, Callable[..., Iterator[Any]]], ...] = (
     ("Elements", "XContainer", "XElement", _elements),
     ("Descendants", "XContainer", "XElement", _below),
     ("DescendantsAndSelf", "XElement", "XElement", _with_self),
@@ -423,8 +422,8 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[..., Iterator[Any]]], ...] = (
     ("AncestorsAndSelf", "XElement", "XElement", _above_with_self),
     ("Attributes", "XElement", "XAttribute", _attributes),
 )
-for _name, _from, _kind, _run in _FAMILIES:
-    _plain = _sequence(_kind, _many(_run))
+for _name, _from, _kind, _find in _PLURAL:
+    _plain = _sequence(_kind, _many(_find))
     members(
         t.EXTENSIONS,
         {
