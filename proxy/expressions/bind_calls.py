@@ -11,7 +11,7 @@ from proxy.expressions.bind_types import bind_type, type_arguments
 from proxy.expressions.errors import Finding, unsupported_member, unsupported_type
 from proxy.expressions.overloads import Argument, Candidate, delegate_signature, resolve
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.table import EXTENSIONS
+from proxy.expressions.table import extensions
 from proxy.expressions.tree import (
     Constant,
     Expr,
@@ -122,16 +122,16 @@ def bind_call(b: Binder, node: Node, receiver: Expr | Type, name_node: Node, arg
     if match is not None:
         return finish_call(b, match, None if isinstance(receiver, Type) else receiver, b.place(node))
     if not isinstance(receiver, Type):
-        extensions = [Candidate(member, {}) for member in EXTENSIONS.get(name, ())]
-        match = resolve(extensions, [Argument(receiver), *arguments], given)
+        extending = [Candidate(member, {}) for member in extensions(name)]
+        match = resolve(extending, [Argument(receiver), *arguments], given)
         if match is not None:
             return finish_call(b, match, None, b.place(node), checks=False)
         for candidate in candidates(kind, name, static=False):
             if candidate.member.kind == "property":
                 return invoke(b, node, member_value(b, receiver, candidate, place), arguments)
-        if not found and not extensions:
+        if not found and not extending:
             raise unsupported_member(name, kind.full_name, place)
-    if not found and (static or name not in EXTENSIONS):
+    if not found and (static or not extensions(name)):
         raise unsupported_member(name, kind.full_name, place)
     kinds = ", ".join("lambda" if isinstance(a.value, Unbound) else str(a.value.type) for a in arguments)
     raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({kinds})", place)

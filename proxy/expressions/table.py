@@ -4,7 +4,8 @@
     members(STRING, {"int Length": len, "string Trim()": trim})
     setters(JVALUE, {"Value": set_value})
 
-A type may be mentioned in a signature before it is defined; `EXTENSIONS` indexes the `this` methods by name.
+A type may be mentioned in a signature before it is defined. Signatures are read when first needed, see
+`types.Definition`; `extensions` finds the `this` methods by name.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.expressions.signature import _Reader, parse_member
-from proxy.expressions.types import Definition, Member, Native, Type, generic, register
+from proxy.expressions.types import Declared, Definition, Member, Native, Type, generic, register
 
 Function = Callable[..., Any] | Native
 
-EXTENSIONS: dict[str, list[Member]] = {}
+# The types that declare `this` methods.
+_EXTENDING: dict[Definition, None] = {}
 
 
 def define(
@@ -44,33 +46,47 @@ def read_type(text: str) -> Type:
 
 
 def members(definition: Definition, table: Mapping[str, Function]) -> None:
-    for text, function in table.items():
-        native = function if isinstance(function, Native) else Native(function)
-        member = parse_member(text, native, definition)
-        if member.kind == "constructor":
-            definition.constructors.append(member)
-        elif member.kind == "indexer":
-            definition.indexers.append(member)
-        elif member.kind == "conversion":
-            definition.conversions.append(member)
-        else:
-            definition.members.setdefault(member.name, []).append(member)
-            if member.extension:
-                EXTENSIONS.setdefault(member.name, []).append(member)
+    """Declare members, constructors, indexers and conversions by their signatures."""
+    if any("(this " in text for text in table):
+        _EXTENDING[definition] = None
+
+    def declare(declared: Declared) -> None:
+        for text, function in table.items():
+            native = function if isinstance(function, Native) else Native(function)
+            member = parse_member(text, native, definition)
+            if member.kind == "constructor":
+                declared.constructors.append(member)
+            elif member.kind == "indexer":
+                declared.indexers.append(member)
+            elif member.kind == "conversion":
+                declared.conversions.append(member)
+            else:
+                declared.members.setdefault(member.name, []).append(member)
+
+    definition.later(declare)
+
+
+def extensions(name: str) -> list[Member]:
+    """The `this` methods of that name, of all types."""
+    return [member for definition in _EXTENDING for member in definition.members.get(name, ()) if member.extension]
 
 
 def setters(definition: Definition, table: Mapping[str, Callable[..., Any]]) -> None:
     """Make properties writable; "this[string]" names the indexer with that parameter type."""
-    for name, function in table.items():
-        if name.startswith("this["):
-            wanted = name[5:-1]
-            found = [m for m in definition.indexers if str(m.parameters[0].type) == wanted]
-        else:
-            found = definition.members.get(name, [])
-        if not found:
-            raise ValueError(f"{definition.name} has no {name} to make writable")
-        for member in found:
-            member.setter = Native(function)
+
+    def declare(declared: Declared) -> None:
+        for name, function in table.items():
+            if name.startswith("this["):
+                wanted = name[5:-1]
+                found = [m for m in declared.indexers if str(m.parameters[0].type) == wanted]
+            else:
+                found = declared.members.get(name, [])
+            if not found:
+                raise ValueError(f"{definition.name} has no {name} to make writable")
+            for member in found:
+                member.setter = Native(function)
+
+    definition.later(declare)
 
 
 def attribute(name: str) -> Native:

@@ -7,6 +7,7 @@ policies may reach; what is not in a definition does not exist. `T[]` is the typ
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,19 +67,64 @@ class Member:
 
 @dataclass(eq=False, slots=True)
 class Definition:
-    """A .NET type of the allow-list. `kind`: class, value, enum, static, interface, delegate."""
+    """A .NET type of the allow-list. `kind`: class, value, enum, static, interface, delegate.
+
+    Its signatures are read when a member is first asked for: a process that never meets the type never reads them.
+    """
 
     name: str
     full_name: str
     kind: str = "class"
     parameters: tuple[str, ...] = ()
     bases: tuple[Type, ...] = ()
+    # the Python class whose instances are values of this type; None for types that only exist statically
+    python: Any = None
+    _declared: Declared = field(default_factory=lambda: Declared())
+    _unread: list[Callable[[Declared], None]] = field(default_factory=list)
+    _complete: bool = True
+
+    def later(self, declare: Callable[[Declared], None]) -> None:
+        """Run `declare` before anyone sees the members; it must look at nothing but what it is given."""
+        self._unread.append(declare)
+        self._complete = False
+
+    def _read(self) -> Declared:
+        if not self._complete:
+            with _READING:
+                while self._unread:
+                    self._unread.pop(0)(self._declared)
+                self._complete = True
+        return self._declared
+
+    @property
+    def members(self) -> dict[str, list[Member]]:
+        return self._read().members
+
+    @property
+    def constructors(self) -> list[Member]:
+        return self._read().constructors
+
+    @property
+    def indexers(self) -> list[Member]:
+        return self._read().indexers
+
+    @property
+    def conversions(self) -> list[Member]:
+        return self._read().conversions
+
+
+@dataclass(eq=False, slots=True)
+class Declared:
+    """What a type has, by kind."""
+
     members: dict[str, list[Member]] = field(default_factory=dict)
     constructors: list[Member] = field(default_factory=list)
     indexers: list[Member] = field(default_factory=list)
     conversions: list[Member] = field(default_factory=list)
-    # the Python class whose instances are values of this type; None for types that only exist statically
-    python: Any = None
+
+
+# Documents compile in several threads; one of them reads a type, the others wait for the whole of it.
+_READING = threading.RLock()
 
 
 class Type:

@@ -12,22 +12,19 @@ from __future__ import annotations
 import http
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from multidict import istr
 
 from proxy.errors import ExpressionFailed
-from proxy.liquid import LiquidError, Template, compile_template
-from proxy.liquid.bindings import Reading, body_value, context_value
 from proxy.messages import Body, Headers, Request, Response
-from proxy.pipeline.content import charset, media_type
 from proxy.pipeline.element import Element
 from proxy.pipeline.source import unresolved
 from proxy.pipeline.values import Value
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
+    from proxy.pipeline.liquid_edit import LiquidEdit
 
 EXISTS_ACTIONS = ("override", "skip", "append", "delete")
 IMMUTABLE = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
@@ -164,60 +161,16 @@ def status_edit(element: Element) -> ResponseEdit:
     return edit
 
 
-@dataclass(slots=True, frozen=True)
-class LiquidEdit:
-    """Renders a template into the body.
-
-    `loops`: it may take long. `reads_body`: it reads the body that the message has.
-    """
-
-    template: Template
-    reading: Reading
-
-    @property
-    def loops(self) -> bool:
-        return self.template.loops
-
-    @property
-    def reads_body(self) -> bool:
-        return "body" in self.template.names
-
-    def __call__(self, exchange: Exchange, message: Request | Response) -> None:
-        values: dict[str, Any] = {}
-        try:
-            if self.reads_body and message.body.buffered:
-                values["body"] = body_value(
-                    message.body.content(), media_type(message.headers), charset(message.headers), self.reading
-                )
-            if "context" in self.template.names:
-                values["context"] = context_value(exchange, self.reading)
-            made = self.template.render(values)
-        except LiquidError as problem:
-            place = f" at line {problem.line}, column {problem.column} of the template" if problem.line else ""
-            raise ExpressionFailed(
-                f"The Liquid template cannot be rendered: {str(problem).rstrip('.')}{place}."
-            ) from problem
-        message.headers.popall("Content-Length", None)
-        message.body = Body(made.encode())
-
-
 def body_edit(element: Element) -> Callable[[Exchange, Request | Response], None]:
-    """The edit that a <set-body> element describes; a `LiquidEdit` for a template."""
+    """The edit that a <set-body> element describes; a `LiquidEdit` for a template, see `is_template`."""
     template = element.literal_choice("template", "none", "liquid", default="none")
     nil = element.literal_choice("xsi-nil", "blank", "null", default="blank")
     dates = element.literal_boolean("parse-date", True)
     if template == "liquid":
-        source, offset = element.template_text()
-        try:
-            return LiquidEdit(compile_template(source), Reading(nil == "null", dates))
-        except LiquidError as problem:
-            if problem.line:
-                lines = source.split("\n")[: problem.line - 1]
-                offset += sum(len(line) + 1 for line in lines) + problem.column - 1
-            element.issue(
-                f"The Liquid template does not compile: {str(problem).rstrip('.')}.", "invalid-template", offset=offset
-            )
-            return lambda exchange, message: None
+        # Late, because most processes never meet a template and its library takes long to load.
+        from proxy.pipeline.liquid_edit import liquid_edit
+
+        return liquid_edit(element, nil == "null", dates)
     inner = element.child("value")
     text = (inner or element).body_content()
     if text.constant:
@@ -235,6 +188,10 @@ def body_edit(element: Element) -> Callable[[Exchange, Request | Response], None
         message.body = Body(body)
 
     return edit
+
+
+def is_template(edit: Callable[[Exchange, Request | Response], None]) -> TypeGuard[LiquidEdit]:
+    return hasattr(edit, "template")
 
 
 def phrase(status: int) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.pipeline.edits import LiquidEdit, body_edit
+from proxy.pipeline.edits import body_edit, is_template
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
+    from proxy.pipeline.liquid_edit import LiquidEdit
 
 
 @policy("set-body", sections=ANYWHERE)
@@ -22,7 +23,7 @@ def set_body(element: Element, compiler: Compiler) -> Handler:
     """Replace the body by a text, by what an expression makes, or by a rendered Liquid template."""
     edit = body_edit(element)
     section = compiler.section
-    if isinstance(edit, LiquidEdit):
+    if is_template(edit):
         return _rendered(edit, section)
 
     async def handle(exchange: Exchange) -> None:

@@ -308,10 +308,8 @@ members(
         "GroupCollection Groups": Groups.of,
         "string Result(string replacement)": expand,
         "static Match Empty": lambda: _next(Match((), "", False, ())),
-        "Match NextMatch()": _next,
     },
 )
-del MATCH.members["NextMatch"]
 members(
     GROUPS,
     {
