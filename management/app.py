@@ -56,7 +56,7 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
         failure = ArmError(error.status, error.reason.replace(" ", ""), error.reason)
         return json_response(failure.body(), error.status)
     except ConnectionResetError:
-        raise
+        return web.Response(status=400)  # the client left while it was sending: nobody reads this, and nothing failed
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         failure = ArmError(500, "InternalServerError", "The plane could not do this; its log says why.")
