@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from proxy.expressions.dotnet import json_path
 from proxy.expressions.dotnet.collections import iterate
-from proxy.expressions.dotnet.convert import change_type, from_base64, to_base64
+from proxy.expressions.dotnet.convert import CHANGES, change_type, from_base64, to_base64
 from proxy.expressions.dotnet.datetext import parse_offset, parse_span
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.enums import enum_value
@@ -34,7 +35,7 @@ from proxy.expressions.dotnet.json_tokens import (
 )
 from proxy.expressions.dotnet.json_writer import token_text, write
 from proxy.expressions.dotnet.text import TEXTS, to_text
-from proxy.expressions.dotnet.values import Array, Sequence, instance_of, name_of
+from proxy.expressions.dotnet.values import Array, Sequence, Single, instance_of, name_of
 from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, tick
 from proxy.expressions.table import define, members, setters, with_types
 from proxy.expressions.types import Type, type_of_name
@@ -83,6 +84,8 @@ def _bad_key(verb: str, token: JToken, key: Any) -> Any:
 
 def get(token: JToken, key: Any) -> JToken | None:
     """token[key] with a key of type object."""
+    if key is None and not isinstance(token, JValue):
+        argument_null("key")
     if isinstance(token, JObject):
         return token.items.get(key) if isinstance(key, str) else _bad_key("Accessed", token, key)
     if isinstance(token, JArray):
@@ -99,6 +102,8 @@ def item(array: JArray, index: int) -> JToken:
 
 
 def put(token: JToken, key: Any, value: JToken | None) -> None:
+    if key is None and not isinstance(token, JValue):
+        argument_null("key")
     if isinstance(token, JObject):
         if not isinstance(key, str):
             _bad_key("Set", token, key)
@@ -141,18 +146,44 @@ def _explicit(name: str, nullable: bool) -> Callable[[JToken | None], Any]:
         if isinstance(token, JProperty):
             token = token.value
         kind = kind_of(token)
-        if not isinstance(token, JValue) or (kind not in accepted and not (nullable and kind in ("Null", "Undefined"))):
+        empty = nullable and name != "byte[]" and kind in ("Null", "Undefined")
+        if not isinstance(token, JValue) or not (kind in accepted or empty):
             argument(f"Can not convert {kind} to {label}.")
         value = token.value
         if value is None and nullable:
             return None
-        return special(value) if special else change_type(value, name)
+        return special(value) if special else _change(value, name)
 
     return convert
 
 
+_SOURCES: tuple[tuple[Any, str], ...] = (
+    (bool, "Boolean"), (int, "Int64"), (Single, "Single"), (float, "Double"), (Decimal, "Decimal"),
+    (DateTime, "DateTime"),
+)  # fmt: skip
+
+
+def _change(value: Any, name: str) -> Any:
+    """Convert.ChangeType of what a token holds."""
+    if isinstance(value, str) or value is None or name == "string":
+        return change_type(value, name)
+    if isinstance(value, _NOT_CONVERTIBLE):
+        raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
+    bad = isinstance(value, DateTime) != (name == "DateTime")
+    if bad or (name == "char" and (isinstance(value, bool) or not isinstance(value, int))):
+        source = next((word for classes, word in _SOURCES if isinstance(value, classes)), name_of(value))
+        raise DotNetError("System.InvalidCastException", f"Invalid cast from '{source}' to '{_LABELS.get(name, name)}'.")
+    return change_type(value, name)
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, str):
+        return from_base64(value)
+    return value if isinstance(value, Array) else argument("Can not convert Integer to byte array.")
+
+
 def _date(value: Any) -> DateTime:
-    return DateTime(value.ticks) if isinstance(value, DateTimeOffset) else change_type(value, "DateTime")
+    return DateTime(value.ticks) if isinstance(value, DateTimeOffset) else _change(value, "DateTime")
 
 
 def _offset(value: Any) -> DateTimeOffset:
@@ -177,7 +208,7 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "string": lambda value: to_base64(value) if isinstance(value, Array) else to_text(value),
     "DateTime": _date, "DateTimeOffset": _offset, "Guid": _guid, "Uri": _uri,
     "TimeSpan": lambda value: value if isinstance(value, TimeSpan) else parse_span(to_text(value)),
-    "byte[]": lambda value: value if isinstance(value, Array) else from_base64(to_text(value)),
+    "byte[]": _bytes,
 }  # fmt: skip
 
 
@@ -200,22 +231,14 @@ def value_as(kind: Type, token: JToken | None) -> Any:
     if value is not None and type(value) is not int and instance_of(value, target):
         return value
     if value is None and (kind.is_nullable or not kind.is_value):
-        if kind.is_value or kind.name in ("string", "object"):
-            return None
-    if value is None:
-        return change_type(None, target.name) if kind.is_value else None
-    if target.name in _NOT_CONVERTIBLE or target.name not in _LABELS and target.name != "DateTime":
-        what = "long" if type(value) is int else None
-        source = type_of_name(what).full_name if what else name_of(value)
-        if isinstance(value, (Guid, TimeSpan, DateTimeOffset, Array)):
-            raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
+        return None
+    if value is not None and target.name not in CHANGES and not isinstance(value, _NOT_CONVERTIBLE):
+        source = "System.Int64" if type(value) is int else name_of(value)
         raise DotNetError("System.InvalidCastException", f"Invalid cast from '{source}' to '{target.full_name}'.")
-    if isinstance(value, (Guid, TimeSpan, DateTimeOffset, Array)):
-        raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
-    return change_type(value, target.name)
+    return _change(value, target.name)
 
 
-_NOT_CONVERTIBLE = {"Guid", "TimeSpan", "DateTimeOffset", "byte[]"}
+_NOT_CONVERTIBLE = (Guid, TimeSpan, DateTimeOffset, Array)
 
 
 def _value_of(kind: Type, token: Any) -> Any:
@@ -312,6 +335,11 @@ def _show(token: JToken, formatting: Any = 1) -> str:
     return write(token, bool(int(formatting)))
 
 
+def text_value(text: str | None) -> JValue:
+    """Of a string; one that is null has the type String all the same."""
+    return JValue(text, "String" if text is None else "")
+
+
 def text_of(text: str | None) -> str:
     return argument_null("s") if text is None else text
 
@@ -358,7 +386,6 @@ members(
         "string ToString(Formatting formatting)": _show,
         "static JToken Parse(string json)": lambda text: read_json(text_of(text)),
         "static JToken FromObject(object o)": lambda value: from_object(given(value)),
-        "bool Equals(JToken other)": same_value,
         "bool Equals(object other)": same_value,
     },
 )
@@ -402,10 +429,11 @@ for _name in _VALUE_TYPES:
         {
             f"explicit {_name}(JToken value)": _explicit(_name, False),
             f"explicit {_name}?(JToken value)": _explicit(_name, True),
-            f"implicit JToken({_name} value)": JValue,
-            f"implicit JToken({_name}? value)": JValue,
         },
     )
+    # a char has none of its own and goes as a number
+    if _name != "char":
+        members(TOKEN, {f"implicit JToken({_name} value)": JValue, f"implicit JToken({_name}? value)": JValue})
 for _name in ("string", "byte[]", "Uri"):
     members(TOKEN, {f"explicit {_name}?(JToken value)": _explicit(_name, True)})
-members(TOKEN, {"implicit JToken(string value)": JValue, "implicit JToken(byte[] value)": JValue})
+members(TOKEN, {"implicit JToken(string value)": text_value, "implicit JToken(byte[] value)": JValue})

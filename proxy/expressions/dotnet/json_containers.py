@@ -19,9 +19,10 @@ from proxy.expressions.dotnet.json import (
     given,
     item,
     sequence,
+    text_value,
     with_self,
 )
-from proxy.expressions.dotnet.json_compare import compare_tokens
+from proxy.expressions.dotnet.json_compare import compare_tokens, same_value
 from proxy.expressions.dotnet.json_convert import deserialize, deserialize_any, from_object
 from proxy.expressions.dotnet.json_reader import parse
 from proxy.expressions.dotnet.json_tokens import (
@@ -39,8 +40,8 @@ from proxy.expressions.dotnet.json_tokens import (
     token_of,
 )
 from proxy.expressions.dotnet.json_writer import write
-from proxy.expressions.dotnet.values import Int64, List
-from proxy.expressions.runtime import argument, argument_null
+from proxy.expressions.dotnet.values import Int64, List, Sequence, name_of
+from proxy.expressions.runtime import argument, argument_null, invalid_cast
 from proxy.expressions.table import attribute, members, setters, with_types
 from proxy.expressions.types import type_of_name
 
@@ -49,6 +50,8 @@ from proxy.expressions.types import type_of_name
 
 def _set_value(token: JValue, value: Any) -> None:
     token.value = token_of(value).value  # type: ignore[attr-defined]
+    if token.label not in ("Comment", "Raw") or not isinstance(value, str):
+        token.label = ""
 
 
 def _value(token: JValue) -> Any:
@@ -78,8 +81,9 @@ members(
     {
         **{
             f"new({kind} value)": JValue
-            for kind in ("long", "decimal", "ulong", "double", "float", "bool", "string", *_CLOCK)
+            for kind in ("long", "decimal", "ulong", "double", "float", "bool", *_CLOCK)
         },
+        "new(string value)": text_value,
         "new(char value)": lambda value: JValue(str(value)),
         "new(JValue other)": lambda other: argument_null("other") if other is None else other.clone(),
         "new(object value)": lambda value: JValue(token_of(value).value),  # type: ignore[attr-defined]
@@ -87,9 +91,10 @@ members(
         "string ToString(string format)": _format,
         "static JValue CreateNull()": lambda: JValue(None),
         "static JValue CreateUndefined()": lambda: JValue(None, "Undefined"),
-        "static JValue CreateString(string value)": JValue,
+        "static JValue CreateString(string value)": text_value,
         "static JValue CreateComment(string value)": lambda text: JValue(text, "Comment"),
         "int CompareTo(JValue other)": _compare,
+        "bool Equals(JValue other)": same_value,
     },
 )
 setters(VALUE, {"Value": _set_value})
@@ -141,7 +146,9 @@ def _merge(target: JToken, content: Any) -> None:
                 target.put(name, value)
     elif isinstance(target, JArray) and (isinstance(content, JArray) or is_many(content)):
         for value in list(content):
-            add_content(target, value)
+            if value is not None and not isinstance(value, JToken):
+                invalid_cast(name_of(value), "Newtonsoft.Json.Linq.JToken")
+            target.append(value)
     elif isinstance(target, JProperty) and isinstance(content, JProperty) and kind_of(content.value) != "Null":
         target.value = content.value
 
@@ -229,7 +236,7 @@ members(
         "bool TryGetValue(string name, StringComparison comparison, out JToken value)": _try_get,
         "JProperty? Property(string name)": _view,
         "JProperty? Property(string name, StringComparison comparison)": _view,
-        "IEnumerable<JProperty> Properties()": lambda token: List(type_of_name("JProperty"), token.properties()),
+        "IEnumerable<JProperty> Properties()": lambda token: Sequence(token.properties, type_of_name("JProperty")),
         "IEnumerable<JToken> PropertyValues()": lambda token: List(TOKENS, token.items.values()),
         "bool Remove(string name)": _remove,
         "static JObject Parse(string json)": lambda text: parse(text, JObject, "JObject"),

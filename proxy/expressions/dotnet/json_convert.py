@@ -13,7 +13,7 @@ from proxy.expressions.dotnet.json_typed import JsonTokenReader, read_type
 from proxy.expressions.dotnet.json_writer import entries_of, leaf
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, List, instance_of, name_of
-from proxy.expressions.runtime import DotNetError, argument_null, invalid_cast, tick
+from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_cast, tick
 from proxy.expressions.types import Type, generic, type_of_name
 
 
@@ -66,12 +66,12 @@ _REMEDY = {
     "primitive": (
         'the type requires a JSON primitive value (e.g. string, number, boolean, null) to deserialize correctly.\n'
         "To fix this error either change the JSON to a JSON primitive value (e.g. string, number, boolean, null) or "
-        "change the deserialized type to "
+        "change the deserialized type "
     ),
 }
 _PRIMITIVE = {
     "array": (
-        "an array or a type that implements a collection interface (e.g. ICollection, IList) like List<T> that can be "
+        "to an array or a type that implements a collection interface (e.g. ICollection, IList) like List<T> that can be "
         "deserialized from a JSON array. JsonArrayAttribute can also be added to the type to force it to deserialize "
         "from a JSON array."
     ),
@@ -134,7 +134,14 @@ def _array(reader: JsonReader, kind: Type) -> Any:
             if kind.name == "[]":
                 return Array(element, items)
             return HashSet(element, items) if kind.name in ("HashSet", "ISet") else List(element, items)
-        items.append(build(reader, element))
+        item = build(reader, element)
+        if item is not None and _is_token(element) and not instance_of(item, element):
+            argument(
+                f'The value "{to_text(item)}" is not of type "{element.full_name}" and cannot be used in this generic '
+                "collection.",
+                "value",
+            )
+        items.append(item)
     _place(reader, "Unexpected end when deserializing array")
 
 
@@ -243,7 +250,14 @@ def to_object(kind: Type, token: JToken) -> Any:
         return token.clone()
     reader = JsonTokenReader(token)
     reader.read()
-    return build(reader, kind)
+    return _checked(build(reader, kind), kind)
+
+
+def _checked(made: Any, kind: Type) -> Any:
+    """What was made where a token class was asked for."""
+    if made is not None and _is_token(kind) and not instance_of(made, kind):
+        invalid_cast(name_of(made), kind.full_name)
+    return made
 
 
 _SIMPLE = {
@@ -273,9 +287,7 @@ def deserialize(kind: Type, text: str | None) -> Any:
     while reader.read():
         if reader.token != "Comment":
             _place(reader, "Additional text found in JSON string after finishing deserializing object")
-    if made is not None and _is_token(kind) and not instance_of(made, kind):
-        invalid_cast(name_of(made), kind.full_name)
-    return made
+    return _checked(made, kind)
 
 
 def deserialize_any(text: str | None) -> Any:

@@ -71,7 +71,8 @@ def _fields(names: list[str]) -> Filter:
                 tick()
                 if name in token.items:
                     yield token.items[name]
-                elif strict:
+                # Json.NET says so even of one that is there
+                if strict:
                     json_exception(f"Property '{name}' does not exist on JObject.")
 
     return run

@@ -8,14 +8,14 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.guid import Guid
 from proxy.expressions.dotnet.values import Array, Char, name_of, stands_for
-from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_operation, out_of_range, spend, tick
+from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, out_of_range, spend, tick
 
 # what copying one token costs of the budget
 CLONE_STEPS = 8
@@ -37,8 +37,8 @@ class JToken:
 
 
 class JValue(JToken):
-    """A leaf. `value` is None, str, bool, int, float, Decimal, a date, Guid, TimeSpan, Uri or bytes; `label` is the
-    JTokenType where the value does not tell it: Undefined, Comment or Raw."""
+    """A leaf, equal by kind and value. `value` is None, str, bool, int, float, Decimal, a date, Guid, TimeSpan, Uri or
+    bytes; `label` is the JTokenType where the value does not tell it: Undefined, Comment, Raw, or String of a null."""
 
     __slots__ = ("label", "value")
 
@@ -49,6 +49,19 @@ class JValue(JToken):
 
     def clone(self) -> JToken:
         return type(self)(self.value, self.label)
+
+    def __eq__(self, other: object) -> bool:
+        from proxy.expressions.dotnet.json_compare import same_value
+
+        return isinstance(other, JValue) and same_value(self, other)
+
+    def __lt__(self, other: JValue) -> bool:
+        from proxy.expressions.dotnet.json_compare import compare_tokens
+
+        return compare_tokens(self, other) < 0
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.value) if isinstance(self.value, list) else self.value)
 
 
 class JRaw(JValue):
@@ -151,18 +164,18 @@ class JObject(JContainer):
             self.views[name] = found
         return found
 
-    def properties(self) -> list[JProperty]:
-        return [self.view(name) for name in self.items]
+    def properties(self) -> Iterator[JProperty]:
+        return (self.view(name) for name in watched(self.items))
 
     def children(self) -> Iterator[JToken]:
-        return iter(self.properties())
+        return self.properties()
 
     def count(self) -> int:
         return len(self.items)
 
     def put(self, name: str | None, token: JToken | None) -> None:
         if name is None:
-            argument_null("propertyName")
+            argument_null("name")
         if isinstance(token, JProperty):
             _wrong_content(self.view(name) if name in self.items else JProperty(name), token)
         before = self.items.get(name)
@@ -217,7 +230,7 @@ class JObject(JContainer):
     def __iter__(self) -> Iterator[Any]:
         from proxy.expressions.dotnet.collections import Pair
 
-        return (Pair(name, token) for name, token in list(self.items.items()))
+        return (Pair(name, self.items[name]) for name in watched(self.items))
 
 
 class JArray(JContainer):
@@ -240,7 +253,7 @@ class JArray(JContainer):
         return made
 
     def children(self) -> Iterator[JToken]:
-        return iter(list(self.items))
+        return watched(self.items)
 
     def count(self) -> int:
         return len(self.items)
@@ -248,7 +261,9 @@ class JArray(JContainer):
     def insert(self, index: int, token: JToken | None) -> None:
         if isinstance(token, JProperty):
             _wrong_content(self, token)
-        if not 0 <= index <= len(self.items):
+        if index < 0:
+            index_range()
+        if index > len(self.items):
             out_of_range("Index must be within the bounds of the List.", "index")
         self.items.insert(index, adopt(token, self))
 
@@ -295,6 +310,15 @@ class JConstructor(JArray):
 
 for _class in (JValue, JRaw, JProperty, JObject, JArray, JConstructor):
     stands_for(_class, _class.__name__)
+
+
+def watched(items: Collection[Any]) -> Iterator[Any]:
+    """The items in turn; an exception when one is added or removed meanwhile."""
+    size = len(items)
+    for item in list(items):
+        yield item
+        if len(items) != size:
+            invalid_operation("Collection was modified; enumeration operation may not execute.")
 
 
 def check_index(index: int, size: int) -> None:

@@ -212,8 +212,7 @@ class JsonTokenReader(JsonReader):
         if self.token not in _TAKEN[kind]:
             self.fail(f"Error reading {_UNEXPECTED[kind]}. Unexpected token: {self.token}")
         if kind == "string":
-            word = {True: "true", False: "false"}.get(self.value) if isinstance(self.value, bool) else None
-            self.value = word or to_text(self.value)
+            self.value = to_text(self.value)
         elif kind == "DateTimeOffset":
             self.value = self.value if isinstance(self.value, DateTimeOffset) else DateTimeOffset(self.value.ticks)
         else:

@@ -133,7 +133,7 @@ def _leaf_token(token: JValue) -> str:
         return to_text(token.value)
     if token.label == "Comment":
         return f"/*{to_text(token.value)}*/"
-    return "undefined" if token.label else leaf(token.value) or "null"
+    return "undefined" if token.label == "Undefined" else leaf(token.value) or "null"
 
 
 def entries_of(value: Any) -> list[tuple[str, Any]] | None:
