@@ -131,7 +131,9 @@ def write(file: Path) -> None:
     known = dict(zip(sources, ask(sources), strict=True))
     for table in groups.values():
         for source, wanted in list(table.items()):
-            if isinstance(wanted, dict) and ("differs" in wanted or "refused" in wanted):
+            if isinstance(wanted, dict) and ("with" in wanted or ("refused" in wanted and "differs" not in wanted)):
+                continue
+            if isinstance(wanted, dict) and "differs" in wanted and not agrees(known[source], ours(source)):
                 continue
             if "refused" in known[source]:
                 print(f"refused by C#, dropped: {source}\n    {known[source]['refused']}")

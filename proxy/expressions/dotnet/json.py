@@ -70,7 +70,7 @@ def _shown(key: Any) -> str:
     return "{null}" if key is None else f'"{key}"' if isinstance(key, str) else to_text(key)
 
 
-_EXPECTED = {
+_EXPECTED: dict[type[JToken], tuple[str, str]] = {
     JObject: ("JObject", "Object property name"),
     JArray: ("JArray", "Int32 array index"),
     JConstructor: ("JConstructor", "Argument position index"),
@@ -98,7 +98,7 @@ def get(token: JToken, key: Any) -> JToken | None:
 def item(array: JArray, index: int) -> JToken:
     if 0 <= index < len(array.items):
         return array.items[index]
-    index_range()
+    return index_range()
 
 
 def put(token: JToken, key: Any, value: JToken | None) -> None:
@@ -172,7 +172,9 @@ def _change(value: Any, name: str) -> Any:
     bad = isinstance(value, DateTime) != (name == "DateTime")
     if bad or (name == "char" and (isinstance(value, bool) or not isinstance(value, int))):
         source = next((word for classes, word in _SOURCES if isinstance(value, classes)), name_of(value))
-        raise DotNetError("System.InvalidCastException", f"Invalid cast from '{source}' to '{_LABELS.get(name, name)}'.")
+        raise DotNetError(
+            "System.InvalidCastException", f"Invalid cast from '{source}' to '{_LABELS.get(name, name)}'."
+        )
     return change_type(value, name)
 
 
@@ -418,7 +420,7 @@ members(
         f"static IEnumerable<JToken> Descendants({_SOURCE})": lambda source: each_of(source, descendants),
         f"static IEnumerable<JToken> DescendantsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(descendants)),
         "static IEnumerable<JProperty> Properties(this IEnumerable<JObject> source)": lambda source: Sequence(
-            lambda: (found for token in _each(source) for found in token.properties()), type_of_name("JProperty")
+            lambda: (found for token in _each(source) for found in token.children()), type_of_name("JProperty")
         ),
         f"static IEnumerable<JToken> AsJEnumerable({_SOURCE})": lambda source: source,
     },

@@ -79,10 +79,7 @@ _CLOCK = ("DateTime", "DateTimeOffset", "TimeSpan", "Guid", "Uri")
 members(
     VALUE,
     {
-        **{
-            f"new({kind} value)": JValue
-            for kind in ("long", "decimal", "ulong", "double", "float", "bool", *_CLOCK)
-        },
+        **{f"new({kind} value)": JValue for kind in ("long", "decimal", "ulong", "double", "float", "bool", *_CLOCK)},
         "new(string value)": text_value,
         "new(char value)": lambda value: JValue(str(value)),
         "new(JValue other)": lambda other: argument_null("other") if other is None else other.clone(),
@@ -110,7 +107,7 @@ def _property(name: str, content: Any) -> JProperty:
 
 
 def _set_property(token: JProperty, value: JToken | None) -> None:
-    token.value = value  # type: ignore[assignment]
+    token.value = value
 
 
 members(

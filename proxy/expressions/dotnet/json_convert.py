@@ -52,33 +52,36 @@ _MAPS = {"Dictionary", "IDictionary", "IReadOnlyDictionary"}
 _TOKEN = type_of_name("JToken")
 _REMEDY = {
     "array": (
-        'the type requires a JSON array (e.g. [1,2,3]) to deserialize correctly.\nTo fix this error either change the '
-        "JSON to a JSON array (e.g. [1,2,3]) or change the deserialized type so that it is a normal .NET type (e.g. not "
-        "a primitive type like integer, not a collection type like an array or List<T>) that can be deserialized from a "
-        "JSON object. JsonObjectAttribute can also be added to the type to force it to deserialize from a JSON object."
+        "the type requires a JSON array (e.g. [1,2,3]) to deserialize correctly.\nTo fix this error "
+        "either change the JSON to a JSON array (e.g. [1,2,3]) or change the deserialized type so that "
+        "it is a normal .NET type (e.g. not a primitive type like integer, not a collection type like "
+        "an array or List<T>) that can be deserialized from a JSON object. JsonObjectAttribute can also "
+        "be added to the type to force it to deserialize from a JSON object."
     ),
     "object": (
-        'the type requires a JSON object (e.g. {"name":"value"}) to deserialize correctly.\nTo fix this error either '
-        'change the JSON to a JSON object (e.g. {"name":"value"}) or change the deserialized type to an array or a type '
-        "that implements a collection interface (e.g. ICollection, IList) like List<T> that can be deserialized from a "
-        "JSON array. JsonArrayAttribute can also be added to the type to force it to deserialize from a JSON array."
+        'the type requires a JSON object (e.g. {"name":"value"}) to deserialize correctly.\nTo fix this '
+        'error either change the JSON to a JSON object (e.g. {"name":"value"}) or change the '
+        "deserialized type to an array or a type that implements a collection interface (e.g. "
+        "ICollection, IList) like List<T> that can be deserialized from a JSON array. "
+        "JsonArrayAttribute can also be added to the type to force it to deserialize from a JSON array."
     ),
     "primitive": (
-        'the type requires a JSON primitive value (e.g. string, number, boolean, null) to deserialize correctly.\n'
-        "To fix this error either change the JSON to a JSON primitive value (e.g. string, number, boolean, null) or "
-        "change the deserialized type "
+        "the type requires a JSON primitive value (e.g. string, number, boolean, null) to deserialize "
+        "correctly.\nTo fix this error either change the JSON to a JSON primitive value (e.g. string, "
+        "number, boolean, null) or change the deserialized type "
     ),
 }
 _PRIMITIVE = {
     "array": (
-        "to an array or a type that implements a collection interface (e.g. ICollection, IList) like List<T> that can be "
-        "deserialized from a JSON array. JsonArrayAttribute can also be added to the type to force it to deserialize "
-        "from a JSON array."
+        "to an array or a type that implements a collection interface (e.g. ICollection, IList) like "
+        "List<T> that can be deserialized from a JSON array. JsonArrayAttribute can also be added to "
+        "the type to force it to deserialize from a JSON array."
     ),
     "object": (
-        "so that it is a normal .NET type (e.g. not a primitive type like integer, not a collection type like an array "
-        "or List<T>) that can be deserialized from a JSON object. JsonObjectAttribute can also be added to the type to "
-        "force it to deserialize from a JSON object."
+        "so that it is a normal .NET type (e.g. not a primitive type like integer, not a collection "
+        "type like an array or List<T>) that can be deserialized from a JSON object. "
+        "JsonObjectAttribute can also be added to the type to force it to deserialize from a JSON "
+        "object."
     ),
 }
 
@@ -92,21 +95,21 @@ def _next(reader: JsonReader, kind: Type) -> bool:
     wanted = read_type(kind.underlying.name)
     if wanted:
         return reader.read_as(wanted)
-    return reader.read() and (reader.token != "Comment" or reader.content())
+    return reader.read() and (reader.piece != "Comment" or reader.content())
 
 
 def build(reader: JsonReader, kind: Type) -> Any:
     """The value that starts at the reader's current piece."""
     if _is_token(kind):
-        if reader.token == "Null":
+        if reader.piece == "Null":
             return JValue(None) if kind.name in ("JToken", "JValue") else None
         return write_token(reader)
-    token_kind = reader.token
-    if token_kind == "StartObject":
+    piece = reader.piece
+    if piece == "StartObject":
         return _object(reader, kind)
-    if token_kind == "StartArray":
+    if piece == "StartArray":
         return _array(reader, kind)
-    if token_kind == "String" and not reader.value and kind.is_nullable:
+    if piece == "String" and not reader.value and kind.is_nullable:
         return None
     return _leaf(reader, kind)
 
@@ -130,7 +133,7 @@ def _array(reader: JsonReader, kind: Type) -> Any:
     element = kind.args[0]
     items: list[Any] = []
     while _next(reader, element):
-        if reader.token == "EndArray":
+        if reader.piece == "EndArray":
             if kind.name == "[]":
                 return Array(element, items)
             return HashSet(element, items) if kind.name in ("HashSet", "ISet") else List(element, items)
@@ -154,9 +157,9 @@ def _object(reader: JsonReader, kind: Type) -> Any:
         _wrong_shape(reader, kind, "object")
     made = Dictionary(generic("Dictionary", *kind.args))
     while True:
-        if reader.token == "EndObject":
+        if reader.piece == "EndObject":
             return made
-        if reader.token == "PropertyName":
+        if reader.piece == "PropertyName":
             key = _key(reader, reader.value, kind.args[0])
             if not _next(reader, kind.args[1]):
                 break
@@ -170,12 +173,12 @@ def _any_object(reader: JsonReader) -> JObject:
     """An object where no type is asked for."""
     made = JObject()
     while True:
-        if reader.token == "PropertyName":
+        if reader.piece == "PropertyName":
             name = reader.value
             if not (reader.read() and reader.content()):
                 break
             made.put(name, write_token(reader))
-        elif reader.token == "EndObject":
+        elif reader.piece == "EndObject":
             return made
         if not reader.read():
             break
@@ -196,7 +199,7 @@ def _key(reader: JsonReader, text: str, kind: Type) -> Any:
 
 
 def _leaf(reader: JsonReader, kind: Type) -> Any:
-    value = None if reader.token in ("Null", "Undefined", "", "EndArray") else reader.value
+    value = None if reader.piece in ("Null", "Undefined", "", "EndArray") else reader.value
     if kind.name == "object":
         return BOXES["long"](value) if type(value) is int else value
     target = kind.underlying
@@ -226,11 +229,11 @@ def _converted(value: Any, target: Type) -> Any:
     if isinstance(value, str) and target.name in ("Guid", "TimeSpan", "Uri"):
         from proxy.expressions.conversions import explicit
 
-        found = explicit(_TOKEN, target)
-        assert found is not None
-        assert found.native is not None
-        assert found.native.function is not None
-        return found.native.function(JValue(value))
+        read = explicit(_TOKEN, target)
+        assert read is not None
+        assert read.native is not None
+        assert read.native.function is not None
+        return read.native.function(JValue(value))
     if target.name not in CHANGES:
         invalid_cast(name_of(value) if value is not None else "null", target.full_name)
     return change_type(value, target.name)
@@ -285,7 +288,7 @@ def deserialize(kind: Type, text: str | None) -> Any:
         return None
     made = build(reader, kind)
     while reader.read():
-        if reader.token != "Comment":
+        if reader.piece != "Comment":
             _place(reader, "Additional text found in JSON string after finishing deserializing object")
     return _checked(made, kind)
 

@@ -178,9 +178,9 @@ def _equal(value: JValue, wanted: JValue) -> bool:
     if other != "String":
         return False
     if kind == "Date":
-        return date_text(value.value)[1:-1] == wanted.value
+        return bool(date_text(value.value)[1:-1] == wanted.value)
     if kind == "Bytes":
-        return to_base64(value.value) == wanted.value
+        return bool(to_base64(value.value) == wanted.value)
     return kind in ("Guid", "TimeSpan", "Uri") and to_text(value.value) == wanted.value
 
 
@@ -199,7 +199,7 @@ def _matches(value: JValue, wanted: JValue) -> bool:
 
     pattern, _, letters = str(wanted.value)[1:].rpartition("/")
     options = sum({"i": 1, "m": 2, "s": 16, "x": 4}.get(letter, 0) for letter in letters)
-    return _is_match(pattern_of(pattern, options), value.value)
+    return bool(_is_match(pattern_of(pattern, options), value.value))
 
 
 _OPERATORS: dict[str, Callable[[JValue, JValue], bool]] = {
@@ -383,7 +383,7 @@ class _Reader:
                 self.bad_indexer(char)
             else:
                 self.at += 1
-        json_exception(_OPEN_INDEXER)
+        return json_exception(_OPEN_INDEXER)
 
     def quoted_fields(self, closing: str, scan: bool) -> Filter:
         names: list[str] = []
@@ -398,7 +398,7 @@ class _Reader:
             if not self.accept(","):
                 self.bad_indexer(self.char())
             self.space()
-        json_exception(_OPEN_INDEXER)
+        return json_exception(_OPEN_INDEXER)
 
     def quoted(self) -> str:
         self.at += 1
@@ -415,7 +415,7 @@ class _Reader:
                     json_exception(f"Unknown escape character: \\{code}")
                 char = _ESCAPES[code]
             made += char
-        json_exception("Path ended with an open string.")
+        return json_exception("Path ended with an open string.")
 
     def query(self, closing: str, scan: bool) -> Filter:
         self.at += 1
@@ -459,7 +459,7 @@ class _Reader:
                         root = root or made
                     above.tests.append(test)
                     break
-        json_exception(_OPEN_QUERY)
+        return json_exception(_OPEN_QUERY)
 
     def bad_query(self) -> NoReturn:
         json_exception(f"Unexpected character while parsing path query: {self.char()}")
@@ -499,7 +499,7 @@ class _Reader:
                 return float(text) if any(mark in text for mark in ".eE") else int(text)
         except ValueError:
             self.bad_query()
-        json_exception(_OPEN_QUERY)
+        return json_exception(_OPEN_QUERY)
 
     def regex(self) -> str:
         start = self.at
@@ -511,7 +511,7 @@ class _Reader:
                 while self.char().isalpha():
                     self.at += 1
                 return self.text[start : self.at]
-        json_exception("Path ended with an open regex.")
+        return json_exception("Path ended with an open regex.")
 
     def operator(self) -> str:
         if self.at + 1 >= len(self.text):
@@ -519,7 +519,7 @@ class _Reader:
         for word in _OPERATORS:
             if self.accept(word):
                 return word
-        json_exception("Could not read query operator.")
+        return json_exception("Could not read query operator.")
 
 
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "\\": "\\", '"': '"', "'": "'", "/": "/"}

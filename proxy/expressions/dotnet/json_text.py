@@ -1,8 +1,8 @@
 """JSON text piece by piece, exactly as lenient as Json.NET's reader and with its messages and positions.
 
 It takes single quotes, unquoted names, comments, trailing commas, hexadecimal and octal numbers, NaN, `undefined` and
-`new Name(...)`. `JsonReader` is what any source of such pieces has: `token` is the kind of the current piece, `value` its
-value, and `path` where it is. At most 128 levels.
+`new Name(...)`. `JsonReader` is what any source of such pieces has: `piece` is the kind of the current piece, `value`
+its value, and `path` where it is. At most 128 levels.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _old_date(text: str) -> Any:
 class JsonReader:
     """A source of JSON pieces. `token` is "" before the first and after the last."""
 
-    token = ""
+    piece = ""
     value: Any = None
 
     def read(self) -> bool:
@@ -84,7 +84,7 @@ class JsonReader:
 
     def content(self) -> bool:
         """Past comments; False at the end."""
-        while self.token in ("", "Comment"):
+        while self.piece in ("", "Comment"):
             if not self.read():
                 return False
         return True
@@ -116,7 +116,7 @@ class JsonTextReader(JsonReader):
         return "".join(steps).removeprefix(".")
 
     def where(self) -> str:
-        line = 0 if self.state == "Start" and self.at == self.line_start and self.token != "Comment" else self.line
+        line = 0 if self.state == "Start" and self.at == self.line_start and self.piece != "Comment" else self.line
         return f"Path '{self.path}', line {line}, position {self.at - self.line_start}."
 
     @property
@@ -167,11 +167,11 @@ class JsonTextReader(JsonReader):
     def finished(self) -> bool:
         self.space()
         if self.ended:
-            self.token = ""
+            self.piece = ""
             return False
         if self.char() == "/":
             return self.comment()
-        self.fail(f"Additional text encountered after finished reading JSON content: {self.char()}")
+        return self.fail(f"Additional text encountered after finished reading JSON content: {self.char()}")
 
     def after_value(self) -> bool:
         """To the comma, or over what closes the container."""
@@ -287,9 +287,9 @@ class JsonTextReader(JsonReader):
             return self.char(1) in "*/"
         return char in "}],\0" or char.isspace() or (char == ")" and self.state.startswith("Constructor"))
 
-    def named(self, word: str, message: str, token: str, value: Any) -> None:
+    def named(self, word: str, message: str, piece: str, value: Any) -> None:
         self.word(word, message)
-        self.set(token, value)
+        self.set(piece, value)
 
     def null_or_constructor(self) -> None:
         if self.at + 1 >= len(self.text):
@@ -341,18 +341,18 @@ class JsonTextReader(JsonReader):
         try:
             value = read_number(text)
         except (ValueError, DotNetError):
-            self.token, self.value = "Undefined", None
+            self.piece, self.value = "Undefined", None
             if len(text) > 380 and text.lstrip("-").isdigit():
                 self.fail(f"JSON integer {text} is too large to parse")
             self.fail(f"Input string '{text}' is not a valid number")
-        self.token, self.value = "Float" if isinstance(value, float) else "Integer", value
+        self.piece, self.value = "Float" if isinstance(value, float) else "Integer", value
 
     def string(self) -> None:
         self.at += 1
         text = self.text_until(self.text[self.at - 1])
         found = dated(text)
         self.ends_value()
-        self.token, self.value = "String" if found is text else "Date", found
+        self.piece, self.value = "String" if found is text else "Date", found
 
     def text_until(self, quote: str) -> str:
         """What stands up to the quote, which is passed too."""
@@ -380,7 +380,7 @@ class JsonTextReader(JsonReader):
             return self.surrogates(self.unit())
         if code in _ESCAPES:
             return _ESCAPES[code]
-        self.fail(f"Bad JSON escape sequence: \\{code}")
+        return self.fail(f"Bad JSON escape sequence: \\{code}")
 
     def unit(self) -> int:
         digits = self.text[self.at : self.at + 4]
@@ -426,19 +426,19 @@ class JsonTextReader(JsonReader):
                 break
             if not self.new_line():
                 self.at += 1
-        self.token, self.value = "Comment", self.text[start : self.at]
+        self.piece, self.value = "Comment", self.text[start : self.at]
         self.at += 2 if kind == "*" else 0
         return True
 
     # states
 
-    def set(self, token: str, value: Any = None) -> None:
-        self.token, self.value = token, value
-        if token.startswith("Start"):
-            self.push(token[5:])
-        elif token in _CLOSES:
-            self.pop(token)
-        elif token == "PropertyName":
+    def set(self, piece: str, value: Any = None) -> None:
+        self.piece, self.value = piece, value
+        if piece.startswith("Start"):
+            self.push(piece[5:])
+        elif piece in _CLOSES:
+            self.pop(piece)
+        elif piece == "PropertyName":
             self.state = "Property"
             self.open[-1][1] = value
         else:
@@ -459,10 +459,10 @@ class JsonTextReader(JsonReader):
         if len(self.open) > MAX_DEPTH:
             self.fail(f"The reader's MaxDepth of {MAX_DEPTH} has been exceeded")
 
-    def pop(self, token: str) -> None:
+    def pop(self, piece: str) -> None:
         kind = self.open.pop()[0] if self.open else "None"
-        if kind != _CLOSES[token]:
-            self.fail(f"JsonToken {token} is not valid for closing JsonType {kind}")
+        if kind != _CLOSES[piece]:
+            self.fail(f"JsonToken {piece} is not valid for closing JsonType {kind}")
         self.state = "PostValue" if self.open else "Finished"
 
     def read_as(self, kind: str) -> bool:
