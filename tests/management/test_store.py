@@ -62,7 +62,11 @@ async def test_no_document_breaks_the_plane(plane: Plane, path: str) -> None:
         "gateways": "gw",
         "policies": "policy",
         "users": "1",
+        "notifications": "BCC",
     }
+    await plane.put("/users/u", {"email": "u@example.com", "firstName": "u", "lastName": "u"})
+    await plane.put("/apis/a/issues/t", {"title": "t", "description": "t", "userId": "/users/u", "apiId": "/apis/a"})
+    await plane.put("/contentTypes/t", {})
     segments = TYPES[path].segments
     ids = [f"/{each}/{names.get(each, 't')}" for each in segments]
     fields = [field.name.split(".")[0] for field in TYPES[path].fields] + ["other"]
