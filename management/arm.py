@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ from management.transaction import Transaction, find_services, reading, writing
 PAGE = 100
 LARGEST_PAGE = 1000
 JSON = "application/json"
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
 
 def json_response(
@@ -271,7 +273,7 @@ async def read_body(request: web.Request) -> dict[str, Any]:
 
 
 def decode(content: bytes) -> Any:
-    """Strict JSON: no NaN, no lone surrogates, not nested beyond reason. Raises ValueError."""
+    """Strict JSON: no NaN, no NUL, no lone surrogates, not nested beyond reason. Raises ValueError."""
 
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
@@ -279,6 +281,8 @@ def decode(content: bytes) -> Any:
     try:
         text = content.decode("utf-8-sig")
         document = json.loads(text, parse_constant=refuse)
+        if NUL.search(text):
+            raise ValueError("it holds a NUL character")
         if "\\ud" in text.lower():
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.management import replay, sdk
 import yaml
 from azure.mgmt.apimanagement import ApiManagementClient
+
+from tests.management import replay, sdk
 
 HERE = Path(__file__).parent
 TOKEN = "the-admin-token"
