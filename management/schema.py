@@ -64,6 +64,18 @@ log = Table(
     Column("time", String, nullable=False),
 )
 
+# What a resource was before the revision that changed it (NULL: it was not there): the row as JSON, its secrets as they
+# were sealed. Kept as long as the log.
+former = Table(
+    "former",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("key", TEXT, primary_key=True),
+    Column("row", Text),
+    Column("sealed", LargeBinary),
+)
+
 # Who refers to whom. `rule` says what happens to the source when the target goes: restrict, cascade.
 links = Table(
     "links",

@@ -168,9 +168,8 @@ class Store:
             for number, revision in found.all():
                 horizon = max(0, revision - keep)
                 mine = schema.services.c.number == number
-                connection.execute(
-                    delete(schema.log).where(schema.log.c.service == number, schema.log.c.revision <= horizon)
-                )
+                for table in (schema.log, schema.former):
+                    connection.execute(delete(table).where(table.c.service == number, table.c.revision <= horizon))
                 later = schema.services.c.horizon < horizon
                 connection.execute(update(schema.services).where(mine, later).values(horizon=horizon))
 

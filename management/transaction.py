@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from management import fingerprint
-from management.schema import links, log, resources, services, sums
+from management.schema import former, links, log, resources, services, sums
 from management.store import Row, Service, Store, decode_hidden, encode_hidden
 from management.vault import Vault
 
@@ -53,6 +53,7 @@ class Transaction:
         self._vault = vault
         self._seen: dict[str, Row | None] = {}
         self._before: dict[str, Row | None] = {}
+        self._former_links: dict[str, list[tuple[str, str]]] = {}
         # keys that the database certainly does not have: nothing to delete before an insert
         self._absent: set[str] = set()
         self._waiting: dict[str, Row | None] = {}
@@ -171,6 +172,7 @@ class Transaction:
         keys = list(self._waiting)
         stored = [key for key in keys if key not in self._absent]
         self._absent -= set(keys)
+        self._note_links([key for key in stored if key not in self._former_links])
         self._forget(resources, resources.c.key, stored)
         self._forget(links, links.c.source, stored)
         rows = [self._values(row) for row in self._waiting.values() if row is not None]
@@ -185,6 +187,16 @@ class Transaction:
             self.connection.execute(insert(links), wanted)
         self._waiting.clear()
         self._waiting_links.clear()
+
+    def _note_links(self, keys: list[str]) -> None:
+        """Whom these resources referred to before this transaction."""
+        for start in range(0, len(keys), 500):
+            part = keys[start : start + 500]
+            self._former_links |= {key: [] for key in part}
+            query = select(links.c.source, links.c.target, links.c.rule)
+            query = query.where(links.c.service == self.service.number, links.c.source.in_(part))
+            for source, target, rule in self.connection.execute(query):
+                self._former_links[source].append((target, rule))
 
     def finish(self) -> int:
         """Number the changes; returns the revision now in force."""
@@ -217,6 +229,7 @@ class Transaction:
             ]
         if entries:
             self.connection.execute(insert(log), entries)
+        self._remember()
         for audience, difference in change.items():
             if difference:
                 self._add_to_sum(audience, difference)
@@ -224,6 +237,28 @@ class Transaction:
             update(services).where(services.c.number == self.service.number).values(revision=self.revision)
         )
         return self.revision
+
+    def _remember(self) -> None:
+        """Keep what the changed resources were, so that this revision can be taken back."""
+        rows = []
+        for key, old in self._before.items():
+            stored = self._values(old) if old is not None else {}
+            sealed = stored.pop("sealed", None)
+            text = json.dumps(stored | {"links": self._former_links.get(key, [])}) if old is not None else None
+            values = {"service": self.service.number, "revision": self.revision, "key": key}
+            rows.append(values | {"row": text, "sealed": sealed})
+        self.connection.execute(insert(former), rows)
+
+    def restore(self, key: str, text: str | None, sealed: bytes | None) -> None:
+        """Make the resource `key` what `_remember` kept; links included, its type not asked."""
+        if text is None:
+            self.remove(key)
+            return
+        stored = json.loads(text)
+        targets = [(target, rule) for target, rule in stored.pop("links")]
+        values = stored | {"sealed": sealed}
+        row = row_of([values[column.name] for column in COLUMNS], self._vault, self.service.number)
+        self.put(row, targets)
 
     def _add_to_sum(self, audience: str, difference: int) -> None:
         where = (sums.c.service == self.service.number) & (sums.c.audience == audience)

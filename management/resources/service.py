@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from management import history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.resources import by_tags, issues, service_lists
@@ -72,6 +73,7 @@ TYPES = (
         shape=shape,
         wire=wire,
         views={
+            "changes": history.changes,
             "issues": issues.all_issues,
             "allPolicies": service_lists.all_policies,
             "policyDescriptions": service_lists.policy_descriptions,
@@ -81,6 +83,6 @@ TYPES = (
             "apisByTags": by_tags.of_kind("api", "includeNotTaggedApis"),
             "productsByTags": by_tags.of_kind("product", "includeNotTaggedProducts"),
         },
-        actions={"validatePolicies": service_lists.validate_policies},
+        actions={"validatePolicies": service_lists.validate_policies, "rollback": history.roll_back},
     ),
 )

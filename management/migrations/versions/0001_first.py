@@ -55,6 +55,14 @@ def upgrade() -> None:
         sa.Column("time", sa.String, nullable=False),
     )
     op.create_table(
+        "former",
+        sa.Column("service", sa.Integer, primary_key=True),
+        sa.Column("revision", sa.Integer, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("row", sa.Text),
+        sa.Column("sealed", sa.LargeBinary),
+    )
+    op.create_table(
         "links",
         sa.Column("service", sa.Integer, primary_key=True),
         sa.Column("source", TEXT, primary_key=True),
