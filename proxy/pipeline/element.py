@@ -5,6 +5,7 @@ Rules
 2. A bad or missing value becomes an issue and a harmless stand-in, so that one look finds every mistake.
 3. `id` is allowed on every policy element.
 4. `literal*()` takes no expression; the other readers give a `Value`.
+5. A value with a blank in it (see `blanks`) is not judged but reported as not filled in.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
+from proxy.errors import ExpressionFailed
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
 from proxy.expressions.dotnet.values import name_of
-from proxy.pipeline import literals
+from proxy.pipeline import blanks, literals
 from proxy.pipeline.issue import Issue
-from proxy.pipeline.markup import Node, Piece, original_offset
+from proxy.pipeline.nodes import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
 from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
@@ -32,11 +34,16 @@ class _Required:
 
 
 REQUIRED = _Required()
+# issues that a blank explains, by the start of their codes
+_JUDGED = ("invalid", "missing-element", "missing-text")
 Convert = Callable[[Any], T]
 
 
 class Element:
-    """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for."""
+    """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for.
+
+    `missing` is the severity of what is referred to and not there, blanks that nobody filled in among it.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class Element:
         path: str = "",
         reads: set[str] | None = None,
         watch: Watch | None = None,
+        missing: str = "error",
     ) -> None:
         self.node = node
         self.path = path
@@ -54,6 +62,7 @@ class Element:
         self.source = source
         self.issues = issues
         self.watch = watch
+        self.missing = missing
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -75,9 +84,21 @@ class Element:
     def issue(self, message: str, code: str = "invalid", *, offset: int | None = None, severity: str = "error") -> None:
         """Report a finding at the element's name, or at an offset of the parsed text."""
         line, column = self.position if offset is None else self.source.place(offset)
+        if severity == "error" and code.startswith(_JUDGED) and (blank := self._blank(offset)):
+            if blanks.is_unresolved(blank):
+                return
+            code, severity = "unfilled", self.missing
+            message = f"{blank} is not filled in. {message}"
         if self.source.title:
             message = f"In {self.source.title}: {message}"
         self.issues.append(Issue(line, column, self.name, message, code, severity))
+
+    def _blank(self, offset: int | None) -> str:
+        """What is left open in the value or text that an issue is about."""
+        pieces = [each.value for each in self.node.attributes]
+        pieces += [each for each in self.node.content if type(each) is Piece]
+        about = pieces if offset is None else [each for each in pieces if each.start <= offset <= each.end]
+        return next((blank for each in about if (blank := blanks.first_blank(each.value))), "")
 
     def has(self, name: str) -> bool:
         """Whether an attribute is given; asking makes it known."""
@@ -266,7 +287,11 @@ class Element:
                     self._child(node).issue(f"<{node.name}> is not known in <{self.name}>.{hint}", "unknown-element")
         if not self._text_known:
             for piece in self.node.content:
-                if type(piece) is Piece and piece.value.strip():
+                if type(piece) is not Piece or not piece.value.strip():
+                    continue
+                if blanks.only_blanks(piece.value):
+                    self.issue("What it becomes can only be checked then.", "invalid-text", offset=piece.start)
+                else:
                     offset = piece.start + len(piece.value) - len(piece.value.lstrip())
                     self.issue(f"<{self.name}> takes no text. Remove it.", "unexpected-text", offset=offset)
         for child in self._asked:
@@ -276,7 +301,9 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch)
+        child = Element(
+            node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch, missing=self.missing
+        )
         if node.name in self._known_children:
             self._asked.append(child)
         return child
@@ -323,22 +350,45 @@ class Element:
             return stand_in
 
     def _expression(self, piece: Piece, convert: Convert[T], stand_in: T) -> Value[T]:
-        text = piece.value
-        start = len(text) - len(text.lstrip())
-        code = text.strip()
+        code = piece.value.strip()
         try:
             expression = compile_expression(code)
         except ExpressionError as problem:
-            starts = [0]
-            starts += (index + 1 for index, character in enumerate(code) if character == "\n")
-            for line, column, message in problem.issues:
-                index = start + starts[min(line, len(starts)) - 1] + column - 1
-                offset = original_offset(self.source.text, piece, index)
-                self.issue(message, "expression-syntax", offset=offset)
+            if blank := blanks.first_blank(code):
+                return self._open_expression(piece, code, blank, stand_in)
+            self._report(piece, code, problem)
             return Value.of(stand_in)
         self.reads.update(expression.reads)
         evaluate = self.watch.expression(code, expression.evaluate) if self.watch else expression.evaluate
         return Value.computed(evaluate, convert, frozenset(expression.reads))
+
+    def _open_expression(self, piece: Piece, code: str, blank: str, stand_in: T) -> Value[T]:
+        """An expression that does not compile as it stands, though it may once its blanks are filled in."""
+        problems = []
+        for attempt in blanks.filled(code):
+            try:
+                compile_expression(attempt)
+            except ExpressionError as problem:
+                problems.append(problem)
+            else:
+                if not blanks.is_unresolved(blank):
+                    self.issue(f"{blank} is not filled in.", "unfilled", offset=piece.start, severity=self.missing)
+                return Value.computed(lambda exchange: _unfilled(blank), lambda result: stand_in)
+        self._report(piece, code, problems[0])
+        return Value.of(stand_in)
+
+    def _report(self, piece: Piece, code: str, problem: ExpressionError) -> None:
+        """An expression's errors, at their places in the document."""
+        start = len(piece.value) - len(piece.value.lstrip())
+        starts = [0]
+        starts += (index + 1 for index, character in enumerate(code) if character == "\n")
+        for line, column, message in problem.issues:
+            index = start + starts[min(line, len(starts)) - 1] + column - 1
+            self.issue(message, "expression-syntax", offset=original_offset(self.source.text, piece, index))
+
+
+def _unfilled(blank: str) -> Any:
+    raise ExpressionFailed(f"{blank} is not filled in.")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from proxy.pipeline.compile import Environment, Scope, compile_document
-from proxy.pipeline.markup import MarkupError, read
+from proxy.pipeline.markup import read
+from proxy.pipeline.nodes import MarkupError
 from proxy.pipeline.source import substitute
 
 SHARED = Path(os.environ.get("PASSERELLE_SHARED") or Path(__file__).parents[2].parent / "shared")
