@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
@@ -35,6 +36,7 @@ class _Required:
 
 REQUIRED = _Required()
 # issues that a blank explains, by the start of their codes
+_SPAN = re.compile(r"@[({][^@]*[)}]")
 _JUDGED = ("invalid", "missing-element", "missing-text")
 Convert = Callable[[Any], T]
 
@@ -104,6 +106,12 @@ class Element:
         """Whether an attribute is given; asking makes it known."""
         self._known_attributes.add(name)
         return name in self._pieces
+
+    def take(self, other: str, name: str) -> None:
+        """Take the attribute `other` for `name`, where tools write it in its place."""
+        if other in self._pieces and name not in self._pieces:
+            self._pieces[name] = self._pieces[other]
+            self._known_attributes.add(other)
 
     def is_expression(self, name: str) -> bool:
         piece = self._pieces.get(name)
@@ -228,6 +236,8 @@ class Element:
         text = "".join(piece.value for piece in pieces)
         if is_expression(text):  # a comment or CDATA stands beside the expression
             return self._expression(Piece(text, pieces[0].start, pieces[-1].end), convert, stand_in), "@"
+        for piece in pieces:
+            self._warn_of_spans(piece)
         return None, text
 
     def literal_content(self) -> str:
@@ -274,7 +284,8 @@ class Element:
     def finish(self) -> None:
         """Report what nobody asked for, here and in the children that were asked for."""
         for attribute in self.node.attributes:
-            if attribute.name not in self._known_attributes and not attribute.name.startswith("xmlns"):
+            foreign = ":" in attribute.name or attribute.name == "xmlns"  # of no policy: xsi:schemaLocation, xml:space
+            if attribute.name not in self._known_attributes and not foreign:
                 self.issue(
                     f"Attribute '{attribute.name}' is not known here.{nearest(attribute.name, self._known_attributes)}",
                     "unknown-attribute",
@@ -331,7 +342,14 @@ class Element:
             return Value.of(stand_in if isinstance(default, _Required) else default)
         if is_expression(piece.value):
             return self._expression(piece, convert, stand_in)
+        self._warn_of_spans(piece)
         return Value.of(self._parse(name, piece, parse, stand_in))
+
+    def _warn_of_spans(self, piece: Piece) -> None:
+        if (span := _SPAN.search(piece.value)) is not None:
+            message = 'An expression stands for a whole value; here it is text. Write one expression: @("..." + ...).'
+            offset = original_offset(self.source.text, piece, span.start())
+            self.issue(message, "literal-expression", offset=offset, severity="warning")
 
     def _piece(self, name: str, default: object) -> Piece | None:
         self._known_attributes.add(name)

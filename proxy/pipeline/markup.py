@@ -9,8 +9,8 @@ Rules
    A raw `&` that does not start one of them stands for itself.
 3. Attribute text keeps its line breaks (a `//` comment must not swallow the rest).
 4. DOCTYPE is refused. The XML declaration and processing instructions say nothing here and are passed over.
-5. The content of a Liquid template (`<set-body template="liquid">`) is one text up to its end tag: as written when
-   elements stand in it, else decoded like other text.
+5. The content of a Liquid template (`<set-body template="liquid">`), and of a <set-body> that starts with an element,
+   is one text up to its end tag: as written when elements stand in it, else decoded like other text.
 6. What has one sensible reading is read, with a warning: a raw quote inside a plain value, a value without quotes,
    comments within comments. After an error the reader goes on where that is sensible, so that one look finds most.
 7. Size and depth are bounded.
@@ -60,6 +60,7 @@ _SPACE = re.compile(r"\s*")
 _COMMENT_MARK = re.compile(r"<!--|-->")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[]*(?:\[[^\]]*\])?[^<>]*>")
 _INSTRUCTION = re.compile(r"<\?.*?\?>", re.DOTALL)
+_BODY_OF_ELEMENTS = re.compile(rf"\s*<(?!value[\s/>]){_NAME}")
 _TEMPLATE_END = re.compile(r"</set-body\s*>")
 _CDATA_OR_COMMENT = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<!--.*?-->", re.DOTALL)
 # Stands for an expression that does not end; it compiles to nothing, so that its error is reported once.
@@ -159,8 +160,10 @@ class _Reader:
                         raise MarkupError(f"Elements are nested more than {MAX_DEPTH} deep.", position, name)
                     content = []
                     stack.append((name, position, attributes, content))
-                    read_on = self._template if name == "set-body" and _is_liquid(attributes) else self._text
-                    position = read_on(end, name, content)
+                    if name == "set-body" and (_is_liquid(attributes) or _BODY_OF_ELEMENTS.match(text, end)):
+                        position = self._template(end, name, content)
+                    else:
+                        position = self._text(end, name, content)
                     continue
                 node = Node(name, position, attributes, ())
                 position = end
