@@ -77,6 +77,11 @@ class CompiledDocument:
     def broken(self) -> bool:
         return any(issue.severity == "error" for issue in self.issues)
 
+    @property
+    def skipped(self) -> list[Issue]:
+        """The policies that were left out."""
+        return [issue for issue in self.issues if issue.code == "skipped"]
+
 
 def compile_document(text: str, scope: Scope, environment: Environment) -> CompiledDocument:
     """Compile one document of a scope."""
@@ -324,7 +329,11 @@ class Compiler:
         element.finish()
         if isinstance(handler, Block):
             return handler.steps
-        if any(issue.severity == "error" for issue in element.issues[known:]):
+        errors = [issue for issue in element.issues[known:] if issue.severity == "error"]
+        if errors:
+            if self.environment.skipping and all(issue.code == "unsupported" for issue in errors):
+                element.issues[known:] = [replace(each, severity="warning") for each in element.issues[known:]]
+                element.issue(f"Policy '{element.name}' is left out.", "skipped", severity="warning")
             return ()
         self._state.reads.append(frozenset(element.reads))
         origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)

@@ -86,7 +86,12 @@ class Element:
     def issue(self, message: str, code: str = "invalid", *, offset: int | None = None, severity: str = "error") -> None:
         """Report a finding at the element's name, or at an offset of the parsed text."""
         line, column = self.position if offset is None else self.source.place(offset)
-        if severity == "error" and code.startswith(_JUDGED) and (blank := self._blank(offset)):
+        if (
+            severity == "error"
+            and code.startswith(_JUDGED)
+            and code != "invalid-template"
+            and (blank := self._blank(offset))
+        ):
             if blanks.is_unresolved(blank):
                 return
             code, severity = "unfilled", self.missing

@@ -45,7 +45,9 @@ _NAME = r"[A-Za-z_][\w.\-:]*"
 _OPEN = re.compile(rf"<({_NAME})")
 _CLOSE = re.compile(rf"</({_NAME})\s*>")
 _ATTRIBUTE = re.compile(rf"\s*(?:(?P<name>{_NAME})\s*=\s*(?P<quote>[\"'])|(?P<end>/?>))")
-_UNQUOTED = re.compile(rf"\s*(?P<name>{_NAME})\s*=\s*(?P<value>[^\s\"'<>=/](?:[^\s\"'<>/]|/(?!>))*)(?=[\s/>])")
+_UNQUOTED = re.compile(
+    rf"\s*(?P<name>{_NAME})\s*=\s*(?P<value>(?=@[({{])|[^\s\"'<>=/](?:[^\s\"'<>/]|/(?!>))*(?=[\s/>]))"
+)
 _UNVALUED = re.compile(rf"\s*(?P<name>{_NAME})(?=\s*(?:/?>|{_NAME}\s*=))")
 _LITTER = re.compile(r"(?:[^\s<>/]|/(?!>))+")
 _PLAIN = {'"': re.compile(r'[^"<@]*"(?=[\s/>])'), "'": re.compile(r"[^'<@]*'(?=[\s/>])")}
@@ -95,12 +97,15 @@ class _Reader:
         self.text = text
         self.problems: list[Problem] = []
         self.guesses = 0
+        self.truncated = False
 
     def document(self) -> Node:
         text = self.text
         position = self._skip_outside(0)
         if position >= len(text):
             raise MarkupError("The document is empty. It needs a <policies> or <fragment> element.", 0)
+        if text[position] != "<":
+            raise MarkupError("A policy document starts with an element, and this is text.", position)
         root, position = self._element_tree(position)
         position = self._skip_outside(position)
         if position < len(text):
@@ -128,8 +133,6 @@ class _Reader:
                 position = self._other(position, "", [])
             else:
                 break
-        if position < len(text) and text[position] != "<":
-            raise MarkupError("A policy document starts with an element, and this is text.", position)
         return position
 
     def _element_tree(self, position: int) -> tuple[Node, int]:
@@ -169,7 +172,9 @@ class _Reader:
                 position = end
             elif position >= len(text) and stack:
                 name, offset, attributes, _ = stack[-1]
-                self._error(f"<{name}> is never closed. Write </{name}>.", position, name)
+                if not self.truncated:
+                    self._error(f"<{name}> is never closed. Write </{name}>.", position, name)
+                self.truncated = True
                 node = Node(name, offset, attributes, tuple(content))
                 stack.pop()
             else:
