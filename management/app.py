@@ -6,6 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from management.arm import Arm, json_response
 from management.errors import ArmError, unauthorized
@@ -55,6 +57,10 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         failure = ArmError(error.status, error.reason.replace(" ", ""), error.reason)
         return json_response(failure.body(), error.status)
+    except (OperationalError, PoolTimeout) as error:
+        log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
+        failure = ArmError(503, "ServiceUnavailable", "The store is busy or away: try again.")
+        return json_response(failure.body(), 503, headers={"Retry-After": "1"})
     except ConnectionResetError:
         return web.Response(status=400)  # the client left while it was sending: nobody reads this, and nothing failed
     except Exception:

@@ -74,16 +74,26 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
 
 def check_users(tx: Transaction, key: str) -> None:
     """Raise ValidationError when what refers to `key`, directly or through fragments, no longer compiles."""
-    errors = []
-    for row in _users(tx, key):
-        text = str(row.body["value"])
-        surroundings = Surroundings.of(tx, text)
-        scope = SCOPES[row.type]
-        values, fragments = surroundings.values, surroundings.fragments
-        issues = run_check(text, scope, values, fragments, tx.names("/backends"), strict=tx.strict)
-        errors += [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
+    errors = [each for row in _users(tx, key) for each in findings(tx, row)]
     if errors:
         raise invalid_all(errors)
+
+
+def findings(tx: Transaction, row: Row) -> list[Detail]:
+    """The errors of a stored document as things stand now."""
+    text = str(row.body["value"])
+    surroundings = Surroundings.of(tx, text)
+    values, fragments = surroundings.values, surroundings.fragments
+    backends, certificates = tx.names("/backends"), tx.names("/certificates")
+    issues = run_check(text, SCOPES[row.type], values, fragments, backends, certificates, tx.strict)
+    return [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
+
+
+def policies_there_are() -> list[tuple[str, frozenset[str], str]]:
+    """(name, scopes, what it does) of every policy that a document may use."""
+    from proxy.check import known_policies
+
+    return known_policies()
 
 
 def _users(tx: Transaction, key: str) -> list[Row]:

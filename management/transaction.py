@@ -58,6 +58,17 @@ class Transaction:
         self._waiting: dict[str, Row | None] = {}
         self._waiting_links: dict[str, list[StoredLink]] = {}
 
+    def outer(self) -> Transaction | None:
+        """The service around a workspace."""
+        if "/workspaces/" not in self.service.id.lower():
+            return None
+        service = find_service(self.connection, self.service.id.rsplit("/", 2)[0])
+        return self.inside(service) if service else None
+
+    def inside(self, service: Service) -> Transaction:
+        """The same transaction, seen from another container."""
+        return Transaction(self.connection, self._vault, service, self.strict)
+
     @property
     def revision(self) -> int:
         """The number that this transaction's changes get."""
@@ -98,6 +109,11 @@ class Transaction:
             resources.c.service == self.service.number, resources.c.collection == collection
         )
         return [str(id).rsplit("/", 1)[1] for (id,) in self.connection.execute(query)]
+
+    def of_type(self, type: str) -> list[Row]:
+        """All resources of a type, wherever they stand: "apis/issues"."""
+        self.flush()
+        return self._fetch(self._select().where(resources.c.type == type.lower()).order_by(resources.c.key))
 
     def below(self, key: str) -> list[Row]:
         """Everything below a resource, in order of keys."""
@@ -285,9 +301,10 @@ def find_service(connection: Connection, id: str, lock: bool = False) -> Service
 
 
 def find_services(connection: Connection, scope: str) -> list[Service]:
-    """Those whose id begins with `scope`, in the order of their making."""
+    """Those whose id begins with `scope`, in the order of their making; containers inside them are left out."""
     query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
-    query = query.where(services.c.key.startswith(scope, autoescape=True)).order_by(services.c.number)
+    query = query.where(services.c.key.startswith(scope, autoescape=True), services.c.key.not_like("%/service/%/%"))
+    query = query.order_by(services.c.number)
     return [Service(*found) for found in connection.execute(query)]
 
 
