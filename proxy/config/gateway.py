@@ -212,7 +212,8 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
-    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
+    if altered := _differing(held_loggers, loggers):
+        references |= {f"loggers/{name}" for name in altered} | {"loggers/*"}
     return replace(
         held,
         named_values=named_values,

@@ -267,6 +267,11 @@ class Compiler:
         element.issue(message, "unknown-logger", severity="warning")
         return None
 
+    def any_logger(self) -> Mapping[str, Logger]:
+        """All loggers by name, for one that only the request tells."""
+        self._state.references.add("loggers/*")
+        return self.environment.loggers or {}
+
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""
         self._state.providers.add(url)
