@@ -6,6 +6,7 @@ store, so that one policy costs the same beside ten thousand others.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from management.transaction import Transaction
 
 if TYPE_CHECKING:
     from proxy.check import Issue
+
+log = logging.getLogger("management")
 
 LARGEST_POLICY = 512 * 1024
 # documents that one change of a fragment or named value compiles again, so that it cannot hold the store for long;
@@ -50,7 +53,7 @@ def run_check(
     """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
-    environment = Environment(named_values, fragments, backends, strict, certificates)
+    environment = Environment(named_values, fragments, backends, strict, certificates, skipping=not strict)
     return check_document(text, scope, environment)
 
 
@@ -64,6 +67,8 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
+    for skipped in (issue for issue in issues if issue.code == "skipped"):
+        log.warning("policy of %s: %s", scope, skipped)
     return [Link(key, "restrict") for key in surroundings.used]
 
 

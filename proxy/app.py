@@ -68,6 +68,7 @@ class Configuration:
     version: int = 0
     resources: dict[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
         self, dataset: str, version: int, full: bool, upserts: list[Resource], removals: list[str]
@@ -78,7 +79,7 @@ class Configuration:
         in_force = threading.Event()
         gc.disable()
         try:
-            self.gateway, issues = build(self.resources, self.gateway)
+            self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -172,7 +173,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         tokens=tokens,
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
-    configuration = Configuration(loop, sidecar, journal)
+    configuration = Configuration(loop, sidecar, journal, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
         await server.listen(settings.host, settings.port, shared=worker is not None)

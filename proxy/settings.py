@@ -73,6 +73,7 @@ class Settings:
     sync_token_file: str
     instance: str
     identity: IdentitySettings = IdentitySettings()
+    lenient: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -93,6 +94,7 @@ class Settings:
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
             identity=IdentitySettings.read(values),
+            lenient=choice(values, "policy.check", "strict", ("strict", "lenient")) == "lenient",
         )
 
 
