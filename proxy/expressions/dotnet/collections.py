@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.text import TEXTS, to_text
+from proxy.expressions.dotnet.units import units
 from proxy.expressions.dotnet.values import Array, EnumValue, List, Sequence, instance_of, stands_for
 from proxy.expressions.runtime import (
     DotNetError,
@@ -118,7 +119,7 @@ def iterate(value: Any) -> Iterator[Any]:
     if value is None:
         null_reference()
     if isinstance(value, str):
-        return iter(value)
+        return iter(units(value))
     if isinstance(value, bytes):
         return iter(value)
     if isinstance(value, CIMultiDict):
