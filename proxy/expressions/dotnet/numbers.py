@@ -1,26 +1,30 @@
-"""The numeric types, bool, Nullable, Enum, Math."""
+"""The numeric types, bool, Nullable, Math."""
 
 from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
-from proxy.expressions.dotnet import enums
+from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.format import format_value
-from proxy.expressions.dotnet.numeric import DECIMAL_MAX, limits, single
+from proxy.expressions.dotnet.numeric import DECIMAL_MAX, fit, limits, single, wrap32, wrapper
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import BOXES
 from proxy.expressions.runtime import DotNetError, argument, argument_null, format_error, overflow
-from proxy.expressions.table import constant, define, members, with_types
-from proxy.expressions.types import INTEGRAL, Native, Type, find
+from proxy.expressions.table import constant, define, members
+from proxy.expressions.types import INTEGRAL, Native, Type, find, type_of_name
 
 BAD_INPUT = "Input string was not in a correct format."
 _INTEGER = re.compile(r"[ \t-\r]*([+-]?)([0-9]+)[ \t-\r\0]*", re.ASCII)
 _REAL = re.compile(r"[ \t-\r]*([+-]?(?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?)[ \t-\r\0]*", re.ASCII)
+_EXACT = re.compile(
+    r"[ \t-\r]*([+-]?)((?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+))(?:[ \t-\r]*([+-]))?[ \t-\r\0]*", re.ASCII
+)
 _WORDS = {
     "sbyte": "a signed byte", "byte": "an unsigned byte", "short": "an Int16", "ushort": "a UInt16",
     "int": "an Int32", "uint": "a UInt32", "long": "an Int64", "ulong": "a UInt64",
@@ -53,7 +57,7 @@ def parse_double(text: str | None) -> float:
     if match is not None:
         return float(match[1].replace(",", ""))
     word = text.strip().lower()
-    special = {"nan": math.nan, "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf, "∞": math.inf}
+    special = {"nan": math.nan, "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf, "-nan": math.nan, "+nan": math.nan}
     if word in special:
         return special[word]
     return format_error(BAD_INPUT)
@@ -62,13 +66,11 @@ def parse_double(text: str | None) -> float:
 def parse_decimal(text: str | None) -> Decimal:
     if text is None:
         argument_null("s")
-    match = _REAL.fullmatch(text)
-    if match is None or "e" in match[1].lower():
+    match = _EXACT.fullmatch(text)
+    if match is None or (match[1] and match[3]) or len(text) > 4096:
         format_error(BAD_INPUT)
-    value = Decimal(match[1].replace(",", ""))
-    if abs(value) > DECIMAL_MAX:
-        overflow("Value was either too large or too small for a Decimal.")
-    return value
+    value = fit(Decimal(match[2].replace(",", "")))
+    return value.copy_negate() if value and "-" in (match[1], match[3]) else value
 
 
 def parse_bool(text: str | None) -> bool:
@@ -93,13 +95,65 @@ def attempt(parse: Callable[[Any], Any], missing: Any) -> Callable[[Any], tuple[
 
 
 def _compare(left: Any, right: Any) -> int:
+    if left != left or right != right:  # NaN stands before all numbers
+        return int(left == left) - int(right == right)
     return int(left > right) - int(left < right)
+
+
+def _small_compare(left: int, right: int) -> int:
+    return left - right
+
+
+def _object_compare(name: str, compare: Callable[[Any, Any], int]) -> Callable[[Any, Any], int]:
+    box = BOXES.get(name) or {"int": int, "double": float, "decimal": Decimal, "bool": bool}[name]
+
+    def run(left: Any, right: Any) -> int:
+        if right is None:
+            return 1
+        if type(right) is not box:
+            argument(f"Object must be of type {type_of_name(name).full_name.removeprefix('System.')}.")
+        return compare(left, right)
+
+    return run
+
+
+def _double_hash(value: float) -> int:
+    bits = struct.unpack("<Q", struct.pack("<d", value))[0]
+    if (bits - 1) & 0x7FFFFFFFFFFFFFFF >= 0x7FF0000000000000:
+        bits &= 0x7FF0000000000000
+    return wrap32((bits & 0xFFFFFFFF) ^ bits >> 32)
+
+
+def _single_hash(value: float) -> int:
+    bits = struct.unpack("<I", struct.pack("<f", value))[0]
+    if (bits - 1) & 0x7FFFFFFF >= 0x7F800000:
+        bits &= 0x7F800000
+    return wrap32(bits)
+
+
+def _long_hash(value: int) -> int:
+    bits = value & 0xFFFFFFFFFFFFFFFF
+    return wrap32((bits & 0xFFFFFFFF) ^ bits >> 32)
+
+
+HASHES: dict[str, Callable[[Any], int]] = {
+    "double": _double_hash,
+    "float": _single_hash,
+    "long": _long_hash,
+    "ulong": _long_hash,
+    "bool": int,
+}
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equals: NaN equals itself."""
+    return bool(left == right or (left != left and right != right))
 
 
 def _value_equals(box: Callable[[Any], Any] | None) -> Callable[[Any, Any], bool]:
     def run(left: Any, right: Any) -> bool:
         mine = box(left) if box else left
-        return type(mine) is type(right) and bool(mine == right)
+        return type(mine) is type(right) and _same(mine, right)
 
     return run
 
@@ -109,7 +163,9 @@ def _number(name: str, parse: Callable[[Any], Any], zero: Any, least: Any, most:
     assert definition is not None
     box = BOXES.get(name)
 
-    def show(value: Any, pattern: str | None = None) -> str:
+    compare = _small_compare if name in ("byte", "sbyte", "short", "ushort") else _compare
+
+    def show(value: Any, pattern: str | None = None, _: Any = None) -> str:
         return format_value(box(value) if box else value, pattern)
 
     members(
@@ -121,10 +177,14 @@ def _number(name: str, parse: Callable[[Any], Any], zero: Any, least: Any, most:
             f"static {name} MaxValue": constant(most),
             "string ToString()": show,
             "string ToString(string format)": show,
-            f"int CompareTo({name} other)": _compare,
-            f"bool Equals({name} other)": lambda a, b: a == b,
-            "bool Equals(object other)": _value_equals(box),
-            "int GetHashCode()": lambda value: hash(value) & 0x7FFFFFFF,
+            "string ToString(IFormatProvider provider)": lambda value, _: show(value),
+            "string ToString(string format, IFormatProvider provider)": show,
+            f"static {name} Parse(string s, IFormatProvider provider)": lambda text, _: parse(text),
+            f"int CompareTo({name} value)": compare,
+            "int CompareTo(object value)": _object_compare(name, compare),
+            f"bool Equals({name} obj)": _same,
+            "bool Equals(object obj)": _value_equals(box),
+            "int GetHashCode()": HASHES.get(name, lambda value: wrap32(int(value))),
         },
     )
 
@@ -134,17 +194,24 @@ for _name in INTEGRAL:
 _BIG = 1.7976931348623157e308
 _number("double", parse_double, 0.0, -_BIG, _BIG)
 _number("float", lambda text: single(parse_double(text)), 0.0, -3.4028234663852886e38, 3.4028234663852886e38)
+HASHES["decimal"] = lambda value: wrapper("int")(hash(value))
 _number("decimal", parse_decimal, Decimal(0), -DECIMAL_MAX, DECIMAL_MAX)
-for _definition, _type in ((p.DOUBLE, "double"), (p.SINGLE, "float")):
+for _definition, _type, _least in ((p.DOUBLE, "double", 2.0**-1022), (p.SINGLE, "float", 2.0**-126)):
     members(
         _definition,
         {
             f"static {_type} NaN": constant(math.nan),
             f"static {_type} PositiveInfinity": constant(math.inf),
             f"static {_type} NegativeInfinity": constant(-math.inf),
-            f"static {_type} Epsilon": constant(5e-324),
+            f"static {_type} Epsilon": constant(5e-324 if _type == "double" else 2.0**-149),
             f"static bool IsNaN({_type} d)": math.isnan,
             f"static bool IsInfinity({_type} d)": math.isinf,
+            f"static bool IsPositiveInfinity({_type} d)": lambda value: value == math.inf,
+            f"static bool IsNegativeInfinity({_type} d)": lambda value: value == -math.inf,
+            f"static bool IsFinite({_type} d)": math.isfinite,
+            f"static bool IsNegative({_type} d)": lambda value: math.copysign(1, value) < 0,
+            f"static bool IsNormal({_type} d)": lambda value, least=_least: math.isfinite(value) and abs(value) >= least,
+            f"static bool IsSubnormal({_type} d)": lambda value, least=_least: 0 < abs(value) < least,
         },
     )
 
@@ -156,8 +223,12 @@ members(
         "static string TrueString": constant("True"),
         "static string FalseString": constant("False"),
         "string ToString()": to_text,
-        "bool Equals(bool other)": lambda a, b: a == b,
-        "int CompareTo(bool other)": _compare,
+        "string ToString(IFormatProvider provider)": lambda value, _: to_text(value),
+        "bool Equals(bool obj)": lambda a, b: a == b,
+        "bool Equals(object obj)": _value_equals(None),
+        "int CompareTo(bool value)": _compare,
+        "int CompareTo(object value)": _object_compare("bool", _compare),
+        "int GetHashCode()": int,
     },
 )
 
@@ -186,33 +257,6 @@ members(
         "T GetValueOrDefault()": Native(_value_or, types=True, null_safe=True),
         "T GetValueOrDefault(T defaultValue)": _safe(lambda value, other: other if value is None else value),
         "string ToString()": _safe(to_text),
-    },
-)
-
-# Enum
-
-
-def _parse_enum(kind: Type, text: str | None, ignore_case: bool = False) -> Any:
-    if text is None:
-        argument_null("value")
-    found = enums.enum_of_name(kind, text, ignore_case)
-    if found is None:
-        argument(f"Requested value '{text}' was not found.")
-    return found
-
-
-def _try_enum(kind: Type, text: str | None, ignore_case: bool = False) -> tuple[bool, Any]:
-    found = enums.enum_of_name(kind, text, ignore_case) if text is not None else None
-    return (True, found) if found is not None else (False, enums.enum_value(kind, 0))
-
-
-members(
-    p.ENUM,
-    {
-        "static T Parse<T>(string value)": with_types(_parse_enum),
-        "static T Parse<T>(string value, bool ignoreCase)": with_types(_parse_enum),
-        "static bool TryParse<T>(string value, out T result)": with_types(_try_enum),
-        "static bool TryParse<T>(string value, bool ignoreCase, out T result)": with_types(_try_enum),
     },
 )
 

@@ -5,15 +5,33 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
 from proxy.expressions.runtime import DotNetError, overflow
 from proxy.expressions.types import BITS, SIGNED
 
-# 28 to 29 significant digits, as System.Decimal
-DECIMAL = Context(prec=29, traps=[DivisionByZero, InvalidOperation, Overflow])
+# wide enough to be rounded only once, by `fit`
+DECIMAL = Context(prec=90, traps=[DivisionByZero, InvalidOperation, Overflow])
 DECIMAL_MAX = Decimal("79228162514264337593543950335")
+_LARGEST = int(DECIMAL_MAX)
+
+
+def fit(value: Decimal) -> Decimal:
+    """As System.Decimal holds it: at most 28 places and 96 bits, half to even. Raises OverflowException."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    if len(digits) < 29 and -28 <= exponent <= 0:
+        return value if value or not sign else value.copy_abs()
+    places = min(-exponent, 28)
+    while places >= 0:
+        made = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN, DECIMAL)
+        if abs(int(made.scaleb(places, DECIMAL))) <= _LARGEST:
+            return made if made else made.copy_abs()
+        places -= max(len(made.as_tuple().digits) - 29, 1)
+    if exponent > 0 and abs(value) <= DECIMAL_MAX:
+        return value.quantize(Decimal(1), context=DECIMAL)
+    overflow("Value was either too large or too small for a Decimal.")
 
 
 def wrap32(value: int) -> int:
@@ -156,10 +174,7 @@ def remainder_double(left: float, right: float) -> float:
 
 def _decimal(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[[Decimal, Decimal], Decimal]:
     def apply(left: Decimal, right: Decimal) -> Decimal:
-        result = operation(left, right)
-        if abs(result) > DECIMAL_MAX:
-            overflow("Value was either too large or too small for a Decimal.")
-        return result
+        return fit(operation(left, right))
 
     return apply
 
@@ -172,16 +187,13 @@ multiply_decimal = _decimal(DECIMAL.multiply)
 def divide_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")
-    result = DECIMAL.divide(left, right)
-    if result.as_tuple().exponent < -28:  # type: ignore[operator]
-        result = result.quantize(Decimal(1).scaleb(-28), context=DECIMAL)
-    return result
+    return fit(DECIMAL.divide(left, right))
 
 
 def remainder_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")
-    return DECIMAL.remainder(left, right)
+    return fit(DECIMAL.remainder(left, right))
 
 
 def shift_left32(value: int, count: int) -> int:

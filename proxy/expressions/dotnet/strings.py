@@ -66,8 +66,7 @@ def _insert(text: str, index: int, value: str) -> str:
 def _remove(text: str, start: int) -> str:
     if start < 0:
         out_of_range("StartIndex cannot be less than zero.", "startIndex")
-    # .NET Core 3.1 also refuses the length itself
-    if start > len(text):
+    if start >= len(text):
         out_of_range("startIndex must be less than length of string.", "startIndex")
     return text[:start]
 
@@ -237,9 +236,12 @@ members(
         "static string Concat<T>(IEnumerable<T> values)": _concat,
         **_JOINS,
         "static string Format(string format, params object[] args)": composite,
+        "static string Format(IFormatProvider provider, string format, params object[] args)": (
+            lambda _, pattern, args: composite(pattern, args)
+        ),
+        "string ToString(IFormatProvider provider)": lambda text, _: text,
         "static string Copy(string str)": lambda text: _required(text, "str"),
         "static string Intern(string str)": lambda text: _required(text, "str"),
-        "static string? IsInterned(string str)": lambda text: _required(text, "str"),
     },
 )
 members(
