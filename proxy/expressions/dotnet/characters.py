@@ -9,10 +9,12 @@ from typing import Any
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.culture import lower, upper
+from proxy.expressions.dotnet.numeric import wrap32
 from proxy.expressions.dotnet.searching import required
 from proxy.expressions.dotnet.splitting import WHITE
 from proxy.expressions.dotnet.strings import _get
 from proxy.expressions.dotnet.units import length, units
+from proxy.expressions.dotnet.values import HASHES, Char
 from proxy.expressions.runtime import argument, format_error, out_of_range
 from proxy.expressions.table import constant, members
 
@@ -115,8 +117,6 @@ def _of_code(code: int) -> str:
 
 
 def _compare_to(char: str, other: Any) -> int:
-    from proxy.expressions.dotnet.values import Char
-
     if other is None:
         return 1
     if type(other) is not Char:
@@ -125,11 +125,14 @@ def _compare_to(char: str, other: Any) -> int:
 
 
 def _equals(char: str, other: Any) -> bool:
-    from proxy.expressions.dotnet.values import Char
-
     return type(other) is Char and char == other
 
 
+def _hash(char: str) -> int:
+    return wrap32(ord(char) | ord(char) << 16)
+
+
+HASHES["char"] = _hash
 members(
     p.CHAR,
     {
@@ -156,6 +159,6 @@ members(
         "bool Equals(object obj)": _equals,
         "int CompareTo(char value)": lambda a, b: ord(a) - ord(b),
         "int CompareTo(object value)": _compare_to,
-        "int GetHashCode()": lambda char: ord(char) | ord(char) << 16,
+        "int GetHashCode()": _hash,
     },
 )

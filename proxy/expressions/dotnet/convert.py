@@ -369,7 +369,9 @@ _CODES = {
 
 def _read(code: str) -> Callable[[Any, int], Any]:
     def read(data: Any, start: int) -> Any:
-        raw = as_bytes(data)
+        if data is None:
+            argument_null("value")
+        raw = bytes(data)
         if not 0 <= start < len(raw):
             out_of_range(
                 "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
@@ -380,10 +382,29 @@ def _read(code: str) -> Callable[[Any, int], Any]:
             raise DotNetError(
                 "System.ArgumentException",
                 "Destination array is not long enough to copy all the items in the collection. "
-                "Check array index and length.",
+                "Check array index and length. (Parameter 'value')",
             ) from None
 
     return read
+
+
+def _shown(data: Any, start: int = 0, length: int = -1) -> str:
+    if data is None:
+        argument_null("value")
+    if start < 0 or (start >= len(data) and start > 0):
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
+    if length < -1:
+        out_of_range("Value must be positive.", "length")
+    stop = len(data) if length < 0 else start + length
+    if stop > len(data):
+        argument(
+            "Destination array is not long enough to copy all the items in the collection. Check array index and "
+            "length.",
+            "value",
+        )
+    return bytes(data[start:stop]).hex("-").upper() if stop > start else ""
 
 
 for _name, _code in _CODES.items():
@@ -397,11 +418,11 @@ for _name, _code in _CODES.items():
 members(
     CONVERTER,
     {
-        "static string ToString(byte[] value)": lambda data: as_bytes(data).hex("-").upper() if len(data) else "",
-        "static string ToString(byte[] value, int startIndex)": lambda data, i: as_bytes(data[i:]).hex("-").upper(),
-        "static string ToString(byte[] value, int startIndex, int length)": lambda data, i, n: (
-            as_bytes(data[i : i + n]).hex("-").upper() if n else ""
-        ),
+        "static string ToString(byte[] value)": _shown,
+        "static string ToString(byte[] value, int startIndex)": _shown,
+        "static string ToString(byte[] value, int startIndex, int length)": _shown,
+        "static int SingleToInt32Bits(float value)": lambda v: struct.unpack("<i", struct.pack("<f", v))[0],
+        "static float Int32BitsToSingle(int value)": lambda v: struct.unpack("<f", struct.pack("<i", v))[0],
         "static long DoubleToInt64Bits(double value)": lambda v: struct.unpack("<q", struct.pack("<d", v))[0],
         "static double Int64BitsToDouble(long value)": lambda v: struct.unpack("<d", struct.pack("<q", v))[0],
         "static byte[] GetBytes(char value)": lambda value: Array(BYTE, struct.pack("<H", ord(value))),

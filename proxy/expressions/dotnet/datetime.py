@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.enums import enum_value
-from proxy.expressions.dotnet.values import stands_for
+from proxy.expressions.dotnet.numeric import wrap32
+from proxy.expressions.dotnet.values import HASHES, stands_for
 from proxy.expressions.runtime import argument, out_of_range, overflow
 from proxy.expressions.table import attribute, constant, members, with_exchange
 from proxy.expressions.types import type_of_name
@@ -49,6 +50,13 @@ class DateTimeOffset(NamedTuple):
 
 for _class in (TimeSpan, DateTime, DateTimeOffset):
     stands_for(_class, _class.__name__)
+def _hash(ticks: int) -> int:
+    bits = ticks & 0xFFFFFFFFFFFFFFFF
+    return wrap32((bits ^ bits >> 32) & 0xFFFFFFFF)
+
+
+HASHES["DateTime"] = HASHES["TimeSpan"] = lambda value: _hash(value.ticks)
+HASHES["DateTimeOffset"] = lambda value: _hash(value.utc)
 MIN, MAX = DateTime(0), DateTime(MAX_TICKS)
 OFFSET_MIN, OFFSET_MAX = DateTimeOffset(0), DateTimeOffset(MAX_TICKS)
 ZERO = TimeSpan(0)

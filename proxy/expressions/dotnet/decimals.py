@@ -96,9 +96,7 @@ members(
 def _cube_root(value: float) -> float:
     if not math.isfinite(value) or value == 0:
         return value
-    root = math.copysign(abs(value) ** (1 / 3), value)
-    nearest = float(round(root))
-    return nearest if nearest**3 == value else root
+    return math.cbrt(value)
 
 
 def _big(left: int, right: int) -> int:
@@ -110,12 +108,17 @@ def _div_rem(left: int, right: int) -> tuple[int, int]:
 
 
 def _ieee(left: float, right: float) -> float:
-    return math.remainder(left, right) if right else math.nan
+    return math.remainder(left, right) if right and not math.isinf(left) else math.nan
 
 
 def _neighbour(step: int) -> Any:
     """BitIncrement and BitDecrement."""
     return lambda value: math.nextafter(value, step * math.inf)
+
+
+def _with_sign(value: float, sign: float) -> float:
+    # the NaN of .NET is negative
+    return math.copysign(value, -1.0 if sign != sign else sign)
 
 
 def _log_bits(value: float) -> int:
@@ -166,7 +169,7 @@ _table: dict[str, Any] = {
     "static double Atanh(double d)": _atanh,
     "static double BitIncrement(double x)": _neighbour(1),
     "static double BitDecrement(double x)": _neighbour(-1),
-    "static double CopySign(double x, double y)": math.copysign,
+    "static double CopySign(double x, double y)": _with_sign,
     "static double ScaleB(double x, int n)": _scale,
     "static int ILogB(double x)": _log_bits,
     "static double FusedMultiplyAdd(double x, double y, double z)": _fused,

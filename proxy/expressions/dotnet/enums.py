@@ -55,7 +55,7 @@ def format_enum(value: EnumValue, pattern: str | None) -> str:
     if kind == "G":
         return value.label
     return format_error(
-        'Format String can be only "G", "g", "X", "x", "F", "f", "D" or "d".'
+        'Format string can be only "G", "g", "X", "x", "F", "f", "D" or "d".'
     )
 
 

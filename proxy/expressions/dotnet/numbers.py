@@ -11,11 +11,12 @@ from typing import Any
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
+from proxy.expressions.dotnet.collections import equal, hash_of
 from proxy.expressions.dotnet.format import format_value
-from proxy.expressions.dotnet.numeric import DECIMAL_MAX, fit, limits, single, wrap32, wrapper
+from proxy.expressions.dotnet.numeric import DECIMAL_MAX, fit, limits, single, wrap32
 from proxy.expressions.dotnet.text import to_text
-from proxy.expressions.dotnet.values import BOXES
-from proxy.expressions.runtime import DotNetError, argument, argument_null, format_error, overflow
+from proxy.expressions.dotnet.values import BOXES, HASHES
+from proxy.expressions.runtime import DotNetError, argument, argument_null, format_error, out_of_range, overflow
 from proxy.expressions.table import constant, define, members
 from proxy.expressions.types import INTEGRAL, Native, Type, find, type_of_name
 
@@ -69,7 +70,10 @@ def parse_decimal(text: str | None) -> Decimal:
     match = _EXACT.fullmatch(text)
     if match is None or (match[1] and match[3]) or len(text) > 4096:
         format_error(BAD_INPUT)
-    value = fit(Decimal(match[2].replace(",", "")))
+    given = Decimal(match[2].replace(",", ""))
+    value = fit(given)
+    if given and not value:
+        value = Decimal("0." + "0" * 28)
     return value.copy_negate() if value and "-" in (match[1], match[3]) else value
 
 
@@ -136,13 +140,18 @@ def _long_hash(value: int) -> int:
     return wrap32((bits & 0xFFFFFFFF) ^ bits >> 32)
 
 
-HASHES: dict[str, Callable[[Any], int]] = {
+_HASHES: dict[str, Callable[[Any], int]] = {
     "double": _double_hash,
     "float": _single_hash,
     "long": _long_hash,
     "ulong": _long_hash,
     "bool": int,
+    "decimal": lambda value: wrap32(hash(value)),
 }
+for _name in ("sbyte", "byte", "short", "ushort", "int", "uint"):
+    _HASHES[_name] = wrap32
+for _name, _function in _HASHES.items():
+    HASHES[_name] = _function
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -184,7 +193,7 @@ def _number(name: str, parse: Callable[[Any], Any], zero: Any, least: Any, most:
             "int CompareTo(object value)": _object_compare(name, compare),
             f"bool Equals({name} obj)": _same,
             "bool Equals(object obj)": _value_equals(box),
-            "int GetHashCode()": HASHES.get(name, lambda value: wrap32(int(value))),
+            "int GetHashCode()": _HASHES[name],
         },
     )
 
@@ -194,8 +203,7 @@ for _name in INTEGRAL:
 _BIG = 1.7976931348623157e308
 _number("double", parse_double, 0.0, -_BIG, _BIG)
 _number("float", lambda text: single(parse_double(text)), 0.0, -3.4028234663852886e38, 3.4028234663852886e38)
-HASHES["decimal"] = lambda value: wrapper("int")(hash(value))
-_number("decimal", parse_decimal, Decimal(0), -DECIMAL_MAX, DECIMAL_MAX)
+_number("decimal", parse_decimal, Decimal(0), DECIMAL_MAX.copy_negate(), DECIMAL_MAX)
 for _definition, _type, _least in ((p.DOUBLE, "double", 2.0**-1022), (p.SINGLE, "float", 2.0**-126)):
     members(
         _definition,
@@ -257,6 +265,9 @@ members(
         "T GetValueOrDefault()": Native(_value_or, types=True, null_safe=True),
         "T GetValueOrDefault(T defaultValue)": _safe(lambda value, other: other if value is None else value),
         "string ToString()": _safe(to_text),
+        "bool Equals(object other)": _safe(equal),
+        "int GetHashCode()": _safe(hash_of),
+        "new(T value)": lambda value: value,
     },
 )
 
@@ -266,24 +277,31 @@ MATH = define("Math", "System.Math", kind="static")
 _MODES = {0: ROUND_HALF_EVEN, 1: ROUND_HALF_UP, 2: ROUND_DOWN, 3: ROUND_FLOOR, 4: ROUND_CEILING}
 
 
+def _mode(mode: Any) -> str:
+    if int(mode) not in _MODES:
+        argument(f"The value '{int(mode)}' is not valid for this usage of the type MidpointRounding.", "mode")
+    return _MODES[int(mode)]
+
+
 def round_double(value: float, digits: int = 0, mode: Any = 0) -> float:
     """.NET scales by a power of ten and rounds the product."""
     if not 0 <= digits <= 15:
-        from proxy.expressions.runtime import out_of_range
-
         out_of_range("Rounding digits must be between 0 and 15, inclusive.", "digits")
+    _mode(mode)
     if not math.isfinite(value) or abs(value) >= 1e16:
         return value
     power = 10.0**digits
     scaled = value * power
-    whole = Decimal(scaled).to_integral_value(_MODES[int(mode)])
+    whole = Decimal(scaled).to_integral_value(_mode(mode))
     return math.copysign(float(whole) / power, value)
 
 
 def _round_decimal(value: Decimal, digits: int = 0, mode: Any = 0) -> Decimal:
+    if not 0 <= digits <= 28:
+        out_of_range("Decimal can only round to between 0 and 28 digits of precision.", "decimals")
     if -value.as_tuple().exponent <= digits:  # type: ignore[operator]
         return value
-    return _unsigned_zero(value.quantize(Decimal(1).scaleb(-digits), _MODES[int(mode)]))
+    return _unsigned_zero(value.quantize(Decimal(1).scaleb(-digits), _mode(mode)))
 
 
 def _unsigned_zero(value: Decimal) -> Decimal:
@@ -320,6 +338,15 @@ def _log(value: float) -> float:
     return -math.inf if value == 0 else math.log(value)
 
 
+def _log_of(value: float, base: float) -> float:
+    if value != value or base != base:
+        return math.nan
+    if base == 1 or (value != 1 and (base == 0 or base == math.inf)):
+        return math.nan
+    one, two = _real(_log)(value), _real(_log)(base)
+    return one / two if two == two and one == one else math.nan
+
+
 def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
     return lambda value: math.copysign(function(value), value) if math.isfinite(value) else value
 
@@ -336,7 +363,30 @@ def _absolute(name: str) -> Callable[[Any], Any]:
 
 
 def _sign(value: Any) -> int:
+    if value != value:
+        raise DotNetError(
+            "System.ArithmeticException", "Function does not accept floating point Not-a-Number values."
+        )
     return int(value > 0) - int(value < 0)
+
+
+def _most(left: Any, right: Any) -> Any:
+    """Max: NaN wins, and 0 over -0."""
+    if left == right == 0.0 and isinstance(left, float):
+        return right if math.copysign(1, left) < 0 else left
+    return left if left != left or left > right else right
+
+
+def _least_of(left: Any, right: Any) -> Any:
+    if left == right == 0.0 and isinstance(left, float):
+        return left if math.copysign(1, left) < 0 else right
+    return left if left != left or left < right else right
+
+
+def _clamp(value: Any, low: Any, high: Any) -> Any:
+    if low > high:
+        argument(f"'{to_text(low)}' cannot be greater than {to_text(high)}.")
+    return low if value < low else high if value > high else value
 
 
 _table: dict[str, Any] = {
@@ -345,7 +395,7 @@ _table: dict[str, Any] = {
     "static double Pow(double x, double y)": _power,
     "static double Sqrt(double d)": _real(math.sqrt),
     "static double Log(double d)": _real(_log),
-    "static double Log(double d, double b)": _real(lambda d, b: math.log(d, b)),
+    "static double Log(double a, double newBase)": _log_of,
     "static double Log10(double d)": _real(lambda d: -math.inf if d == 0 else math.log10(d)),
     "static double Log2(double d)": _real(lambda d: -math.inf if d == 0 else math.log2(d)),
     "static double Exp(double d)": _real(math.exp),
@@ -368,12 +418,12 @@ for _trig in ("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh
     _table[f"static double {_trig}(double d)"] = _real(getattr(math, _trig.lower()))
 _table["static double Atan2(double y, double x)"] = math.atan2
 for _name in (*INTEGRAL, "float", "double", "decimal"):
-    _table[f"static {_name} Max({_name} a, {_name} b)"] = lambda a, b: a if a != a or a > b else b
-    _table[f"static {_name} Min({_name} a, {_name} b)"] = lambda a, b: a if a != a or a < b else b
+    _table[f"static {_name} Max({_name} val1, {_name} val2)"] = _most
+    _table[f"static {_name} Min({_name} val1, {_name} val2)"] = _least_of
     if _name in ("sbyte", "short", "int", "long"):
         _table[f"static {_name} Abs({_name} value)"] = _absolute(_name)
     elif _name in ("float", "double", "decimal"):
         _table[f"static {_name} Abs({_name} value)"] = abs
     _table[f"static int Sign({_name} value)"] = _sign
-    _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: a if v < a else min(v, b)
+    _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = _clamp
 members(MATH, _table)

@@ -8,14 +8,14 @@ from typing import Any
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
-from proxy.expressions.dotnet.collections import iterate
+from proxy.expressions.dotnet.collections import hash_of, iterate
 from proxy.expressions.dotnet.culture import lower, upper
 from proxy.expressions.dotnet.format import composite
 from proxy.expressions.dotnet.searching import required as _required
 from proxy.expressions.dotnet.splitting import WHITE, split
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.units import by_units, joined, length, units
-from proxy.expressions.dotnet.values import Array, stands_for
+from proxy.expressions.dotnet.values import Array, runtime_type, stands_for
 from proxy.expressions.operators import concat
 from proxy.expressions.runtime import DotNetError, allocate, out_of_range
 from proxy.expressions.table import constant, members
@@ -154,16 +154,6 @@ def _copy_to(text: str, start: int, target: list[str], at: int, count: int) -> N
     target[at : at + count] = wide[start : start + count]
 
 
-def _hash(value: Any) -> int:
-    """Stable inside one process, like .NET's; the number itself is not .NET's."""
-    from proxy.expressions.dotnet.numeric import wrap32
-
-    try:
-        return wrap32(hash(value))
-    except TypeError:
-        return wrap32(id(value))
-
-
 def _join_range(separator: str | None, values: Any, start: int, count: int) -> str:
     _required(values)
     if start < 0:
@@ -250,9 +240,9 @@ members(
         "new()": lambda: Plain(),
         "string ToString()": to_text,
         "bool Equals(object obj)": lambda a, b: _object_equals(a, b),
-        "int GetHashCode()": _hash,
+        "int GetHashCode()": hash_of,
         "static bool Equals(object objA, object objB)": lambda a, b: _object_equals(a, b),
-        "static bool ReferenceEquals(object objA, object objB)": lambda a, b: a is b,
+        "static bool ReferenceEquals(object objA, object objB)": lambda a, b: _same_object(a, b),
     },
 )
 
@@ -264,6 +254,11 @@ class Plain:
 
 
 stands_for(Plain, "object")
+
+
+def _same_object(left: Any, right: Any) -> bool:
+    """ReferenceEquals: values are boxed anew for it."""
+    return left is right and (left is None or not runtime_type(left).is_value)
 
 
 def _object_equals(left: Any, right: Any) -> bool:
