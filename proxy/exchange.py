@@ -19,6 +19,7 @@ from telemetry.records import MetricRecord
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.pipeline.responses import CachingPlan
+    from proxy.pipeline.semantic import SemanticPlan
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Exchange:
     cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
     caching: CachingPlan | None = None
+    # the same of a semantic cache lookup
+    semantic: SemanticPlan | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
     resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)
