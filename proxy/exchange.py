@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import ClientIdentity, Ports
+from proxy.ports import ClientIdentity, HttpProxy, Ports
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Exchange:
     backend_scope: str = ""
     # what authentication-certificate has us show to the backend
     identity: ClientIdentity | None = None
+    # the HTTP proxy on the way to the backend
+    proxy: HttpProxy | None = None
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None

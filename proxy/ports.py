@@ -30,6 +30,16 @@ class ClientIdentity:
     pem: bytes = field(repr=False)
 
 
+@dataclass(slots=True, frozen=True)
+class HttpProxy:
+    """An HTTP proxy on the way. `authorization` is what it wants to see in Proxy-Authorization, empty for nothing."""
+
+    scheme: str
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
+
+
 @dataclass(slots=True)
 class Outgoing:
     """One request to a backend. `timeout` in seconds covers sending and the response head.
@@ -49,6 +59,7 @@ class Outgoing:
     verify_tls: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
+    proxy: HttpProxy | None = None
 
 
 class Transport(Protocol):

@@ -28,7 +28,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
                 calls (number of backend calls), cache (of the record: hit, miss, none),
-                sent (the last backend call: method, url, headers, body, and fields),
+                sent (the last backend call: method, url, headers, body, proxy (its URL and what it sees), and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
                 authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
@@ -285,6 +285,9 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             value = opened(value).pem if value else None
         elif name == "url":
             actual = str(sent.outgoing.url)
+        elif name == "proxy":
+            way = sent.outgoing.proxy
+            actual = way and f"{way.scheme}://{way.host}:{way.port} {way.authorization}".strip()
         else:
             actual = getattr(sent.outgoing, name, None)
         if actual != value:

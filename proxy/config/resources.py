@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.ports import ClientIdentity
+from proxy.ports import ClientIdentity, HttpProxy
 
 
 @dataclass(slots=True, frozen=True)
@@ -193,6 +193,7 @@ class Backend:
     pool: tuple[PoolMember, ...] = ()
     affinity: str = ""
     breaker: tuple[BreakerRule, ...] = ()
+    proxy: HttpProxy | None = None
 
 
 @dataclass(slots=True, frozen=True)

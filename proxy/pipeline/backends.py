@@ -196,6 +196,7 @@ def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
         outgoing.url = replace(outgoing.url, query=f"{query}&{added}" if query else added)
     outgoing.verify_tls = backend.validate_certificate_chain and backend.validate_certificate_name
     outgoing.identity = backend.identity
+    outgoing.proxy = backend.proxy
     return outgoing
 
 

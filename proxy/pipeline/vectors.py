@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 MAX_INDEX = 1024 * 1024  # bytes
 MAX_DIMENSIONS = 8192
-MEASURED = 48  # entries whose distance is computed
+MEASURED = 24  # entries whose distance is computed
 _MAGIC = b"PV1\0"
 _HEAD = struct.Struct(">4sH")
 _ENTRY = struct.Struct(">d8s")  # Unix seconds of its end, and its name

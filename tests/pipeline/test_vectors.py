@@ -44,7 +44,7 @@ def test_what_is_expired_or_put_again_is_left_out() -> None:
     index, last = added(index, vector([0, 1]), 20.0, 6.0)
     again, last = added(index, vector([0, 1]), 10.0, 7.0)
     assert (len(again), last) == (len(index), 10.0)
-    assert nearest(again, vector([1, 0]), 2.0, 0.0) == [(1.0, vector([0, 1]).name)]
+    assert [name for _, name in nearest(again, vector([1, 0]), 2.0, 0.0)] == [vector([0, 1]).name]
 
 
 @pytest.mark.parametrize("index", [b"", b"PV1", b"PV1\0\0\2", b"PV1\0\0\2" + b"x" * 14, b"\xff" * 100])
