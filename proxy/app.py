@@ -31,7 +31,7 @@ from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
 from proxy.adapters.identity import PlatformTokens
-from proxy.adapters.openid import OpenIdKeys
+from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
@@ -170,6 +170,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         errands=errands,
         keys=keys,
         tokens=tokens,
+        dapr=target_of(settings.dapr),
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
     configuration = Configuration(loop, sidecar, journal)

@@ -159,6 +159,8 @@ class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
 
 
+DAPR = Url("http", "localhost", 3500, "")  # where its runtime listens unless told otherwise
+
 Authorize = Callable[[], Awaitable[str]]
 
 
@@ -201,7 +203,8 @@ class Ports:
     """Everything a policy may reach, in one hand.
 
     `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool.
+    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool. `dapr` is where
+    the Dapr runtime beside this sidecar listens.
     """
 
     transport: Transport
@@ -216,3 +219,4 @@ class Ports:
     circuits: dict[str, Circuit] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)
+    dapr: Url = DAPR

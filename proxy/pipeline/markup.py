@@ -36,7 +36,7 @@ _EXPRESSION = re.compile(r"\s*(?=@[({])")
 _SPACE = re.compile(r"\s*")
 _DECLARATION = re.compile(r"\s*<\?xml\s[^?]*\?>")
 _ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]*));")
-_TEMPLATE_END = re.compile(r"</set-body\s*>")
+_TEMPLATE_END = re.compile(r"</(?:set-body|publish-to-da(?:pr|rp))\s*>")
 _CDATA_OR_COMMENT = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<!--.*?-->", re.DOTALL)
 _PREDEFINED = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&"}
 
@@ -151,7 +151,7 @@ class _Reader:
                         raise MarkupError(f"Elements are nested more than {MAX_DEPTH} deep.", position, name)
                     content = []
                     stack.append((name, position, attributes, content))
-                    read_on = self._template if name == "set-body" and _is_liquid(attributes) else self._text
+                    read_on = self._template if name in _TEMPLATED and _is_liquid(attributes) else self._text
                     position = read_on(end, name, content)
                     continue
                 node = Node(name, position, attributes, ())
@@ -282,8 +282,12 @@ class _Reader:
         return end + 3
 
 
+# elements whose own text may be a Liquid template
+_TEMPLATED = frozenset({"set-body", "publish-to-dapr", "publish-to-darp"})
+
+
 def _is_liquid(attributes: tuple[Attribute, ...]) -> bool:
-    return any(each.name == "template" and each.value.value == "liquid" for each in attributes)
+    return any(each.name == "template" and each.value.value.lower() == "liquid" for each in attributes)
 
 
 def _space_end(text: str, position: int) -> int:

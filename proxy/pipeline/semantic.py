@@ -58,9 +58,7 @@ class SemanticPlan:
 
 def semantic_lookup(element: Element, compiler: Compiler) -> Handler:
     """The handler of a semantic cache lookup."""
-    threshold = element.number("score-threshold", minimum=0)
-    if threshold.constant and threshold.value > 1:
-        element.issue("Attribute 'score-threshold' must be between 0.0 and 1.0.", "invalid-attribute")
+    threshold = element.number("score-threshold", minimum=0, maximum=1)
     backend_of = named_backend(element, "embeddings-backend-id", compiler)
     with_identity = element.has("embeddings-backend-auth")
     if with_identity:
