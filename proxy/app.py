@@ -171,6 +171,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         keys=keys,
         tokens=tokens,
         dapr=target_of(settings.dapr),
+        service_bus=settings.values.get("policy.servicebus.namespace", ""),
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
     configuration = Configuration(loop, sidecar, journal)

@@ -204,7 +204,7 @@ class Ports:
 
     `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
     what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool. `dapr` is where
-    the Dapr runtime beside this sidecar listens.
+    the Dapr runtime beside this sidecar listens; `service_bus` the namespace for documents that name none.
     """
 
     transport: Transport
@@ -220,3 +220,4 @@ class Ports:
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)
     dapr: Url = DAPR
+    service_bus: str = ""

@@ -31,7 +31,7 @@ log = logging.getLogger("proxy.pipeline")
 
 # The gateway that we replace leaves these out silently; so do we, with a warning.
 # https://learn.microsoft.com/azure/api-management/api-management-gateways-overview#policies
-SKIPPED = frozenset({"get-authorization-context", "send-service-bus-message", "validate-graphql-request"})
+SKIPPED = frozenset({"get-authorization-context", "validate-graphql-request"})
 
 
 @dataclass(slots=True, frozen=True)
