@@ -7,6 +7,7 @@ from management.resources import (
     api_version_sets,
     apis,
     associations,
+    authorization_providers,
     backends,
     certificates,
     diagnostics,
@@ -46,6 +47,7 @@ _FILES = (
     loggers,
     diagnostics,
     certificates,
+    authorization_providers,
     tags,
 )
 

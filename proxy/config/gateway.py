@@ -18,6 +18,7 @@ from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
 from proxy.config.certificates import with_identity
+from proxy.config.connections import connections_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -100,7 +101,7 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}),
+        Environment(backends={}, certificates={}, loggers={}, connections={}),
         {},
         {},
         {},
@@ -184,10 +185,14 @@ def _shelves(
     return shelves, set(copies)
 
 
+# what documents refer to
+_REFERRED = {"namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"}
+
+
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
+    if not touched & _REFERRED:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -211,7 +216,14 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
     references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
-    return Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers), references
+    providers = after.shelves.get("authorizationProviders", _EMPTY)
+    connections = connections_of(providers, named_values)
+    if _differing(held.connections or {}, connections):
+        references.add("authorizationProviders/*")
+    environment = Environment(
+        named_values, fragments, backends, certificates=certificates, loggers=loggers, connections=connections
+    )
+    return environment, references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:

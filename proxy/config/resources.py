@@ -209,6 +209,18 @@ class Certificate:
 
 
 @dataclass(slots=True, frozen=True)
+class Connection:
+    """A connection to a credential provider: what is posted where for an OAuth 2 token. `problem` says why none can be
+    had. `allowed` are the (tenant, object id) pairs of its access policies."""
+
+    id: str  # provider/connection
+    token_url: str = ""
+    form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    problem: str = ""
+    allowed: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(slots=True, frozen=True)
 class EventHub:
     """Where a logger of type azureEventHub sends. With `key`, calls are signed with it; without, they carry a token of
     the gateway's own identity (`client_id`, empty for the default one)."""

@@ -25,13 +25,13 @@ from proxy.pipeline.steps import BASE, Base, Block, Step
 from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend, Certificate, Logger
+    from proxy.config.resources import Backend, Certificate, Connection, Logger
 
 log = logging.getLogger("proxy.pipeline")
 
 # The gateway that we replace leaves these out silently; so do we, with a warning.
 # https://learn.microsoft.com/azure/api-management/api-management-gateways-overview#policies
-SKIPPED = frozenset({"get-authorization-context", "validate-graphql-request"})
+SKIPPED = frozenset({"validate-graphql-request"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,7 +45,7 @@ class Scope:
 @dataclass(slots=True, frozen=True)
 class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
-    `certificates` or `loggers` None means that nobody knows which there are.
+    `certificates`, `loggers` or `connections` None means that nobody knows which there are.
 
     `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
     """
@@ -56,6 +56,7 @@ class Environment:
     strict: bool = True
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
     loggers: Mapping[str, Logger] | None = None
+    connections: Mapping[str, Connection] | None = None
     watch: Watch | None = None
 
 
@@ -258,6 +259,11 @@ class Compiler:
         message = f"Logger with id '{name}' could not be found: its events are dropped.{nearest(name, known)}"
         element.issue(message, "unknown-logger", severity="warning")
         return None
+
+    def connections(self) -> Mapping[str, Connection] | None:
+        """All connections to credential providers, by "provider/connection" in lower case; None when none are known."""
+        self._state.references.add("authorizationProviders/*")
+        return self.environment.connections
 
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""
