@@ -11,7 +11,7 @@ from management.apply import Applier
 from management.errors import invalid
 from management.paths import parse
 from management.resources.service import DEFAULTS
-from management.schema import heartbeats, links, log, resources, services, sums
+from management.schema import heartbeats, links, log, resources, services, sums, traces
 from management.show import show
 from management.store import Store
 from management.transaction import Transaction, find_service
@@ -65,7 +65,7 @@ def delete_service(store: Store, id: str) -> bool:
         service = find_service(connection, id, lock=True)
         if service is None:
             return False
-        for table in (resources, log, links, sums, heartbeats):
+        for table in (resources, log, links, sums, heartbeats, traces):
             connection.execute(delete(table).where(table.c.service == service.number))
         connection.execute(delete(services).where(services.c.number == service.number))
         return True

@@ -50,7 +50,7 @@ class Transaction:
         self.connection = connection
         self.strict = strict
         self.service = service
-        self._vault = vault
+        self.vault = vault
         self._seen: dict[str, Row | None] = {}
         self._before: dict[str, Row | None] = {}
         # keys that the database certainly does not have: nothing to delete before an insert
@@ -212,12 +212,12 @@ class Transaction:
     def _add_to_sum(self, audience: str, difference: int) -> None:
         where = (sums.c.service == self.service.number) & (sums.c.audience == audience)
         sealed = self.connection.scalar(select(sums.c.sealed).where(where))
-        total = unseal_sum(self._vault, sealed, self.service.number, audience) if sealed else 0
+        total = unseal_sum(self.vault, sealed, self.service.number, audience) if sealed else 0
         total = (total + difference) % fingerprint.MODULUS
         if sealed:
             self.connection.execute(delete(sums).where(where))
         if total:
-            blob = self._vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
+            blob = self.vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
             values = {"service": self.service.number, "audience": audience, "sealed": blob}
             self.connection.execute(insert(sums).values(**values))
 
@@ -231,14 +231,14 @@ class Transaction:
         return select(*COLUMNS).where(resources.c.service == self.service.number)
 
     def _fetch(self, query: Select[Any]) -> list[Row]:
-        return [row_of(each, self._vault, self.service.number) for each in self.connection.execute(query)]
+        return [row_of(each, self.vault, self.service.number) for each in self.connection.execute(query)]
 
     def _values(self, row: Row) -> dict[str, Any]:
         number = self.service.number
         sealed = None
         if row.hidden:
             content = json.dumps([row.digest, encode_hidden(row.hidden).decode()]).encode()
-            sealed = self._vault.seal(content, _place(number, row.key))
+            sealed = self.vault.seal(content, _place(number, row.key))
         return {
             "service": number,
             "key": row.key,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from management import debugging
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
+from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
 
@@ -22,7 +24,9 @@ DEFAULTS: dict[str, Any] = {
 
 
 def prepare(change: Change) -> None:
+    debug_key = change.properties.get(debugging.KEY)
     document = {key: value for key, value in change.properties.items() if key in ENVELOPE}
+    debugging.complete(document, {debugging.KEY: debug_key or change.former.get(debugging.KEY)})
     if not isinstance(document.get("properties", {}), dict):
         raise invalid("properties", "properties must be an object.")
     former = change.former
@@ -54,6 +58,7 @@ def wire(row: Row, properties: Properties) -> Properties:
         "name": inner["serviceId"].rsplit("/", 1)[1],
         "location": properties["location"],
         "gatewayUrl": inner["gatewayUrl"],
+        debugging.KEY: properties.get(debugging.KEY),
     }
 
 
@@ -66,6 +71,8 @@ TYPES = (
             Field("properties.publisherEmail", required=True, longest=100),
             Field("properties.publisherName", required=True, longest=100),
         ),
+        readonly=frozenset({debugging.KEY}),
+        secrets=(Secret(debugging.KEY),),
         needs_match=False,
         prepare=prepare,
         shape=shape,

@@ -22,7 +22,6 @@ from proxy.pipeline.markup import MarkupError, Node, read
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
-from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Logger
@@ -45,9 +44,8 @@ class Scope:
 @dataclass(slots=True, frozen=True)
 class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
-    `certificates` or `loggers` None means that nobody knows which there are.
-
-    `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
+    `certificates` or `loggers` None means that nobody knows which there are. `secrets` are values of named values that
+    no trace may show.
     """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +54,7 @@ class Environment:
     strict: bool = True
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
     loggers: Mapping[str, Logger] | None = None
-    watch: Watch | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(slots=True, frozen=True)
@@ -179,6 +177,12 @@ class Compiler:
         return self._state.environment
 
     @property
+    def document(self) -> str:
+        """What a person calls the text that is being compiled."""
+        owner = self.scope_id or ("the service" if self.scope == "global" else f"the {self.scope}")
+        return f"{self.source.title} in the policy of {owner}" if self.source.title else f"the policy of {owner}"
+
+    @property
     def definition_id(self) -> str:
         """A stable name for this very policy element, for counter keys."""
         return f"{self.scope}:{self.scope_id}/{self.section}/{self.path}"
@@ -270,7 +274,7 @@ class Compiler:
         for node in nodes:
             counts[node.name] = count = counts.get(node.name, 0) + 1
             path = f"{self.path}/{node.name}[{count}]" if self.path else f"{node.name}[{count}]"
-            element = Element(node, self.source, self._state.issues, path=path, watch=self.environment.watch)
+            element = Element(node, self.source, self._state.issues, path=path, document=self.document)
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))
             elif not bases:
@@ -309,7 +313,7 @@ class Compiler:
         if any(issue.severity == "error" for issue in element.issues[known:]):
             return ()
         self._state.reads.append(frozenset(element.reads))
-        origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
-        step = Step.of(handler, origin, frozenset(element.reads))
-        watch = self.environment.watch
-        return (watch.step(step, element) if watch else step,)
+        origin = Origin(
+            definition.name, self.scope, self.section, self.path, element.policy_id, *element.position, self.document
+        )
+        return (Step.of(handler, origin, frozenset(element.reads)),)

@@ -13,6 +13,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
+from proxy.errors import Site
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
 from proxy.expressions.dotnet.values import name_of
@@ -22,7 +23,6 @@ from proxy.pipeline.markup import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
 from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
-from proxy.pipeline.watch import Watch
 
 T = TypeVar("T")
 
@@ -46,14 +46,14 @@ class Element:
         *,
         path: str = "",
         reads: set[str] | None = None,
-        watch: Watch | None = None,
+        document: str = "",
     ) -> None:
         self.node = node
         self.path = path
         self.name = node.name
         self.source = source
         self.issues = issues
-        self.watch = watch
+        self.document = document
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -276,7 +276,7 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch)
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, document=self.document)
         if node.name in self._known_children:
             self._asked.append(child)
         return child
@@ -337,8 +337,18 @@ class Element:
                 self.issue(message, "expression-syntax", offset=offset)
             return Value.of(stand_in)
         self.reads.update(expression.reads)
-        evaluate = self.watch.expression(code, expression.evaluate) if self.watch else expression.evaluate
-        return Value.computed(evaluate, convert, frozenset(expression.reads))
+        return Value.expression(
+            expression.evaluate, convert, frozenset(expression.reads), self._site(piece, code, start)
+        )
+
+    def _site(self, piece: Piece, code: str, start: int) -> Site:
+        """Where an expression stands; its code as it was written, since a named value may be a secret."""
+        first = original_offset(self.source.text, piece, start)
+        if self.source.shifts:
+            last = original_offset(self.source.text, piece, start + len(code))
+            code = self.source.original[self.source.original_offset(first) : self.source.original_offset(last)]
+        line, column = self.source.place(first)
+        return Site(code, line, column, self.path, self.document)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
