@@ -108,8 +108,16 @@ class GatewayError(Exception):
             path=at.path if at else "",
             policy_id=at.policy_id if at else "",
             elapsed=elapsed_ms,
-            detail=self.detail,
+            detail=self._why(),
         )
+
+    def _why(self) -> str:
+        """The detail, and where the policy stands that failed."""
+        at = self.origin
+        place = f"line {at.line} of {at.document}" if at is not None and at.line else ""
+        if place and place in self.detail:
+            return self.detail
+        return f"{self.detail} ({place})" if self.detail and place else self.detail or place
 
     def body(self, activity_id: str) -> bytes:
         """The JSON a client gets: APIM writes a space after `{` and before `}`."""
@@ -155,7 +163,7 @@ class OperationNotFound(GatewayError):
 
 
 class SubscriptionKeyMissing(GatewayError):
-    def __init__(self, challenge: str) -> None:
+    def __init__(self, challenge: str, detail: str = "") -> None:
         super().__init__(
             ACCESS_DENIED_MISSING_KEY,
             status=401,
@@ -164,6 +172,7 @@ class SubscriptionKeyMissing(GatewayError):
             public=ACCESS_DENIED_MISSING_KEY,
             source="authorization",
             headers=(("WWW-Authenticate", challenge),),
+            detail=detail,
         )
 
 
@@ -192,6 +201,7 @@ class PolicyRefused(GatewayError):
         message: str,
         headers: tuple[tuple[str, str], ...] = (),
         public: str | None = None,
+        detail: str = "",
     ) -> None:
         super().__init__(
             message,
@@ -200,6 +210,7 @@ class PolicyRefused(GatewayError):
             reason=reason,
             public=message if public is None else public,
             headers=headers,
+            detail=detail,
         )
 
 

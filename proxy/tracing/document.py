@@ -138,7 +138,7 @@ def _target(service_url: str) -> Json | None:
 
 
 def _refused_key(exchange: Exchange) -> bool:
-    return any(error.source in ("authorization", "configuration") and not error.section for error in exchange.errors)
+    return any(error.source in ("authorization", "configuration") and not error.path for error in exchange.errors)
 
 
 def _admitted(exchange: Exchange) -> str:
@@ -159,7 +159,7 @@ def _error(error: LastError, recorder: Recorder) -> Json:
     data = {
         "message": recorder.kept(error.message),
         "reason": error.reason,
-        "why": recorder.kept(error.detail),
+        "detail": recorder.kept(error.detail),
         "scope": error.scope,
         "section": error.section,
         "path": error.path,

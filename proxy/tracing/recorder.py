@@ -117,8 +117,8 @@ class Recorder:
     @contextmanager
     def step(self, origin: Origin, exchange: Exchange) -> Iterator[Running]:
         running = Running()
-        if len(self.entries) >= MOST_ENTRIES:
-            self.left_out += 1
+        if not origin.path or len(self.entries) >= MOST_ENTRIES:  # without a path it stands in no document
+            self.left_out += bool(origin.path)
             yield running
             return
         outer = _INSIDE.get()
