@@ -115,7 +115,7 @@ class GatewayError(Exception):
         """The detail, and where the policy stands that failed."""
         at = self.origin
         place = f"line {at.line} of {at.document}" if at is not None and at.line else ""
-        if place and place in self.detail:
+        if place and at is not None and at.document in self.detail:  # an expression knows better where it stands
             return self.detail
         return f"{self.detail} ({place})" if self.detail and place else self.detail or place
 

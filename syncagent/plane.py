@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import email.utils
+import io
 import json
 import ssl
 import zlib
@@ -81,7 +82,7 @@ class Plane:
             asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
             self._open().post(
                 f"{self._base}/traces",
-                data=f'{{"traces":[{listed}]}}'.encode(),
+                data=io.BytesIO(f'{{"traces":[{listed}]}}'.encode()),
                 headers={**self._authorization(), "Content-Type": "application/json"},
                 allow_redirects=False,
             ) as response,

@@ -53,12 +53,13 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
 
 def wire(row: Row, properties: Properties) -> Properties:
     inner = properties["properties"]
+    key = {debugging.KEY: properties[debugging.KEY]} if debugging.KEY in properties else {}
     return {
         "id": inner["serviceId"],
         "name": inner["serviceId"].rsplit("/", 1)[1],
         "location": properties["location"],
         "gatewayUrl": inner["gatewayUrl"],
-        debugging.KEY: properties.get(debugging.KEY),
+        **key,
     }
 
 

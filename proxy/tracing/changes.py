@@ -34,11 +34,12 @@ class Change:
 
 @dataclass(slots=True, frozen=True)
 class State:
-    """`texts` are whole; `variables` are shown texts; `bodies` are kept beside them, since reading one is no change."""
+    """`texts` and `headers` are whole. `variables` are (whether it is a string, and the string or else the shown text).
+    `bodies` are kept beside their texts, since reading one is no change."""
 
     texts: dict[str, str]
     headers: dict[tuple[str, str], str]
-    variables: dict[str, str]
+    variables: dict[str, tuple[bool, str]]
     bodies: dict[str, tuple[Body, str]]
 
 
@@ -58,7 +59,7 @@ def state_of(exchange: Exchange) -> State:
         texts["status"] = f"{response.status} {response.reason}".rstrip()
         headers |= _headers("response", response.headers)
         bodies["response body"] = (response.body, _body(response.body))
-    return State(texts, headers, {name: shown(value) for name, value in exchange.variables.items()}, bodies)
+    return State(texts, headers, {name: _variable(value) for name, value in exchange.variables.items()}, bodies)
 
 
 def changes(before: State, after: State, mask: Mask, longest: int = LONGEST) -> Iterator[Change]:
@@ -74,26 +75,35 @@ def changes(before: State, after: State, mask: Mask, longest: int = LONGEST) -> 
     for key, text in after.headers.items():
         if (former := before.headers.get(key)) != text:
             yield Change(f"{key[0]} header {key[1]}", named(key[1], former), named(key[1], text))
-    for name, text in after.variables.items():
-        if (former := before.variables.get(name)) != text:
-            yield Change(f"variable {name}", named(name, former), named(name, text))
+    for name, value in after.variables.items():
+        if (known := before.variables.get(name)) != value:
+            yield Change(f"variable {name}", named(name, _shown(known)), named(name, _shown(value)))
     for key, text in before.headers.items():
         if key not in after.headers:
             yield Change(f"{key[0]} header {key[1]}", named(key[1], text), None)
-    for name, text in before.variables.items():
+    for name, value in before.variables.items():
         if name not in after.variables:
-            yield Change(f"variable {name}", named(name, text), None)
+            yield Change(f"variable {name}", named(name, _shown(value)), None)
     for what, (body, text) in after.bodies.items():
-        known = before.bodies.get(what)
-        if known is None:
+        earlier = before.bodies.get(what)
+        if earlier is None:
             if text:
                 yield Change(what, None, cut(mask.text(text), longest))
-        elif (known[0] is not body and known[1] != text) or (known[1] != text and STREAM not in (known[1], text)):
-            yield Change(what, _told(known[1], mask, longest), _told(text, mask, longest))
+        elif earlier[1] != text and (earlier[0] is not body or STREAM not in (earlier[1], text)):
+            yield Change(what, _told(earlier[1], mask, longest), _told(text, mask, longest))
 
 
 def _told(text: str, mask: Mask, longest: int) -> str | None:
     return cut(mask.text(text), longest) if text else None
+
+
+def _variable(value: Any) -> tuple[bool, str]:
+    """A string is only written out where it changed: there may be many, and they may be long."""
+    return (True, value) if isinstance(value, str) else (False, shown(value))
+
+
+def _shown(variable: tuple[bool, str] | None) -> str | None:
+    return None if variable is None else shown(variable[1]) if variable[0] else variable[1]
 
 
 def shown(value: Any) -> str:
