@@ -33,9 +33,11 @@ from proxy.config.resources import (
     Subscription,
     VersionSet,
 )
+from proxy.config.schemas import library, prepare_operations, unusable
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
 from proxy.routing import ApiEntry, Routes, build_routes
+from proxy.schemas.library import Library
 
 log = logging.getLogger("proxy.config")
 
@@ -47,8 +49,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 @dataclass(slots=True, frozen=True)
 class Gateway:
-    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API and its operations, every other
-    shelf is a collection. `unread` are issues of resources that could not be read."""
+    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API, its operations and schemas,
+    every other shelf is a collection. `unread` are issues of resources that could not be read."""
 
     resources: Mapping[str, Resource]
     shelves: Mapping[str, Shelf]
@@ -88,6 +90,8 @@ class Gateway:
         listed = list(self.unread.values())
         for document in self.documents.values():
             listed.extend(document.issues)
+        for entry in self.entries.values():
+            listed.extend(unusable(entry.api))
         return listed
 
 
@@ -100,7 +104,7 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}),
+        Environment(backends={}, certificates={}, loggers={}, schemas=Library()),
         {},
         {},
         {},
@@ -125,7 +129,7 @@ def shelf_of(resource_id: str) -> str:
     parts = resource_id.split("/", 4)
     if parts[1] != "apis" or len(parts) < 3:
         return parts[1]
-    if len(parts) == 3 or parts[3] == "operations":
+    if len(parts) == 3 or parts[3] in ("operations", "schemas"):
         return f"apis/{parts[2]}"
     return "diagnostics" if parts[3] == "diagnostics" else "other"
 
@@ -145,6 +149,8 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
     if "diagnostics" in touched:
         found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
         diagnostics = {each.id: value for each, value in found}
+    documents = _documents(after, environment, references, changed, removed)
+    prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
         deployment=_deployment(shelves, environment)
@@ -156,7 +162,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         subscriptions=subscriptions,
         access=access,
         diagnostics=diagnostics,
-        documents=_documents(after, environment, references, changed, removed),
+        documents=documents,
     )
 
 
@@ -187,7 +193,7 @@ def _shelves(
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
+    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers", "schemas"}:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -211,7 +217,10 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
     references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
-    return Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers), references
+    schemas = library(after.shelves.get("schemas", _EMPTY), held.schemas, after.unread)
+    references |= set() if schemas is held.schemas else {"schemas/*"}
+    made = Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers, schemas=schemas)
+    return made, references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
@@ -278,8 +287,12 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
     except _UNREADABLE as problem:
         _unreadable(own, problem, after.unread)
         return after.entries.get(name)
+    below = f"/apis/{name}/operations/"
+    held = after.entries.get(name)
+    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
-        {key: each for key, each in shelf.items() if each is not own},
+        {key: each for key, each in shelf.items() if key.startswith(below)},
         after.unread,
         lambda resource: read.operation(_name(resource), api.id, resource.body),
     )
