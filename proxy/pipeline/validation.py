@@ -20,8 +20,10 @@ from proxy.pipeline.content import compressed
 from proxy.pipeline.registry import INBOUND
 
 if TYPE_CHECKING:
+    from proxy.config.resources import Parameter
     from proxy.exchange import Exchange
     from proxy.messages import Body
+    from proxy.schemas.parameters import ParameterCheck
 
 IGNORE, PREVENT, DETECT = ACTIONS = ("ignore", "prevent", "detect")
 INTERNAL = "The request could not be processed due to an internal error. Contact the API owner."
@@ -97,3 +99,37 @@ async def whole(body: Body, headers: Headers) -> bytes:
     if len(inflated) > LARGEST_BODY:
         raise BodyTooLarge(LARGEST_BODY)
     return inflated
+
+
+def problem_of(
+    name: str, type: str, words: str, parameter: Parameter, texts: list[str], check: ParameterCheck
+) -> Problem | None:
+    """What is wrong with the texts of a parameter that the operation describes; `words` is "query parameter"."""
+    internal = type == "ResponseHeader"
+    whose = "Response" if internal else "Request"
+
+    def incorrect(details: str, public: str) -> Problem:
+        return Problem(name, type, "IncorrectMessage", details, INTERNAL if internal else public)
+
+    if not texts:
+        if not parameter.required:
+            return None
+        missing = f"alue of the {words} {name} does not conform to the definition. It is required and missing."
+        return incorrect(f"V{missing}", f"The v{missing}")
+    if check.problem:
+        where = f"{check.problem}, which is associated with the {words} {name}."
+        return Problem(name, type, "MissingDefinition", where)
+    if len(texts) > 1 and not check.several:
+        text = f"{whose} cannot contain multiple values for the {words} {name}."
+        return incorrect(text, text)
+    refusal = check.refusal(texts)
+    if refusal is None:
+        return None
+    if not refusal.parsed:
+        start = f"Value of the {words} {name}"
+        return incorrect(
+            f"{start} cannot be parsed according to the definition. {refusal.message}",
+            f"{start} couldn't be parsed according to the definition. {refusal.message}",
+        )
+    rest = f"alue of the {words} {name} does not conform to the definition. {refusal.message}"
+    return incorrect(f"V{rest}", f"The v{rest}")
