@@ -35,6 +35,7 @@ SCOPES = {
 
 NAMED_VALUE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 FRAGMENT = re.compile(r"""fragment-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
+SCHEMA = re.compile(r"""schema-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
 BACKEND = re.compile(r"""backend-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
 
 
@@ -45,12 +46,13 @@ def run_check(
     fragments: Mapping[str, str],
     backends: Collection[str],
     certificates: Collection[str] | None = None,
+    schemas: Collection[str] | None = None,
     strict: bool = True,
 ) -> list[Issue]:
     """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
-    environment = Environment(named_values, fragments, backends, strict, certificates)
+    environment = Environment(named_values, fragments, backends, strict, certificates, schemas=schemas)
     return check_document(text, scope, environment)
 
 
@@ -59,8 +61,9 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     if len(text.encode()) > LARGEST_POLICY:
         raise invalid_all([Detail("value", f"A policy document must not be larger than {LARGEST_POLICY} bytes.")])
     surroundings = Surroundings.of(tx, text)
-    backends, certificates = tx.names("/backends"), tx.names("/certificates")
-    issues = run_check(text, scope, surroundings.values, surroundings.fragments, backends, certificates, tx.strict)
+    backends, certificates, schemas = (tx.names(each) for each in ("/backends", "/certificates", "/schemas"))
+    values, fragments = surroundings.values, surroundings.fragments
+    issues = run_check(text, scope, values, fragments, backends, certificates, schemas, tx.strict)
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
@@ -120,6 +123,10 @@ class Surroundings:
             backend = tx.get(f"/backends/{name}")
             if backend:
                 self._use(backend, direct)
+        for name in _names(SCHEMA, text):
+            schema = tx.get(f"/schemas/{name}")
+            if schema:
+                self._use(schema, direct)
         for name in _names(FRAGMENT, text):
             fragment = tx.get(f"/policyFragments/{name}")
             if fragment and fragment.name not in self.fragments:
