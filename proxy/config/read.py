@@ -138,7 +138,9 @@ def _examples(status: int, shape: Body) -> list[Example]:
         listed.append(Example(status, media, value if isinstance(value, str) else json.dumps(value), name))
     if not listed and shape.get("sample"):
         listed.append(Example(status, media, shape["sample"]))
-    return listed or [Example(status, media, "")]
+    return listed or [
+        Example(status, media, "", schema=name_of(shape.get("schemaId")), type_name=shape.get("typeName") or "")
+    ]
 
 
 def product(name: str, body: Body, groups: tuple[Group, ...], apis: frozenset[str]) -> Product:

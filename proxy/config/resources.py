@@ -27,12 +27,15 @@ class Resource:
 
 @dataclass(slots=True, frozen=True)
 class Example:
-    """A response example of an operation, for mock-response."""
+    """A response example of an operation, for mock-response. Without a `value` it may have a schema to make one of;
+    `schema` and `type_name` as of a parameter."""
 
     status: int
     content_type: str
     value: str
     name: str = "default"
+    schema: str = ""
+    type_name: str = ""
 
 
 @dataclass(slots=True, frozen=True)

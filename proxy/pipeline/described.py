@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.pipeline.content import is_xml
 from proxy.pipeline.registry import INBOUND
 from proxy.pipeline.validation import NO_SCHEMA
 from proxy.schemas.flatten import Reading
@@ -118,10 +119,15 @@ def well_formed(engine: str) -> Lookup:
 
 def matches(pattern: str, media: str) -> bool:
     """Whether a content type, which may be a range, is that of a message. `media` is bare and in lower case."""
-    wanted = pattern.partition(";")[0].strip().lower()
+    wanted = media_of(pattern)
     if wanted == media:
         return True
     return bool(media) and (wanted == "*/*" or (wanted.endswith("/*") and media.startswith(wanted[:-1])))
+
+
+def media_of(content_type: str) -> str:
+    """A content type, bare and in lower case."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def checked(library: Library, parameter: Parameter) -> ParameterCheck:
@@ -149,7 +155,7 @@ def prepare(api: Api, operation: Operation, need: Need) -> None:
             for shape in operation.responses:
                 for each in shape.representations:
                     if each.schema:
-                        library.example(each.schema, each.type_name)
+                        library.example(each.schema, each.type_name, is_xml(media_of(each.content_type)))
             return
     for representations in messages:
         for each in representations:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from proxy.errors import BodyTooLarge
 from proxy.messages import Response
 from proxy.pipeline.content import charset, media_type
-from proxy.pipeline.described import Described, Lookup, Need, described, matches
+from proxy.pipeline.described import Described, Lookup, Need, described, matches, media_of
 from proxy.pipeline.registry import INBOUND, ON_ERROR, OUTBOUND, Handler, policy
 from proxy.pipeline.validation import ACTIONS, IGNORE, LARGEST_BODY, SMALL_BODY, Findings, Problem, whole
 from proxy.schemas.flatten import Reading
@@ -110,15 +110,15 @@ def _content_type_map(element: Element) -> Map:
     child = element.child("content-type-map")
     if child is None:
         return lambda exchange, media: media
-    any_type = child.literal("any-content-type-value", "").partition(";")[0].strip().lower()
-    missing = child.literal("missing-content-type-value", "").partition(";")[0].strip().lower()
+    any_type = media_of(child.literal("any-content-type-value", ""))
+    missing = media_of(child.literal("missing-content-type-value", ""))
     rules: list[tuple[str, Value[bool] | None, str]] = []
     for rule in child.children("type"):
         if rule.has("from") == rule.has("when"):
             rule.issue("<type> needs either 'from' or 'when'.", "invalid-attribute")
-        source = rule.literal("from", "").partition(";")[0].strip().lower()
+        source = media_of(rule.literal("from", ""))
         condition = rule.boolean("when", False) if rule.has("when") else None
-        rules.append((source, condition, rule.literal("to").partition(";")[0].strip().lower()))
+        rules.append((source, condition, media_of(rule.literal("to"))))
 
     def map_type(exchange: Exchange, media: str) -> str:
         for source, condition, target in rules:
@@ -130,7 +130,7 @@ def _content_type_map(element: Element) -> Map:
 
 
 def _content(element: Element, compiler: Compiler) -> Content:
-    media = element.literal("type", "").partition(";")[0].strip().lower()
+    media = media_of(element.literal("type", ""))
     engine = element.literal_choice("validate-as", "json", "xml", "soap")
     action = element.choice("action", *ACTIONS)
     name = element.literal("schema-id", "")

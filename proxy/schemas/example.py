@@ -8,14 +8,17 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from xml.sax.saxutils import escape
 
 from proxy.schemas.flatten import find
 
 MOST_NODES = 500
 DEEPEST = 32
+_NAME = re.compile(r"^[^A-Za-z_]+|[^A-Za-z0-9_.-]")
 _OFFERED = ("example", "default", "const")
 _BY_FORMAT = {
     "date": "2000-01-23",
@@ -34,6 +37,35 @@ def example(root: Any, pointer: str) -> str | None:
     except KeyError:
         return None
     return None if made is None else json.dumps(made, ensure_ascii=False)
+
+
+def xml_example(root: Any, pointer: str) -> str | None:
+    """As `example`, as XML: elements by the names of properties, or by those that `xml` gives."""
+    made = example(root, pointer)
+    if made is None:
+        return None
+    schema = find(root, pointer)
+    for _ in range(DEEPEST):
+        if not isinstance(schema, Mapping) or not isinstance(reference := schema.get("$ref"), str):
+            break
+        pointer = reference.partition("#")[2]
+        schema = find(root, pointer)
+    own = schema.get("xml") if isinstance(schema, Mapping) else None
+    name = str(own.get("name") if isinstance(own, Mapping) and own.get("name") else pointer.rpartition("/")[2])
+    return "".join(_xml(_NAME.sub("_", name) or "root", json.loads(made)))
+
+
+def _xml(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        inner = "".join(piece for key, each in value.items() for piece in _xml(_NAME.sub("_", key), each))
+    elif isinstance(value, list):
+        if name:
+            for each in value:
+                yield from _xml(name, each)
+        return
+    else:
+        inner = escape(value if isinstance(value, str) else json.dumps(value))
+    yield f"<{name}>{inner}</{name}>"
 
 
 @dataclass(slots=True)

@@ -113,16 +113,19 @@ class Library:
         found = self._once((name, type_name, kind, values), make)
         return ParameterCheck(problem=found) if isinstance(found, str) else found
 
-    def example(self, name: str, type_name: str) -> str:
-        """JSON text of a value of a type; empty when none can be made."""
-        from proxy.schemas.example import example
+    def example(self, name: str, type_name: str, as_xml: bool) -> str:
+        """Text of a value of a type, as JSON or as XML; empty when none can be made."""
+        from proxy.schemas.example import example, xml_example
 
         def make() -> str:
             document = self.documents.get(name)
             pointer = document.pointer(type_name) if document is not None and document.kind == "json" else None
-            return "" if document is None or pointer is None else example(document.root, pointer) or ""
+            if document is None or pointer is None:
+                return ""
+            made = xml_example(document.root, pointer) if as_xml else example(document.root, pointer)
+            return made or ""
 
-        return self._once(("example", name, type_name), make)
+        return self._once(("example", name, type_name, as_xml), make)
 
     def _document(self, name: str) -> Document:
         document = self.documents.get(name)
