@@ -1,4 +1,5 @@
-"""context.Request.Body: As<T>, AsFormUrlEncodedContent. Read without preserveContent, a second read throws."""
+"""context.Request.Body: As<T>, AsFormUrlEncodedContent. Read without preserveContent, the content is gone: a second read
+throws, and nothing is sent on unless a policy sets a new body."""
 
 from __future__ import annotations
 
@@ -26,9 +27,7 @@ _STRING = type_of_name("string")
 def _content(body: Body, preserve: bool) -> bytes:
     if body.consumed:
         invalid_operation("Message body has already been read; use preserveContent: true to read it more than once.")
-    if not preserve:
-        body.consumed = True
-    data = body.content()
+    data = body.content() if preserve else body.consume()
     allocate(len(data))
     return data
 
