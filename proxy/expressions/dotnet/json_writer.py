@@ -17,6 +17,7 @@ from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JObject, 
 from proxy.expressions.dotnet.text import decimal_text, double_text, single_text, to_text
 from proxy.expressions.dotnet.values import Anonymous, Array, EnumValue, Single, runtime_type
 from proxy.expressions.runtime import DotNetError, allocate, spend, tick
+from proxy.expressions.types import Definition
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 _MAX_DEPTH = 200
@@ -157,18 +158,22 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
     return None if is_many(value) else _properties(value)
 
 
-def _properties(value: Any) -> list[tuple[str, Any]]:
+def _properties(value: Any, definition: Definition | None = None) -> list[tuple[str, Any]]:
     """The readable properties of an instance, in the order of the table."""
-    definition = runtime_type(value).definition
+    definition = definition or runtime_type(value).definition
     found: list[tuple[str, Any]] = []
     for name, overloads in definition.members.items() if definition else ():
-        native = overloads[0].native
-        if overloads[0].kind == "property" and not overloads[0].static and not native.exchange and not native.types:
-            spend(8)
-            if native.function is not None:
-                found.append((name, native.function(value)))
-            else:
-                found.append((name, getattr(value, native.attribute) if native.attribute else native.constant))
+        member = overloads[0]
+        native = member.native
+        if member.kind != "property" or member.static or native.exchange or native.types or native.reads:
+            continue
+        spend(8)
+        if native.function is not None:
+            inner = native.function(value)
+        else:
+            inner = getattr(value, native.attribute) if native.attribute else native.constant
+        # one Python object may stand for several of .NET's
+        found.append((name, dict(_properties(value, member.returns.definition)) if inner is value else inner))
     return found
 
 
