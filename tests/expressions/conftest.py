@@ -38,6 +38,9 @@ class StillClock:
     def random(self) -> float:
         return 0.5
 
+    def entropy(self, size: int) -> bytes:
+        return b"\x80" * size
+
 
 def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     """Keys: method, url, headers, body, matched, variables (a C# expression or plain text each), status,

@@ -20,6 +20,7 @@ from proxy.expressions.dotnet import (
     enums,
     exceptions,
     guid,
+    hashes,
     ip_address,
     json,
     json_containers,
@@ -44,5 +45,5 @@ TABLES = (
     primitives, enums, exceptions, searching, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid,
     convert, json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context,
     bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples, ip_address,
-    text_io, dates_exact, decimals,
+    text_io, hashes, dates_exact, decimals,
 )  # fmt: skip
