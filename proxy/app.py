@@ -30,8 +30,9 @@ from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
+from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
-from proxy.adapters.openid import OpenIdKeys
+from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
@@ -159,7 +160,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     clock, counters = SystemClock(), LocalCounters()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
-    errands = BackgroundErrands(transport)
+    errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
         transport=transport,
         counters=counters,
@@ -171,6 +172,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         errands=errands,
         keys=keys,
         tokens=tokens,
+        grants=grants,
+        dapr=target_of(settings.dapr),
+        service_bus=settings.values.get("policy.servicebus.namespace", ""),
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
     configuration = Configuration(loop, sidecar, journal, skipping=settings.lenient)
@@ -210,6 +214,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()
+    await grants.close()
     await transport.close()
     if external is not None:
         await external.close()

@@ -18,6 +18,7 @@ from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
 from proxy.config.certificates import with_identity
+from proxy.config.connections import connections_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -100,7 +101,7 @@ def empty(skipping: bool = False) -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}, skipping=skipping),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, skipping=skipping),
         {},
         {},
         {},
@@ -186,10 +187,14 @@ def _shelves(
     return shelves, set(copies)
 
 
+# what documents refer to
+_REFERRED = {"namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"}
+
+
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
+    if not touched & _REFERRED:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -214,6 +219,10 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
     if altered := _differing(held_loggers, loggers):
         references |= {f"loggers/{name}" for name in altered} | {"loggers/*"}
+    providers = after.shelves.get("authorizationProviders", _EMPTY)
+    connections = connections_of(providers, named_values)
+    if _differing(held.connections or {}, connections):
+        references.add("authorizationProviders/*")
     return replace(
         held,
         named_values=named_values,
@@ -221,6 +230,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         backends=backends,
         certificates=certificates,
         loggers=loggers,
+        connections=connections,
     ), references
 
 

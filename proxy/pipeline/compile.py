@@ -27,7 +27,7 @@ from proxy.pipeline.steps import BASE, Base, Block, Step
 from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend, Certificate, Logger
+    from proxy.config.resources import Backend, Certificate, Connection, Logger
 
 log = logging.getLogger("proxy.pipeline")
 
@@ -44,7 +44,7 @@ class Scope:
 class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error, `skipping`
     True a documented policy that this gateway does not have: it is left out then, as in the gateway that we replace.
-    `certificates` or `loggers` None means that nobody knows which there are.
+    `certificates`, `loggers` or `connections` None means that nobody knows which there are.
 
     `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
     """
@@ -56,6 +56,7 @@ class Environment:
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
     loggers: Mapping[str, Logger] | None = None
     skipping: bool = False
+    connections: Mapping[str, Connection] | None = None
     watch: Watch | None = None
 
 
@@ -271,6 +272,11 @@ class Compiler:
         """All loggers by name, for one that only the request tells."""
         self._state.references.add("loggers/*")
         return self.environment.loggers or {}
+
+    def connections(self) -> Mapping[str, Connection] | None:
+        """All connections to credential providers, by "provider/connection" in lower case; None when none are known."""
+        self._state.references.add("authorizationProviders/*")
+        return self.environment.connections
 
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""

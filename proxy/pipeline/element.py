@@ -183,20 +183,25 @@ class Element:
 
     @overload
     def number(
-        self, name: str, default: float | _Required = REQUIRED, minimum: float | None = None
+        self,
+        name: str,
+        default: float | _Required = REQUIRED,
+        minimum: float | None = None,
+        maximum: float | None = None,
     ) -> Value[float]: ...
     @overload
-    def number(self, name: str, default: None, minimum: float | None = None) -> Value[float] | None: ...
     def number(
-        self, name: str, default: float | _Required | None = REQUIRED, minimum: float | None = None
+        self, name: str, default: None, minimum: float | None = None, maximum: float | None = None
+    ) -> Value[float] | None: ...
+    def number(
+        self,
+        name: str,
+        default: float | _Required | None = REQUIRED,
+        minimum: float | None = None,
+        maximum: float | None = None,
     ) -> Value[float] | None:
-        return self._value(
-            name,
-            default,
-            literals.bounded(literals.number, minimum, None),
-            literals.bounded(to_float, minimum, None),
-            0.0,
-        )
+        literal = literals.bounded(literals.number, minimum, maximum)
+        return self._value(name, default, literal, literals.bounded(to_float, minimum, maximum), minimum or 0.0)
 
     def boolean(self, name: str, default: bool | _Required = REQUIRED) -> Value[bool]:
         value = self._value(name, default, literals.boolean, to_bool, False)

@@ -63,7 +63,7 @@ _COMMENT_MARK = re.compile(r"<!--|-->")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[]*(?:\[[^\]]*\])?[^<>]*>")
 _INSTRUCTION = re.compile(r"<\?.*?\?>", re.DOTALL)
 _BODY_OF_ELEMENTS = re.compile(rf"\s*<(?!value[\s/>]){_NAME}")
-_TEMPLATE_END = re.compile(r"</set-body\s*>")
+_TEMPLATE_END = re.compile(r"</(?:set-body|publish-to-da(?:pr|rp))\s*>")
 _CDATA_OR_COMMENT = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<!--.*?-->", re.DOTALL)
 # Stands for an expression that does not end; it compiles to nothing, so that its error is reported once.
 _STAND_IN = "@(null)"
@@ -163,7 +163,8 @@ class _Reader:
                         raise MarkupError(f"Elements are nested more than {MAX_DEPTH} deep.", position, name)
                     content = []
                     stack.append((name, position, attributes, content))
-                    if name == "set-body" and (_is_liquid(attributes) or _BODY_OF_ELEMENTS.match(text, end)):
+                    template = name in _TEMPLATED and _is_liquid(attributes)
+                    if template or (name == "set-body" and _BODY_OF_ELEMENTS.match(text, end)):
                         position = self._template(end, name, content)
                     else:
                         position = self._text(end, name, content)
@@ -410,6 +411,10 @@ class _Reader:
                 return mark.end()
         self.guesses += 1
         return end + 3
+
+
+# elements whose own text may be a Liquid template
+_TEMPLATED = frozenset({"set-body", "publish-to-dapr", "publish-to-darp"})
 
 
 def _is_liquid(attributes: tuple[Attribute, ...]) -> bool:

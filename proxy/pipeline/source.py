@@ -18,7 +18,9 @@ NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
 _START_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9.-]*)")
 # Liquid templates write their own outputs as {{...}}; only known names are named values there.
 _LIQUID = re.compile(
-    r"<set-body\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>.*?</set-body\s*>", re.DOTALL | re.IGNORECASE
+    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>"
+    r".*?</\1\s*>",
+    re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -91,7 +93,7 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
         length += len(value)
         done = found.end()
     pieces.append(original[done:])
-    if unknown and "liquid" in original:
+    if unknown and "liquid" in original.lower():
         templates = [found.span() for found in _LIQUID.finditer(original)]
         unknown = [each for each in unknown if not any(start <= each[0] < end for start, end in templates)]
     used.update(name for _, name in unknown)

@@ -231,7 +231,12 @@ async def test_secrets_are_nowhere_in_clear(plane: Plane, tmp_path: Any) -> None
     await plane.put("/subscriptions/s", {"displayName": "s", "scope": "/apis", "primaryKey": "sesame-5"})
     person = {"email": "p@x", "firstName": "P", "lastName": "Q", "password": "sesame-6"}
     await plane.put("/users/u", person)
-    for collection in ("namedValues", "backends", "loggers", "subscriptions", "users"):
+    grants = {"clientCredentials": {"clientSecret": "sesame-7"}}
+    await plane.put("/authorizationProviders/p", {"oauth2": {"grantTypes": grants}})
+    connection = {"oauth2grantType": "ClientCredentials", "parameters": {"clientSecret": "sesame-8"}}
+    await plane.put("/authorizationProviders/p/authorizations/c", connection)
+    collections = ("namedValues", "backends", "loggers", "subscriptions", "users", "authorizationProviders")
+    for collection in (*collections, "authorizationProviders/p/authorizations"):
         assert "sesame" not in json.dumps(await plane.get(f"/{collection}"))
     with plane.store.reading() as connection:
         rows = [repr(row) for table in schema.metadata.sorted_tables for row in connection.execute(select(table))]
