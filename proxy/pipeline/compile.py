@@ -138,7 +138,8 @@ class _State:
             return None
         if root.name != name:
             line, column = source.place(root.offset + 1)
-            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>."
+            remedy = f" Write <{name}> around it." if root.name in SECTIONS or root.name in REGISTRY else ""
+            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>.{remedy}"
             self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
             return None
         return root

@@ -374,7 +374,8 @@ class Element:
         try:
             return parse(piece.value)
         except ValueError as problem:
-            self.issue(f"Attribute '{name}' {problem}", "invalid-attribute", offset=piece.start)
+            remedy = " An expression is written @(...)." if piece.value.lstrip().startswith("@") else ""
+            self.issue(f"Attribute '{name}' {problem}{remedy}", "invalid-attribute", offset=piece.start)
             return stand_in
 
     def _expression(self, piece: Piece, convert: Convert[T], stand_in: T) -> Value[T]:

@@ -109,7 +109,9 @@ class _Reader:
         root, position = self._element_tree(position)
         position = self._skip_outside(position)
         if position < len(text):
-            self._error("There is text after the root element. A document has one root.", position, root.name)
+            self._error(
+                f"More stands behind the root element <{root.name}>. A document has one root.", position, root.name
+            )
         return root
 
     def _error(self, message: str, offset: int, element: str) -> None:

@@ -153,3 +153,26 @@ def test_wrong_usage(folder: Path, arguments: tuple[str, ...], said: str) -> Non
     result = check(*arguments)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def findings(*arguments: str, text: str) -> list[tuple[str, str]]:
+    result = check("--format", "json", "-", *arguments, given=text.encode())
+    return [(finding["severity"], finding["code"]) for finding in json.loads(result.output)]
+
+
+def test_what_a_template_leaves_open_is_a_warning() -> None:
+    text = "<policies><inbound><rate-limit calls='${calls}' renewal-period='60'/></inbound></policies>"
+    assert findings(text=text) == [("warning", "unfilled")]
+
+
+def test_a_policy_that_is_not_supported_is_refused_or_left_out() -> None:
+    text = "<policies><inbound><authentication-oauth2/></inbound></policies>"
+    assert findings(text=text) == [("error", "unsupported-policy")]
+    assert findings("--lenient", text=text) == [("warning", "skipped")]
+
+
+def test_certificates_are_looked_up_once_one_is_named() -> None:
+    text = "<policies><inbound><authentication-certificate certificate-id='a'/></inbound></policies>"
+    assert findings(text=text) == []
+    assert findings("--certificate-id", "a", text=text) == []
+    assert findings("--certificate-id", "b", text=text) == [("error", "unknown-certificate")]

@@ -106,7 +106,7 @@ def test_place_inside_a_decoded_value() -> None:
         ("<a><b></a>", (1, 7), "<b> is open"),
         ("<a>", (1, 4), "never closed"),
         ("<a/><b/>", (1, 5), "one root"),
-        ("<a/>x", (1, 5), "text"),
+        ("<a/>x", (1, 5), "one root"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a/>', (1, 1), "DOCTYPE"),
         ("<a><!DOCTYPE b></a>", (1, 4), "DOCTYPE"),
         ("<a><!-- b</a>", (1, 4), "comment does not end"),
