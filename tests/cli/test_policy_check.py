@@ -82,6 +82,11 @@ def test_findings_for_an_editor(folder: Path) -> None:
 def test_standard_input_and_a_byte_order_mark(folder: Path) -> None:
     assert check("-", given=b"\xef\xbb\xbf" + SOUND.encode()).exit_code == 0
     assert check("-", given=SOUND.encode("utf-16")).exit_code == 0
+    assert check("-", given=SOUND.encode("utf-16-be")).exit_code == 0
+    assert check("-", given=b'<?xml version="1.0" encoding="utf-16"?>' + SOUND.encode()).exit_code == 0
+    latin = '<?xml version="1.0" encoding="iso-8859-1"?><!-- \u00e9 -->' + SOUND
+    assert check("-", given=latin.encode("latin-1")).exit_code == 0
+    assert check("-", given=latin.replace("8859-1", "8859-99").encode("latin-1")).exit_code == 2
     result = check("--format", "json", "-", given=BROKEN.encode())
     assert result.exit_code == 1
     assert {finding["file"] for finding in json.loads(result.output)} == {"-"}

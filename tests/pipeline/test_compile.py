@@ -156,6 +156,8 @@ BLANKS = [
     "<choose>{branches}</choose>",
     "<cors><allowed-origins><origin>${origin}</origin></allowed-origins></cors>",
     "<ip-filter action='allow'><address>${ip}</address></ip-filter>",
+    "<set-backend-service base-url='[[url]]'/><set-backend-service base-url=\"@@url@@\"/>",
+    "<set-variable name='a' value='@(new[] { %{ for each in names ~} \"${each}\", %{ endfor ~} }.Length)'/>",
 ]
 
 
