@@ -62,6 +62,8 @@ class Gateway:
     documents: Mapping[str, Document]
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
+    # what debug tokens may be signed with: the key of this gateway, that of the service
+    debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
 
     def pipeline(self, product: Product | None, api: Api | None, operation: Operation | None) -> Pipeline:
@@ -154,6 +156,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         if touched & {"", "gateways", "certificates"}
         else before.deployment,
         environment=environment,
+        debug_keys=_debug_keys(shelves),
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
@@ -203,6 +206,11 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
+    secrets = frozenset(
+        str(each.body.get("value") or "")
+        for each in after.shelves.get("namedValues", _EMPTY).values()
+        if each.body.get("secret")
+    )
     certificates = _certificates(after, touched)
     backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
@@ -231,6 +239,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         certificates=certificates,
         loggers=loggers,
         connections=connections,
+        secrets=secrets,
     ), references
 
 
@@ -385,6 +394,12 @@ def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deplo
             break
     certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
     return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
+
+
+def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
+    holders = (*shelves.get("gateways", _EMPTY).values(), *shelves.get("", _EMPTY).values())
+    keys = (each.body.get("debugKey") for each in holders)
+    return tuple(key for key in keys if isinstance(key, str) and key)
 
 
 def _read_all(

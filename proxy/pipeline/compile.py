@@ -24,7 +24,6 @@ from proxy.pipeline.nodes import Node
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
-from proxy.pipeline.watch import Watch
 
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Connection, Logger
@@ -45,8 +44,7 @@ class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error, `skipping`
     True a documented policy that this gateway does not have: it is left out then, as in the gateway that we replace.
     `certificates`, `loggers` or `connections` None means that nobody knows which there are.
-
-    `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
+    `secrets` are values of named values that no trace may show.
     """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +55,7 @@ class Environment:
     loggers: Mapping[str, Logger] | None = None
     skipping: bool = False
     connections: Mapping[str, Connection] | None = None
-    watch: Watch | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(slots=True, frozen=True)
@@ -189,6 +187,12 @@ class Compiler:
         return self._state.environment
 
     @property
+    def document(self) -> str:
+        """What a person calls the text that is being compiled."""
+        owner = self.scope_id or ("the service" if self.scope == "global" else f"the {self.scope}")
+        return f"{self.source.title} in the policy of {owner}" if self.source.title else f"the policy of {owner}"
+
+    @property
     def definition_id(self) -> str:
         """A stable name for this very policy element, for counter keys."""
         return f"{self.scope}:{self.scope_id}/{self.section}/{self.path}"
@@ -295,8 +299,8 @@ class Compiler:
                 self.source,
                 self._state.issues,
                 path=path,
-                watch=self.environment.watch,
                 missing=self._state.missing,
+                document=self.document,
             )
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))
@@ -348,7 +352,7 @@ class Compiler:
                 element.issue(f"Policy '{element.name}' is left out.", "skipped", severity="warning")
             return ()
         self._state.reads.append(frozenset(element.reads))
-        origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
-        step = Step.of(handler, origin, frozenset(element.reads))
-        watch = self.environment.watch
-        return (watch.step(step, element) if watch else step,)
+        origin = Origin(
+            definition.name, self.scope, self.section, self.path, element.policy_id, *element.position, self.document
+        )
+        return (Step.of(handler, origin, frozenset(element.reads)),)
