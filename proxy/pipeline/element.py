@@ -321,15 +321,8 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(
-            node,
-            self.source,
-            self.issues,
-            path=path,
-            reads=self.reads,
-            missing=self.missing,
-            document=self.document,
-        )
+        more = {"missing": self.missing, "document": self.document}
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, **more)
         if node.name in self._known_children:
             self._asked.append(child)
         return child
