@@ -15,7 +15,16 @@ from typing import Any, NoReturn
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.guid import Guid
 from proxy.expressions.dotnet.values import Array, Char, name_of, stands_for
-from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, out_of_range, spend, tick
+from proxy.expressions.runtime import (
+    DotNetError,
+    argument,
+    argument_null,
+    index_range,
+    invalid_operation,
+    out_of_range,
+    spend,
+    tick,
+)
 
 # what copying one token costs of the budget
 CLONE_STEPS = 8

@@ -10,7 +10,16 @@ from proxy.expressions.dotnet.convert import change_type
 from proxy.expressions.dotnet.datetext import parse_date, parse_offset
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
 from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated, read_number
-from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JObject, JProperty, JToken, JValue, kind_of, path_of
+from proxy.expressions.dotnet.json_tokens import (
+    JArray,
+    JConstructor,
+    JObject,
+    JProperty,
+    JToken,
+    JValue,
+    kind_of,
+    path_of,
+)
 from proxy.expressions.dotnet.numbers import parse_bool, parse_decimal, parse_double, parse_integer
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.runtime import DotNetError, tick
