@@ -18,7 +18,8 @@ import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
 from proxy.pipeline.described import Lookup, Need, found_in, not_there
 from proxy.pipeline.documented import DOCUMENTED
-from proxy.pipeline.element import Element, nearest
+from proxy.pipeline.element import Element
+from proxy.pipeline.findings import nearest
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import read_document
 from proxy.pipeline.nodes import Node

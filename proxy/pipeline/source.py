@@ -53,6 +53,22 @@ class Source:
             return origin
         return origin + offset - start
 
+    def written(self, start: int, end: int) -> str:
+        """The author's text that the parsed text's [start, end) comes from."""
+        return self.original[self.original_offset(start) : self.original_offset(end)]
+
+    def values_within(self, start: int, end: int) -> list[tuple[str, str]]:
+        """(value, `{{name}}`) of what was put in between two offsets of the parsed text."""
+        found = []
+        for (opened, first), (closed, last) in zip(self.shifts[::2], self.shifts[1::2], strict=True):
+            if opened < end and closed > start:
+                found.append((self.text[opened:closed], self.original[first:last]))
+        return found
+
+    def value_at(self, offset: int) -> str:
+        """The `{{name}}` whose value an offset of the parsed text lies in; "" if it is the author's own text."""
+        return next((name for _, name in self.values_within(offset, offset + 1)), "")
+
     def place(self, offset: int) -> tuple[int, int]:
         """1-based line and column of an offset into the parsed text."""
         return self.place_of_original(self.original_offset(offset))

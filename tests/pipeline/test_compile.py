@@ -261,3 +261,30 @@ def test_deep_documents_do_not_exhaust_the_stack() -> None:
     assert issues(f"<policies><inbound>{deep}</inbound></policies>") == []
     deeper = "<choose><when condition='true'>" * 400 + "</when></choose>" * 400
     assert only(f"<policies><inbound>{deeper}</inbound></policies>").code == "malformed"
+
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "<rate-limit calls='{{s}}' renewal-period=' {{s}} '/>",
+        "<set-backend-service base-url='{{s}}'/>",
+        "<set-backend-service backend-id='{{s}}'/>",
+        "<set-header name='{{s}} x'><value>a</value></set-header>",
+        "<ip-filter action='{{s}}'><address>{{s}}</address><address-range from='{{s}}' to='10.0.0.{{s}}'/></ip-filter>",
+        "<set-variable name='a' value='@({{s}} + Nope)'/>",
+        "<set-variable name='a' value='@(1 + + {{s}} ( )'/>",
+        "<set-variable name='a' value='@(new {{s}}())'/>",
+        "<include-fragment fragment-id='{{s}}'/>",
+        "<cors><allowed-origins><origin>{{s}}</origin></allowed-origins></cors>",
+        "<forward-request http-version='{{s}}'/>",
+    ],
+)
+def test_no_message_tells_what_a_named_value_holds(policy: str) -> None:
+    found = issues(in_inbound(policy), named_values={"s": SECRET}, backends=["b"])
+    assert found
+    for issue in found:
+        assert SECRET not in issue.message
+        assert "s3cr" not in issue.message
