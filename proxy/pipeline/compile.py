@@ -72,6 +72,7 @@ class CompiledDocument:
     issues: tuple[Issue, ...] = ()
     references: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
+    computed: bool = False  # it has expressions
 
     @property
     def broken(self) -> bool:
@@ -91,7 +92,9 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         log.exception("compiling the policy of %s %s failed", scope.kind, scope.id)
         state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
     issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
-    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers))
+    return CompiledDocument(
+        scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers), state.computed
+    )
 
 
 @dataclass(slots=True)
@@ -105,6 +108,7 @@ class _State:
     # which bodies each policy compiled so far reads
     reads: list[frozenset[str]] = field(default_factory=list)
     providers: set[str] = field(default_factory=set)
+    computed: bool = False
 
     @property
     def missing(self) -> str:
@@ -114,6 +118,7 @@ class _State:
     def root(self, source: Source, name: str) -> Node | None:
         """Read a source, report what is wrong with it as a whole."""
         self.references.update(f"namedValues/{each}" for each in source.used)
+        self.computed = self.computed or "@(" in source.text or "@{" in source.text
         prefix = f"In {source.title}: " if source.title else ""
         for offset, unknown in source.unknown:
             line, column = source.place_of_original(offset)

@@ -17,6 +17,7 @@ from proxy.expressions.runtime import (
     argument_null,
     index_range,
     null_reference,
+    spend,
     tick,
 )
 from proxy.expressions.table import attribute, define, members, setters, with_types
@@ -210,6 +211,7 @@ def _reverse(items: list[Any]) -> None:
 def _sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
+    spend(len(items) << 2)
     items.sort(key=order_key(items.element))
 
 

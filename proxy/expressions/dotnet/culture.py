@@ -6,6 +6,7 @@ import unicodedata
 from typing import Any
 
 from proxy.expressions.operators import compare_text
+from proxy.expressions.runtime import spend, stepwise
 
 
 def upper(text: str) -> str:
@@ -13,14 +14,14 @@ def upper(text: str) -> str:
     made = text.upper()
     if len(made) == len(text) and text.isascii():
         return made
-    return "".join(c if len(u := c.upper()) != 1 or c in "ıſ" else u for c in text)
+    return "".join(c if len(u := c.upper()) != 1 or c in "ıſ" else u for c in stepwise(text))
 
 
 def lower(text: str) -> str:
     made = text.lower()
     if len(made) == len(text) and text.isascii():
         return made
-    return "".join(c if len(u := c.lower()) != 1 or c == "İ" else u for c in text)
+    return "".join(c if len(u := c.lower()) != 1 or c == "İ" else u for c in stepwise(text))
 
 
 def ignores_case(comparison: Any) -> bool:
@@ -31,11 +32,14 @@ def ignores_case(comparison: Any) -> bool:
 def _culture_key(text: str) -> tuple[Any, ...]:
     """Base letters first, then accents, then case with small letters before capitals."""
     spread = unicodedata.normalize("NFD", text)
+    spend(len(spread) >> 2)
     letters = [
-        (0 if not c.isalnum() else 1 if c.isdigit() else 2, c.lower()) for c in spread if not unicodedata.combining(c)
+        (0 if not c.isalnum() else 1 if c.isdigit() else 2, c.lower())
+        for c in stepwise(spread)
+        if not unicodedata.combining(c)
     ]
-    accents = [c for c in spread if unicodedata.combining(c)]
-    return (letters, accents, [c.isupper() for c in spread])
+    accents = [c for c in stepwise(spread) if unicodedata.combining(c)]
+    return (letters, accents, [c.isupper() for c in stepwise(spread)])
 
 
 def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:

@@ -36,6 +36,7 @@ from proxy.expressions.runtime import (
     invalid_cast,
     invalid_operation,
     out_of_range,
+    tick,
 )
 from proxy.expressions.table import define, members, setters, with_types
 from proxy.expressions.types import Type, type_of_name
@@ -223,6 +224,7 @@ def _children(token: Any) -> Any:
 
 
 def _deep_equals(left: JToken | None, right: JToken | None) -> bool:
+    tick()
     if left is None or right is None:
         return left is right
     if kind_of(left) != kind_of(right):

@@ -132,6 +132,7 @@ def _passes(token: JToken, steps: list[Step], op: str | None, text: str | None) 
 
 
 def _all(token: JToken) -> Iterator[JToken]:
+    tick()
     yield token
     for child in token.children():
         yield from _all(child.value if isinstance(child, JProperty) else child)

@@ -15,19 +15,19 @@ import orjson
 from proxy.expressions.dotnet.datetext import read_date
 from proxy.expressions.dotnet.datetime import DateTime
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue, json_error
-from proxy.expressions.runtime import DotNetError, allocate, spend, tick
+from proxy.expressions.runtime import DotNetError, allocate, spend, stepwise, tick
 
 MAX_DEPTH = 128
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _LONG_DIGITS = re.compile(r"\d{19}")
-_DEEP = re.compile(r"(?:[\[{][^\[\]{}]*){100}")
 
 
 def read_json(text: str, name: str = "JToken") -> JToken:
     """The token that the whole text is; raises JsonReaderException. `name` is the class asked for."""
     allocate(len(text))
     spend(len(text) >> 4)
-    if not _LONG_DIGITS.search(text) and not _DEEP.search(text):
+    if not _LONG_DIGITS.search(text):
+        tick()
         try:
             return wrap(orjson.loads(text))
         except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
@@ -35,23 +35,29 @@ def read_json(text: str, name: str = "JToken") -> JToken:
     return _Reader(text).document(name)
 
 
-def wrap(value: Any) -> JToken:
-    """Plain Python data as tokens."""
+def wrap(value: Any, depth: int = 1) -> JToken:
+    """Plain Python data as tokens; raises RecursionError when it is too deep."""
     kind = type(value)
     if kind is str:
         return JValue(dated(value))
     if kind is dict:
+        if depth > MAX_DEPTH:
+            raise RecursionError
         made = JObject()
         items = made.items
-        for name, inner in value.items():
-            token = wrap(inner)
+        tick()
+        for name, inner in stepwise(value.items()):
+            token = wrap(inner, depth + 1)
             token.parent = made
             items[name] = token
         return made
     if kind is list:
+        if depth > MAX_DEPTH:
+            raise RecursionError
         array = JArray()
-        for inner in value:
-            token = wrap(inner)
+        tick()
+        for inner in stepwise(value):
+            token = wrap(inner, depth + 1)
             token.parent = array
             array.items.append(token)
         return array
