@@ -28,7 +28,7 @@ LONG, PIECE = 16_384, 256
 # Seconds after which others may run.
 HOLD = 0.005
 # Steps of a slice: the first, the longest; and the seconds below which the next is longer, above which it is shorter.
-FIRST_SLICE, LONGEST_SLICE = 8, 1024
+FIRST_SLICE, LONGEST_SLICE = 16, 1024
 QUICK, SLOW = 0.0005, 0.002
 T = TypeVar("T")
 
@@ -59,9 +59,12 @@ class BudgetExhausted(Exception):
 
 
 class Budget:
-    """What is left of one evaluation. `left` are the steps of this slice; the rest is known from the first slice's end
-    on: `began` is 0.0 until then. `since` and `mark` are times at which the event loop was taken and this slice began,
-    `cpu` the thread's processor time when it was taken, `spent` that of before."""
+    """What is left of one evaluation.
+
+    `left` are the steps of this slice; what follows is good from the first slice's end on, which `began` tells. `since`
+    and `mark` are the times at which the event loop was taken and this slice began; `cpu` is the thread's processor
+    time when the loop was taken again, 0.0 before; `spent` the time that was used until then.
+    """
 
     __slots__ = ("began", "cpu", "depth", "left", "mark", "rest", "seconds", "since", "slice", "spent")
 
@@ -90,7 +93,7 @@ def exhausted() -> None:
         budget.began = True
         budget.rest, budget.slice, budget.seconds, budget.spent = MAX_STEPS, FIRST_SLICE, MAX_SECONDS, 0.0
         budget.since = budget.mark = now
-        budget.cpu = time.thread_time()
+        budget.cpu = 0.0
     took = now - budget.mark
     budget.mark = now
     if budget.left < -LONGEST_SLICE:  # something large was made: what is done with it may take long
@@ -110,7 +113,7 @@ def exhausted() -> None:
 def _held() -> None:
     """The event loop was held for long: end an evaluation that had its time, else let others run, which may evaluate
     expressions of their own meanwhile."""
-    budget.spent += time.thread_time() - budget.cpu
+    budget.spent += time.thread_time() - budget.cpu if budget.cpu else HOLD
     if budget.spent > budget.seconds:
         raise BudgetExhausted(f"The expression was stopped: it took more than {budget.seconds:.1f} s.")
     kept = budget.left, budget.depth, budget.rest, budget.slice, budget.seconds, budget.spent
@@ -131,6 +134,12 @@ def tick() -> None:
     budget.left -= 1
     if budget.left < 0:
         exhausted()
+
+
+def stepped(value: T) -> T:
+    """The value, and one step."""
+    tick()
+    return value
 
 
 def allocate(size: int) -> None:

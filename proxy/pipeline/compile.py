@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Logger
 
 log = logging.getLogger("proxy.pipeline")
+
+# What an expression needs to last: statements, lambdas, bodies, patterns, generated sequences.
+_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bBody\b|Regex|Enumerable")
 
 # The gateway that we replace leaves these out silently; so do we, with a warning.
 # https://learn.microsoft.com/azure/api-management/api-management-gateways-overview#policies
@@ -72,7 +76,7 @@ class CompiledDocument:
     issues: tuple[Issue, ...] = ()
     references: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
-    computed: bool = False  # it has expressions
+    lasting: bool = False  # it has expressions that may last
 
     @property
     def broken(self) -> bool:
@@ -93,7 +97,7 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
     issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
     return CompiledDocument(
-        scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers), state.computed
+        scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers), state.lasting
     )
 
 
@@ -108,7 +112,7 @@ class _State:
     # which bodies each policy compiled so far reads
     reads: list[frozenset[str]] = field(default_factory=list)
     providers: set[str] = field(default_factory=set)
-    computed: bool = False
+    lasting: bool = False
 
     @property
     def missing(self) -> str:
@@ -118,7 +122,7 @@ class _State:
     def root(self, source: Source, name: str) -> Node | None:
         """Read a source, report what is wrong with it as a whole."""
         self.references.update(f"namedValues/{each}" for each in source.used)
-        self.computed = self.computed or "@(" in source.text or "@{" in source.text
+        self.lasting = self.lasting or _LASTING.search(source.text) is not None
         prefix = f"In {source.title}: " if source.title else ""
         for offset, unknown in source.unknown:
             line, column = source.place_of_original(offset)

@@ -21,13 +21,13 @@ from proxy.pipeline.steps import Base, Step
 
 @dataclass(slots=True, frozen=True)
 class Pipeline:
-    """The effective policy of one operation in one product context; `computed`: expressions may run in it."""
+    """The effective policy of one operation in one product context; `lasting`: expressions in it may last."""
 
     inbound: tuple[Step, ...] = ()
     backend: tuple[Step, ...] = ()
     outbound: tuple[Step, ...] = ()
     on_error: tuple[Step, ...] = ()
-    computed: bool = False
+    lasting: bool = False
 
 
 def link(documents: Sequence[CompiledDocument]) -> Pipeline:
@@ -42,7 +42,7 @@ def link(documents: Sequence[CompiledDocument]) -> Pipeline:
         backend=tuple(_section(chain, last, BACKEND)),
         outbound=tuple(_section(chain, last, OUTBOUND)),
         on_error=tuple(_section(chain, last, ON_ERROR)),
-        computed=any(document.computed for document in chain),
+        lasting=any(document.lasting for document in chain),
     )
 
 

@@ -8,7 +8,7 @@ Rules
 4. What policies left in `after_outbound` runs last, on whatever response there is.
 5. For a CORS preflight only the cors policies run; without any of them it is a 404.
 6. Cancellation passes through: nobody is left to answer.
-7. Where expressions may run, a long one gives way to other requests; where none may, nothing is paid for that.
+7. Where expressions may last, they give way to other requests; where none may, nothing is paid for that.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger("proxy.pipeline")
 def execute(pipeline: Pipeline, exchange: Exchange) -> Awaitable[None]:
     """Run the pipeline; the answer is in `exchange.response`."""
     work = _execute(pipeline, exchange)
-    return GivingWay(work) if pipeline.computed else work
+    return GivingWay(work) if pipeline.lasting else work
 
 
 async def _execute(pipeline: Pipeline, exchange: Exchange) -> None:
