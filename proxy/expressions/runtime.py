@@ -26,10 +26,10 @@ SECONDS_PER_BODY_BYTE = 2 / 2**20
 # What is done in one go: characters of a text, elements of a collection.
 LONG, PIECE = 16_384, 256
 # Seconds after which others may run.
-HOLD = 0.005
+HOLD = 0.002
 # Steps of a slice: the first, the longest; and the seconds below which the next is longer, above which it is shorter.
 FIRST_SLICE, LONGEST_SLICE = 16, 1024
-QUICK, SLOW = 0.0005, 0.002
+QUICK, SLOW = 0.0002, 0.001
 T = TypeVar("T")
 
 # The largest single string, array or buffer that an expression may make, in characters or elements.
@@ -102,8 +102,8 @@ def exhausted() -> None:
         budget.slice = max(budget.slice >> 2, 1)
     elif took < QUICK and budget.slice < LONGEST_SLICE:
         budget.slice <<= 1
-    budget.rest -= budget.slice - budget.left
-    budget.left = budget.slice
+    budget.rest -= budget.slice - budget.left - 1
+    budget.left = budget.slice - 1
     if budget.rest < 0:
         raise BudgetExhausted(f"The expression was stopped: it took more than {MAX_STEPS} steps.")
     if now - budget.since > HOLD:
