@@ -10,12 +10,15 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
                 certificate (name of a client certificate), original (the path that the client asked for)
-    operation   url_template, method, examples
+    operation   url_template, method, examples, described (request, responses, templateParameters of the ARM resource)
+    schemas, api-schemas
+                schema resources of the service and of the API, by name: what their `properties` hold
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to; a fragment is its text, or its path from the table's folder (`.xml`)
     loggers     logger resources by name
+    connections properties of resources by "provider/connection": provider, authorization, policies
     certificates
                 names of certificate resources; "name.cer" has no private key
     token       what stands for $TOKEN in the request's headers, path and variables; see passerelle/cases/tokens.py
@@ -28,7 +31,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
                 calls (number of backend calls), cache (of the record: hit, miss, none),
-                sent (the last backend call: method, url, headers, body, and fields),
+                sent (the last backend call: method, url, headers, body, proxy (its URL and what it sees), and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
                 authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
@@ -41,6 +44,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +53,13 @@ import yaml
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 from proxy.adapters.cache import LocalCache
+from proxy.config.connections import connection
 from proxy.config.read import logger
+from proxy.config.read import operation as read_operation
 from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
+from proxy.schemas.library import Library, read_document
 
 Row = dict[str, Any]
 _KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -60,7 +67,8 @@ _SECTIONS = ("inbound", "backend", "outbound", "on-error")
 _KEYS = {
     *("name", "document", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("in-flight", "certificates", "token", "providers", "identity", "loggers"),
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers", "connections", "schemas"),
+    "api-schemas",
 }
 
 
@@ -157,7 +165,23 @@ def environment(row: Row) -> Environment:
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
     loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
-    return Environment(values, row.get("fragments", {}), backends, certificates=certificates, loggers=loggers)
+    connections = {
+        name.lower(): connection(name, each["provider"], each["authorization"], each.get("policies", []), values)
+        for name, each in row.get("connections", {}).items()
+    }
+    return Environment(
+        values,
+        row.get("fragments", {}),
+        backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+        schemas=_library(row, "schemas"),
+    )
+
+
+def _library(row: Row, key: str) -> Library:
+    return Library({name: read_document(body) for name, body in row.get(key, {}).items()})
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -199,7 +223,12 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
     request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
     fields = dict(row.get("operation", {}))
     fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
-    return world.exchange(of=operation(**fields), **request)
+    described = fields.pop("described", None)
+    made = operation(**fields)
+    if described is not None:
+        said = read_operation(made.id, "shop", {"method": made.method, "urlTemplate": made.url_template, **described})
+        made = replace(said, examples=made.examples or said.examples)
+    return world.exchange(of=made, schemas=_library(row, "api-schemas"), **request)
 
 
 def _with_token(part: Any, made: str) -> Any:
@@ -285,6 +314,9 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             value = opened(value).pem if value else None
         elif name == "url":
             actual = str(sent.outgoing.url)
+        elif name == "proxy":
+            way = sent.outgoing.proxy
+            actual = way and f"{way.scheme}://{way.host}:{way.port} {way.authorization}".strip()
         else:
             actual = getattr(sent.outgoing, name, None)
         if actual != value:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from passerelle.cases.tokens import FakeKeys, FakeTokens
 from passerelle.cases.tokens import certificate as client_certificate
 from proxy.adapters.cache import LocalCache
+from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
@@ -27,6 +28,7 @@ from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
+from proxy.schemas.library import Library
 from telemetry.records import RequestRecord
 
 
@@ -172,6 +174,7 @@ class World:
     counters: FakeCounters = field(init=False)
     cache: LocalCache = field(init=False)
     quotas: LocalQuotas = field(init=False)
+    grants: OAuthGrants = field(init=False)
     external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
@@ -182,6 +185,7 @@ class World:
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
         self.cache = LocalCache(self.clock.monotonic)
+        self.grants = OAuthGrants(self.transport, self.clock)
         self.quotas = LocalQuotas(lambda: self.clock.utcnow().timestamp())
 
     @property
@@ -199,6 +203,7 @@ class World:
             circuits=self.circuits,
             keys=self.keys,
             tokens=self.tokens,
+            grants=self.grants,
         )
 
     def exchange(
@@ -217,6 +222,7 @@ class World:
         subscription: Subscription | None = SUBSCRIPTION,
         service_url: Url | None = Url("https", "backend.example", 443, "/base"),
         original: str | None = None,
+        schemas: Library | None = None,
     ) -> Exchange:
         """A request for https://gateway.example/shop<path>, or <original>, routed to `of` of API "shop"."""
         plain, _, query = path.partition("?")
@@ -239,7 +245,9 @@ class World:
             deployment=Deployment(gateway_id="gw"),
             started=self.clock.now,
             timestamp=self.clock.utcnow(),
-            api=Api("shop", "shop", "Shop", "shop", service_url="https://backend.example/base"),
+            api=Api(
+                "shop", "shop", "Shop", "shop", service_url="https://backend.example/base", schemas=schemas or Library()
+            ),
             operation=of or operation(),
             product=Product("starter", "Starter"),
             subscription=subscription,

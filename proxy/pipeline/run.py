@@ -13,7 +13,6 @@ Rules
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Sequence
 
 from proxy.errors import BackendErrorStatus, GatewayError, OperationNotFound
@@ -24,8 +23,6 @@ from proxy.pipeline.link import Pipeline
 from proxy.pipeline.preflight import is_preflight
 from proxy.pipeline.registry import ANSWERED, RESPOND
 from proxy.pipeline.steps import Late, Step, read_bodies, run_steps
-
-log = logging.getLogger("proxy.pipeline")
 
 
 def execute(pipeline: Pipeline, exchange: Exchange) -> Awaitable[None]:
@@ -92,8 +89,6 @@ async def fail(exchange: Exchange, error: GatewayError) -> None:
     last = error.last_error(exchange.elapsed_ms())
     exchange.last_error = last
     exchange.errors.append(last)
-    if error.detail:
-        log.info("request %s: %s %s %s", exchange.request_id, last.source, last.reason, error.detail)
     if exchange.response is not None:
         if isinstance(error, BackendErrorStatus):
             return

@@ -86,7 +86,8 @@ async def test_attack(row: dict[str, Any]) -> None:
         took = time.process_time() - began
         print(f"\n{row['attack']}: refused in {took * 1000:.0f} ms, {resident() - before:.0f} MiB")
         errors = [str(issue) for issue in compiled.issues if issue.severity == "error"]
-        assert errors and row["refused"] in errors[0]
+        assert errors
+        assert row["refused"] in errors[0]
         assert took < LONGEST
         return
     world = World()
@@ -100,10 +101,12 @@ async def test_attack(row: dict[str, Any]) -> None:
     grown = max(others.most, resident()) - before
     print(f"\n{row['attack']}: {took * 1000:.0f} ms, others waited {others.longest * 1000:.0f} ms, {grown:.0f} MiB")
     if "stopped" in row:
-        assert exchange.last_error is not None and row["stopped"] in exchange.last_error.message
+        assert exchange.last_error is not None
+        assert row["stopped"] in exchange.last_error.message
         assert exchange.response is not None
         answer = (await exchange.response.body.read()).decode()
-        assert exchange.response.status >= 400 and "Traceback" not in answer and "proxy." not in answer
+        assert exchange.response.status >= 400
+        assert not any(each in answer for each in ("Traceback", "proxy.", "object at"))
     else:
         assert exchange.last_error is None, exchange.last_error
     if "gives" in row:
