@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import proxy.expressions.dotnet.index  # noqa: F401  # fills the table
 from proxy.errors import ExpressionFailed
-from proxy.expressions import bind_assignment, bind_calls, bind_casts, bind_creation, bind_literals, runtime  # noqa: F401
+from proxy.expressions import bind_assignment, bind_calls, bind_casts, bind_creation, bind_literals  # noqa: F401
 from proxy.expressions.bind import OBJECT, VOID, Binder
 from proxy.expressions.bind_body import bind_body
 from proxy.expressions.conversions import NULL
@@ -17,7 +17,7 @@ from proxy.expressions.errors import ExpressionError, Finding, located
 from proxy.expressions.lower import Lowering
 from proxy.expressions.lower_statements import lower_entry
 from proxy.expressions.parse import parse
-from proxy.expressions.runtime import BudgetExhausted, DotNetError, budget
+from proxy.expressions.runtime import FIRST_SLICE, BudgetExhausted, DotNetError, budget
 from proxy.expressions.tree import Return
 from proxy.expressions.types import settle
 
@@ -44,8 +44,9 @@ class Expression:
 
     def evaluate(self, exchange: Exchange) -> Any:
         """The value, as an object (see dotnet/values.py). Raises ExpressionFailed with the .NET message."""
-        budget.left = runtime.MAX_STEPS
+        budget.left = FIRST_SLICE
         budget.depth = 0
+        budget.began = False
         try:
             return self._run(exchange)
         except DotNetError as error:
