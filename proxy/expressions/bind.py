@@ -24,12 +24,14 @@ from proxy.expressions.tree import (
     Constant,
     Expr,
     Function,
+    Label,
     Let,
     Local,
     Operator,
     Return,
     Statement,
     Symbol,
+    TupleLiteral,
     Unbound,
 )
 from proxy.expressions.types import Native, Type, nullable_of, type_of_name
@@ -88,6 +90,11 @@ class Binder:
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
         self.jumps: list[str] = []
+        # the labels and local functions' type parameters in scope
+        self.labels: list[dict[str, Label]] = []
+        # of each switch around: the type of its value, and the `goto case` in it
+        self.switches: list[tuple[Type, list[tuple[Any, Node]]]] = []
+        self.type_names: dict[str, Type] = {}
         # operator expressions that the grammar put before a `?.`, and the operand that belongs there
         self.substitutes: dict[int, Node] = {}
         source = syntax.root.text or b""
@@ -116,14 +123,19 @@ class Binder:
         self.function.symbols.append(made)
         return made
 
-    def declare(self, node: Node, name: str, kind: Type) -> Symbol:
-        if not name.isascii():
-            raise self.error(node, f"The name '{name}' has characters outside ASCII, which expressions do not allow")
+    def declare(self, node: Node, name: str, kind: Type, *, inline: bool = False) -> Symbol:
+        """A new variable in scope; `inline` when an expression declares it (`out var x`, `is T x`)."""
         if any(name in scope for scope in self.scopes) or name == "context":
-            raise self.error(node, f"A local variable named '{name}' is already defined in this scope")
+            raise self.error(node, f"A local variable or function named '{name}' is already defined in this scope")
         made = self.symbol(name, kind)
+        # a lambda in the same statement is made before the statement runs
+        made.captured_early = inline
         self.scopes[-1][name] = made
         return made
+
+    def declared(self) -> list[Symbol]:
+        """The variables of the innermost scope."""
+        return list(self.scopes[-1].values())
 
     def lookup(self, name: str) -> Symbol | None:
         for scope in reversed(self.scopes):
@@ -136,6 +148,8 @@ class Binder:
         function: Function | None = self.function
         while function is not None and function is not symbol.owner:
             function.captured[symbol.python] = symbol
+            symbol.captured = True
+            symbol.captured_early = symbol.captured_early or function.hoisted
             function = function.parent
 
     def assigned(self, symbol: Symbol) -> None:
@@ -241,13 +255,17 @@ class Binder:
         if isinstance(value, Unbound):
             assert value.bind is not None
             return value.bind(target)
+        if isinstance(value, TupleLiteral) and target.underlying.is_tuple:
+            parts = zip(value.elements, target.underlying.args, strict=True)
+            elements = [self.convert(element, part) for element, part in parts]
+            return TupleLiteral(type=target, place=value.place, nonnull=True, elements=elements)
         return self.apply(value, target, found)
 
     def apply(self, value: Expr, target: Type, conversion: Conversion) -> Expr:
         """Put a conversion into the tree."""
         native = conversion.native
         if native is None:
-            if value.type is target:
+            if value.type is target or (isinstance(value, TupleLiteral) and target.name == "object"):
                 return value
             if isinstance(value, Constant):
                 return Constant(type=target, place=value.place, nonnull=value.nonnull, value=value.value)

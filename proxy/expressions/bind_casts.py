@@ -44,6 +44,10 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
         raise Finding(f"Cannot convert type '{value.type}' to '{target}'", place)
     if b.checked and value.type.name in NUMERIC and target.name in (*BITS, "char"):
         return b.call(ops.checked_cast(value.type.name, target.name), [value], target, place)
+    if isinstance(value, Constant) and value.type.name in NUMERIC and target.name in NUMERIC:
+        function = found.native.function if found.native else None
+        result = value.value if function is None else function(value.value)
+        return Constant(type=target, place=place, nonnull=True, value=result)
     made = b.apply(value, target, found)
     made.place = place
     return made

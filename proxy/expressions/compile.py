@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import proxy.expressions.dotnet.index  # noqa: F401  # fills the table
 from proxy.errors import ExpressionFailed
-from proxy.expressions import bind_assignment, bind_calls, bind_casts, bind_creation, bind_literals, runtime  # noqa: F401
+from proxy.expressions import (  # noqa: F401  # each declares what it binds
+    bind_assignment,
+    bind_calls,
+    bind_casts,
+    bind_creation,
+    bind_literals,
+    bind_patterns,
+    bind_query,
+    bind_switch,
+    bind_tuples,
+    runtime,
+)
 from proxy.expressions.bind import OBJECT, VOID, Binder
 from proxy.expressions.bind_body import bind_body
 from proxy.expressions.conversions import NULL

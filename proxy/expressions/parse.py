@@ -8,6 +8,7 @@ Rules
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import tree_sitter_c_sharp
@@ -109,8 +110,15 @@ def _first_error(root: Node, syntax: Syntax) -> Finding:
         cursor = below[0]
 
 
+_UNICODE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+
+
 def text_of(node: Node) -> str:
-    return (node.text or b"").decode()
+    """The source text; of an identifier its name: `@class` is class, `\\u0061` is a."""
+    text = (node.text or b"").decode()
+    if node.type == "identifier" and (text[:1] == "@" or "\\" in text):
+        return _UNICODE.sub(lambda found: chr(int(found[1] or found[2], 16)), text.removeprefix("@"))
+    return text
 
 
 def named(node: Node) -> list[Node]:

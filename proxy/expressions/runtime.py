@@ -9,7 +9,7 @@ Rules
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # Steps of one evaluation; an empty endless loop ends after about 0.1 s.
 MAX_STEPS = 1_000_000
@@ -100,6 +100,12 @@ def enter() -> None:
 
 def leave() -> None:
     budget.depth -= 1
+
+
+def set_cell(cell: list[Any], value: Any) -> Any:
+    """Assignment to a shared variable, as an expression."""
+    cell[0] = value
+    return value
 
 
 def null_reference() -> NoReturn:

@@ -188,7 +188,7 @@ def instance_of(value: Any, target: Type) -> bool:
     if target.name == "object":
         return True
     actual = runtime_type(value)
-    target = target.underlying
+    target = target.underlying.plain
     if actual is target:
         return True
     if actual.is_value:
