@@ -6,6 +6,7 @@ from tree_sitter import Node
 
 from proxy.expressions.bind import CHAIN, OBJECT, VOID, Binder, binds
 from proxy.expressions.bind_application import finish_call
+from proxy.expressions.bind_casts import reread
 from proxy.expressions.bind_functions import call_local
 from proxy.expressions.bind_members import (
     bind_index,
@@ -15,6 +16,7 @@ from proxy.expressions.bind_members import (
     member_value,
     tuple_index,
 )
+from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_types import bind_type, type_arguments
 from proxy.expressions.dotnet.reflection import type_of_value as reflect
 from proxy.expressions.errors import Finding, Place, unsupported_member, unsupported_type
@@ -81,11 +83,11 @@ def _nameof(b: Binder, node: Node, operand: Node) -> Expr:
         last = last.named_children[0]
     if last.type not in ("identifier", "predefined_type") or last.type == "predefined_type":
         raise b.error(operand, "Expression does not have a name")
-    if operand.type == "identifier" and b.lookup(text_of(operand)) is None:
-        found = bind_receiver(b, operand)
-        assert found
-    elif operand.type == "member_access_expression" and not isinstance(bind_receiver(b, operand), (str, Type)):
-        pass
+    first = operand
+    while first.type == "member_access_expression":
+        first = field_of(first, "expression")
+    if first.type == "identifier" and b.lookup(text_of(first)) is None:
+        bind_receiver(b, first)
     return Constant(type=type_of_name("string"), place=b.place(node), nonnull=True, value=text_of(last))
 
 
@@ -108,6 +110,11 @@ def bind_arguments(b: Binder, node: Node) -> list[Argument]:
     found: list[Argument] = []
     for argument in named(node):
         label = argument.child_by_field_name("name")
+        split = named(argument)[-1]
+        if split.type == "declaration_expression" and argument.child_count == 1:
+            if field_of(split, "type").type == "generic_name":
+                found += _comparisons(b, split)
+                continue
         values = [child for child in named(argument) if label is None or child.id != label.id]
         keyword = [child.type for child in argument.children if child.type in ("out", "ref", "in")]
         if keyword and keyword[0] != "in":
@@ -117,6 +124,17 @@ def bind_arguments(b: Binder, node: Node) -> list[Argument]:
         else:
             found.append(Argument(b.expr(values[0]), text_of(label) if label else ""))
     return found
+
+
+def _comparisons(b: Binder, node: Node) -> list[Argument]:
+    """`f(a < b, c > d)` parses as the declaration of a d of the generic type a<b, c>."""
+    kind, name = field_of(node, "type"), field_of(node, "name")
+    parts = [part for child in named(kind) if child.type == "type_argument_list" for part in named(child)]
+    if len(parts) != 2:
+        raise b.error(node, "A variable can be declared here only with out")
+    place = b.place(node)
+    first = apply_binary(b, "<", b.expr(named(kind)[0]), reread(b, parts[0]), place)
+    return [Argument(first), Argument(apply_binary(b, ">", reread(b, parts[1]), b.expr(name), place))]
 
 
 def _reference_target(b: Binder, node: Node, *, ref: bool) -> tuple[Expr, Writing | None]:

@@ -12,6 +12,7 @@ from proxy.expressions.tree import (
     If,
     Jump,
     Labels,
+    Let,
     Loop,
     Return,
     Statement,
@@ -69,9 +70,16 @@ def _ends(statement: Statement) -> bool:
         case Labels():
             return _labels_end(statement)
         case Switch():
-            default = any(section.default for section in statement.sections)
+            default = any(section.default or any(map(_always, section.tests)) for section in statement.sections)
             return not default or any(breaks(section.body) for section in statement.sections)
     return True
+
+
+def _always(test: Expr) -> bool:
+    """Whether a pattern takes everything: `case var x`."""
+    while isinstance(test, Let):
+        test = test.value
+    return isinstance(test, Constant) and test.value is True
 
 
 def _labels_end(statement: Labels) -> bool:

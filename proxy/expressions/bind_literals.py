@@ -10,6 +10,7 @@ from tree_sitter import Node
 from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, Binder, binds
 from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.format import format_hole
+from proxy.expressions.interpolation import unmasked
 from proxy.expressions.parse import named, text_of
 from proxy.expressions.tree import Concat, Constant, Expr
 from proxy.expressions.types import type_of_name
@@ -131,14 +132,9 @@ def bind_interpolated(b: Binder, node: Node) -> Expr:
     text = ""
     for child in node.children:
         if child.type == "string_content":
-            content = text_of(child)
-            if verbatim:
-                content = content.replace('""', '"')
-            text += content.replace("{{", "{").replace("}}", "}")
+            text += unmasked(text_of(child))
         elif child.type == "escape_sequence":
-            text += text_of(child) if verbatim else unescape(b, child, text_of(child))
-            if verbatim:
-                text = text.replace('""', '"')
+            text += unmasked(text_of(child)) if verbatim else unescape(b, child, text_of(child))
         elif child.type == "interpolation":
             if text:
                 pieces.append(constant(b, child, "string", text))

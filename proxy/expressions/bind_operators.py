@@ -52,7 +52,7 @@ def as_text(b: Binder, value: Expr) -> Expr:
 @binds("binary_expression")
 def bind_binary(b: Binder, node: Node) -> Expr:
     """A left-leaning chain of operators is walked, not recursed into: concatenations can be long."""
-    if b.has_conditional_access:
+    if b.has_conditional_access or _beside_cast(node):
         from proxy.expressions.bind_precedence import flatten, regroup
 
         return regroup(b, flatten(b, node))
@@ -65,6 +65,18 @@ def bind_binary(b: Binder, node: Node) -> Expr:
     for step in reversed(spine):
         result = binary(b, text_of(field_of(step, "operator")), result, field_of(step, "right"), b.place(step))
     return result
+
+
+def _beside_cast(node: Node) -> bool:
+    """Whether an operand is a cast that the grammar only imagines."""
+    from proxy.expressions.bind_casts import holds_misread
+
+    while node.type == "binary_expression":
+        right = field_of(node, "right")
+        if right.type in ("cast_expression", "prefix_unary_expression") and holds_misread(right):
+            return True
+        node = field_of(node, "left")
+    return holds_misread(node)
 
 
 def binary(b: Binder, op: str, left: Expr, right_node: Node, place: Place) -> Expr:
@@ -405,6 +417,12 @@ def bind_prefix(b: Binder, node: Node) -> Expr:
         from proxy.expressions.bind_assignment import step
 
         return step(b, node, operand, op, prefix=True)
+    from proxy.expressions.bind_casts import holds_misread
+
+    if holds_misread(node):
+        from proxy.expressions.bind_precedence import flatten, regroup
+
+        return regroup(b, flatten(b, node))
     value = b.value(operand)
     return unary(b, op, value, b.place(node))
 

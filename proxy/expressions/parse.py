@@ -15,6 +15,7 @@ import tree_sitter_c_sharp
 from tree_sitter import Language, Node, Parser
 
 from proxy.expressions.errors import Finding, Place
+from proxy.expressions.interpolation import masked
 
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 200
@@ -31,15 +32,18 @@ class Syntax:
     root: Node
     is_body: bool
     shift: int
+    # where `()` was put in before parsing: rows and columns of the parsed text
+    inserted: tuple[tuple[int, int], ...] = ()
 
     def place(self, node: Node) -> Place:
         start, end = node.start_point, node.end_point
         return Place(
-            start.row + 1,
-            max(start.column - (self.shift if start.row == 0 else 0), 0),
-            end.row + 1,
-            max(end.column - (self.shift if end.row == 0 else 0), 0),
+            start.row + 1, self._column(start.row, start.column), end.row + 1, self._column(end.row, end.column)
         )
+
+    def _column(self, row: int, column: int) -> int:
+        moved = 2 * sum(line == row and at < column for line, at in self.inserted)
+        return max(column - moved - (self.shift if row == 0 else 0), 0)
 
 
 def parse(source: str) -> Syntax:
@@ -56,9 +60,16 @@ def parse(source: str) -> Syntax:
     _refuse_deep(data)
     is_body = data[1:2] == b"{"
     before, after = _BODY if is_body else _EXPRESSION
-    tree = _PARSER.parse(before + data[1:] + after)
+    text = masked(data[1:])
+    tree = _PARSER.parse(before + text + after)
     shift = len(before) - 1
     syntax = Syntax(tree.root_node, is_body, shift)
+    if b"> {" in text or b">{" in text:
+        repaired, syntax.inserted = _with_parentheses(tree.root_node, text, len(before))
+        if syntax.inserted:
+            text = repaired
+            tree = _PARSER.parse(before + text + after)
+            syntax.root = tree.root_node
     if tree.root_node.has_error:
         raise _first_error(tree.root_node, syntax)
     declared = tree.root_node.named_children[0].child_by_field_name("body")
@@ -74,9 +85,28 @@ def parse(source: str) -> Syntax:
     if len(statements) != 1 or statements[0].type != "return_statement":
         raise Finding("An expression in @( ) must be a single expression", start)
     syntax.root = next(child for child in statements[0].named_children if child.type != "comment")
-    if syntax.root.end_byte != len(before) + len(data) - 1:
+    if syntax.root.end_byte != len(before) + len(text):
         raise Finding("The parentheses of the expression do not match", start)
     return syntax
+
+
+def _with_parentheses(root: Node, text: bytes, shift: int) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+    """`new List<(int a, int b)> { ... }` parses as comparisons; with `()` before the brace it does not."""
+    found: list[Node] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.named_children
+        right = node.child_by_field_name("right") if node.type == "binary_expression" else None
+        if right is not None and right.type == "initializer_expression":
+            found.append(right)
+    places: list[tuple[int, int]] = []
+    for node in sorted(found, key=lambda node: node.start_byte):
+        at = node.start_byte - shift + 2 * len(places)
+        text = text[:at] + b"()" + text[at:]
+        same = sum(row == node.start_point.row for row, _ in places)
+        places.append((node.start_point.row, node.start_point.column + 2 * same))
+    return text, tuple(places)
 
 
 def _refuse_deep(data: bytes) -> None:

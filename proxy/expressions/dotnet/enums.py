@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proxy.expressions.dotnet import primitives  # noqa: F401
 from proxy.expressions.dotnet.values import EnumValue
+from proxy.expressions.runtime import format_error
 from proxy.expressions.table import constant, define, members
 from proxy.expressions.types import Type, generic
 
@@ -19,6 +20,14 @@ def enumeration(name: str, full_name: str, labels: dict[str, int]) -> None:
         value = EnumValue(kind, number, label)
         values.setdefault(number, value)
         members(definition, {f"static {name} {label}": constant(value)})
+    members(
+        definition,
+        {
+            f"bool HasFlag({name} flag)": _has_flag,
+            "string ToString(string format)": enum_text,
+            f"int CompareTo({name} target)": lambda value, other: (value > other) - (value < other),
+        },
+    )
 
 
 def enum_value(kind: Type, number: int) -> EnumValue:
@@ -27,11 +36,39 @@ def enum_value(kind: Type, number: int) -> EnumValue:
     found = values.get(number)
     if found is not None:
         return found
-    if kind.name in _FLAGS:
-        parts = [value.label for bit, value in sorted(values.items()) if bit and number & bit == bit]
-        if parts:
-            return EnumValue(kind, number, ", ".join(parts))
-    return EnumValue(kind, number)
+    label = flag_names(kind, number) if kind.name in _FLAGS else ""
+    return EnumValue(kind, number, label)
+
+
+def flag_names(kind: Type, number: int) -> str:
+    """The names of the bits that are set; "" when a bit has none."""
+    rest = number
+    parts: list[str] = []
+    for bit, value in sorted(_VALUES[kind.name].items(), reverse=True):
+        if bit and rest & bit == bit:
+            rest -= bit
+            parts.insert(0, value.label)
+    return ", ".join(parts) if parts and not rest else ""
+
+
+def enum_text(value: EnumValue, shape: str | None) -> str:
+    """ToString of an enumeration with a format: G, D, F or X."""
+    letter = (shape or "G").upper()
+    if letter == "G":
+        return value.label
+    if letter == "D":
+        return str(int(value))
+    if letter == "F":
+        return flag_names(value.kind, int(value)) or value.label
+    if letter == "X":
+        return f"{int(value) & 0xFFFFFFFF:08X}"
+    format_error(
+        'Format string can be only "G", "g", "X", "x", "F", "f", "D" or "d".'
+    )
+
+
+def _has_flag(value: EnumValue, flag: EnumValue) -> bool:
+    return int(value) & int(flag) == int(flag)
 
 
 def enum_of_name(kind: Type, text: str, ignore_case: bool) -> EnumValue | None:

@@ -61,6 +61,9 @@ def single_to_decimal(value: float) -> Decimal:
 
 def _double_to(name: str) -> Callable[[float], int]:
     low, high = limits(name)
+    if BITS[name] < 32:  # by way of int
+        whole, fold = _double_to("int"), wrapper(name)
+        return lambda value: fold(whole(value))
 
     def convert(value: float) -> int:
         if value != value:  # NaN has no integer; the hardware's answer is 0 on the saturating platforms
