@@ -36,7 +36,9 @@ def finish_call(b: Binder, match: Match, receiver: Expr | None, place: Place, *,
     outs: list[Out] = []
     for parameter, filled in zip(member.parameters, match.places, strict=True):
         target = parameter_type(parameter, match.filling)
-        if parameter.out:
+        if parameter.out or parameter.ref:
+            if parameter.ref:
+                values.append(b.local(out_symbol(filled[0].value, target), place))
             outs.append((out_symbol(filled[0].value, target), target, filled[0].write))
         elif match.expanded and parameter.params:
             values.append(spread_array(b, filled, target, place))

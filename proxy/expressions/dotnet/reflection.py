@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.dotnet.enums import enum_members, enum_value, parse_enum
+from proxy.expressions.dotnet.primitives import ENUM
 from proxy.expressions.dotnet.text import TEXTS
-from proxy.expressions.dotnet.values import runtime_type, stands_for
+from proxy.expressions.dotnet.values import Array, EnumValue, runtime_type, stands_for
+from proxy.expressions.runtime import argument
 from proxy.expressions.table import define, members
-from proxy.expressions.types import Type
+from proxy.expressions.types import Type, type_of_name
 
 
 def type_of_value(value: Any) -> Type:
@@ -36,9 +38,49 @@ def _full_name(kind: Type) -> str:
     return kind.full_name
 
 
+TYPE = define("Type", "System.Type")
+
+
+def _enumeration(kind: Type) -> Type:
+    if not kind.is_enum:
+        argument("Type provided must be an Enum.", "enumType")
+    return kind
+
+
+def _members(kind: Type) -> list[EnumValue]:
+    """In the order of their numbers, as .NET lists them."""
+    return sorted(enum_members(_enumeration(kind)), key=lambda value: int(value) & 0xFFFFFFFF)
+
+
+def _name_of_member(kind: Type, value: Any) -> str | None:
+    return next((member.label for member in _members(kind) if int(member) == int(value)), None)
+
+
+def _is_defined(kind: Type, value: Any) -> bool:
+    found = _members(kind)
+    if isinstance(value, str):
+        return any(member.label == value for member in found)
+    return any(int(member) == int(value) for member in found)
+
+
+members(
+    ENUM,
+    {
+        "static object Parse(Type enumType, string value)": lambda kind, text: parse_enum(_enumeration(kind), text),
+        "static object Parse(Type enumType, string value, bool ignoreCase)": (
+            lambda kind, text, fold: parse_enum(_enumeration(kind), text, fold)
+        ),
+        "static string? GetName(Type enumType, object value)": _name_of_member,
+        "static string[] GetNames(Type enumType)": (
+            lambda kind: Array(type_of_name("string"), [member.label for member in _members(kind)])
+        ),
+        "static PlainSequence GetValues(Type enumType)": lambda kind: Array(kind, _members(kind)),
+        "static bool IsDefined(Type enumType, object value)": _is_defined,
+        "static object ToObject(Type enumType, object value)": lambda kind, value: enum_value(kind, int(value)),
+    },
+)
 stands_for(Type, "Type")
 TEXTS[Type] = _full_name
-TYPE = define("Type", "System.Type")
 members(
     TYPE,
     {
