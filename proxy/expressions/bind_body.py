@@ -6,6 +6,7 @@ from tree_sitter import Node
 
 from proxy.expressions.bind import OBJECT, Binder
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
+from proxy.expressions.bind_assigned import check_assigned
 from proxy.expressions.bind_flow import falls_through, has_goto, has_yield
 from proxy.expressions.bind_statements import bind_block
 from proxy.expressions.conversions import NULL
@@ -22,6 +23,7 @@ def bind_body(b: Binder, node: Node) -> Type:
         raise b.error(node, "The body of an expression cannot be an iterator: yield belongs into a local function")
     b.loops = 1 if has_goto(node) else 0
     b.function.body = bind_block(b, node)
+    check_assigned(b.function, b.unassigned)
     if falls_through(b.function.body):
         raise b.error(node, "Not all code paths return a value")
     kinds = [

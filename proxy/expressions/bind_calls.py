@@ -20,7 +20,7 @@ from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_types import bind_type, type_arguments
 from proxy.expressions.dotnet.reflection import type_of_value as reflect
 from proxy.expressions.errors import Finding, Place, unsupported_member, unsupported_type
-from proxy.expressions.overloads import Argument, Candidate, Writing, delegate_signature, resolve
+from proxy.expressions.overloads import Argument, Candidate, Writing, delegate_signature, describe, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.table import extensions
 from proxy.expressions.tree import (
@@ -207,12 +207,11 @@ def call_method(
         match = resolve(extending, [Argument(receiver), *arguments], given)
         if match is not None:
             return finish_call(b, match, None, whole or place, checks=False)
-        if not found and not extending:
-            raise unsupported_member(name, kind.full_name, place)
+    if not found and any(c.member.kind == "property" for c in candidates(kind, name, static=static)):
+        raise Finding(f"Non-invocable member '{kind}.{name}' cannot be used like a method", place)
     if not found and (static or not extensions(name)):
         raise unsupported_member(name, kind.full_name, place)
-    kinds = ", ".join("lambda" if isinstance(a.value, Unbound) else str(a.value.type) for a in arguments)
-    raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({kinds})", place)
+    raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({describe(arguments)})", place)
 
 
 def type_of_value(b: Binder, receiver: Expr, place: Place) -> Expr:

@@ -8,7 +8,7 @@ from proxy.expressions import operators as ops
 from proxy.expressions.bind import OBJECT, Binder, binds
 from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_types import bind_type
-from proxy.expressions.conversions import explicit
+from proxy.expressions.conversions import NULL, explicit
 from proxy.expressions.dotnet.numeric import limits
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
@@ -34,8 +34,8 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
     if convertible(value, target) is not None and not isinstance(value, Constant):
         return b.convert(value, target, place)
     found = explicit(value.type, target)
-    if isinstance(value, Constant) and value.type.name in INTEGRAL and target.name in BITS and not b.unchecked:
-        low, high = limits(target.name)
+    if isinstance(value, Constant) and value.type.name in INTEGRAL and target.name in (*BITS, "char") and not b.unchecked:
+        low, high = (0, 0xFFFF) if target.name == "char" else limits(target.name)
         if not low <= value.value <= high:
             text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
             raise Finding(f"{text} (use 'unchecked' syntax to override)", place)
@@ -117,4 +117,6 @@ def bind_as(b: Binder, node: Node) -> Expr:
         raise b.error(
             node, f"The as operator must be used with a reference type or nullable type ('{target}' is neither)"
         )
+    if value.type is not NULL and explicit(value.type, target) is None and not value.type.is_interface:
+        raise b.error(node, f"Cannot convert type '{value.type}' to '{target}' by the as operator")
     return b.call(as_caster(target), [b.convert(value, OBJECT)], target, b.place(node))

@@ -13,6 +13,7 @@ from proxy.expressions.bind_calls import bind_arguments
 from proxy.expressions.bind_lambdas import common_type_of
 from proxy.expressions.bind_members import bind_index, bind_property, candidates, set_member
 from proxy.expressions.bind_types import array_parts, array_type, bind_type
+from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.matrices import matrix_of_items, new_matrix
 from proxy.expressions.dotnet.values import Anonymous, Array
 from proxy.expressions.errors import Finding, unsupported_member
@@ -29,6 +30,8 @@ def bind_creation(b: Binder, node: Node) -> Expr:
     arguments_node = node.child_by_field_name("arguments")
     arguments = bind_arguments(b, arguments_node) if arguments_node is not None else []
     place = b.place(node)
+    if arguments_node is None and node.child_by_field_name("initializer") is None:
+        raise b.error(node, "A new expression requires an argument list or (), [], or {} after type")
     definition = target.definition
     if target.is_delegate and len(arguments) == 1:
         return b.convert(arguments[0].value, target, place)
@@ -227,6 +230,11 @@ def bind_anonymous(b: Binder, node: Node) -> Expr:
         names.append(text_of(last))
         values.append(b.value(child))
         index += 1
+    if len(set(names)) < len(names):
+        raise b.error(node, "An anonymous type cannot have multiple properties with the same name")
+    for label, value in zip(names, values, strict=True):
+        if value.type is NULL:
+            raise Finding(f"Cannot assign <null> to anonymous type property '{label}'", value.place)
     kind = anonymous_type(tuple(names), tuple(value.type for value in values))
     boxed = [b.convert(value, OBJECT) for value in values]
     labels = tuple(names)

@@ -16,7 +16,15 @@ from proxy.expressions.bind_flow import falls_through, has_yield
 from proxy.expressions.bind_lambdas import Pending, convert_returns
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.errors import Finding, Place
-from proxy.expressions.overloads import Argument, Candidate, Match, delegate_signature, parameter_type, resolve
+from proxy.expressions.overloads import (
+    Argument,
+    Candidate,
+    Match,
+    delegate_signature,
+    describe,
+    parameter_type,
+    resolve,
+)
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import (
     Assign,
@@ -43,6 +51,7 @@ class LocalFunction:
 
     def __init__(self, b: Binder, node: Node, block: list[Statement]) -> None:
         self.b, self.node, self.block = b, node, block
+        _refuse_modifiers(b, node)
         self.name = text_of(field_of(node, "name"))
         self.scopes = list(b.scopes)
         self.parent = b.function
@@ -104,7 +113,7 @@ class LocalFunction:
             function.yields = returns.args[0]
         pending = Pending(b, self.node, self.names, self.body)
         pending.scopes, pending.parent, pending.function = self.scopes, self.parent, function
-        pending.references = [parameter.ref or parameter.out for parameter in self.member.parameters]
+        pending.references = ["ref" if one.ref else "out" if one.out else "" for one in self.member.parameters]
         saved, b.type_names = b.type_names, {**self.outer_types, **dict(zip(self.generics, key, strict=True))}
         try:
             _, found, _ = pending.with_parameters(inputs)
@@ -115,6 +124,12 @@ class LocalFunction:
         if output is not None and falls_through(function.body):
             raise b.error(field_of(self.node, "name"), f"'{self.name}': not all code paths return a value")
         return Define(place=b.place(self.node), symbol=symbol, function=function)
+
+
+def _refuse_modifiers(b: Binder, node: Node) -> None:
+    for child in node.children:
+        if child.type == "modifier" and text_of(child) != "static":
+            raise b.error(child, f"The modifier '{text_of(child)}' is not supported on local functions")
 
 
 def _parameters(b: Binder, node: Node) -> tuple[list[Node], list[Parameter]]:
@@ -215,7 +230,9 @@ def call_local(
     match = resolve([Candidate(function.member, {})], arguments, given)
     if match is None:
         wanted = ", ".join(str(parameter.type).replace("!", "") for parameter in function.member.parameters)
-        raise Finding(f"No overload for '{function.name}({wanted})' takes these {len(arguments)} arguments", place)
+        raise Finding(
+            f"No overload for '{function.name}({wanted})' takes the arguments ({describe(arguments)})", place
+        )
     symbol = function.instance(match.filling)
     values: list[Expr] = []
     before: list[Expr] = []
@@ -226,7 +243,8 @@ def call_local(
             held = out_symbol(filled[0].value, target)
             held.by_reference = True
             b.assigned(held)
-            values.append(Reference(type=target, place=place, symbol=held, nonnull=True))
+            where = filled[0].value.place
+            values.append(Reference(type=target, place=where, symbol=held, nonnull=True, out=parameter.out))
             write = filled[0].write
             if write is not None:
                 before.append(Assign(type=target, place=place, symbol=held, value=write[0]))

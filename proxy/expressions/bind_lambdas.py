@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import OBJECT, VOID, Binder, binds
+from proxy.expressions.bind import OBJECT, VOID, Binder, Scope, binds
 from proxy.expressions.bind_flow import falls_through, has_goto
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, implicit
@@ -54,8 +54,8 @@ class Pending:
     def __init__(self, b: Binder, node: Node, names: list[Node], body: Node) -> None:
         # a local function's own, made before its body is looked at
         self.function: Function | None = None
-        # which parameters arrive by reference
-        self.references = [False] * len(names)
+        # how each parameter arrives: "ref", "out" or ""
+        self.references = [""] * len(names)
         self.b, self.node, self.names, self.body = b, node, names, body
         self.scopes = list(b.scopes)
         self.parent = b.function
@@ -75,12 +75,15 @@ class Pending:
         function = self.function or Function(self.parent, f"f{b.serial}")
         saved = (b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps)
         saved_labels, b.labels = b.labels, []
-        b.scopes, b.function, b.returns, b.guards, b.jumps = [*self.scopes, {}], function, [], [], []
+        b.scopes, b.function, b.returns, b.guards, b.jumps = [*self.scopes, Scope()], function, [], [], []
         b.loops = 1 if has_goto(self.body) else 0
         try:
             for name, kind in zip(self.names, inputs, strict=True):
                 parameter = b.symbol("_", kind) if self._discards(name) else b.declare(name, text_of(name), kind)
-                parameter.by_reference = parameter.given = self.references[len(function.parameters)]
+                reference = self.references[len(function.parameters)]
+                parameter.by_reference = parameter.given = bool(reference)
+                if reference == "out":
+                    b.unassigned.append(parameter)
                 function.parameters.append(parameter)
             result: Type | None
             if self.body.type == "block":
@@ -105,8 +108,10 @@ class Pending:
                     result = value.type
             return function, b.returns, result
         finally:
+            own = b.scopes[-1]
             b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps = saved
             b.labels = saved_labels
+            self.scopes[-1].inner |= own.keys() | own.inner
 
     def _discards(self, name: Node) -> bool:
         """Of several parameters named `_` none has a name."""

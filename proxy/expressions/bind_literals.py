@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -117,7 +118,10 @@ def bind_real(b: Binder, node: Node) -> Expr:
         from proxy.expressions.dotnet.numeric import single
 
         return constant(b, node, "float", single(float(text[:-1])))
-    return constant(b, node, "double", float(text.rstrip("d")))
+    value = float(text.rstrip("d"))
+    if math.isinf(value):
+        raise b.error(node, "Floating-point constant is outside the range of type 'double'")
+    return constant(b, node, "double", value)
 
 
 @binds("interpolated_string_expression")

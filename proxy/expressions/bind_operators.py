@@ -95,6 +95,8 @@ def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
     if isinstance(left, Unbound) or isinstance(right, Unbound) or VOID in (left.type, right.type):
         raise Finding(f"Operator '{op}' cannot be applied to these operands", place)
     if op in ("&&", "||"):
+        if any(implicit(side.type, BOOL) is None for side in (left, right)):
+            raise Finding(f"Operator '{op}' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
         operands = [b.convert(left, BOOL), b.convert(right, BOOL)]
         if all(isinstance(side, Constant) for side in operands):
             truths = [side.value for side in operands if isinstance(side, Constant)]
@@ -432,6 +434,8 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
         return b.call(lambda flag: None if flag is None else not flag, [value], value.type, place)
     if op == "!" and isinstance(value, Constant) and value.type is BOOL:
         return Constant(type=BOOL, place=place, nonnull=True, value=not value.value)
+    if op == "!" and implicit(value.type, BOOL) is None:
+        raise Finding(f"Operator '!' cannot be applied to operand of type '{value.type}'", place)
     if op == "!":
         return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[b.convert(value, BOOL)])
     kind = value.type.underlying

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import BOOL, Binder, binds
+from proxy.expressions.bind import BOOL, Binder, Scope, binds
 from proxy.expressions.bind_calls import call_method
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.errors import Finding
@@ -50,7 +50,7 @@ class Query:
             b.serial += 1
             function = Function(parent, f"f{b.serial}")
             saved = (b.scopes, b.function, b.loops, b.guards)
-            b.scopes, b.function, b.loops, b.guards = [*scopes, {}], function, 0, []
+            b.scopes, b.function, b.loops, b.guards = [*scopes, Scope()], function, 0, []
             try:
                 bindings: list[tuple[Symbol, Expr]] = []
                 if packed:

@@ -7,7 +7,7 @@ from tree_sitter import Node
 from proxy.expressions.bind import BOOL, VOID, Binder, binds_statement
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
 from proxy.expressions.bind_casts import cast
-from proxy.expressions.bind_creation import array_initialiser, default_of
+from proxy.expressions.bind_creation import array_initialiser
 from proxy.expressions.bind_functions import declare_local_function
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.bind_switch import switch_goto
@@ -22,6 +22,7 @@ from proxy.expressions.tree import (
     Call,
     Catch,
     Constant,
+    Declare,
     Define,
     Enter,
     Evaluate,
@@ -121,11 +122,14 @@ def bind_checked(b: Binder, node: Node, into: list[Statement]) -> None:
 
 @binds_statement("local_declaration_statement")
 def bind_declaration(b: Binder, node: Node, into: list[Statement]) -> None:
+    modifiers = [text_of(child) for child in node.children if child.type == "modifier"]
+    if any(word != "const" for word in modifiers):
+        raise b.error(node, f"The modifier '{modifiers[0]}' is not valid for this item")
     if node.children[0].type in ("using", "await"):
         raise b.error(node, "using declarations are not supported within expressions; use a using statement")
     if any(child.type == "ref_type" for part in named(node) for child in named(part)):
         raise b.error(node, "ref locals are not supported within expressions")
-    constant = any(child.type == "modifier" and text_of(child) == "const" for child in node.children)
+    constant = bool(modifiers)
     for child in named(node):
         if child.type == "variable_declaration":
             bind_variables(b, child, into, constant=constant)
@@ -150,10 +154,13 @@ def bind_variables(b: Binder, node: Node, into: list[Statement], *, constant: bo
         if not initial:
             if declared is None:
                 raise b.error(declarator, "Implicitly-typed variables must be initialized")
-            symbol = b.declare(name, text_of(name), declared)
             if constant:
                 raise b.error(declarator, "A const field requires a value to be provided")
-            value = Constant(type=declared, place=place, value=default_of(declared))
+            symbol = b.declare(name, text_of(name), declared)
+            b.unassigned.append(symbol)
+            into.append(Declare(place=place, symbol=symbol))
+            symbols.append(symbol)
+            continue
         elif initial[0].type == "initializer_expression":
             if declared is None or not declared.rank:
                 raise b.error(declarator, "An array initializer needs an array type")
@@ -320,6 +327,16 @@ def bind_try(b: Binder, node: Node, into: list[Statement]) -> None:
             b.jumps.append("finally")
             final = bind_block(b, named(child)[0])
             b.jumps.pop()
+    if not catches and not any(child.type == "finally_clause" for child in named(node)):
+        raise b.error(node, "Expected catch or finally")
+    for index, clause in enumerate(catches):
+        for earlier in catches[:index]:
+            if earlier.test is None and implicit(clause.type, earlier.type) is not None:
+                raise Finding(
+                    f"A previous catch clause already catches all exceptions of this or of a super type "
+                    f"('{earlier.type}')",
+                    clause.place,
+                )
     into.append(Try(place=b.place(node), body=body, catches=catches, final=final))
 
 
@@ -347,7 +364,7 @@ def _catch(b: Binder, node: Node) -> Catch:
                 body = bind_block(b, child)
                 b.jumps.pop()
         body.insert(0, Enter(place=b.place(node), symbols=b.declared()))
-    return Catch(kind=kind.full_name, symbol=symbol, test=test, body=body)
+    return Catch(type=kind, place=b.place(node), symbol=symbol, test=test, body=body)
 
 
 @binds_statement("throw_statement")

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import BOOL, Binder, binds, binds_statement
+from proxy.expressions.bind import BOOL, Binder, Scope, binds, binds_statement
 from proxy.expressions.bind_flow import falls_through
 from proxy.expressions.bind_lambdas import common_type_of
 from proxy.expressions.bind_patterns import bind_pattern, constant_test
@@ -47,8 +47,9 @@ def bind_switch(b: Binder, node: Node, into: list[Statement]) -> None:
     statement = Switch(place=place, sections=sections)
     groups = _groups(named(field_of(node, "body")))
     with b.scope():
+        block = b.scopes[-1]
         for group in groups:
-            sections.append(_section(b, group, b.local(held, place)))
+            sections.append(_section(b, group, b.local(held, place), block))
         into.append(Enter(place=place, symbols=b.declared()))
     b.switches.pop()
     b.jumps.pop()
@@ -72,14 +73,17 @@ def _is_statement(node: Node) -> bool:
     return node.type.endswith("_statement") or node.type == "block"
 
 
-def _section(b: Binder, nodes: list[Node], value: Expr) -> Section:
+def _section(b: Binder, nodes: list[Node], value: Expr, block: Scope) -> Section:
+    """Pattern variables belong to the section; what its statements declare to the whole switch block."""
     made = Section(tests=[], default=False, body=[])
     with b.scope():
         for node in nodes:
             made.default = made.default or any(child.type == "default" for child in node.children)
             for child in named(node):
                 if _is_statement(child):
+                    b.scopes.append(block)
                     _statement(b, child, made.body)
+                    b.scopes.pop()
                 elif child.type == "when_clause":
                     both = [made.tests[-1], b.condition(named(child)[0])]
                     made.tests[-1] = Operator(type=BOOL, place=value.place, nonnull=True, op="and", operands=both)

@@ -12,6 +12,7 @@ from proxy.expressions.lower_jumps import jump, lower_foreach, lower_labels, low
 from proxy.expressions.runtime import DotNetError, budget, enter, exhausted, leave
 from proxy.expressions.tree import (
     Assign,
+    Declare,
     Define,
     Enter,
     Evaluate,
@@ -79,6 +80,8 @@ def lower_statement(low: Lowering, node: Statement) -> None:
             jump(low, node)
         case Define():
             lower_function(low, node.function, node.symbol.python, place)
+        case Declare():
+            return
         case Enter():
             for symbol in node.symbols:
                 if symbol.shared and symbol.in_loop:
@@ -141,7 +144,7 @@ def _try(low: Lowering, node: Try) -> None:
         for clause in reversed(node.catches):
             name = load(caught, place)
             test: ast.expr = at(
-                ast.Call(load(low.constant(catches), place), [name, at(ast.Constant(clause.kind), place)], []), place
+                ast.Call(load(low.constant(catches), place), [name, at(ast.Constant(clause.type.full_name), place)], []), place
             )
             outer, low.block = low.block, []
             if clause.symbol is not None and clause.test is None:

@@ -261,6 +261,17 @@ def _match(candidate: Candidate, arguments: Sequence[Argument], given: Sequence[
     return Match(member, filling, places, expanded, (cost, int(expanded), omitted + len(member.generics)))
 
 
+def describe(arguments: Sequence[Argument]) -> str:
+    """The arguments' types, for an error."""
+    shown = []
+    for argument in arguments:
+        kind = argument.value.type
+        name = "lambda" if isinstance(argument.value, Unbound) else "null" if kind is NULL else str(kind)
+        word = "ref " if argument.ref else "out " if argument.out else ""
+        shown.append(f"{f'{argument.name}: ' if argument.name else ''}{word}{name}")
+    return ", ".join(shown)
+
+
 def _more_specific(one: Match, other: Match) -> bool:
     """At the same cost, parameter types that convert to the other's win: string before object for null."""
     if one.cost != other.cost or len(one.member.parameters) != len(other.member.parameters):

@@ -16,6 +16,7 @@ from tree_sitter import Language, Node, Parser
 
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.interpolation import masked
+from proxy.expressions.lexing import mistake
 
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 200
@@ -71,7 +72,7 @@ def parse(source: str) -> Syntax:
             tree = _PARSER.parse(before + text + after)
             syntax.root = tree.root_node
     if tree.root_node.has_error:
-        raise _first_error(tree.root_node, syntax)
+        raise mistake(source) or _first_error(tree.root_node, syntax, len(before) + len(text))
     declared = tree.root_node.named_children[0].child_by_field_name("body")
     if tree.root_node.named_child_count != 1 or declared is None or declared.named_child_count != 1:
         raise Finding("Unexpected text after the end of the expression", start)
@@ -124,14 +125,19 @@ def _refuse_deep(data: bytes) -> None:
             line += 1
 
 
-def _first_error(root: Node, syntax: Syntax) -> Finding:
+def _first_error(root: Node, syntax: Syntax, end: int) -> Finding:
+    """The first place that the parser could make no sense of; `end` is where our own wrapping begins again."""
     cursor = root
+    whole = root.text or b""
     while True:
         if cursor.is_missing:
-            return Finding(f"{cursor.type} expected", syntax.place(cursor))
+            if cursor.type != "identifier":
+                return Finding(f"Syntax error: {cursor.type} expected", syntax.place(cursor))
+            after = whole[cursor.start_byte : end].decode(errors="replace").split()
+            return Finding(f"Invalid expression term '{after[0][:20] if after else ')'}'", syntax.place(cursor))
         if cursor.type == "ERROR":
             begins = max(cursor.start_byte, syntax.shift + 1)
-            data = (cursor.text or b"")[begins - cursor.start_byte :]
+            data = whole[begins : min(cursor.end_byte, end)]
             text = data.decode(errors="replace").strip().split("\n")[0][:40]
             return Finding(f"Syntax error near '{text}'" if text else "Syntax error", syntax.place(cursor))
         below = [child for child in cursor.children if child.has_error or child.is_missing or child.type == "ERROR"]

@@ -37,6 +37,7 @@ class Symbol:
     captured: bool = False
     # a function that exists before the variable does captures it
     captured_early: bool = False
+    place: Place = NOWHERE
     # what calls bind to when this names a local function
     local_function: Any = None
 
@@ -144,6 +145,7 @@ class Reference(Expr):
     """A shared variable itself, not its value: what a `ref` or `out` parameter gets."""
 
     symbol: Symbol
+    out: bool = False
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -276,6 +278,13 @@ class Yield(Statement):
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
+class Declare(Statement):
+    """A variable without a value."""
+
+    symbol: Symbol
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
 class Enter(Statement):
     """The start of a block: its shared variables are new."""
 
@@ -284,7 +293,8 @@ class Enter(Statement):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Catch:
-    kind: str  # full name of the exception type
+    type: Type
+    place: Place
     symbol: Symbol | None
     test: Expr | None
     body: list[Statement]
