@@ -140,7 +140,8 @@ class Binder:
             raise self.error(node, f"A local variable or function named '{name}' is already defined in this scope")
         if name in self.scopes[-1].inner:
             raise self.error(
-                node, f"A local variable named '{name}' cannot be declared here: a block above in this scope has the name"
+                node,
+                f"A local variable named '{name}' cannot be declared here: a block above in this scope has the name",
             )
         made = self.symbol(name, kind)
         made.place = self.place(node)

@@ -24,7 +24,6 @@ from proxy.expressions.types import (
     substitute,
 )
 
-
 # the variable, its type, and how its value reaches a target that is no variable
 Out = tuple[Symbol, Type, Writing | None]
 

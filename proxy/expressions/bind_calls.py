@@ -111,10 +111,10 @@ def bind_arguments(b: Binder, node: Node) -> list[Argument]:
     for argument in named(node):
         label = argument.child_by_field_name("name")
         split = named(argument)[-1]
-        if split.type == "declaration_expression" and argument.child_count == 1:
-            if field_of(split, "type").type == "generic_name":
-                found += _comparisons(b, split)
-                continue
+        declares = split.type == "declaration_expression" and argument.child_count == 1
+        if declares and field_of(split, "type").type == "generic_name":
+            found += _comparisons(b, split)
+            continue
         values = [child for child in named(argument) if label is None or child.id != label.id]
         keyword = [child.type for child in argument.children if child.type in ("out", "ref", "in")]
         if keyword and keyword[0] != "in":

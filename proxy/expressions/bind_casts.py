@@ -34,7 +34,12 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
     if convertible(value, target) is not None and not isinstance(value, Constant):
         return b.convert(value, target, place)
     found = explicit(value.type, target)
-    if isinstance(value, Constant) and value.type.name in INTEGRAL and target.name in (*BITS, "char") and not b.unchecked:
+    if (
+        isinstance(value, Constant)
+        and value.type.name in INTEGRAL
+        and target.name in (*BITS, "char")
+        and not b.unchecked
+    ):
         low, high = (0, 0xFFFF) if target.name == "char" else limits(target.name)
         if not low <= value.value <= high:
             text = f"Constant value '{value.value}' cannot be converted to a '{target}'"

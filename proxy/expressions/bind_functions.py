@@ -230,9 +230,7 @@ def call_local(
     match = resolve([Candidate(function.member, {})], arguments, given)
     if match is None:
         wanted = ", ".join(str(parameter.type).replace("!", "") for parameter in function.member.parameters)
-        raise Finding(
-            f"No overload for '{function.name}({wanted})' takes the arguments ({describe(arguments)})", place
-        )
+        raise Finding(f"No overload for '{function.name}({wanted})' takes the arguments ({describe(arguments)})", place)
     symbol = function.instance(match.filling)
     values: list[Expr] = []
     before: list[Expr] = []

@@ -10,7 +10,7 @@ from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, implicit
 from proxy.expressions.errors import Finding
 from proxy.expressions.overloads import convertible, delegate_signature
-from proxy.expressions.parse import field_of, named, text_of
+from proxy.expressions.parse import named, text_of
 from proxy.expressions.tree import Evaluate, Expr, Function, Lambda, Return, Unbound
 from proxy.expressions.types import Type, has_parameters, type_of_name
 

@@ -96,7 +96,9 @@ def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
         raise Finding(f"Operator '{op}' cannot be applied to these operands", place)
     if op in ("&&", "||"):
         if any(implicit(side.type, BOOL) is None for side in (left, right)):
-            raise Finding(f"Operator '{op}' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
+            raise Finding(
+                f"Operator '{op}' cannot be applied to operands of type '{left.type}' and '{right.type}'", place
+            )
         operands = [b.convert(left, BOOL), b.convert(right, BOOL)]
         if all(isinstance(side, Constant) for side in operands):
             truths = [side.value for side in operands if isinstance(side, Constant)]

@@ -133,9 +133,7 @@ def regroup(b: Binder, items: list[Operand | Node]) -> Expr:
             values.append(_operand(b, item))
             continue
         level = _LEVEL[_operator(item)]
-        while (
-            waiting and (top := _LEVEL[_operator(waiting[-1])]) >= level and not top == level == 0
-        ):
+        while waiting and (top := _LEVEL[_operator(waiting[-1])]) >= level and not top == level == 0:
             apply()
         waiting.append(item)
     while waiting:

@@ -90,9 +90,7 @@ class Query:
             value = make(inputs)[1].value
             return value.type if value is not None else None
 
-        return Unbound(
-            type=type_of_name("<lambda>"), place=place, bind=bind, arity=1 + len(more), body_type=body_type
-        )
+        return Unbound(type=type_of_name("<lambda>"), place=place, bind=bind, arity=1 + len(more), body_type=body_type)
 
     def packing(self, *more: Body) -> Body:
         """The tuple of all variables in scope and of further values."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import BOOL, VOID, Binder, binds_statement
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
+from proxy.expressions.bind import VOID, Binder, binds_statement
 from proxy.expressions.bind_casts import cast
 from proxy.expressions.bind_creation import array_initialiser
 from proxy.expressions.bind_functions import declare_local_function
@@ -161,7 +161,7 @@ def bind_variables(b: Binder, node: Node, into: list[Statement], *, constant: bo
             into.append(Declare(place=place, symbol=symbol))
             symbols.append(symbol)
             continue
-        elif initial[0].type == "initializer_expression":
+        if initial[0].type == "initializer_expression":
             if declared is None or not declared.rank:
                 raise b.error(declarator, "An array initializer needs an array type")
             value = array_initialiser(b, declared, initial[0])

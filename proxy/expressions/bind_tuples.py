@@ -113,12 +113,10 @@ def _deconstruct(
     declare: bool,
 ) -> Expr:
     place = b.place(target)
-    parts = [part for part in named(target)]
+    parts = named(target)
     sources = _sources(b, value, bindings, place)
     if len(sources) != len(parts):
-        raise Finding(
-            f"Cannot deconstruct a tuple of '{len(sources)}' elements into '{len(parts)}' variables", place
-        )
+        raise Finding(f"Cannot deconstruct a tuple of '{len(sources)}' elements into '{len(parts)}' variables", place)
     results: list[Expr] = []
     for part, source in zip(parts, sources, strict=True):
         inner = named(part)[-1] if part.type == "argument" else part
@@ -181,4 +179,3 @@ def _store(
     bindings[:0] = held
     effects.append(write(b.convert(source, wanted)))
     return read()
-

@@ -136,8 +136,8 @@ def _compile(source: str) -> Expression:
         if binder is None:
             raise
         words = binder.current.type.replace("_", " ")
-        finding = binder.error(binder.current, f"This form of {words} is not supported within expressions")
-        raise located(finding, source_text) from None
+        problem = binder.error(binder.current, f"This form of {words} is not supported within expressions")
+        raise located(problem, source_text) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise ExpressionError([(1, 1, "The expression is too complex")]) from None
     return Expression(source_text, _function(code, lowering.globals), frozenset(lowering.reads), str(kind))

@@ -38,7 +38,7 @@ def _code(data: bytearray, at: int, *, inside: bool) -> int:
         elif two == b"/*":
             end = data.find(b"*/", at + 2)
             at = len(data) if end < 0 else end + 2
-        elif data[at : at + 3] in (b'$@"', b'@$"'):
+        elif bytes(data[at : at + 3]) in (b'$@"', b'@$"'):
             at = _interpolated(data, at + 3, verbatim=True)
         elif two == b'$"':
             at = _interpolated(data, at + 2, verbatim=False)

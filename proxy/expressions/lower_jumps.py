@@ -1,7 +1,8 @@
 """Loops, switch, labels and the jumps between them.
 
-Every C# loop is a Python `while True` or `for`; so are blocks with labels, and a switch that something jumps out of from
-within. A jump to the innermost of them is Python's own; any other leaves the loops in between one by one, see `Frame`.
+Every C# loop is a Python `while True` or `for`; so are blocks with labels, and a switch that something jumps out of
+from within. A jump to the innermost of them is Python's own; any other leaves the loops in between one by one, see
+`Frame`.
 """
 
 from __future__ import annotations

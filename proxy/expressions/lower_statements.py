@@ -144,7 +144,10 @@ def _try(low: Lowering, node: Try) -> None:
         for clause in reversed(node.catches):
             name = load(caught, place)
             test: ast.expr = at(
-                ast.Call(load(low.constant(catches), place), [name, at(ast.Constant(clause.type.full_name), place)], []), place
+                ast.Call(
+                    load(low.constant(catches), place), [name, at(ast.Constant(clause.type.full_name), place)], []
+                ),
+                place,
             )
             outer, low.block = low.block, []
             if clause.symbol is not None and clause.test is None:

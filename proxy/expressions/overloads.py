@@ -28,7 +28,6 @@ from proxy.expressions.types import (
     type_of_name,
 )
 
-
 Writing = tuple[Expr, Callable[[Expr], Expr]]
 UNTYPED_TUPLE = type_of_name("<tuple>")
 

@@ -113,7 +113,7 @@ for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeE
                 lambda one, two, kind=_kind, swap=_first == "name": DotNetError(
                     kind, f"{two} (Parameter '{one}')" if swap else f"{one} (Parameter '{two}')"
                 )
-            )
+            ),
         },
     )
 

@@ -56,9 +56,7 @@ def tuple_builder(kind: Type) -> Callable[..., ValueTuple]:
 def tuple_converter(kind: Type, parts: tuple[Callable[[Any], Any] | None, ...]) -> Callable[[ValueTuple], ValueTuple]:
     """Item by item to another tuple type."""
     build = tuple_builder(kind)
-    return lambda value: build(
-        *(item if part is None else part(item) for item, part in zip(value, parts, strict=True))
-    )
+    return lambda value: build(*(item if part is None else part(item) for item, part in zip(value, parts, strict=True)))
 
 
 def with_item(value: ValueTuple, index: int, item: Any) -> ValueTuple:
