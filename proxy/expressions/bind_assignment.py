@@ -35,12 +35,13 @@ def _tuple_field(b: Binder, node: Node) -> Target | None:
     place = b.place(node)
     while receiver.type == "parenthesized_expression":
         receiver = named(receiver)[0]
-    symbol = local_target(b, receiver)
+    symbol = b.lookup(text_of(receiver)) if receiver.type == "identifier" else None
     if symbol is None and receiver.type not in ("member_access_expression", "element_access_expression"):
         return None
     if symbol is not None:
         if not symbol.type.is_tuple:
             return None
+        local_target(b, receiver)
 
         def put(value: Expr) -> Expr:
             b.assigned(symbol)
@@ -175,6 +176,8 @@ def bind_assignment(b: Binder, node: Node) -> Expr:
 def _combined(b: Binder, op: str, left: Expr, right: Expr, kind: Type, place: Place) -> Expr:
     if op == "??":
         return b.convert(coalesce(b, left, right, place), kind)
+    if kind.is_delegate and isinstance(right, Unbound):
+        right = b.convert(right, kind)
     value = apply_binary(b, op, left, right, place)
     if convertible(value, kind) is None and not isinstance(right, Unbound):
         return cast(b, value, kind, place)

@@ -206,7 +206,9 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
         goals = [wide, INT]
     else:
         if lifted and NULL in (left.type, right.type):
-            return None
+            if op in ("==", "!="):
+                return None
+            kinds = [kinds[0] if kinds[1] is NULL else kinds[1]] * 2
         found = promoted(kinds[0], kinds[1])
         if found is None:
             return None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from proxy.expressions.dotnet.numeric import converter
 from proxy.expressions.dotnet.value_tuples import tuple_converter
-from proxy.expressions.dotnet.values import BOXES, EnumValue, instance_of, name_of
+from proxy.expressions.dotnet.values import BOXES, Delegate, EnumValue, instance_of, name_of
 from proxy.expressions.runtime import DotNetError, invalid_cast, null_reference
 from proxy.expressions.types import NUMERIC, Member, Native, Type, type_of_name
 
@@ -98,6 +98,8 @@ def _to_nullable(source: Type, target: Type) -> Conversion | None:
 
 def box(source: Type) -> Native | None:
     """What makes an object of a value whose static type will be forgotten."""
+    if source.is_delegate:
+        return _lifted(lambda function: Delegate(source.plain, function))
     function = BOXES.get(source.underlying.name)
     if function is None:
         return None

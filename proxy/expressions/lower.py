@@ -166,6 +166,8 @@ class Lowering:
         if op == "not":
             return at(ast.UnaryOp(ast.Not(), values[0]), place)
         if op in ("is null", "is not null"):
+            if isinstance(values[0], ast.Constant):
+                return at(ast.Constant((values[0].value is None) == (op == "is null")), place)
             test: ast.cmpop = ast.Is() if op == "is null" else ast.IsNot()
             return at(ast.Compare(values[0], [test], [at(ast.Constant(None), place)]), place)
         if op in _COMPARE:

@@ -18,7 +18,7 @@ MAX_ALLOCATION = 16 * 1024 * 1024
 # The widest padding, precision or alignment that a format string may ask for.
 MAX_WIDTH = 1024 * 1024
 # How deep lambdas and local functions may call each other.
-MAX_DEPTH = 64
+MAX_DEPTH = 256
 
 
 class DotNetError(Exception):
