@@ -8,12 +8,15 @@ Rules
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import tree_sitter_c_sharp
 from tree_sitter import Language, Node, Parser
 
 from proxy.expressions.errors import Finding, Place
+from proxy.expressions.interpolation import masked
+from proxy.expressions.lexing import mistake
 
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 200
@@ -30,15 +33,18 @@ class Syntax:
     root: Node
     is_body: bool
     shift: int
+    # where `()` was put in before parsing: rows and columns of the parsed text
+    inserted: tuple[tuple[int, int], ...] = ()
 
     def place(self, node: Node) -> Place:
         start, end = node.start_point, node.end_point
         return Place(
-            start.row + 1,
-            max(start.column - (self.shift if start.row == 0 else 0), 0),
-            end.row + 1,
-            max(end.column - (self.shift if end.row == 0 else 0), 0),
+            start.row + 1, self._column(start.row, start.column), end.row + 1, self._column(end.row, end.column)
         )
+
+    def _column(self, row: int, column: int) -> int:
+        moved = 2 * sum(line == row and at < column for line, at in self.inserted)
+        return max(column - moved - (self.shift if row == 0 else 0), 0)
 
 
 def parse(source: str) -> Syntax:
@@ -55,11 +61,18 @@ def parse(source: str) -> Syntax:
     _refuse_deep(data)
     is_body = data[1:2] == b"{"
     before, after = _BODY if is_body else _EXPRESSION
-    tree = _PARSER.parse(before + data[1:] + after)
+    text = masked(data[1:])
+    tree = _PARSER.parse(before + text + after)
     shift = len(before) - 1
     syntax = Syntax(tree.root_node, is_body, shift)
+    if b"> {" in text or b">{" in text:
+        repaired, syntax.inserted = _with_parentheses(tree.root_node, text, len(before))
+        if syntax.inserted:
+            text = repaired
+            tree = _PARSER.parse(before + text + after)
+            syntax.root = tree.root_node
     if tree.root_node.has_error:
-        raise _first_error(tree.root_node, syntax)
+        raise mistake(source) or _first_error(tree.root_node, syntax, len(before) + len(text))
     declared = tree.root_node.named_children[0].child_by_field_name("body")
     if tree.root_node.named_child_count != 1 or declared is None or declared.named_child_count != 1:
         raise Finding("Unexpected text after the end of the expression", start)
@@ -73,9 +86,28 @@ def parse(source: str) -> Syntax:
     if len(statements) != 1 or statements[0].type != "return_statement":
         raise Finding("An expression in @( ) must be a single expression", start)
     syntax.root = next(child for child in statements[0].named_children if child.type != "comment")
-    if syntax.root.end_byte != len(before) + len(data) - 1:
+    if syntax.root.end_byte != len(before) + len(text):
         raise Finding("The parentheses of the expression do not match", start)
     return syntax
+
+
+def _with_parentheses(root: Node, text: bytes, shift: int) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+    """`new List<(int a, int b)> { ... }` parses as comparisons; with `()` before the brace it does not."""
+    found: list[Node] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.named_children
+        right = node.child_by_field_name("right") if node.type == "binary_expression" else None
+        if right is not None and right.type == "initializer_expression":
+            found.append(right)
+    places: list[tuple[int, int]] = []
+    for node in sorted(found, key=lambda node: node.start_byte):
+        at = node.start_byte - shift + 2 * len(places)
+        text = text[:at] + b"()" + text[at:]
+        same = sum(row == node.start_point.row for row, _ in places)
+        places.append((node.start_point.row, node.start_point.column + 2 * same))
+    return text, tuple(places)
 
 
 def _refuse_deep(data: bytes) -> None:
@@ -93,14 +125,19 @@ def _refuse_deep(data: bytes) -> None:
             line += 1
 
 
-def _first_error(root: Node, syntax: Syntax) -> Finding:
+def _first_error(root: Node, syntax: Syntax, end: int) -> Finding:
+    """The first place that the parser could make no sense of; `end` is where our own wrapping begins again."""
     cursor = root
+    whole = root.text or b""
     while True:
         if cursor.is_missing:
-            return Finding(f"{cursor.type} expected", syntax.place(cursor))
+            if cursor.type != "identifier":
+                return Finding(f"Syntax error: {cursor.type} expected", syntax.place(cursor))
+            after = whole[cursor.start_byte : end].decode(errors="replace").split()
+            return Finding(f"Invalid expression term '{after[0][:20] if after else ')'}'", syntax.place(cursor))
         if cursor.type == "ERROR":
             begins = max(cursor.start_byte, syntax.shift + 1)
-            data = (cursor.text or b"")[begins - cursor.start_byte :]
+            data = whole[begins : min(cursor.end_byte, end)]
             text = data.decode(errors="replace").strip().split("\n")[0][:40]
             return Finding(f"Syntax error near '{text}'" if text else "Syntax error", syntax.place(cursor))
         below = [child for child in cursor.children if child.has_error or child.is_missing or child.type == "ERROR"]
@@ -109,8 +146,15 @@ def _first_error(root: Node, syntax: Syntax) -> Finding:
         cursor = below[0]
 
 
+_UNICODE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+
+
 def text_of(node: Node) -> str:
-    return (node.text or b"").decode()
+    """The source text; of an identifier its name: `@class` is class, `\\u0061` is a."""
+    text = (node.text or b"").decode()
+    if node.type == "identifier" and (text[:1] == "@" or "\\" in text):
+        return _UNICODE.sub(lambda found: chr(int(found[1] or found[2], 16)), text.removeprefix("@"))
+    return text
 
 
 def named(node: Node) -> list[Node]:
