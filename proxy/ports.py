@@ -5,13 +5,14 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.errors import GatewayError
-from proxy.messages import Body, Headers, Response, Url
+from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
+from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import RequestRecord
 
@@ -67,6 +68,23 @@ class Transport(Protocol):
     async def send(self, request: Outgoing) -> Response:
         """The response head, with a streaming body. Raises BackendConnectionFailure or BackendTimeout."""
         ...
+
+
+async def whole_answer(transport: Transport, request: Outgoing) -> Response:
+    """The whole answer, body included, within the timeout. Raises as `send` does."""
+    response: Response | None = None
+    try:
+        async with asyncio.timeout(request.timeout):
+            response = await transport.send(request)
+            await response.body.read()
+    except TimeoutError as late:
+        raise BackendTimeout(f"The request did not complete within {request.timeout:g} seconds.") from late
+    except BodyTooLarge as large:
+        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
+    finally:
+        if response is not None and not response.body.buffered:
+            await response.body.discard()
+    return response
 
 
 @dataclass(slots=True, frozen=True)
