@@ -9,6 +9,7 @@ from management.resources import (
     associations,
     authorization_providers,
     backends,
+    caches,
     certificates,
     diagnostics,
     gateways,
@@ -48,6 +49,7 @@ _FILES = (
     diagnostics,
     certificates,
     authorization_providers,
+    caches,
     tags,
 )
 

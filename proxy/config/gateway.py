@@ -17,6 +17,7 @@ from typing import TypeVar
 from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
+from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
@@ -36,6 +37,7 @@ from proxy.config.resources import (
 )
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
+from proxy.pipeline.source import substitute
 from proxy.routing import ApiEntry, Routes, build_routes
 
 log = logging.getLogger("proxy.config")
@@ -62,6 +64,7 @@ class Gateway:
     documents: Mapping[str, Document]
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
+    cache: Address | None = None  # the external one
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
 
     def pipeline(self, product: Product | None, api: Api | None, operation: Operation | None) -> Pipeline:
@@ -146,11 +149,15 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
     if "diagnostics" in touched:
         found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
         diagnostics = {each.id: value for each, value in found}
+    deployment = before.deployment
+    if touched & {"", "gateways", "certificates"}:
+        deployment = _deployment(shelves, environment)
     return replace(
         after,
-        deployment=_deployment(shelves, environment)
-        if touched & {"", "gateways", "certificates"}
-        else before.deployment,
+        deployment=deployment,
+        cache=_cache(after, environment, deployment)
+        if touched & {"caches", "namedValues", "gateways"}
+        else before.cache,
         environment=environment,
         entries=entries,
         routes=routes,
@@ -363,6 +370,17 @@ def _documents(
             kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
             log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
     return documents
+
+
+def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> Address | None:
+    """The external cache for where this gateway is."""
+
+    def entity(resource: Resource) -> CacheEntity:
+        text = str(resource.body.get("connectionString") or "")
+        return cache_entity(resource.body, substitute(text, environment.named_values).text)
+
+    found = _read_all(after.shelves.get("caches", _EMPTY), after.unread, entity)
+    return nearest_cache((value for _, value in found), deployment.region)
 
 
 def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
