@@ -9,6 +9,8 @@ from management.errors import invalid
 from management.secret_fields import Secret
 from management.wire import relative
 
+# what of the credentials is no secret
+OPEN = frozenset({"scheme", "certificate", "certificateIds", "managedIdentity"})
 URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
 
 
@@ -60,7 +62,11 @@ TYPES = (
             Field("pool.services", ARRAY),
         ),
         secrets=(
-            Secret("credentials", masked=True, open=frozenset({"scheme", "certificate", "certificateIds"})),
+            Secret(
+                "credentials",
+                masked=True,
+                open=frozenset({"scheme", "certificate", "certificateIds", "managedIdentity"}),
+            ),
             Secret("proxy.password", masked=True),
         ),
         prepare=prepare,

@@ -22,6 +22,7 @@ _DURATION = re.compile(rf"P(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{
 def backend(name: str, body: Body) -> Backend:
     credentials = body.get("credentials") or {}
     authorization = credentials.get("authorization") or {}
+    own = credentials.get("managedIdentity") or {}
     tls = body.get("tls") or {}
     return Backend(
         id=name,
@@ -39,6 +40,7 @@ def backend(name: str, body: Body) -> Backend:
         validate_certificate_name=tls.get("validateCertificateName") is not False,
         breaker=tuple(_breaker_rule(rule) for rule in (body.get("circuitBreaker") or {}).get("rules") or ()),
         proxy=_proxy(body.get("proxy") or {}),
+        managed_identity=(str(own.get("resource") or ""), str(own.get("clientId") or "")),
     )
 
 

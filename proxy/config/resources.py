@@ -176,7 +176,8 @@ class Backend:
     """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
 
     A pool has no URL of its own; `affinity` is the name of its session cookie, empty for none.
-    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`.
+    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`. `managed_identity`
+    is the resource, and the client id or "", of the token that calls carry; an empty resource is none.
     """
 
     id: str
@@ -194,6 +195,7 @@ class Backend:
     affinity: str = ""
     breaker: tuple[BreakerRule, ...] = ()
     proxy: HttpProxy | None = None
+    managed_identity: tuple[str, str] = ("", "")
 
 
 @dataclass(slots=True, frozen=True)

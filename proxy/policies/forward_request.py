@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import BackendConnectionFailure, BackendErrorStatus, GatewayError
 from proxy.messages import Body, Headers
-from proxy.pipeline.backends import answered, chosen, failed, parse_base, remember_session, with_credentials
+from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, remember_session, with_credentials
 from proxy.pipeline.registry import BACKEND, Handler, policy
 from proxy.ports import Outgoing
 
@@ -53,6 +53,8 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
             if member is not backend:
                 request.base = parse_base(member.url)
         outgoing = _outgoing(exchange, member)
+        if member is not None and member.managed_identity[0]:
+            await authorized(exchange, member, outgoing)
         outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
         outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
         outgoing.http_version = http_version

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from proxy.config.backends import backend as read
 from proxy.config.backends import duration
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Backend, BreakerRule, Resource
+from proxy.ports import HttpProxy
 
 
 def resources(**bodies: dict[str, Any]) -> dict[str, Resource]:
@@ -94,3 +96,15 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         duration(text)
+
+
+def test_the_identity_and_the_proxy_that_an_entity_names() -> None:
+    body = {
+        "url": "https://a",
+        "credentials": {"managedIdentity": {"resource": "https://r", "clientId": "me"}},
+        "proxy": {"url": "http://p:81", "username": "u", "password": "p"},
+    }
+    made = read("b", body)
+    assert made.managed_identity == ("https://r", "me")
+    assert made.proxy == HttpProxy("http", "p", 81, "Basic dTpw")
+    assert read("b", {"url": "https://a"}).managed_identity == ("", "")
