@@ -71,6 +71,7 @@ class Configuration:
     resources: dict[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
     external: ExternalCache | None = None
+    skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
         self, dataset: str, version: int, full: bool, upserts: list[Resource], removals: list[str]
@@ -81,7 +82,7 @@ class Configuration:
         in_force = threading.Event()
         gc.disable()
         try:
-            self.gateway, issues = build(self.resources, self.gateway)
+            self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -181,7 +182,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
-    configuration = Configuration(loop, sidecar, journal, external=caches)
+    configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
         await server.listen(settings.host, settings.port, shared=worker is not None)

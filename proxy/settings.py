@@ -73,6 +73,7 @@ class Settings:
     sync_token_file: str
     instance: str
     identity: IdentitySettings = IdentitySettings()
+    lenient: bool = False
     dapr: str = "http://localhost:3500"
 
     @classmethod
@@ -94,6 +95,7 @@ class Settings:
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
             identity=IdentitySettings.read(values),
+            lenient=choice(values, "policy.check", "strict", ("strict", "lenient")) == "lenient",
             dapr=_dapr(values),
         )
 

@@ -95,7 +95,7 @@ class Gateway:
         return listed
 
 
-def empty() -> Gateway:
+def empty(skipping: bool = False) -> Gateway:
     return Gateway(
         {},
         {},
@@ -104,16 +104,18 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}, connections={}),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, skipping=skipping),
         {},
         {},
         {},
     )
 
 
-def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:
-    """The gateway of these resources and all that is wrong with them."""
-    before = previous if previous is not None else empty()
+def build(
+    resources: Mapping[str, Resource], previous: Gateway | None = None, *, skipping: bool = False
+) -> tuple[Gateway, list[ResourceIssue]]:
+    """The gateway of these resources and all that is wrong with them. `skipping`: see Environment; the first counts."""
+    before = previous if previous is not None else empty(skipping)
     try:
         gateway = _build(resources, before)
     except Exception as problem:  # rule 1; a defect of ours must not stop the configuration from being acknowledged
@@ -222,15 +224,21 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
-    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
+    if altered := _differing(held_loggers, loggers):
+        references |= {f"loggers/{name}" for name in altered} | {"loggers/*"}
     providers = after.shelves.get("authorizationProviders", _EMPTY)
     connections = connections_of(providers, named_values)
     if _differing(held.connections or {}, connections):
         references.add("authorizationProviders/*")
-    environment = Environment(
-        named_values, fragments, backends, certificates=certificates, loggers=loggers, connections=connections
-    )
-    return environment, references
+    return replace(
+        held,
+        named_values=named_values,
+        fragments=fragments,
+        backends=backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+    ), references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
@@ -369,6 +377,8 @@ def _documents(
         for issue in document.issues:
             kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
             log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
+        for skipped in document.compiled.skipped:
+            log.warning("policy %s, line %d, column %d: %s", name, skipped.line, skipped.column, skipped.message)
     return documents
 
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-_NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
+NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
 _START_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9.-]*)")
 # Liquid templates write their own outputs as {{...}}; only known names are named values there.
 _LIQUID = re.compile(
-    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"'](?i:liquid)[\"'][^<>]*>"
+    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>"
     r".*?</\1\s*>",
-    re.DOTALL,
+    re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -80,7 +80,7 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
     unknown: list[tuple[int, str]] = []
     used: set[str] = set()
     done = length = 0
-    for found in _NAMED_VALUE.finditer(original):
+    for found in NAMED_VALUE.finditer(original):
         name = found.group(1)
         value = values.get(name)
         if value is None:
@@ -102,4 +102,4 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
 
 def unresolved(text: str) -> bool:
     """Whether a named value that does not exist still stands in the text; its absence is reported once already."""
-    return "{{" in text and _NAMED_VALUE.search(text) is not None
+    return "{{" in text and NAMED_VALUE.search(text) is not None

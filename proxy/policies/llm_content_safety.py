@@ -88,7 +88,8 @@ def _checks(element: Element, compiler: Compiler) -> Callable[[Exchange], Checks
     shield = element.boolean("shield-prompt", False)
     window = element.integer("window-size", WINDOW, minimum=1, maximum=MAX_WINDOW)
     overlap = element.integer("window-overlap-size", 0, minimum=0, maximum=MAX_WINDOW)
-    categories, blocklists = element.child("categories"), element.child("blocklists")
+    categories = element.child("categories")
+    blocklists = element.child("blocklists") or element.child("block-lists")  # the policy toolkit writes the latter
     output_type = categories.choice("output-type", *LEVELS, default=LEVELS[0]) if categories else None
     named = [
         (each.choice("name", *CATEGORIES), each.integer("threshold", minimum=0, maximum=7))

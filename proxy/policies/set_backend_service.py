@@ -57,7 +57,10 @@ def _base_url(element: Element, compiler: Compiler) -> Handler:
         try:
             parse_base(base_url.value)
         except ValueError as problem:
-            element.issue(str(problem), "invalid-attribute")
+            if base_url.value.strip():
+                element.issue(str(problem), "invalid-attribute")
+            else:
+                element.issue("Attribute 'base-url' is empty. Fill it in.", "unfilled", severity=element.missing)
 
     def handle(exchange: Exchange) -> None:
         # documented: what a broader scope chose by backend-id can only be overridden by backend-id
