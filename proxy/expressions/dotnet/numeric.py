@@ -81,14 +81,10 @@ def single_to_decimal(value: float) -> Decimal:
 def _double_to(name: str) -> Callable[[float], int]:
     """The integer towards zero. What does not fit is what 64-bit processors make of it, before .NET 9."""
     if name == "ulong":
-        return lambda value: (
-            0
-            if value != value
-            else (
-                _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
-                if value >= 2.0**63
-                else _whole64(value) & 0xFFFFFFFFFFFFFFFF
-            )
+        return lambda value: 0 if value != value else (
+            _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
+            if value >= 2.0**63
+            else _whole64(value) & 0xFFFFFFFFFFFFFFFF
         )
     if name == "long":
         return _whole64

@@ -46,10 +46,8 @@ def _finder(text: str, value: Any, comparison: Any, last: bool) -> Finder:
         return any_of
     fold = comparison is not None and ignores_case(comparison)
     whole, part = (upper(text), upper(value)) if fold else (text, value)
-    return (
-        (lambda _, start, stop: whole.rfind(part, start, stop))
-        if last
-        else (lambda _, start, stop: whole.find(part, start, stop))
+    return (lambda _, start, stop: whole.rfind(part, start, stop)) if last else (
+        lambda _, start, stop: whole.find(part, start, stop)
     )
 
 
