@@ -9,8 +9,6 @@ from management.errors import invalid
 from management.secret_fields import Secret
 from management.wire import relative
 
-# what of the credentials is no secret
-OPEN = frozenset({"scheme", "certificate", "certificateIds", "managedIdentity"})
 # fabric: is the name of a Service Fabric service, which the cluster resolves
 URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|fabric:/[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
 
