@@ -19,6 +19,7 @@ from telemetry.records import RequestRecord
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
     from proxy.pipeline.backends import Circuit
+    from proxy.pipeline.service_fabric import Resolved
 
 
 @dataclass(slots=True, frozen=True)
@@ -62,6 +63,8 @@ class Outgoing:
     identity: ClientIdentity | None = None
     guarded: bool = False
     proxy: HttpProxy | None = None
+    # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
+    thumbprints: frozenset[str] = frozenset()
 
 
 class Transport(Protocol):
@@ -241,8 +244,9 @@ class Ports:
     """Everything a policy may reach, in one hand.
 
     `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool. `dapr` is where
-    the Dapr runtime beside this sidecar listens; `service_bus` the namespace for documents that name none.
+    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool; `resolved` is
+    where partitions of Service Fabric services are. `dapr` is where the Dapr runtime beside this sidecar listens;
+    `service_bus` is the namespace for documents that name none.
     """
 
     transport: Transport
@@ -255,6 +259,7 @@ class Ports:
     errands: Errands = field(default_factory=NoErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)
     grants: Grants = field(default_factory=_Nobody)

@@ -59,6 +59,7 @@ TYPES = (
             Field("credentials.query", OBJECT),
             Field("credentials.header", OBJECT),
             Field("credentials.authorization", OBJECT),
+            Field("properties", OBJECT),
             Field("proxy", OBJECT),
             Field("tls", OBJECT),
             Field("circuitBreaker", OBJECT),

@@ -172,6 +172,19 @@ class PoolMember:
 
 
 @dataclass(slots=True, frozen=True)
+class Cluster:
+    """A Service Fabric cluster: URLs of its management endpoints, what is shown to them, and the thumbprints that their
+    certificates may have (none: these are checked as any other). `retries`: how often a call may be repeated elsewhere.
+    """
+
+    endpoints: tuple[str, ...]
+    retries: int = 1
+    thumbprints: frozenset[str] = frozenset()
+    certificates: tuple[str, ...] = ()
+    identity: ClientIdentity | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Backend:
     """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
 
@@ -196,6 +209,7 @@ class Backend:
     breaker: tuple[BreakerRule, ...] = ()
     proxy: HttpProxy | None = None
     managed_identity: tuple[str, str] = ("", "")
+    cluster: Cluster | None = None  # then `url` is the name of a service: fabric:/app/service
 
 
 @dataclass(slots=True, frozen=True)
