@@ -46,6 +46,7 @@ def make_app(store: Store, admin_token: str) -> web.Application:
     for endpoint in ("/configuration/{service}", ""):  # a bare host means the first service
         app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)
+        app.router.add_post(f"{endpoint}/gateways/{{gateway}}/traces", feed.traces)
     app.router.add_route("*", "/{path:.*}", administered)
     return app
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -22,7 +23,7 @@ from multidict import CIMultiDict
 from management import filters, provider
 from management.apply import Applier, parent_of, type_of
 from management.declare import Call, ResourceType, View
-from management.errors import ArmError, bad_request, invalid, not_allowed, not_found, stale
+from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
@@ -33,6 +34,7 @@ from management.transaction import Transaction, find_services, reading, writing
 
 PAGE = 100
 LARGEST_PAGE = 1000
+PATIENCE = 3.0  # seconds
 JSON = "application/json"
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
@@ -77,8 +79,19 @@ class Arm:
             return await store.read(lambda: self.list(request, path))
         if method == "POST":
             body = await read_body(request)
-            return await store.write(lambda: self.act(request, path, body))
+            return await self._patiently(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
+
+    async def _patiently(self, act: Callable[[], web.Response]) -> web.Response:
+        """An action; for what may come soon it is tried again for some seconds, and holds nothing meanwhile."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await self.store.write(act)
+            except NotYet:
+                if time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(0.1)
 
     def read(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
         if (found := self.read_view(request, path)) is not None:
@@ -196,6 +209,8 @@ class Arm:
         action = {each.lower(): action for each, action in type.actions.items()}.get(name.lower())
         if action is None and words == 2:
             raise not_allowed("POST is not possible here.")
+        if name.lower() in {each.lower() for each in type.of_service.get(id.lower(), ())}:
+            type, id = type_of("/"), "/"
         if action is None:
             raise ArmError(404, "InvalidResourceType", f"There is no action '{name[:80]}' on a {type.title.lower()}.")
         with writing(self.store, path.service) as tx:

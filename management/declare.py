@@ -186,6 +186,8 @@ class ResourceType:
     shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Properties] | None = None
     wire: Callable[[Row, Properties], Properties] | None = None
     actions: Mapping[str, Action] = field(default_factory=dict)
+    # keys of what is no resource of its own, and the actions on it, which are done on the service
+    of_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
 
     @property

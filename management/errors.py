@@ -7,6 +7,7 @@
     ├── unauthorized       401  AuthenticationFailed
     ├── forbidden          403  AuthorizationFailed
     ├── not_found          404  ResourceNotFound
+    ├── NotYet             404  ResourceNotFound       it may come within seconds
     ├── not_allowed        405  MethodNotAllowed
     ├── conflict           409  Conflict
     └── stale              412  PreconditionFailed     If-Match names another version
@@ -44,6 +45,13 @@ class ArmError(Exception):
     def body(self) -> dict[str, Any]:
         details = [{"code": each.code, "target": each.target, "message": each.message} for each in self.details]
         return {"error": {"code": self.code, "message": self.message, "details": details or None}}
+
+
+class NotYet(ArmError):
+    """404 for what may come within seconds: the caller is kept waiting for it a little."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(404, "ResourceNotFound", message)
 
 
 def invalid(target: str, message: str) -> ArmError:

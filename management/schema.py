@@ -105,3 +105,14 @@ heartbeats = Table(
     Column("received", String, nullable=False),
     Column("document", Text, nullable=False),
 )
+
+# Traces of requests, as gateways sent them; sealed, because they tell of other people's requests.
+traces = Table(
+    "traces",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("id", TEXT, primary_key=True),
+    Column("gateway", TEXT, nullable=False),
+    Column("received", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)

@@ -50,7 +50,7 @@ class Transaction:
         self.connection = connection
         self.strict = strict
         self.service = service
-        self._vault = vault
+        self.vault = vault
         self._seen: dict[str, Row | None] = {}
         self._before: dict[str, Row | None] = {}
         self._former_links: dict[str, list[tuple[str, str]]] = {}
@@ -68,7 +68,7 @@ class Transaction:
 
     def inside(self, service: Service) -> Transaction:
         """The same transaction, seen from another container."""
-        return Transaction(self.connection, self._vault, service, self.strict)
+        return Transaction(self.connection, self.vault, service, self.strict)
 
     @property
     def revision(self) -> int:
@@ -257,18 +257,18 @@ class Transaction:
         stored = json.loads(text)
         targets = [(target, rule) for target, rule in stored.pop("links")]
         values = stored | {"sealed": sealed}
-        row = row_of([values[column.name] for column in COLUMNS], self._vault, self.service.number)
+        row = row_of([values[column.name] for column in COLUMNS], self.vault, self.service.number)
         self.put(row, targets)
 
     def _add_to_sum(self, audience: str, difference: int) -> None:
         where = (sums.c.service == self.service.number) & (sums.c.audience == audience)
         sealed = self.connection.scalar(select(sums.c.sealed).where(where))
-        total = unseal_sum(self._vault, sealed, self.service.number, audience) if sealed else 0
+        total = unseal_sum(self.vault, sealed, self.service.number, audience) if sealed else 0
         total = (total + difference) % fingerprint.MODULUS
         if sealed:
             self.connection.execute(delete(sums).where(where))
         if total:
-            blob = self._vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
+            blob = self.vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
             values = {"service": self.service.number, "audience": audience, "sealed": blob}
             self.connection.execute(insert(sums).values(**values))
 
@@ -282,14 +282,14 @@ class Transaction:
         return select(*COLUMNS).where(resources.c.service == self.service.number)
 
     def _fetch(self, query: Select[Any]) -> list[Row]:
-        return [row_of(each, self._vault, self.service.number) for each in self.connection.execute(query)]
+        return [row_of(each, self.vault, self.service.number) for each in self.connection.execute(query)]
 
     def _values(self, row: Row) -> dict[str, Any]:
         number = self.service.number
         sealed = None
         if row.hidden:
             content = json.dumps([row.digest, encode_hidden(row.hidden).decode()]).encode()
-            sealed = self._vault.seal(content, _place(number, row.key))
+            sealed = self.vault.seal(content, _place(number, row.key))
         return {
             "service": number,
             "key": row.key,

@@ -204,6 +204,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         configuration.take,
         lambda: (sidecar.requests, sidecar.failures, started),
         counters,
+        sidecar.traces,
     )
     sync.start()
 

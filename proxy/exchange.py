@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from proxy.pipeline.responses import CachingPlan
     from proxy.pipeline.semantic import SemanticPlan
     from proxy.pipeline.service_fabric import FabricCall
+    from proxy.pipeline.watch import Watch
 
 
 @dataclass(slots=True)
@@ -85,6 +86,8 @@ class Exchange:
     before_outbound: list[Callable[[Exchange], Awaitable[None]]] | None = None
     # called when the response is out, with the body bytes received from and sent to the client
     at_end: list[Callable[[int, int], None]] | None = None
+    # who looks on: the request is traced; None nearly always
+    watch: Watch | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls
     counted: dict[tuple[str, float, int], int] | None = None
 

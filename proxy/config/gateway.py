@@ -35,10 +35,12 @@ from proxy.config.resources import (
     Subscription,
     VersionSet,
 )
+from proxy.config.schemas import library, prepare_operations, unusable
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
 from proxy.pipeline.source import substitute
 from proxy.routing import ApiEntry, Routes, build_routes
+from proxy.schemas.library import Library
 
 log = logging.getLogger("proxy.config")
 
@@ -50,8 +52,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 @dataclass(slots=True, frozen=True)
 class Gateway:
-    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API and its operations, every other
-    shelf is a collection. `unread` are issues of resources that could not be read."""
+    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API, its operations and schemas,
+    every other shelf is a collection. `unread` are issues of resources that could not be read."""
 
     resources: Mapping[str, Resource]
     shelves: Mapping[str, Shelf]
@@ -65,6 +67,8 @@ class Gateway:
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
     cache: Address | None = None  # the external one
+    # what debug tokens may be signed with: the key of this gateway, that of the service
+    debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
 
     def pipeline(self, product: Product | None, api: Api | None, operation: Operation | None) -> Pipeline:
@@ -92,6 +96,8 @@ class Gateway:
         listed = list(self.unread.values())
         for document in self.documents.values():
             listed.extend(document.issues)
+        for entry in self.entries.values():
+            listed.extend(unusable(entry.api))
         return listed
 
 
@@ -104,7 +110,7 @@ def empty(skipping: bool = False) -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}, connections={}, skipping=skipping),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, schemas=Library(), skipping=skipping),
         {},
         {},
         {},
@@ -131,7 +137,7 @@ def shelf_of(resource_id: str) -> str:
     parts = resource_id.split("/", 4)
     if parts[1] != "apis" or len(parts) < 3:
         return parts[1]
-    if len(parts) == 3 or parts[3] == "operations":
+    if len(parts) == 3 or parts[3] in ("operations", "schemas"):
         return f"apis/{parts[2]}"
     return "diagnostics" if parts[3] == "diagnostics" else "other"
 
@@ -154,6 +160,8 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
     deployment = before.deployment
     if touched & {"", "gateways", "certificates"}:
         deployment = _deployment(shelves, environment)
+    documents = _documents(after, environment, references, changed, removed)
+    prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
         deployment=deployment,
@@ -161,12 +169,13 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,
         environment=environment,
+        debug_keys=_debug_keys(shelves),
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
         access=access,
         diagnostics=diagnostics,
-        documents=_documents(after, environment, references, changed, removed),
+        documents=documents,
     )
 
 
@@ -195,7 +204,10 @@ def _shelves(
 
 
 # what documents refer to
-_REFERRED = {"namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"}
+_REFERRED = {
+    *("namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"),
+    "schemas",
+}
 
 
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
@@ -210,6 +222,11 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
+    secrets = frozenset(
+        str(each.body.get("value") or "")
+        for each in after.shelves.get("namedValues", _EMPTY).values()
+        if each.body.get("secret")
+    )
     certificates = _certificates(after, touched)
     backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
@@ -230,6 +247,8 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     connections = connections_of(providers, named_values)
     if _differing(held.connections or {}, connections):
         references.add("authorizationProviders/*")
+    schemas = library(after.shelves.get("schemas", _EMPTY), held.schemas, after.unread)
+    references |= set() if schemas is held.schemas else {"schemas/*"}
     return replace(
         held,
         named_values=named_values,
@@ -238,6 +257,8 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         certificates=certificates,
         loggers=loggers,
         connections=connections,
+        secrets=secrets,
+        schemas=schemas,
     ), references
 
 
@@ -305,8 +326,12 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
     except _UNREADABLE as problem:
         _unreadable(own, problem, after.unread)
         return after.entries.get(name)
+    below = f"/apis/{name}/operations/"
+    held = after.entries.get(name)
+    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
-        {key: each for key, each in shelf.items() if each is not own},
+        {key: each for key, each in shelf.items() if key.startswith(below)},
         after.unread,
         lambda resource: read.operation(_name(resource), api.id, resource.body),
     )
@@ -403,6 +428,12 @@ def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deplo
             break
     certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
     return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
+
+
+def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
+    holders = (*shelves.get("gateways", _EMPTY).values(), *shelves.get("", _EMPTY).values())
+    keys = (each.body.get("debugKey") for each in holders)
+    return tuple(key for key in keys if isinstance(key, str) and key)
 
 
 def _read_all(

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
-from proxy.errors import ExpressionFailed
+from proxy.errors import ExpressionFailed, Site
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
 from proxy.expressions.dotnet.values import name_of
@@ -25,7 +25,6 @@ from proxy.pipeline.nodes import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
 from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
-from proxy.pipeline.watch import Watch
 
 T = TypeVar("T")
 
@@ -55,16 +54,16 @@ class Element:
         *,
         path: str = "",
         reads: set[str] | None = None,
-        watch: Watch | None = None,
         missing: str = "error",
+        document: str = "",
     ) -> None:
         self.node = node
         self.path = path
         self.name = node.name
         self.source = source
         self.issues = issues
-        self.watch = watch
         self.missing = missing
+        self.document = document
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -322,9 +321,8 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(
-            node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch, missing=self.missing
-        )
+        more = {"missing": self.missing, "document": self.document}
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, **more)
         if node.name in self._known_children:
             self._asked.append(child)
         return child
@@ -387,8 +385,17 @@ class Element:
             self._report(piece, code, problem)
             return Value.of(stand_in)
         self.reads.update(expression.reads)
-        evaluate = self.watch.expression(code, expression.evaluate) if self.watch else expression.evaluate
-        return Value.computed(evaluate, convert, frozenset(expression.reads))
+        return Value.expression(expression.evaluate, convert, frozenset(expression.reads), self._site(piece, code))
+
+    def _site(self, piece: Piece, code: str) -> Site:
+        """Where an expression stands; its code as it was written, since a named value may be a secret."""
+        start = len(piece.value) - len(piece.value.lstrip())
+        first = original_offset(self.source.text, piece, start)
+        if self.source.shifts:
+            last = original_offset(self.source.text, piece, start + len(code))
+            code = self.source.original[self.source.original_offset(first) : self.source.original_offset(last)]
+        line, column = self.source.place(first)
+        return Site(code, line, column, self.path, self.document)
 
     def _open_expression(self, piece: Piece, code: str, blank: str, stand_in: T) -> Value[T]:
         """An expression that does not compile as it stands, though it may once its blanks are filled in."""

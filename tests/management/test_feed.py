@@ -24,7 +24,9 @@ async def test_snapshot_of_a_new_service(agent: Agent, plane: Plane) -> None:
     await agent.poll()
     assert agent.kind == "snapshot"
     assert '"complete": true' in agent.lines[0]
-    assert agent.body("/") == {
+    body = agent.body("/")
+    assert len(body.pop("debugKey")) == 88
+    assert body == {
         "id": plane.service,
         "name": "passerelle",
         "location": "local",
@@ -134,6 +136,7 @@ async def test_secrets_are_in_clear_and_ids_relative(agent: Agent, plane: Plane)
     assert (agent.body("/subscriptions/s")["scope"], agent.body("/subscriptions/s")["ownerId"]) == ("/apis", "/users/1")
     assert all("Microsoft.ApiManagement" not in body for id, body in agent.held.items() if id != "/")
     assert "primaryKey" not in agent.held["/gateways/gw"]
+    assert agent.body("/gateways/gw")["debugKey"] != agent.body("/")["debugKey"]
 
 
 async def test_other_gateways_are_not_seen(agent: Agent, plane: Plane) -> None:
