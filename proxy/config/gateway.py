@@ -20,6 +20,7 @@ from proxy.config.backends import backend, pooled
 from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
+from proxy.config.deployment import deployment_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -159,7 +160,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         diagnostics = {each.id: value for each, value in found}
     deployment = before.deployment
     if touched & {"", "gateways", "certificates"}:
-        deployment = _deployment(shelves, environment)
+        deployment = deployment_of(shelves, environment)
     documents = _documents(after, environment, references, changed, removed)
     prepare_operations(entries, documents.values(), access.products.values())
     return replace(
@@ -416,18 +417,6 @@ def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> 
 
     found = _read_all(after.shelves.get("caches", _EMPTY), after.unread, entity)
     return nearest_cache((value for _, value in found), deployment.region)
-
-
-def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
-    service = shelves.get("", _EMPTY).get("/")
-    body = service.body if service is not None else {}
-    region, gateway = body.get("location") or "", ""
-    for resource in shelves.get("gateways", _EMPTY).values():
-        if resource.id.count("/") == 2:
-            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", _name(resource)
-            break
-    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
-    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
 
 
 def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
