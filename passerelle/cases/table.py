@@ -56,7 +56,7 @@ from proxy.adapters.cache import LocalCache
 from proxy.config.connections import connection
 from proxy.config.read import logger
 from proxy.config.read import operation as read_operation
-from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
+from proxy.config.resources import Backend, BreakerRule, Cluster, Example, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.schemas.library import Library, read_document
@@ -161,6 +161,8 @@ def environment(row: Row) -> Environment:
         members = [dict(each) for each in given.get("pool", ())]
         given["pool"] = tuple(PoolMember(backends[each.pop("id")], **each) for each in members)
         given["breaker"] = tuple(BreakerRule("rule", **rule) for rule in given.get("breaker", ()))
+        if "cluster" in given:
+            given["cluster"] = Cluster(**given["cluster"])
         backends[name] = Backend(name, **given)
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})

@@ -27,6 +27,7 @@ from proxy.pipeline.backends import Circuit
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
+from proxy.pipeline.service_fabric import Resolved
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from proxy.schemas.library import Library
 from telemetry.records import RequestRecord
@@ -179,6 +180,7 @@ class World:
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
     tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
@@ -201,6 +203,7 @@ class World:
             errands=self.errands,
             in_flight=self.in_flight,
             circuits=self.circuits,
+            resolved=self.resolved,
             keys=self.keys,
             tokens=self.tokens,
             grants=self.grants,
