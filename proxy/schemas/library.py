@@ -150,9 +150,8 @@ class Library:
         document = self._document(name)
         if document.kind != "xml":
             raise SchemaError(f"Schema '{name}' is not an XML schema.")
-        return XmlValidator(
-            document.text, {key: each.text for key, each in self.documents.items() if each.kind == "xml"}
-        )
+        others = {key: each.text for key, each in self.documents.items() if each.kind == "xml"}
+        return XmlValidator(document.text, others, name)
 
     def _once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T | str:
         found: T | str | None = self._made.get(key)
