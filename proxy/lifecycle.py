@@ -39,6 +39,7 @@ from proxy.ports import Ports
 from proxy.record import record
 from proxy.routing import UnknownOperation
 from proxy.traceparent import new_span, trace_context
+from proxy.tracing.live import ASKED, Traces, begin
 
 log = logging.getLogger("proxy.requests")
 
@@ -88,6 +89,7 @@ class Sidecar:
     failures: int = 0
     in_flight: int = 0
     deployment: Deployment = field(default_factory=Deployment)
+    traces: Traces = field(default_factory=Traces)
     # The client's scheme is known, since a proxy in front tells it, and APIs are found by it.
     by_scheme: bool = False
 
@@ -101,6 +103,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
     """One request, from its head to its record."""
     gateway = sidecar.gateway
     exchange = accept(sidecar, incoming)
+    tracing = begin(gateway, exchange) if ASKED in incoming.headers else None
     sidecar.in_flight += 1
     try:
         try:
@@ -108,14 +111,20 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
                 raise incoming.problem or NotReady()
             if not route(gateway, exchange, incoming.upgrade, incoming.scheme if sidecar.by_scheme else ""):
                 admit(gateway.access, exchange)
+            if tracing is not None:
+                tracing.settle(exchange)
             pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)  # link
         except (NotReady, BadRequest) as error:
             await fail(exchange, error)
         except GatewayError as error:
             assert gateway is not None
+            if tracing is not None:
+                tracing.settle(exchange)
             await execute(refusing(gateway, exchange, error), exchange)
         else:
             await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
+        if tracing is not None and exchange.response is not None:
+            tracing.announce(exchange.response.headers)
         await respond(exchange, outlet)
     except GatewayError as error:
         exchange.last_error = error.last_error(exchange.elapsed_ms())
@@ -135,6 +144,8 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
                 each(outlet.received, outlet.sent)
         finally:
             sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+            if tracing is not None:
+                tracing.finish(exchange, sidecar.traces, outlet.status, outlet.received, outlet.sent)
 
 
 async def respond(exchange: Exchange, outlet: Outlet) -> None:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 
-from passerelle.cases.recorder import Recorder
 from passerelle.cases.world import FakeClock, Sent, World
 from passerelle.policy import check, exchanges, files, narrative
 from proxy.check import Environment
@@ -22,6 +21,8 @@ from proxy.config.resources import Backend
 from proxy.exchange import Exchange
 from proxy.messages import Url
 from proxy.pipeline.compile import CompiledDocument, Scope, compile_document
+from proxy.tracing.ports import watched
+from proxy.tracing.recorder import Recorder
 
 BEYOND = "<policies><backend><forward-request/></backend></policies>"
 REFERENCES = check.not_told(None, None, None)
@@ -61,9 +62,8 @@ def command(
     Exit code: 0 it ran (whatever the status), 1 the document has errors, 2 usage.
     """
     text = files.read_text(name)
-    recorder = Recorder()
     environment = Environment(
-        files.named_values(values), files.fragments(folder), read_backends(backends), strict=False, watch=recorder
+        files.named_values(values), files.fragments(folder), read_backends(backends), strict=False
     )
     kind = scope or files.scope_of(name, text)
     if kind == "fragment":
@@ -77,7 +77,8 @@ def command(
     if any(finding.severity == "error" for finding in findings):
         check.report(style, findings, {name: text})
         sys.exit(1)
-    beyond = compile_document(BEYOND, Scope("global"), Environment(watch=recorder))
+    beyond = compile_document(BEYOND, Scope("global"), Environment())
+    recorder = Recorder()
     given, answers = exchanges.read_request(request), exchanges.read_answers(backend)
     world = World(clock=FakeClock(began=datetime.datetime.now(datetime.UTC)))
     world.transport.answers = answers
@@ -94,6 +95,7 @@ def command(
 
 
 async def serve(world: World, exchange: Exchange, documents: list[CompiledDocument], recorder: Recorder) -> Ran:
+    exchange.watch, exchange.ports = recorder, watched(exchange.ports, recorder, exchange)
     began = time.perf_counter()
     response = await world.serve(exchange, documents)
     body = await response.body.read(LARGEST)

@@ -18,6 +18,7 @@ from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
 from proxy.config.certificates import with_identity
+from proxy.config.connections import connections_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -63,6 +64,8 @@ class Gateway:
     documents: Mapping[str, Document]
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
+    # what debug tokens may be signed with: the key of this gateway, that of the service
+    debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
 
     def pipeline(self, product: Product | None, api: Api | None, operation: Operation | None) -> Pipeline:
@@ -95,7 +98,7 @@ class Gateway:
         return listed
 
 
-def empty() -> Gateway:
+def empty(skipping: bool = False) -> Gateway:
     return Gateway(
         {},
         {},
@@ -104,16 +107,18 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}, schemas=Library()),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, schemas=Library(), skipping=skipping),
         {},
         {},
         {},
     )
 
 
-def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:
-    """The gateway of these resources and all that is wrong with them."""
-    before = previous if previous is not None else empty()
+def build(
+    resources: Mapping[str, Resource], previous: Gateway | None = None, *, skipping: bool = False
+) -> tuple[Gateway, list[ResourceIssue]]:
+    """The gateway of these resources and all that is wrong with them. `skipping`: see Environment; the first counts."""
+    before = previous if previous is not None else empty(skipping)
     try:
         gateway = _build(resources, before)
     except Exception as problem:  # rule 1; a defect of ours must not stop the configuration from being acknowledged
@@ -157,6 +162,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         if touched & {"", "gateways", "certificates"}
         else before.deployment,
         environment=environment,
+        debug_keys=_debug_keys(shelves),
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
@@ -190,10 +196,17 @@ def _shelves(
     return shelves, set(copies)
 
 
+# what documents refer to
+_REFERRED = {
+    *("namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"),
+    "schemas",
+}
+
+
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers", "schemas"}:
+    if not touched & _REFERRED:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -202,6 +215,11 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
+    secrets = frozenset(
+        str(each.body.get("value") or "")
+        for each in after.shelves.get("namedValues", _EMPTY).values()
+        if each.body.get("secret")
+    )
     certificates = _certificates(after, touched)
     backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
@@ -216,11 +234,25 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
-    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
+    if altered := _differing(held_loggers, loggers):
+        references |= {f"loggers/{name}" for name in altered} | {"loggers/*"}
+    providers = after.shelves.get("authorizationProviders", _EMPTY)
+    connections = connections_of(providers, named_values)
+    if _differing(held.connections or {}, connections):
+        references.add("authorizationProviders/*")
     schemas = library(after.shelves.get("schemas", _EMPTY), held.schemas, after.unread)
     references |= set() if schemas is held.schemas else {"schemas/*"}
-    made = Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers, schemas=schemas)
-    return made, references
+    return replace(
+        held,
+        named_values=named_values,
+        fragments=fragments,
+        backends=backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+        secrets=secrets,
+        schemas=schemas,
+    ), references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
@@ -363,6 +395,8 @@ def _documents(
         for issue in document.issues:
             kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
             log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
+        for skipped in document.compiled.skipped:
+            log.warning("policy %s, line %d, column %d: %s", name, skipped.line, skipped.column, skipped.message)
     return documents
 
 
@@ -376,6 +410,12 @@ def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deplo
             break
     certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
     return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
+
+
+def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
+    holders = (*shelves.get("gateways", _EMPTY).values(), *shelves.get("", _EMPTY).values())
+    keys = (each.body.get("debugKey") for each in holders)
+    return tuple(key for key in keys if isinstance(key, str) and key)
 
 
 def _read_all(

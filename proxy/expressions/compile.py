@@ -49,26 +49,25 @@ class Expression:
         try:
             return self._run(exchange)
         except DotNetError as error:
-            raise ExpressionFailed(error.message, f"{error.kind} {_where(error)}") from None
+            raise ExpressionFailed(error.message, error.kind, *_where(error)) from None
         except BudgetExhausted as error:
-            raise ExpressionFailed(error.message, f"budget {_where(error)}") from None
+            raise ExpressionFailed(error.message, "its budget is used up", *_where(error)) from None
         except RecursionError as error:
             text = "Insufficient stack to continue executing the program safely."
-            raise ExpressionFailed(text, f"System.InsufficientExecutionStackException {_where(error)}") from None
+            raise ExpressionFailed(text, "System.InsufficientExecutionStackException", *_where(error)) from None
         except MemoryError as error:
-            raise ExpressionFailed("Insufficient memory.", f"System.OutOfMemoryException {_where(error)}") from None
+            raise ExpressionFailed("Insufficient memory.", "System.OutOfMemoryException", *_where(error)) from None
         except Exception as error:
-            raise ExpressionFailed(
-                "The expression failed.", f"{type(error).__name__}: {error} {_where(error)}"
-            ) from error
+            detail = f"{type(error).__name__}: {error}"
+            raise ExpressionFailed("The expression failed.", detail, *_where(error)) from error
 
     def __repr__(self) -> str:
         return f"<Expression {self.type} {self.source[:60]!r}>"
 
 
-def _where(error: BaseException) -> str:
-    """The C# line and column that was executing."""
-    place = ""
+def _where(error: BaseException) -> tuple[int, int]:
+    """The C# line and column that was executing, 1-based."""
+    place = (1, 1)
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -76,7 +75,7 @@ def _where(error: BaseException) -> str:
             positions = list(code.co_positions())
             index = trace.tb_lasti // 2
             line, _, column, _ = positions[index] if index < len(positions) else (trace.tb_lineno, None, None, None)
-            place = f"at line {line}, column {(column or 0) + 1}"
+            place = (line or 1, (column or 0) + 1)
         trace = trace.tb_next
     return place
 

@@ -12,7 +12,6 @@ Rules
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from proxy.errors import BackendErrorStatus, GatewayError, OperationNotFound
@@ -22,8 +21,6 @@ from proxy.pipeline.link import Pipeline
 from proxy.pipeline.preflight import is_preflight
 from proxy.pipeline.registry import ANSWERED, RESPOND
 from proxy.pipeline.steps import Late, Step, read_bodies, run_steps
-
-log = logging.getLogger("proxy.pipeline")
 
 
 async def execute(pipeline: Pipeline, exchange: Exchange) -> None:
@@ -85,8 +82,6 @@ async def fail(exchange: Exchange, error: GatewayError) -> None:
     last = error.last_error(exchange.elapsed_ms())
     exchange.last_error = last
     exchange.errors.append(last)
-    if error.detail:
-        log.info("request %s: %s %s %s", exchange.request_id, last.source, last.reason, error.detail)
     if exchange.response is not None:
         if isinstance(error, BackendErrorStatus):
             return
