@@ -83,11 +83,13 @@ def _sized(text: str) -> str:
 
 @dataclass(slots=True)
 class Library:
-    """`sources` says which resources the documents came from, so that an unchanged library can be kept."""
+    """`sources` says which resources the documents came from, so that an unchanged library can be kept; `plans` are
+    for whoever knows operations, by their ids."""
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     sources: tuple[Any, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
+    plans: dict[str, Any] = field(default_factory=dict, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def json(self, name: str, pointer: str, reading: Reading) -> JsonValidator | str:
@@ -100,6 +102,10 @@ class Library:
 
     def parameter(self, name: str, type_name: str, kind: str, values: tuple[str, ...]) -> ParameterCheck:
         """The check of a parameter: by the schema it names, or by its type and what it may be."""
+        key = (name, type_name, kind, values)
+        made: ParameterCheck | None = self._made.get(key)
+        if made is not None:
+            return made
         from proxy.schemas.parameters import ParameterCheck, plain_check, schema_check
 
         def make() -> ParameterCheck:
@@ -110,8 +116,9 @@ class Library:
                 raise SchemaError(f"API's schema does not contain definition {type_name}")
             return schema_check(document.root, pointer)
 
-        found = self._once((name, type_name, kind, values), make)
-        return ParameterCheck(problem=found) if isinstance(found, str) else found
+        found = self._once(key, make)
+        made = self._made[key] = ParameterCheck(problem=found) if isinstance(found, str) else found
+        return made
 
     def example(self, name: str, type_name: str, as_xml: bool) -> str:
         """Text of a value of a type, as JSON or as XML; empty when none can be made."""
