@@ -20,7 +20,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from proxy.schemas.choices import has_choices, has_circles, without_choices
+from proxy.schemas.choices import Shape, without_choices
 from proxy.schemas.flatten import SchemaError
 from proxy.schemas.json_messages import message
 from proxy.schemas.json_places import place
@@ -48,17 +48,38 @@ class Finding:
         return f"{self.message} Line: {self.line}, Position: {self.position}"
 
 
+class Engine:
+    """A compiled schema, of draft 2020-12 and complete in itself; validators of several of its parts may share it."""
+
+    __slots__ = ("full", "plain", "shape")
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raises SchemaError."""
+        self.full = _made(schema)
+        self.shape = Shape(schema)
+        self.plain = _made(without_choices(schema)) if self.shape.choices else self.full
+
+
 class JsonValidator:
-    """`names` gives folded names of properties in their own case; they make it fold the names of what it is asked."""
+    """`part`: the property of the engine's schema by whose schema values are judged, and the definition that it leads
+    to; without it, they are judged by the schema itself.
 
-    __slots__ = ("_fold", "_names", "_plain", "_tame", "_validator")
+    `names` gives folded names of properties in their own case; `fold` folds the names of what it is asked.
+    """
 
-    def __init__(self, schema: dict[str, Any], fold: bool = False, names: Mapping[str, str] | None = None) -> None:
-        """`schema` of draft 2020-12, complete in itself. Raises SchemaError."""
-        self._validator = _made(schema)
-        choices = has_choices(schema)
-        self._plain = _made(without_choices(schema)) if choices else self._validator
-        self._tame = not (choices and has_circles(schema))
+    __slots__ = ("_engine", "_fold", "_names", "_part", "_tame")
+
+    def __init__(
+        self,
+        schema: dict[str, Any] | Engine,
+        fold: bool = False,
+        names: Mapping[str, str] | None = None,
+        part: tuple[str, str] | None = None,
+    ) -> None:
+        """Raises SchemaError."""
+        self._engine = schema if isinstance(schema, Engine) else Engine(schema)
+        self._part = part[0] if part is not None else None
+        self._tame = self._engine.shape.tame(part[1] if part is not None else "")
         self._fold = fold
         self._names = names or {}
 
@@ -72,26 +93,29 @@ class JsonValidator:
             return [json_finding(problem)]
         if self._fold:
             value = _folded(value)
-        if self._validator.is_valid(value):
+        if self._part is not None:
+            value = {self._part: value}
+        if self._engine.full.is_valid(value):
             return []
         text = content.decode()
         found = [Finding(said, *place(text, path, self._fold)) for said, path in self._findings(value, len(text))]
         return sorted(found, key=lambda each: (each.line, each.position))
 
     def value(self, value: Any) -> list[str]:
-        """What is wrong with a value."""
-        return [] if self._validator.is_valid(value) else [said for said, _ in self._findings(value, 0)]
+        """What is wrong with a value, by the schema itself."""
+        return [] if self._engine.full.is_valid(value) else [said for said, _ in self._findings(value, 0)]
 
     def _findings(self, value: Any, length: int) -> Iterator[tuple[str, list[str | int]]]:
         """(sentence, path) of what is wrong with a value that is not valid; `length` of its text."""
+        skip = 0 if self._part is None else 1
         if self._tame and length <= SHORT:
-            for error in itertools.islice(self._validator.iter_errors(value), MOST_FINDINGS):
-                yield message(error.kind, error.instance, self._names), error.instance_path
+            for error in itertools.islice(self._engine.full.iter_errors(value), MOST_FINDINGS):
+                yield message(error.kind, error.instance, self._names), error.instance_path[skip:]
             return
         try:
-            self._plain.validate(value)
+            self._engine.plain.validate(value)
         except jsonschema_rs.ValidationError as error:
-            yield message(error.kind, error.instance, self._names), error.instance_path
+            yield message(error.kind, error.instance, self._names), error.instance_path[skip:]
         else:
             yield "JSON does not match a choice of the schema (anyOf, oneOf, not, if or contains).", []
 
