@@ -44,22 +44,29 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
-from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
+from passerelle.cases.world import (
+    SUBSCRIPTION,
+    DownCache,
+    Sent,
+    World,
+    content,
+    document,
+    operation,
+    policies,
+    schema_library,
+)
 from proxy.adapters.cache import LocalCache
 from proxy.config.connections import connection
 from proxy.config.read import logger
-from proxy.config.read import operation as read_operation
-from proxy.config.resources import Backend, BreakerRule, Cluster, Example, PoolMember
+from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
-from proxy.schemas.library import Library, read_document
 
 Row = dict[str, Any]
 _KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -178,12 +185,8 @@ def environment(row: Row) -> Environment:
         certificates=certificates,
         loggers=loggers,
         connections=connections,
-        schemas=_library(row, "schemas"),
+        schemas=schema_library(row.get("schemas", {})),
     )
-
-
-def _library(row: Row, key: str) -> Library:
-    return Library({name: read_document(body) for name, body in row.get(key, {}).items()})
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -223,14 +226,8 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
         for value in (values if isinstance(values, list) else [values])
     ]
     request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
-    fields = dict(row.get("operation", {}))
-    fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
-    described = fields.pop("described", None)
-    made = operation(**fields)
-    if described is not None:
-        said = read_operation(made.id, "shop", {"method": made.method, "urlTemplate": made.url_template, **described})
-        made = replace(said, examples=made.examples or said.examples)
-    return world.exchange(of=made, schemas=_library(row, "api-schemas"), **request)
+    made = operation(**row.get("operation", {}))
+    return world.exchange(of=made, schemas=schema_library(row.get("api-schemas", {})), **request)
 
 
 def _with_token(part: Any, made: str) -> Any:
