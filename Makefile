@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test lint format lock proto docs bench-quick clean python oracle
+.PHONY: run setup test test-postgresql lint format lock proto docs bench-quick clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -21,6 +21,10 @@ test: setup $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/python -m pytest
+
+# The management plane's tests again, on a PostgreSQL that they start.
+test-postgresql: setup $(VENV)/.dev
+	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@
     ├── in_use             400  ValidationError        something else refers to what should go
     ├── bad_request        400  any code               the call itself is malformed
     ├── unauthorized       401  AuthenticationFailed
+    ├── forbidden          403  AuthorizationFailed
     ├── not_found          404  ResourceNotFound
     ├── NotYet             404  ResourceNotFound       it may come within seconds
     ├── not_allowed        405  MethodNotAllowed
@@ -78,6 +79,10 @@ def bad_request(code: str, message: str) -> ArmError:
 
 def unauthorized(message: str, code: str = "AuthenticationFailed") -> ArmError:
     return ArmError(401, code, message)
+
+
+def forbidden(message: str) -> ArmError:
+    return ArmError(403, "AuthorizationFailed", message)
 
 
 def not_found(title: str) -> ArmError:

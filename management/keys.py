@@ -73,7 +73,11 @@ def verify(token: str, gateway: str, keys: list[str], now: datetime.datetime) ->
 
 
 def _signature(gateway: str, expiry: datetime.datetime, key: str) -> str:
-    text = f"{gateway}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z"
+    return shared_access(f"{gateway}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z", key)
+
+
+def shared_access(text: str, key: str) -> str:
+    """The signature of a token: of `<id>\\n<expiry>`."""
     return base64.b64encode(hmac.digest(key.encode(), text.encode("utf-8", "surrogateescape"), "sha512")).decode()
 
 

@@ -30,8 +30,9 @@ from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
+from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
-from proxy.adapters.openid import OpenIdKeys
+from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
@@ -68,6 +69,7 @@ class Configuration:
     version: int = 0
     resources: dict[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
         self, dataset: str, version: int, full: bool, upserts: list[Resource], removals: list[str]
@@ -78,7 +80,7 @@ class Configuration:
         in_force = threading.Event()
         gc.disable()
         try:
-            self.gateway, issues = build(self.resources, self.gateway)
+            self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -158,7 +160,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     clock, counters = SystemClock(), LocalCounters()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
-    errands = BackgroundErrands(transport)
+    errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
         transport=transport,
         counters=counters,
@@ -170,9 +172,12 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         errands=errands,
         keys=keys,
         tokens=tokens,
+        grants=grants,
+        dapr=target_of(settings.dapr),
+        service_bus=settings.values.get("policy.servicebus.namespace", ""),
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
-    configuration = Configuration(loop, sidecar, journal)
+    configuration = Configuration(loop, sidecar, journal, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
         await server.listen(settings.host, settings.port, shared=worker is not None)
@@ -210,6 +215,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()
+    await grants.close()
     await transport.close()
     if external is not None:
         await external.close()

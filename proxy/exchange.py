@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import ClientIdentity, Ports
+from proxy.ports import ClientIdentity, HttpProxy, Ports
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.pipeline.responses import CachingPlan
+    from proxy.pipeline.semantic import SemanticPlan
     from proxy.pipeline.watch import Watch
 
 
@@ -47,6 +48,8 @@ class Exchange:
     backend_scope: str = ""
     # what authentication-certificate has us show to the backend
     identity: ClientIdentity | None = None
+    # the HTTP proxy on the way to the backend
+    proxy: HttpProxy | None = None
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None
@@ -60,6 +63,8 @@ class Exchange:
     cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
     caching: CachingPlan | None = None
+    # the same of a semantic cache lookup
+    semantic: SemanticPlan | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
     resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)

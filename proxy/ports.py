@@ -6,9 +6,9 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proxy.errors import GatewayError
 from proxy.messages import Body, Headers, Response, Url
@@ -16,6 +16,7 @@ from proxy.tokens.keys import KeySet
 from telemetry.records import RequestRecord
 
 if TYPE_CHECKING:
+    from proxy.config.resources import Connection
     from proxy.pipeline.backends import Circuit
 
 
@@ -28,6 +29,16 @@ class ClientIdentity:
 
     name: str
     pem: bytes = field(repr=False)
+
+
+@dataclass(slots=True, frozen=True)
+class HttpProxy:
+    """An HTTP proxy on the way. `authorization` is what it wants to see in Proxy-Authorization, empty for nothing."""
+
+    scheme: str
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -49,6 +60,7 @@ class Outgoing:
     verify_tls: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
+    proxy: HttpProxy | None = None
 
 
 class Transport(Protocol):
@@ -144,9 +156,27 @@ class Tokens(Protocol):
         ...
 
 
+@dataclass(slots=True, frozen=True)
+class Grant:
+    """An access token of somebody else's service; `claims` is what came with it."""
+
+    token: str = field(repr=False)
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Grants(Protocol):
+    """Access tokens of connections to credential providers."""
+
+    async def grant(self, connection: Connection) -> Grant:
+        """What is held, or else fetched; raises GatewayError."""
+        ...
+
+
 class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
 
+
+DAPR = Url("http", "localhost", 3500, "")  # where its runtime listens unless told otherwise
 
 Authorize = Callable[[], Awaitable[str]]
 
@@ -184,13 +214,17 @@ class _Nobody:
     async def token(self, resource: str, client_id: str = "") -> str:
         raise GatewayError("This gateway has no identity.", reason="ManagedIdentityFailure")
 
+    async def grant(self, connection: Connection) -> Grant:
+        raise GatewayError("This process fetches no tokens.", reason="AuthorizationFailure")
+
 
 @dataclass(slots=True, frozen=True)
 class Ports:
     """Everything a policy may reach, in one hand.
 
     `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool.
+    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool. `dapr` is where
+    the Dapr runtime beside this sidecar listens; `service_bus` the namespace for documents that name none.
     """
 
     transport: Transport
@@ -205,3 +239,6 @@ class Ports:
     circuits: dict[str, Circuit] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)
+    grants: Grants = field(default_factory=_Nobody)
+    dapr: Url = DAPR
+    service_bus: str = ""

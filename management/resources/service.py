@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from management import debugging
+from management import debugging, history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
+from management.resources import by_tags, issues, service_lists
 from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
@@ -78,5 +79,17 @@ TYPES = (
         prepare=prepare,
         shape=shape,
         wire=wire,
+        views={
+            "changes": history.changes,
+            "issues": issues.all_issues,
+            "allPolicies": service_lists.all_policies,
+            "policyDescriptions": service_lists.policy_descriptions,
+            "regions": service_lists.regions,
+            "skus": service_lists.skus,
+            "tagResources": by_tags.all_kinds,
+            "apisByTags": by_tags.of_kind("api", "includeNotTaggedApis"),
+            "productsByTags": by_tags.of_kind("product", "includeNotTaggedProducts"),
+        },
+        actions={"validatePolicies": service_lists.validate_policies, "rollback": history.roll_back},
     ),
 )

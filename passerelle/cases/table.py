@@ -16,6 +16,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     fragments, backends, named-values
                 what the document may refer to; a fragment is its text, or its path from the table's folder (`.xml`)
     loggers     logger resources by name
+    connections properties of resources by "provider/connection": provider, authorization, policies
     certificates
                 names of certificate resources; "name.cer" has no private key
     token       what stands for $TOKEN in the request's headers, path and variables; see passerelle/cases/tokens.py
@@ -28,7 +29,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
                 calls (number of backend calls), cache (of the record: hit, miss, none),
-                sent (the last backend call: method, url, headers, body, and fields),
+                sent (the last backend call: method, url, headers, body, proxy (its URL and what it sees), and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
                 authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
@@ -49,6 +50,7 @@ import yaml
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
 from proxy.adapters.cache import LocalCache
+from proxy.config.connections import connection
 from proxy.config.read import logger
 from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
 from proxy.exchange import Exchange
@@ -60,7 +62,7 @@ _SECTIONS = ("inbound", "backend", "outbound", "on-error")
 _KEYS = {
     *("name", "document", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("in-flight", "certificates", "token", "providers", "identity", "loggers"),
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers", "connections"),
 }
 
 
@@ -157,7 +159,18 @@ def environment(row: Row) -> Environment:
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
     loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
-    return Environment(values, row.get("fragments", {}), backends, certificates=certificates, loggers=loggers)
+    connections = {
+        name.lower(): connection(name, each["provider"], each["authorization"], each.get("policies", []), values)
+        for name, each in row.get("connections", {}).items()
+    }
+    return Environment(
+        values,
+        row.get("fragments", {}),
+        backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+    )
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -285,6 +298,9 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             value = opened(value).pem if value else None
         elif name == "url":
             actual = str(sent.outgoing.url)
+        elif name == "proxy":
+            way = sent.outgoing.proxy
+            actual = way and f"{way.scheme}://{way.host}:{way.port} {way.authorization}".strip()
         else:
             actual = getattr(sent.outgoing, name, None)
         if actual != value:

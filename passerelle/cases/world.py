@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from passerelle.cases.tokens import FakeKeys, FakeTokens
 from passerelle.cases.tokens import certificate as client_certificate
 from proxy.adapters.cache import LocalCache
+from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.quotas import LocalQuotas
 from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
@@ -172,6 +173,7 @@ class World:
     counters: FakeCounters = field(init=False)
     cache: LocalCache = field(init=False)
     quotas: LocalQuotas = field(init=False)
+    grants: OAuthGrants = field(init=False)
     external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
@@ -182,6 +184,7 @@ class World:
     def __post_init__(self) -> None:
         self.counters = FakeCounters(self.clock)
         self.cache = LocalCache(self.clock.monotonic)
+        self.grants = OAuthGrants(self.transport, self.clock)
         self.quotas = LocalQuotas(lambda: self.clock.utcnow().timestamp())
 
     @property
@@ -199,6 +202,7 @@ class World:
             circuits=self.circuits,
             keys=self.keys,
             tokens=self.tokens,
+            grants=self.grants,
         )
 
     def exchange(

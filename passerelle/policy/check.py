@@ -41,7 +41,11 @@ class Finding:
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
 @click.option("--backend-id", "backends", multiple=True, metavar="ID", help="A backend that exists; may be repeated.")
-@click.option("--lenient", is_flag=True, help="A missing reference is a warning, never an error.")
+@click.option(
+    "--lenient",
+    is_flag=True,
+    help="Missing references, and policies that are not supported, are warnings: as with policy.check=lenient.",
+)
 def command(
     names: tuple[str, ...], style: str, scope: str | None, values: str | None, folder: str | None,
     backends: tuple[str, ...], lenient: bool,
@@ -50,7 +54,9 @@ def command(
 
     Exit code: 0 nothing found (warnings aside), 1 errors, 2 usage.
     """
-    environment = Environment(files.named_values(values), files.fragments(folder), backends, strict=not lenient)
+    environment = Environment(
+        files.named_values(values), files.fragments(folder), backends, strict=not lenient, skipping=lenient
+    )
     unknown = not_told(values, folder, backends)
     texts: dict[str, str] = {}
     findings: list[Finding] = []

@@ -9,6 +9,8 @@ from typing import Any
 
 from proxy.config.read import name_of
 from proxy.config.resources import Backend, BreakerRule, PoolMember
+from proxy.pipeline.http_proxy import http_proxy_of
+from proxy.ports import HttpProxy
 
 Body = Mapping[str, Any]
 
@@ -36,6 +38,7 @@ def backend(name: str, body: Body) -> Backend:
         validate_certificate_chain=tls.get("validateCertificateChain") is not False,
         validate_certificate_name=tls.get("validateCertificateName") is not False,
         breaker=tuple(_breaker_rule(rule) for rule in (body.get("circuitBreaker") or {}).get("rules") or ()),
+        proxy=_proxy(body.get("proxy") or {}),
     )
 
 
@@ -62,6 +65,11 @@ def pooled(backend: Backend, body: Body, others: Mapping[str, Backend]) -> Backe
     if affinity and not _COOKIE_NAME.fullmatch(affinity):
         raise ValueError(f"{affinity!r} is not the name of a cookie")
     return replace(backend, pool=tuple(members), affinity=affinity)
+
+
+def _proxy(body: Body) -> HttpProxy | None:
+    url = body.get("url") or ""
+    return http_proxy_of(url, body.get("username") or "", body.get("password") or "") if url else None
 
 
 def _breaker_rule(body: Body) -> BreakerRule:

@@ -18,6 +18,7 @@ from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
 from proxy.config.certificates import with_identity
+from proxy.config.connections import connections_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -93,7 +94,7 @@ class Gateway:
         return listed
 
 
-def empty() -> Gateway:
+def empty(skipping: bool = False) -> Gateway:
     return Gateway(
         {},
         {},
@@ -102,16 +103,18 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, skipping=skipping),
         {},
         {},
         {},
     )
 
 
-def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:
-    """The gateway of these resources and all that is wrong with them."""
-    before = previous if previous is not None else empty()
+def build(
+    resources: Mapping[str, Resource], previous: Gateway | None = None, *, skipping: bool = False
+) -> tuple[Gateway, list[ResourceIssue]]:
+    """The gateway of these resources and all that is wrong with them. `skipping`: see Environment; the first counts."""
+    before = previous if previous is not None else empty(skipping)
     try:
         gateway = _build(resources, before)
     except Exception as problem:  # rule 1; a defect of ours must not stop the configuration from being acknowledged
@@ -187,10 +190,14 @@ def _shelves(
     return shelves, set(copies)
 
 
+# what documents refer to
+_REFERRED = {"namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"}
+
+
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
+    if not touched & _REFERRED:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -218,11 +225,22 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
-    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
-    environment = Environment(
-        named_values, fragments, backends, certificates=certificates, loggers=loggers, secrets=secrets
-    )
-    return environment, references
+    if altered := _differing(held_loggers, loggers):
+        references |= {f"loggers/{name}" for name in altered} | {"loggers/*"}
+    providers = after.shelves.get("authorizationProviders", _EMPTY)
+    connections = connections_of(providers, named_values)
+    if _differing(held.connections or {}, connections):
+        references.add("authorizationProviders/*")
+    return replace(
+        held,
+        named_values=named_values,
+        fragments=fragments,
+        backends=backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+        secrets=secrets,
+    ), references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
@@ -361,6 +379,8 @@ def _documents(
         for issue in document.issues:
             kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
             log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
+        for skipped in document.compiled.skipped:
+            log.warning("policy %s, line %d, column %d: %s", name, skipped.line, skipped.column, skipped.message)
     return documents
 
 

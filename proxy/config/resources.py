@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.ports import ClientIdentity
+from proxy.ports import ClientIdentity, HttpProxy
 
 
 @dataclass(slots=True, frozen=True)
@@ -193,6 +193,7 @@ class Backend:
     pool: tuple[PoolMember, ...] = ()
     affinity: str = ""
     breaker: tuple[BreakerRule, ...] = ()
+    proxy: HttpProxy | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -205,6 +206,18 @@ class Certificate:
     der: bytes = field(repr=False)
     pem: bytes = field(repr=False)
     has_private_key: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Connection:
+    """A connection to a credential provider: what is posted where for an OAuth 2 token. `problem` says why none can be
+    had. `allowed` are the (tenant, object id) pairs of its access policies."""
+
+    id: str  # provider/connection
+    token_url: str = ""
+    form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    problem: str = ""
+    allowed: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -27,6 +27,8 @@ from proxy.messages import DEFAULT_PORTS, Headers, Response, Url
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, BreakerRule, PoolMember
     from proxy.exchange import Exchange
+    from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.element import Element
     from proxy.ports import Clock, Outgoing
 
 MAX_KEPT = 10_000  # calls or failures that one rule remembers
@@ -41,6 +43,25 @@ class Circuit:
     failures: dict[str, deque[float]] = field(default_factory=dict)
     calls: dict[str, deque[float]] = field(default_factory=dict)
     turns: dict[str, float] = field(default_factory=dict)
+
+
+def named_backend(element: Element, attribute: str, compiler: Compiler) -> Callable[[Exchange], Backend]:
+    """The backend entity that an attribute names; raises GatewayError when there is none of that name."""
+    name = element.string(attribute)
+    if name.constant:
+        known = compiler.backend(element, name.value) if name.value else None
+        backends = {name.value: known} if known is not None else {}
+    else:
+        backends = dict(compiler.any_backend())
+
+    def find(exchange: Exchange) -> Backend:
+        wanted = name.get(exchange)
+        found = backends.get(wanted)
+        if found is None:
+            raise GatewayError(f"Backend with id '{wanted}' could not be found.", reason="BackendNotFound")
+        return found
+
+    return find
 
 
 def chosen(exchange: Exchange, backend: Backend) -> Backend:
@@ -175,6 +196,7 @@ def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
         outgoing.url = replace(outgoing.url, query=f"{query}&{added}" if query else added)
     outgoing.verify_tls = backend.validate_certificate_chain and backend.validate_certificate_name
     outgoing.identity = backend.identity
+    outgoing.proxy = backend.proxy
     return outgoing
 
 

@@ -16,21 +16,19 @@ from typing import TYPE_CHECKING
 
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
+from proxy.pipeline.documented import DOCUMENTED
 from proxy.pipeline.element import Element, nearest
 from proxy.pipeline.issue import Issue
-from proxy.pipeline.markup import MarkupError, Node, read
+from proxy.pipeline.markup import read_document
+from proxy.pipeline.nodes import Node
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend, Certificate, Logger
+    from proxy.config.resources import Backend, Certificate, Connection, Logger
 
 log = logging.getLogger("proxy.pipeline")
-
-# The gateway that we replace leaves these out silently; so do we, with a warning.
-# https://learn.microsoft.com/azure/api-management/api-management-gateways-overview#policies
-SKIPPED = frozenset({"get-authorization-context", "send-service-bus-message", "validate-graphql-request"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,9 +41,10 @@ class Scope:
 
 @dataclass(slots=True, frozen=True)
 class Environment:
-    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
-    `certificates` or `loggers` None means that nobody knows which there are. `secrets` are values of named values that
-    no trace may show.
+    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error, `skipping`
+    True a documented policy that this gateway does not have: it is left out then, as in the gateway that we replace.
+    `certificates`, `loggers` or `connections` None means that nobody knows which there are. `secrets` are values of
+    named values that no trace may show.
     """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +53,8 @@ class Environment:
     strict: bool = True
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
     loggers: Mapping[str, Logger] | None = None
+    skipping: bool = False
+    connections: Mapping[str, Connection] | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -74,6 +75,11 @@ class CompiledDocument:
     @property
     def broken(self) -> bool:
         return any(issue.severity == "error" for issue in self.issues)
+
+    @property
+    def skipped(self) -> list[Issue]:
+        """The policies that were left out."""
+        return [issue for issue in self.issues if issue.code == "skipped"]
 
 
 def compile_document(text: str, scope: Scope, environment: Environment) -> CompiledDocument:
@@ -119,11 +125,14 @@ class _State:
             message += nearest(unknown, self.environment.named_values)
             element = source.element_of_original(offset) or name
             self.issues.append(Issue(line, column, element, message, "unknown-named-value", self.missing))
-        try:
-            root = read(source.text)
-        except MarkupError as problem:
+        document = read_document(source.text)
+        for problem in document.problems:
             line, column = source.place(problem.offset)
-            self.issues.append(Issue(line, column, problem.element or name, f"{prefix}{problem}", "malformed"))
+            kind, severity = ("malformed", "error") if problem.error else ("irregular", "warning")
+            message = prefix + problem.message
+            self.issues.append(Issue(line, column, problem.element or name, message, kind, severity))
+        root = document.root
+        if root is None:
             return None
         if root.name != name:
             line, column = source.place(root.offset + 1)
@@ -139,7 +148,7 @@ def compiler_for(source: Source, scope: Scope, section: str, environment: Enviro
 
 
 def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
-    top = Element(root, source, state.issues)
+    top = Element(root, source, state.issues, missing=state.missing)
     if state.scope.kind == "fragment":
         compiler = Compiler(state, "inbound", source, anywhere=True)
         return {"fragment": tuple(compiler.steps(top.policies()))}
@@ -263,6 +272,16 @@ class Compiler:
         element.issue(message, "unknown-logger", severity="warning")
         return None
 
+    def any_logger(self) -> Mapping[str, Logger]:
+        """All loggers by name, for one that only the request tells."""
+        self._state.references.add("loggers/*")
+        return self.environment.loggers or {}
+
+    def connections(self) -> Mapping[str, Connection] | None:
+        """All connections to credential providers, by "provider/connection" in lower case; None when none are known."""
+        self._state.references.add("authorizationProviders/*")
+        return self.environment.connections
+
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""
         self._state.providers.add(url)
@@ -274,7 +293,14 @@ class Compiler:
         for node in nodes:
             counts[node.name] = count = counts.get(node.name, 0) + 1
             path = f"{self.path}/{node.name}[{count}]" if self.path else f"{node.name}[{count}]"
-            element = Element(node, self.source, self._state.issues, path=path, document=self.document)
+            element = Element(
+                node,
+                self.source,
+                self._state.issues,
+                path=path,
+                document=self.document,
+                missing=self._state.missing,
+            )
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))
             elif not bases:
@@ -295,13 +321,21 @@ class Compiler:
             where = ", ".join(sorted(definition.scopes))
             element.issue(f"{refused} at scope {self.scope}, only at {where}.", "wrong-scope")
 
+    def _unknown(self, element: Element) -> None:
+        """Report a policy that is not in the index."""
+        name = element.name
+        if name not in DOCUMENTED:
+            element.issue(f"Policy '{name}' is not known.{nearest(name, REGISTRY)}", "unknown-policy")
+        elif self.environment.skipping:
+            element.issue(f"Policy '{name}' is not supported and left out.", "skipped", severity="warning")
+        else:
+            message = f"Policy '{name}' is not supported. Remove it, or have it left out with policy.check=lenient."
+            element.issue(message, "unsupported-policy")
+
     def _policy(self, element: Element) -> Sequence[Step]:
         definition = REGISTRY.get(element.name)
-        if element.name in SKIPPED:
-            element.issue("A self-hosted gateway leaves this policy out.", "skipped", severity="warning")
-            return ()
         if definition is None:
-            element.issue(f"Policy '{element.name}' is not known.{nearest(element.name, REGISTRY)}", "unknown-policy")
+            self._unknown(element)
             return ()
         if not self.anywhere:
             self._check_place(element, definition)
@@ -310,7 +344,11 @@ class Compiler:
         element.finish()
         if isinstance(handler, Block):
             return handler.steps
-        if any(issue.severity == "error" for issue in element.issues[known:]):
+        errors = [issue for issue in element.issues[known:] if issue.severity == "error"]
+        if errors:
+            if self.environment.skipping and all(issue.code == "unsupported" for issue in errors):
+                element.issues[known:] = [replace(each, severity="warning") for each in element.issues[known:]]
+                element.issue(f"Policy '{element.name}' is left out.", "skipped", severity="warning")
             return ()
         self._state.reads.append(frozenset(element.reads))
         origin = Origin(

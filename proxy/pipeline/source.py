@@ -14,10 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-_NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
+NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
 _START_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9.-]*)")
 # Liquid templates write their own outputs as {{...}}; only known names are named values there.
-_LIQUID = re.compile(r"<set-body\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>.*?</set-body\s*>", re.DOTALL)
+_LIQUID = re.compile(
+    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>"
+    r".*?</\1\s*>",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
     unknown: list[tuple[int, str]] = []
     used: set[str] = set()
     done = length = 0
-    for found in _NAMED_VALUE.finditer(original):
+    for found in NAMED_VALUE.finditer(original):
         name = found.group(1)
         value = values.get(name)
         if value is None:
@@ -89,7 +93,7 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
         length += len(value)
         done = found.end()
     pieces.append(original[done:])
-    if unknown and "liquid" in original:
+    if unknown and "liquid" in original.lower():
         templates = [found.span() for found in _LIQUID.finditer(original)]
         unknown = [each for each in unknown if not any(start <= each[0] < end for start, end in templates)]
     used.update(name for _, name in unknown)
@@ -98,4 +102,4 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
 
 def unresolved(text: str) -> bool:
     """Whether a named value that does not exist still stands in the text; its absence is reported once already."""
-    return "{{" in text and _NAMED_VALUE.search(text) is not None
+    return "{{" in text and NAMED_VALUE.search(text) is not None

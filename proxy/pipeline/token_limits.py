@@ -73,6 +73,7 @@ def token_limit(element: Element) -> Handler:
     per_minute = element.integer("tokens-per-minute", None, minimum=0)
     quota = element.integer("token-quota", None, minimum=0)
     period = element.choice("token-quota-period", *PERIODS, default=PERIODS[0])
+    element.take("estimate-prompt-token", "estimate-prompt-tokens")  # the policy toolkit writes it so
     estimating = element.boolean("estimate-prompt-tokens")
     if per_minute is None and quota is None:
         message = "Attribute 'tokens-per-minute' or 'token-quota' is required. Add one or both."

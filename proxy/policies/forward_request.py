@@ -57,6 +57,7 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
         outgoing.http_version = http_version
         outgoing.identity = exchange.identity or outgoing.identity
+        outgoing.proxy = exchange.proxy or outgoing.proxy
         outgoing.follow_redirects = follow_redirects.get(exchange)
         clock = exchange.ports.clock
         started = clock.monotonic()

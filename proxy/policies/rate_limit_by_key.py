@@ -26,7 +26,8 @@ def rate_limit_by_key(element: Element, compiler: Compiler) -> Handler:
     counter_key = element.string("counter-key")
     condition = element.boolean("increment-condition", True)
     increment = element.integer("increment-count", 1, minimum=0)
-    deferred = not (condition.constant and increment.constant)
+    after = element.literal_boolean("increment-after-response", False)  # undocumented; the policy toolkit writes it
+    deferred = after or not (condition.constant and increment.constant)
 
     reads = condition.reads | increment.reads
 

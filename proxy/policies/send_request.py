@@ -5,19 +5,17 @@ https://learn.microsoft.com/azure/api-management/send-request-policy
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, ExpressionFailed, GatewayError
-from proxy.messages import MAX_BUFFERED_BODY, Response
-from proxy.pipeline.calls import call_of
+from proxy.errors import ExpressionFailed, GatewayError
+from proxy.messages import Response
+from proxy.pipeline.calls import answer_of, call_of
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
-    from proxy.ports import Outgoing
 
 
 @policy("send-request", sections=ANYWHERE)
@@ -31,7 +29,7 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            answer = await _answer(exchange, await call.outgoing(exchange))
+            answer = await answer_of(exchange, await call.outgoing(exchange))
         except ExpressionFailed:
             raise
         except GatewayError as problem:
@@ -42,20 +40,3 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
             exchange.variables[name] = answer
 
     return handle
-
-
-async def _answer(exchange: Exchange, outgoing: Outgoing) -> Response:
-    """The whole answer, body included, within the timeout."""
-    response: Response | None = None
-    try:
-        async with asyncio.timeout(outgoing.timeout):
-            response = await exchange.ports.transport.send(outgoing)
-            await response.body.read()
-    except TimeoutError as late:
-        raise BackendTimeout(f"The request did not complete within {outgoing.timeout:g} seconds.") from late
-    except BodyTooLarge as large:
-        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
-    finally:
-        if response is not None and not response.body.buffered:
-            await response.body.discard()
-    return response

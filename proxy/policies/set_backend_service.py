@@ -6,11 +6,10 @@ https://learn.microsoft.com/azure/api-management/set-backend-service-policy
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from proxy.errors import ExpressionFailed, GatewayError
-from proxy.messages import Url
 from proxy.pipeline.backends import parse_base
+from proxy.pipeline.dapr import address, segment, segments
 from proxy.pipeline.registry import BACKEND, INBOUND, Handler, policy
 from proxy.pipeline.source import unresolved
 
@@ -58,7 +57,10 @@ def _base_url(element: Element, compiler: Compiler) -> Handler:
         try:
             parse_base(base_url.value)
         except ValueError as problem:
-            element.issue(str(problem), "invalid-attribute")
+            if base_url.value.strip():
+                element.issue(str(problem), "invalid-attribute")
+            else:
+                element.issue("Attribute 'base-url' is empty. Fill it in.", "unfilled", severity=element.missing)
 
     def handle(exchange: Exchange) -> None:
         # documented: what a broader scope chose by backend-id can only be overridden by backend-id
@@ -112,8 +114,7 @@ def _dapr(element: Element) -> Handler:
         service = app.get(exchange)
         if namespace is not None and (space := namespace.get(exchange)):
             service = f"{service}.{space}"
-        path = f"/v1.0/invoke/{quote(service)}/method/{quote(method.get(exchange))}"
-        exchange.request.base = Url("http", "localhost", 3500, path)
+        exchange.request.base = address(exchange, f"invoke/{segment(service)}/method/{segments(method.get(exchange))}")
         exchange.request.path = ""
         exchange.backend, exchange.backend_scope = None, ""
 

@@ -125,7 +125,11 @@ async def test_secrets_are_in_clear_and_ids_relative(agent: Agent, plane: Plane)
     await plane.put("/loggers/l", {"loggerType": "azureMonitor"})
     await plane.put("/diagnostics/azuremonitor", {"loggerId": f"{plane.service.upper()}/loggers/l"})
     await plane.put("/subscriptions/s", {"displayName": "s", "scope": f"{plane.service}/apis", "ownerId": "/users/1"})
+    await plane.put("/authorizationProviders/p", {"identityProvider": "oauth2"})
+    connection = {"oauth2grantType": "ClientCredentials", "parameters": {"clientId": "me", "clientSecret": "hidden"}}
+    await plane.put("/authorizationProviders/p/authorizations/c", connection)
     await agent.poll()
+    assert agent.body("/authorizationProviders/p/authorizations/c")["parameters"] == connection["parameters"]
     assert agent.body("/namedValues/nv")["value"] == "unseen"
     assert agent.body("/backends/b")["credentials"] == credentials
     assert agent.body("/diagnostics/azuremonitor")["loggerId"] == "/loggers/l"

@@ -6,7 +6,8 @@ from typing import NoReturn
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet.format import composite
-from proxy.expressions.dotnet.strings import _get, _insert, _join, _remove_count, _repeat, _replace, substring_length
+from proxy.expressions.dotnet.searching import replace as _replace
+from proxy.expressions.dotnet.strings import _get, _insert, _join, _remove_count, _repeat, substring_length
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.values import stands_for
 from proxy.expressions.runtime import MAX_ALLOCATION, allocate, out_of_range

@@ -9,7 +9,8 @@ from multidict import CIMultiDict
 
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.text import TEXTS, to_text
-from proxy.expressions.dotnet.values import Array, EnumValue, List, Sequence, instance_of, stands_for
+from proxy.expressions.dotnet.units import units
+from proxy.expressions.dotnet.values import HASHES, Array, EnumValue, List, Sequence, instance_of, runtime_type, stands_for
 from proxy.expressions.runtime import (
     DotNetError,
     allocate_elements,
@@ -118,7 +119,7 @@ def iterate(value: Any) -> Iterator[Any]:
     if value is None:
         null_reference()
     if isinstance(value, str):
-        return iter(value)
+        return iter(units(value))
     if isinstance(value, bytes):
         return iter(value)
     if isinstance(value, CIMultiDict):
@@ -151,7 +152,23 @@ def equal(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, EnumValue):
         return left.kind is right.kind and int(left) == int(right)
-    return bool(left == right)
+    return bool(left == right or (isinstance(left, float) and left != left and right != right))
+
+
+def hash_of(value: Any) -> int:
+    """GetHashCode: .NET's number where that is fixed, else one that is stable inside the process. 0 for null."""
+    if value is None:
+        return 0
+    if isinstance(value, EnumValue):
+        return int(value)
+    found = HASHES.get(runtime_type(value).name)
+    if found is not None:
+        return found(value)
+    try:
+        number = hash(value)
+    except TypeError:
+        number = id(value)
+    return ((number + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
 def position(items: Iterable[Any], wanted: Any) -> int:

@@ -8,19 +8,21 @@ import re
 import struct
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from proxy.errors import ExpressionFailed
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.datetext import parse_date
 from proxy.expressions.dotnet.datetime import DateTime
+from proxy.expressions.dotnet.enums import enumeration
 from proxy.expressions.dotnet.numbers import _WORDS, parse_bool, parse_decimal, parse_double, parse_integer
-from proxy.expressions.dotnet.numeric import limits, single, to_decimal
+from proxy.expressions.dotnet.numeric import limits, single, to_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text as to_text
-from proxy.expressions.dotnet.values import BOXES, Array, Char, name_of
+from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, name_of
 from proxy.expressions.runtime import (
     DotNetError,
     allocate,
+    argument,
     argument_null,
     format_error,
     invalid_cast,
@@ -28,7 +30,7 @@ from proxy.expressions.runtime import (
     overflow,
 )
 from proxy.expressions.table import constant, define, members
-from proxy.expressions.types import INTEGRAL, type_of_name
+from proxy.expressions.types import BITS, INTEGRAL, type_of_name
 
 _NULL_TO_VALUE = "Null object cannot be converted to a value type."
 BYTE = type_of_name("byte")
@@ -46,8 +48,8 @@ def integer(name: str) -> Callable[[Any], int]:
             whole = ord(value)
         elif isinstance(value, str):
             return parse(value)
-        elif isinstance(value, int):
-            whole = int(value)
+        elif type(value) not in _CONVERTIBLE or isinstance(value, DateTime):
+            no_conversion(value, name)
         elif isinstance(value, float):
             if not low - 1 < value < high + 1:
                 overflow(f"Value was either too large or too small for {_WORDS[name]}.")
@@ -55,7 +57,7 @@ def integer(name: str) -> Callable[[Any], int]:
         elif isinstance(value, Decimal):
             whole = int(value.to_integral_value(ROUND_HALF_EVEN))
         else:
-            _no_convertible(value)
+            whole = int(value)
         if not low <= whole <= high:
             overflow(f"Value was either too large or too small for {_WORDS[name]}.")
         return whole
@@ -63,12 +65,17 @@ def integer(name: str) -> Callable[[Any], int]:
     return convert
 
 
-def _no_convertible(value: Any) -> Any:
-    from proxy.expressions.dotnet.json_tokens import JToken
+# what implements IConvertible
+_CONVERTIBLE = {str, bool, int, float, Decimal, DateTime, EnumValue, *BOXES.values()}
 
-    if isinstance(value, (JToken,)) and not hasattr(value, "value"):
-        pass
-    return invalid_cast(name_of(value), "System.IConvertible")
+
+def no_conversion(value: Any, name: str) -> NoReturn:
+    """Raises InvalidCastException."""
+    if type(value) not in _CONVERTIBLE:
+        invalid_cast(name_of(value), "System.IConvertible")
+    source = "Enum" if isinstance(value, EnumValue) else name_of(value).removeprefix("System.")
+    target = type_of_name(name).full_name.removeprefix("System.")
+    raise DotNetError("System.InvalidCastException", f"Invalid cast from '{source}' to '{target}'.")
 
 
 def _unwrapped(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -82,46 +89,40 @@ def _unwrapped(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return convert
 
 
+def _number(value: Any, name: str) -> Any:
+    """What double, decimal and bool convert from."""
+    if type(value) not in _CONVERTIBLE or isinstance(value, (str, DateTime)):
+        no_conversion(value, name)
+    return value
+
+
 def real(value: Any) -> float:
     if value is None:
         return 0.0
-    if isinstance(value, str) and not isinstance(value, Char):
-        return parse_double(value)
-    if isinstance(value, (int, float, Decimal)):
-        return float(value)
-    return float(_no_convertible(value))
+    return parse_double(value) if type(value) is str else float(_number(value, "double"))
 
 
 def exact(value: Any) -> Decimal:
     if value is None:
         return Decimal(0)
-    if isinstance(value, str) and not isinstance(value, Char):
+    if type(value) is str:
         return parse_decimal(value)
-    if isinstance(value, float):
-        return to_decimal(value)
-    if isinstance(value, (int, Decimal)):
-        return Decimal(value)
-    return Decimal(_no_convertible(value))
+    number = _number(value, "decimal")
+    return to_decimal(number) if isinstance(number, float) else Decimal(number)
 
 
 def truth(value: Any) -> bool:
     if value is None:
         return False
-    if isinstance(value, str) and not isinstance(value, Char):
-        return parse_bool(value)
-    if isinstance(value, (int, float, Decimal)):
-        return bool(value)
-    return bool(_no_convertible(value))
+    return parse_bool(value) if type(value) is str else bool(_number(value, "bool"))
 
 
 def moment(value: Any) -> DateTime:
     if value is None:
         return DateTime(0)
-    if isinstance(value, str):
+    if type(value) is str:
         return parse_date(value)
-    if isinstance(value, DateTime):
-        return value
-    return DateTime(_no_convertible(value))
+    return value if isinstance(value, DateTime) else no_conversion(value, "DateTime")
 
 
 def character(value: Any) -> str:
@@ -131,15 +132,24 @@ def character(value: Any) -> str:
         if len(value) != 1:
             format_error("String must be exactly one character long.")
         return str(value)
-    if isinstance(value, int):
-        return chr(value & 0xFFFF)
-    return str(_no_convertible(value))
+    if isinstance(value, (bool, float, Decimal)) or type(value) not in _CONVERTIBLE or isinstance(value, DateTime):
+        no_conversion(value, "char")
+    if not 0 <= value <= 0xFFFF:
+        overflow("Value was either too large or too small for a character.")
+    return chr(value)
+
+
+def _as(name: str, function: Callable[[Any], Any], value: Any) -> Any:
+    """`function`, with the type it is for in the message."""
+    if value is not None and type(value) is not str:
+        _number(value, name)
+    return function(value)
 
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
     **{name: integer(name) for name in INTEGRAL},
     "double": real,
-    "float": lambda value: single(real(value)),
+    "float": lambda value: single(_as("float", real, value)),
     "decimal": exact,
     "bool": truth,
     "char": character,
@@ -191,34 +201,50 @@ def to_base64(data: Any) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _base(text: str | None, base: int) -> int:
-    if base not in (2, 8, 10, 16):
-        from proxy.expressions.runtime import argument
+_TOO_MANY = "Additional non-parsable characters are at the end of the string."
 
-        argument("Invalid Base.")
-    if text is None:
-        return 0
-    if base == 10:
-        return CHANGES["int"](text)  # type: ignore[no-any-return]
-    digits = text.lower().removeprefix("0x") if base == 16 else text
-    if not re.fullmatch(r"[0-9a-f]{1,64}", digits):
+
+def _base(text: str, base: int) -> int:
+    """The digits of `text`; for base 10 with a sign."""
+    if text == "":
+        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.")
+    minus = text[0] == "-"
+    if minus and base != 10:
+        argument("String cannot contain a minus sign if the base is not 10.")
+    digits = text[1:] if text[0] in "+-" else text
+    if base == 16 and digits[:2] in ("0x", "0X"):
+        digits = digits[2:]
+    match = re.match(_DIGITS[base], digits)
+    if match is None:
         format_error("Could not find any recognizable digits.")
-    try:
-        value = int(digits, base)
-    except ValueError:
-        format_error("Additional non-parsable characters are at the end of the string.")
-    return value
+    if match.end() < len(digits):
+        format_error(_TOO_MANY)
+    packed = match[0].lstrip("0")[:70] or "0"
+    return -int(packed, base) if minus else int(packed, base)
+
+
+_DIGITS = {2: "[01]+", 8: "[0-7]+", 10: "[0-9]+", 16: "[0-9a-fA-F]+"}
 
 
 def _folded_base(name: str) -> Callable[[str | None, int], int]:
-    from proxy.expressions.dotnet.numeric import wrapper
-    from proxy.expressions.types import BITS
-
     fold = wrapper(name)
+    bits = BITS[name]
+    wide = 64 if bits == 64 else 32
 
     def convert(text: str | None, base: int) -> int:
+        if base not in _DIGITS:
+            argument("Invalid Base.")
+        if text is None:
+            return 0
         value = _base(text, base)
-        if value >= 1 << BITS[name]:
+        if base == 10:
+            low, high = limits(name)
+            if not low <= value <= high:
+                overflow(f"Value was either too large or too small for {_WORDS[name]}.")
+            return value
+        if value >= 1 << wide:
+            overflow(f"Value was either too large or too small for a UInt{wide}.")
+        if value >= 1 << bits:
             overflow(f"Value was either too large or too small for {_WORDS[name]}.")
         return fold(value)
 
@@ -227,13 +253,42 @@ def _folded_base(name: str) -> Callable[[str | None, int], int]:
 
 def _to_base(bits: int) -> Callable[[int, int], str]:
     def show(value: int, base: int) -> str:
+        if base not in _DIGITS:
+            argument("Invalid Base.")
         if base == 10:
             return str(value)
-        return format(value & ((1 << bits) - 1), {2: "b", 8: "o", 16: "x"}.get(base, "d"))
+        return format(value & ((1 << bits) - 1), {2: "b", 8: "o", 16: "x"}[base])
 
     return show
 
 
+def _text_char(text: str | None) -> str:
+    if text is None:
+        argument_null("value")
+    return character(text)
+
+
+def _part(data: Any, start: int, length: int) -> Any:
+    if data is None:
+        argument_null("inArray")
+    if length < 0:
+        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "length")
+    if start < 0:
+        out_of_range("Value must be positive.", "offset")
+    if start + length > len(data):
+        out_of_range("Offset and length must refer to a position in the string.", "offset")
+    return data[start : start + length]
+
+
+def _wrapped(data: Any, options: Any) -> str:
+    """Lines of 76 characters on request."""
+    text = to_base64(data)
+    if not int(options):
+        return text
+    return "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76))
+
+
+enumeration("Base64FormattingOptions", "System.Base64FormattingOptions", {"None": 0, "InsertLineBreaks": 1})
 CONVERT = define("Convert", "System.Convert", kind="static")
 _NAMES = {
     "sbyte": "SByte", "byte": "Byte", "short": "Int16", "ushort": "UInt16", "int": "Int32", "uint": "UInt32",
@@ -242,12 +297,17 @@ _NAMES = {
     "DateTime": "DateTime",
 }  # fmt: skip
 for _name, _label in _NAMES.items():
-    _text = parse_bool if _name == "bool" else CHANGES[_name]
     members(
         CONVERT,
         {
             f"static {_name} To{_label}(object value)": _unwrapped(CHANGES[_name]),
-            f"static {_name} To{_label}(string value)": (lambda value, f=CHANGES[_name]: f(value)),
+            f"static {_name} To{_label}(string value)": CHANGES[_name] if _name != "char" else _text_char,
+            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(
+                CHANGES[_name]
+            ): f(value),
+            f"static {_name} To{_label}(string value, IFormatProvider provider)": lambda value, _, f=CHANGES[_name]: f(
+                value
+            ),
         },
     )
     if _name in INTEGRAL:
@@ -257,12 +317,24 @@ members(
     {
         "static string ToString(object value)": to_text,
         "static string? ToString(string value)": lambda text: text,
+        "static string ToString(object value, IFormatProvider provider)": lambda value, _: to_text(value),
+        "static string? ToString(string value, IFormatProvider provider)": lambda text, _: text,
+        "static string ToString(byte value, int toBase)": _to_base(8),
+        "static string ToString(short value, int toBase)": _to_base(16),
         "static string ToString(int value, int toBase)": _to_base(32),
         "static string ToString(long value, int toBase)": _to_base(64),
         "static string ToBase64String(byte[] inArray)": to_base64,
         "static string ToBase64String(byte[] inArray, int offset, int length)": lambda d, i, n: to_base64(
-            list(d)[i : i + n]
+            _part(d, i, n)
         ),
+        "static string ToBase64String(byte[] inArray, Base64FormattingOptions options)": _wrapped,
+        "static string ToBase64String(byte[] inArray, int offset, int length, Base64FormattingOptions options)": (
+            lambda d, i, n, options: _wrapped(_part(d, i, n), options)
+        ),
+        "static byte[] FromBase64CharArray(char[] inArray, int offset, int length)": lambda d, i, n: from_base64(
+            "".join(_part(d, i, n))
+        ),
+        "static bool IsDBNull(object value)": lambda value: False,
         "static byte[] FromBase64String(string s)": from_base64,
         "static string ToHexString(byte[] inArray)": lambda data: as_bytes(data).hex().upper(),
         "static byte[] FromHexString(string s)": lambda text: _from_hex(text),
@@ -281,7 +353,7 @@ def _from_hex(text: str | None) -> Array:
 
 # BitConverter
 
-BITS = define("BitConverter", "System.BitConverter", kind="static")
+CONVERTER = define("BitConverter", "System.BitConverter", kind="static")
 _CODES = {
     "short": "<h",
     "ushort": "<H",
@@ -297,7 +369,9 @@ _CODES = {
 
 def _read(code: str) -> Callable[[Any, int], Any]:
     def read(data: Any, start: int) -> Any:
-        raw = as_bytes(data)
+        if data is None:
+            argument_null("value")
+        raw = bytes(data)
         if not 0 <= start < len(raw):
             out_of_range(
                 "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
@@ -308,28 +382,47 @@ def _read(code: str) -> Callable[[Any, int], Any]:
             raise DotNetError(
                 "System.ArgumentException",
                 "Destination array is not long enough to copy all the items in the collection. "
-                "Check array index and length.",
+                "Check array index and length. (Parameter 'value')",
             ) from None
 
     return read
 
 
+def _shown(data: Any, start: int = 0, length: int = -1) -> str:
+    if data is None:
+        argument_null("value")
+    if start < 0 or (start >= len(data) and start > 0):
+        out_of_range(
+            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
+        )
+    if length < -1:
+        out_of_range("Value must be positive.", "length")
+    stop = len(data) if length < 0 else start + length
+    if stop > len(data):
+        argument(
+            "Destination array is not long enough to copy all the items in the collection. Check array index and "
+            "length.",
+            "value",
+        )
+    return bytes(data[start:stop]).hex("-").upper() if stop > start else ""
+
+
 for _name, _code in _CODES.items():
     members(
-        BITS,
+        CONVERTER,
         {
             f"static byte[] GetBytes({_name} value)": lambda value, code=_code: Array(BYTE, struct.pack(code, value)),
             f"static {_name} To{_NAMES[_name]}(byte[] value, int startIndex)": _read(_code),
         },
     )
 members(
-    BITS,
+    CONVERTER,
     {
-        "static string ToString(byte[] value)": lambda data: as_bytes(data).hex("-").upper() if len(data) else "",
-        "static string ToString(byte[] value, int startIndex)": lambda data, i: as_bytes(data[i:]).hex("-").upper(),
-        "static string ToString(byte[] value, int startIndex, int length)": lambda data, i, n: (
-            as_bytes(data[i : i + n]).hex("-").upper() if n else ""
-        ),
+        "static string ToString(byte[] value)": _shown,
+        "static string ToString(byte[] value, int startIndex)": _shown,
+        "static string ToString(byte[] value, int startIndex, int length)": _shown,
+        "static int SingleToInt32Bits(float value)": lambda v: struct.unpack("<i", struct.pack("<f", v))[0],
+        "static float Int32BitsToSingle(int value)": lambda v: struct.unpack("<f", struct.pack("<i", v))[0],
         "static long DoubleToInt64Bits(double value)": lambda v: struct.unpack("<q", struct.pack("<d", v))[0],
         "static double Int64BitsToDouble(long value)": lambda v: struct.unpack("<d", struct.pack("<q", v))[0],
         "static byte[] GetBytes(char value)": lambda value: Array(BYTE, struct.pack("<H", ord(value))),

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
-from proxy.expressions.operators import compare_text
+from proxy.expressions.dotnet.units import units
+from proxy.expressions.runtime import argument
+
+# what the root collation puts before digits and letters, in its order
+_MARKS = {
+    mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")
+}
 
 
 def upper(text: str) -> str:
@@ -25,15 +32,29 @@ def lower(text: str) -> str:
 
 def ignores_case(comparison: Any) -> bool:
     """Of a StringComparison value."""
-    return int(comparison) % 2 == 1
+    number = int(comparison)
+    if not 0 <= number <= 5:
+        argument("The string comparison type passed in is currently not supported.", "comparisonType")
+    return number % 2 == 1
 
 
+def _weight(char: str) -> tuple[int, int, str]:
+    if char.isalpha():
+        return 2, 0, char.lower()
+    if char.isdigit():
+        return 1, 0, char
+    return 0, _MARKS.get(char, 99), char
+
+
+@lru_cache(4096)
 def _culture_key(text: str) -> tuple[Any, ...]:
     """Base letters first, then accents, then case with small letters before capitals."""
-    spread = unicodedata.normalize("NFD", text)
-    letters = [
-        (0 if not c.isalnum() else 1 if c.isdigit() else 2, c.lower()) for c in spread if not unicodedata.combining(c)
+    spread = [
+        char
+        for char in unicodedata.normalize("NFD", text)
+        if char in _MARKS or unicodedata.category(char) not in ("Cc", "Cf")
     ]
+    letters = [_weight(c) for c in spread if not unicodedata.combining(c)]
     accents = [c for c in spread if unicodedata.combining(c)]
     return (letters, accents, [c.isupper() for c in spread])
 
@@ -47,12 +68,36 @@ def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:
     return -1 if one < two else 1 if one > two else 0
 
 
+def compare_ordinal(left: str, right: str) -> int:
+    """string.CompareOrdinal: the distance of the first units that differ, else of the lengths.
+
+    The end of a text counts as a unit of 0 among its first two.
+    """
+    if left == right:
+        return 0
+    left, right = units(left), units(right)
+    one, two = f"{left}\0\0", f"{right}\0\0"
+    shortest = max(min(len(left), len(right)), 2)
+    for index in range(shortest):
+        if one[index] != two[index]:
+            return ord(one[index]) - ord(two[index])
+    return len(left) - len(right)
+
+
+def compare_folded(left: str, right: str) -> int:
+    """OrdinalIgnoreCase: as capitals."""
+    left, right = units(upper(left)), units(upper(right))
+    for one, two in zip(left, right, strict=False):
+        if one != two:
+            return ord(one) - ord(two)
+    return len(left) - len(right)
+
+
 def compare_with(left: str | None, right: str | None, comparison: Any) -> int:
     """string.Compare with a StringComparison."""
+    folded = ignores_case(comparison)
     if left is None or right is None:
         return (left is not None) - (right is not None)
     if int(comparison) < 4:
-        return compare_culture(left, right, ignores_case(comparison))
-    if ignores_case(comparison):
-        left, right = upper(left), upper(right)
-    return compare_text(left, right)
+        return compare_culture(left, right, folded)
+    return compare_folded(left, right) if folded else compare_ordinal(left, right)

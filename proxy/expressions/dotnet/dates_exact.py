@@ -8,11 +8,10 @@ from typing import Any
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.collections import iterate
 from proxy.expressions.dotnet.datetext import PARSE_EXACT, parse_date, parse_offset
-from proxy.expressions.dotnet.datetime import DAY, MIN, OFFSET_MIN, UTC, DateTime
+from proxy.expressions.dotnet.datetime import DAY, FILE_TIME, MIN, OFFSET_MIN, UTC, DateTime
 from proxy.expressions.runtime import DotNetError, format_error
 from proxy.expressions.table import members
 
-_FILE_TIME = 504_911_232_000_000_000
 _OLE = 599_264_352_000_000_000
 
 
@@ -69,10 +68,10 @@ def _ole(value: DateTime) -> float:
 members(
     p.DATETIME,
     {
-        "long ToFileTimeUtc()": lambda d: d.ticks - _FILE_TIME,
-        "long ToFileTime()": lambda d: d.ticks - _FILE_TIME,
+        "long ToFileTimeUtc()": lambda d: d.ticks - FILE_TIME,
+        "long ToFileTime()": lambda d: d.ticks - FILE_TIME,
         "double ToOADate()": _ole,
         "long ToBinary()": _binary,
-        "static DateTime FromFileTimeUtc(long fileTime)": lambda ticks: DateTime(ticks + _FILE_TIME, UTC),
+        "static DateTime FromFileTimeUtc(long fileTime)": lambda ticks: DateTime(ticks + FILE_TIME, UTC),
     },
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from proxy.expressions.dotnet import primitives as p
+from proxy.expressions.dotnet.date_reading import read
 from proxy.expressions.dotnet.datetime import (
     DAY,
     HOUR,
@@ -22,15 +23,18 @@ from proxy.expressions.dotnet.datetime import (
     DateTime,
     DateTimeOffset,
     TimeSpan,
+    from_python,
     parts,
-    span,
     ticks_of,
 )  # fmt: skip
 from proxy.expressions.dotnet.format import FORMATS
 from proxy.expressions.dotnet.numbers import attempt
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.runtime import DotNetError, argument_null, format_error, overflow
-from proxy.expressions.table import members
+from proxy.expressions.table import members, with_exchange
+
+if TYPE_CHECKING:
+    from proxy.exchange import Exchange
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = tuple(calendar.month_name)
@@ -44,7 +48,7 @@ _STANDARD = {
     "s": "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
     "u": "yyyy'-'MM'-'dd HH':'mm':'ss'Z'", "t": "HH:mm", "T": "HH:mm:ss", "U": "dddd, dd MMMM yyyy HH:mm:ss",
 }  # fmt: skip
-_TOKENS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|%|d+|f{1,7}|F{1,7}|g+|h+|H+|K|m+|M+|s+|t+|y+|z+|.", re.S)
+_TOKENS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|%|d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+|.", re.S)
 
 
 def _zone(offset: int, width: int) -> str:
@@ -71,11 +75,23 @@ def format_date(value: Any, pattern: str | None) -> str:
     at = parts(ticks)
     offset = value.offset if is_offset else 0
     made: list[str] = []
-    for token in _TOKENS.findall(pattern):
-        made.append(_show_token(token, at, ticks, offset, value))
+    tokens = _TOKENS.findall(pattern)
+    for index, token in enumerate(tokens):
+        if token == "%" and tokens[index + 1 : index + 2] in ([], ["%"]):  # noqa: S105
+            format_error(_BAD_FORMAT)
+        made.append(_show_token(_checked(token), at, ticks, offset, value))
         if token.startswith("F") and made[-1] == "" and len(made) > 1 and made[-2] == ".":
             made[-2] = ""
     return "".join(made)
+
+
+def _checked(token: str) -> str:
+    """A token as it is. Raises FormatException for what is none."""
+    if token in ("'", '"'):
+        format_error(f"Cannot find a matching quote character for the character '{token}'.")
+    if token == "\\" or (token[0] in "fF" and len(token) > 7):  # noqa: S105
+        format_error(_BAD_FORMAT)
+    return token
 
 
 def _show_token(token: str, at: Any, ticks: int, offset: int, value: Any) -> str:
@@ -130,65 +146,34 @@ def format_span(value: TimeSpan, pattern: str | None = None) -> str:
     if len(pattern) == 1:
         format_error(_BAD_FORMAT)
     made = []
-    for token in re.findall(r"'[^']*'|\"[^\"]*\"|\\.|%|d+|h+|m+|s+|f{1,7}|F{1,7}|.", pattern, re.S):
-        numbers = {"d": days, "h": hours, "m": minutes, "s": seconds}
-        if token[0] in "'\"":
+    for token in _SPAN_TOKENS.findall(pattern):
+        numbers = {"d": (days, 8), "h": (hours, 2), "m": (minutes, 2), "s": (seconds, 2)}
+        kind, width = token[0], len(token)
+        if token in ("'", '"'):
+            format_error(f"Cannot find a matching quote character for the character '{token}'.")
+        if kind in "'\"":
             made.append(token[1:-1])
-        elif token[0] == "\\":
+        elif kind == "\\" and width > 1:
             made.append(token[1:])
-        elif token[0] in numbers:
-            made.append(str(numbers[token[0]]).rjust(len(token), "0"))
-        elif token[0] in "fF":
-            digits = f"{fraction:07d}"[: len(token)]
-            made.append(digits if token[0] == "f" else digits.rstrip("0"))
+        elif kind in numbers and width <= numbers[kind][1]:
+            made.append(str(numbers[kind][0]).rjust(width, "0"))
+        elif kind in "fF" and width <= 7:
+            digits = f"{fraction:07d}"[:width]
+            made.append(digits if kind == "f" else digits.rstrip("0"))
         elif token != "%":  # noqa: S105
             format_error(_BAD_FORMAT)
     return "".join(made)
 
 
-_TIME = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?\s*(?P<half>[AaPp][Mm])?"
-)
-_ZONE = r"\s*(?P<zone>Z|z|GMT|UTC|[+-]\d{1,2}:?\d{0,2})?"
-_NAMES = "|".join(name[:3] for name in _MONTHS if name)
-_SHAPES = [
-    re.compile(pattern, re.ASCII | re.IGNORECASE)
-    for pattern in (
-        rf"(?P<year>\d{{4}})[-/](?P<month>\d{{1,2}})(?:[-/](?P<day>\d{{1,2}}))?(?:(?:T|\s+){_TIME})?{_ZONE}",
-        rf"(?P<month>\d{{1,2}})[-/](?P<day>\d{{1,2}})[-/](?P<year>\d{{4}}|\d{{2}})(?:\s+{_TIME})?{_ZONE}",
-        rf"(?:[A-Za-z]{{3,9}},?\s+)?(?P<day>\d{{1,2}})[\s-](?P<name>{_NAMES})[a-z]*[\s-](?P<year>\d{{4}})(?:\s+{_TIME})?{_ZONE}",
-        rf"(?:[A-Za-z]{{3,9}},?\s+)?(?P<name>{_NAMES})[a-z]*\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})(?:\s+{_TIME})?{_ZONE}",
-    )
-]
+_SPAN_TOKENS = re.compile(r"'[^']*'|\"[^\"]*\"|\\.|%|d+|h+|m+|s+|f+|F+|.", re.S)
 
 
 def read_date(text: str) -> tuple[int, int | None] | None:
     """Ticks as written and the offset in ticks (None when none is written); None when it is no date."""
-    shape = text.strip()
-    for pattern in _SHAPES:
-        match = pattern.fullmatch(shape)
-        if match is None:
-            continue
-        found = match.groupdict()
-        month = (
-            int(found["month"])
-            if found.get("month")
-            else [n[:3].lower() for n in _MONTHS].index(found["name"][:3].lower())
-        )
-        year = int(found["year"])
-        year += 0 if len(found["year"]) > 2 else 2000 if year < 50 else 1900
-        hour = int(found["hour"] or 0)
-        if found["half"]:
-            hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
-        try:
-            ticks = ticks_of(
-                year, month, int(found["day"] or 1), hour, int(found["minute"] or 0), int(found["second"] or 0)
-            )
-        except DotNetError:
-            return None
-        ticks += int((found["fraction"] or "0").ljust(7, "0")[:7])
-        return ticks, _read_zone(found["zone"])
-    return None
+    try:
+        return read(text)
+    except DotNetError:
+        return None
 
 
 def _read_zone(text: str | None) -> int | None:
@@ -202,54 +187,69 @@ def _read_zone(text: str | None) -> int | None:
     return -amount if text[0] == "-" else amount
 
 
-def parse_date(text: str | None) -> DateTime:
+def parse_date(text: str | None, today: int | None = None) -> DateTime:
+    """DateTime.Parse: a time with an offset becomes local time, which is UTC."""
     if text is None:
         argument_null("s")
-    found = read_date(text)
-    if found is None:
-        format_error(f"String '{text}' was not recognized as a valid DateTime.")
-    ticks, offset = found
-    return DateTime(ticks) if offset is None else DateTime(ticks - offset, 2)
+    ticks, offset = read(text, today)
+    if offset is None:
+        return DateTime(ticks)
+    ticks -= offset
+    return DateTime(ticks + DAY if ticks < 0 else ticks - DAY if ticks > MAX.ticks else ticks, 2)
 
 
-def parse_offset(text: str | None) -> DateTimeOffset:
+def parse_offset(text: str | None, today: int | None = None) -> DateTimeOffset:
     if text is None:
         argument_null("input")
-    found = read_date(text)
-    if found is None:
-        format_error(f"String '{text}' was not recognized as a valid DateTime.")
-    return DateTimeOffset(found[0], found[1] or 0)
+    ticks, offset = read(text, today)
+    if not 0 <= ticks - (offset or 0) <= MAX.ticks:
+        format_error(f"The UTC representation of the date '{text}' falls outside the year range 1-9999.")
+    return DateTimeOffset(ticks, offset or 0)
 
 
-_SPAN = re.compile(
-    r"\s*(-)?(?:(\d+)|(?:(\d+)\.)?(\d{1,9}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?|(\d+):(\d+):(\d+):(\d+)(?:\.(\d{1,7}))?)\s*",
-    re.ASCII,
+_SPANS = (
+    (re.compile(r"(\d+)", re.ASCII), "d"),
+    (re.compile(r"(\d+):(\d+)", re.ASCII), "hm"),
+    (re.compile(r"(\d+)\.(\d+):(\d+)", re.ASCII), "dhm"),
+    (re.compile(r"(\d+):(\d+):(\d+)", re.ASCII), "hms"),
+    (re.compile(r"(\d+)\.(\d+):(\d+):(\d+)", re.ASCII), "dhms"),
+    (re.compile(r"(\d+):(\d+):(\d+)\.(\d+)", re.ASCII), "hmsf"),
+    (re.compile(r"(\d+):(\d+):(\d+):(\d+)", re.ASCII), "dhms"),
+    (re.compile(r"(\d+)[.:](\d+):(\d+):(\d+)\.(\d+)", re.ASCII), "dhmsf"),
 )
 
 
 def parse_span(text: str | None) -> TimeSpan:
-    """`25:00:00` is 25 days: an hour beyond 23 makes the first part days."""
+    """`25:00:00` is 25 days: an hour beyond 23 makes the first of three parts days."""
     if text is None:
         argument_null("input")
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        format_error(f"String '{text}' was not recognized as a valid TimeSpan.")
-    sign, only, days, hours, minutes, seconds, fraction, d4, h4, m4, s4, f4 = match.groups()
-    if only is not None:
-        return span((-1 if sign else 1) * int(only) * DAY)
-    if d4 is not None:
-        values = [int(d4), int(h4), int(m4), int(s4), int((f4 or "0").ljust(7, "0"))]
-    else:
-        values = [int(days or 0), int(hours), int(minutes), int(seconds or 0), int((fraction or "0").ljust(7, "0"))]
-        if days is None and values[1] > 23 and fraction is None:
-            values = [values[1], values[2], values[3], 0, 0]
-    if values[1] > 23 or values[2] > 59 or values[3] > 59:
-        overflow(
-            f"The TimeSpan string '{text}' could not be parsed because "
-            "at least one of the numeric components is out of range."
-        )
-    ticks = values[0] * DAY + values[1] * HOUR + values[2] * MINUTE + values[3] * SECOND + values[4]
-    return span(-ticks if sign else ticks)
+    shape = text.strip()
+    sign, shape = (-1, shape[1:]) if shape[:1] == "-" else (1, shape)
+    for pattern, names in _SPANS if len(shape) < 100 else ():
+        match = pattern.fullmatch(shape)
+        if match is None:
+            continue
+        found = dict(zip(names, match.groups(), strict=True))
+        if names == "hms" and int(found["h"]) > 23:
+            found = dict(zip("dhm", match.groups(), strict=True))
+        values = {name: int(found.get(name, "0")) for name in "dhms"}
+        fraction = found.get("f", "")
+        days = values["d"]
+        if values["h"] > 23 or values["m"] > 59 or values["s"] > 59 or len(fraction) > 7 or days > 10_675_199:
+            _too_large(text)
+        ticks = days * DAY + values["h"] * HOUR + values["m"] * MINUTE + values["s"] * SECOND
+        ticks = sign * (ticks + int(fraction.ljust(7, "0")))
+        if not -(2**63) <= ticks < 2**63:
+            _too_large(text)
+        return TimeSpan(ticks)
+    return format_error(f"String '{text}' was not recognized as a valid TimeSpan.")
+
+
+def _too_large(text: str) -> NoReturn:
+    overflow(
+        f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is out of "
+        "range or contains too many digits."
+    )
 
 
 def _exact(parse: Callable[[str | None], Any]) -> Callable[..., Any]:
@@ -329,16 +329,38 @@ for _class, _show in ((DateTime, format_date), (DateTimeOffset, format_date), (T
     FORMATS[_class] = _show
     TEXTS[_class] = lambda value, show=_show: show(value, None)  # type: ignore[misc]
 
+def _shown(value: Any, pattern: str | None = None, _: Any = None) -> str:
+    return FORMATS[type(value)](value, pattern)
+
+
 _SHOW: dict[str, Any] = {
-    "string ToString()": lambda value: TEXTS[type(value)](value),
-    "string ToString(string format)": lambda value, pattern: FORMATS[type(value)](value, pattern),
+    "string ToString()": _shown,
+    "string ToString(string format)": _shown,
+    "string ToString(IFormatProvider provider)": lambda value, _: _shown(value),
+    "string ToString(string format, IFormatProvider provider)": _shown,
 }
+
+
+def _today(exchange: Exchange) -> int:
+    ticks = from_python(exchange.ports.clock.utcnow()).ticks
+    return ticks - ticks % DAY
+
+
+def _parsing(parse: Callable[[str | None, int | None], Any]) -> Any:
+    return with_exchange(lambda exchange, text, _=None: parse(text, _today(exchange)))
+
+
+def _trying(parse: Callable[[str | None, int | None], Any], missing: Any) -> Any:
+    return with_exchange(lambda exchange, text: attempt(lambda t: parse(t, _today(exchange)), missing)(text))
+
+
 members(
     p.DATETIME,
     {
         **_SHOW,
-        "static DateTime Parse(string s)": parse_date,
-        "static bool TryParse(string s, out DateTime result)": attempt(parse_date, MIN),
+        "static DateTime Parse(string s)": _parsing(parse_date),
+        "static DateTime Parse(string s, IFormatProvider provider)": _parsing(parse_date),
+        "static bool TryParse(string s, out DateTime result)": _trying(parse_date, MIN),
         "string ToShortDateString()": lambda d: format_date(d, "d"),
         "string ToLongDateString()": lambda d: format_date(d, "D"),
         "string ToShortTimeString()": lambda d: format_date(d, "t"),
@@ -349,8 +371,9 @@ members(
     p.OFFSET,
     {
         **_SHOW,
-        "static DateTimeOffset Parse(string input)": parse_offset,
-        "static bool TryParse(string input, out DateTimeOffset result)": attempt(parse_offset, OFFSET_MIN),
+        "static DateTimeOffset Parse(string input)": _parsing(parse_offset),
+        "static DateTimeOffset Parse(string input, IFormatProvider formatProvider)": _parsing(parse_offset),
+        "static bool TryParse(string input, out DateTimeOffset result)": _trying(parse_offset, OFFSET_MIN),
     },
 )
 members(
@@ -358,7 +381,11 @@ members(
     {
         **_SHOW,
         "static TimeSpan Parse(string s)": parse_span,
+        "static TimeSpan Parse(string input, IFormatProvider formatProvider)": lambda text, _: parse_span(text),
         "static bool TryParse(string s, out TimeSpan result)": attempt(parse_span, ZERO),
+        "static bool TryParse(string input, IFormatProvider formatProvider, out TimeSpan result)": (
+            lambda text, _: attempt(parse_span, ZERO)(text)
+        ),
     },
 )
 PARSE_EXACT = _exact

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.format import FORMATS
 from proxy.expressions.dotnet.text import TEXTS
-from proxy.expressions.dotnet.values import Array, stands_for
+from proxy.expressions.dotnet.values import HASHES, Array, stands_for
 from proxy.expressions.runtime import argument, argument_null, format_error
 from proxy.expressions.table import constant, members, with_exchange
 from proxy.expressions.types import type_of_name
@@ -87,7 +88,13 @@ def _attempt(text: str | None) -> tuple[bool, Guid]:
     return True, parse_guid(text)
 
 
+def _hash(value: Guid) -> int:
+    one, two, three, four = struct.unpack("<4i", uuid.UUID(int=int(value)).bytes_le)
+    return int(one ^ two ^ three ^ four)
+
+
 FORMATS[Guid] = show
+HASHES["Guid"] = _hash
 members(
     p.GUID,
     {

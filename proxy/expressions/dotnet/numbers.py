@@ -1,26 +1,31 @@
-"""The numeric types, bool, Nullable, Enum, Math."""
+"""The numeric types, bool, Nullable, Math."""
 
 from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
-from proxy.expressions.dotnet import enums
+from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
+from proxy.expressions.dotnet.collections import equal, hash_of
 from proxy.expressions.dotnet.format import format_value
-from proxy.expressions.dotnet.numeric import DECIMAL_MAX, limits, single
+from proxy.expressions.dotnet.numeric import DECIMAL_MAX, fit, limits, single, wrap32
 from proxy.expressions.dotnet.text import to_text
-from proxy.expressions.dotnet.values import BOXES
-from proxy.expressions.runtime import DotNetError, argument, argument_null, format_error, overflow
-from proxy.expressions.table import constant, define, members, with_types
-from proxy.expressions.types import INTEGRAL, Native, Type, find
+from proxy.expressions.dotnet.values import BOXES, HASHES
+from proxy.expressions.runtime import DotNetError, argument, argument_null, format_error, out_of_range, overflow
+from proxy.expressions.table import constant, define, members
+from proxy.expressions.types import INTEGRAL, Native, Type, find, type_of_name
 
 BAD_INPUT = "Input string was not in a correct format."
 _INTEGER = re.compile(r"[ \t-\r]*([+-]?)([0-9]+)[ \t-\r\0]*", re.ASCII)
 _REAL = re.compile(r"[ \t-\r]*([+-]?(?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?)[ \t-\r\0]*", re.ASCII)
+_EXACT = re.compile(
+    r"[ \t-\r]*([+-]?)((?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+))(?:[ \t-\r]*([+-]))?[ \t-\r\0]*", re.ASCII
+)
 _WORDS = {
     "sbyte": "a signed byte", "byte": "an unsigned byte", "short": "an Int16", "ushort": "a UInt16",
     "int": "an Int32", "uint": "a UInt32", "long": "an Int64", "ulong": "a UInt64",
@@ -53,7 +58,7 @@ def parse_double(text: str | None) -> float:
     if match is not None:
         return float(match[1].replace(",", ""))
     word = text.strip().lower()
-    special = {"nan": math.nan, "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf, "∞": math.inf}
+    special = {"nan": math.nan, "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf, "-nan": math.nan, "+nan": math.nan}
     if word in special:
         return special[word]
     return format_error(BAD_INPUT)
@@ -62,13 +67,14 @@ def parse_double(text: str | None) -> float:
 def parse_decimal(text: str | None) -> Decimal:
     if text is None:
         argument_null("s")
-    match = _REAL.fullmatch(text)
-    if match is None or "e" in match[1].lower():
+    match = _EXACT.fullmatch(text)
+    if match is None or (match[1] and match[3]) or len(text) > 4096:
         format_error(BAD_INPUT)
-    value = Decimal(match[1].replace(",", ""))
-    if abs(value) > DECIMAL_MAX:
-        overflow("Value was either too large or too small for a Decimal.")
-    return value
+    given = Decimal(match[2].replace(",", ""))
+    value = fit(given)
+    if given and not value:
+        value = Decimal("0." + "0" * 28)
+    return value.copy_negate() if value and "-" in (match[1], match[3]) else value
 
 
 def parse_bool(text: str | None) -> bool:
@@ -93,13 +99,70 @@ def attempt(parse: Callable[[Any], Any], missing: Any) -> Callable[[Any], tuple[
 
 
 def _compare(left: Any, right: Any) -> int:
+    if left != left or right != right:  # NaN stands before all numbers
+        return int(left == left) - int(right == right)
     return int(left > right) - int(left < right)
+
+
+def _small_compare(left: int, right: int) -> int:
+    return left - right
+
+
+def _object_compare(name: str, compare: Callable[[Any, Any], int]) -> Callable[[Any, Any], int]:
+    box = BOXES.get(name) or {"int": int, "double": float, "decimal": Decimal, "bool": bool}[name]
+
+    def run(left: Any, right: Any) -> int:
+        if right is None:
+            return 1
+        if type(right) is not box:
+            argument(f"Object must be of type {type_of_name(name).full_name.removeprefix('System.')}.")
+        return compare(left, right)
+
+    return run
+
+
+def _double_hash(value: float) -> int:
+    bits = struct.unpack("<Q", struct.pack("<d", value))[0]
+    if (bits - 1) & 0x7FFFFFFFFFFFFFFF >= 0x7FF0000000000000:
+        bits &= 0x7FF0000000000000
+    return wrap32((bits & 0xFFFFFFFF) ^ bits >> 32)
+
+
+def _single_hash(value: float) -> int:
+    bits = struct.unpack("<I", struct.pack("<f", value))[0]
+    if (bits - 1) & 0x7FFFFFFF >= 0x7F800000:
+        bits &= 0x7F800000
+    return wrap32(bits)
+
+
+def _long_hash(value: int) -> int:
+    bits = value & 0xFFFFFFFFFFFFFFFF
+    return wrap32((bits & 0xFFFFFFFF) ^ bits >> 32)
+
+
+_HASHES: dict[str, Callable[[Any], int]] = {
+    "double": _double_hash,
+    "float": _single_hash,
+    "long": _long_hash,
+    "ulong": _long_hash,
+    "bool": int,
+    "decimal": lambda value: wrap32(hash(value)),
+}
+for _name in ("sbyte", "byte", "short", "ushort", "int", "uint"):
+    _HASHES[_name] = wrap32
+for _name, _function in _HASHES.items():
+    HASHES[_name] = _function
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equals: NaN equals itself."""
+    return bool(left == right or (left != left and right != right))
 
 
 def _value_equals(box: Callable[[Any], Any] | None) -> Callable[[Any, Any], bool]:
     def run(left: Any, right: Any) -> bool:
         mine = box(left) if box else left
-        return type(mine) is type(right) and bool(mine == right)
+        return type(mine) is type(right) and _same(mine, right)
 
     return run
 
@@ -109,7 +172,9 @@ def _number(name: str, parse: Callable[[Any], Any], zero: Any, least: Any, most:
     assert definition is not None
     box = BOXES.get(name)
 
-    def show(value: Any, pattern: str | None = None) -> str:
+    compare = _small_compare if name in ("byte", "sbyte", "short", "ushort") else _compare
+
+    def show(value: Any, pattern: str | None = None, _: Any = None) -> str:
         return format_value(box(value) if box else value, pattern)
 
     members(
@@ -121,10 +186,14 @@ def _number(name: str, parse: Callable[[Any], Any], zero: Any, least: Any, most:
             f"static {name} MaxValue": constant(most),
             "string ToString()": show,
             "string ToString(string format)": show,
-            f"int CompareTo({name} other)": _compare,
-            f"bool Equals({name} other)": lambda a, b: a == b,
-            "bool Equals(object other)": _value_equals(box),
-            "int GetHashCode()": lambda value: hash(value) & 0x7FFFFFFF,
+            "string ToString(IFormatProvider provider)": lambda value, _: show(value),
+            "string ToString(string format, IFormatProvider provider)": show,
+            f"static {name} Parse(string s, IFormatProvider provider)": lambda text, _: parse(text),
+            f"int CompareTo({name} value)": compare,
+            "int CompareTo(object value)": _object_compare(name, compare),
+            f"bool Equals({name} obj)": _same,
+            "bool Equals(object obj)": _value_equals(box),
+            "int GetHashCode()": _HASHES[name],
         },
     )
 
@@ -134,17 +203,23 @@ for _name in INTEGRAL:
 _BIG = 1.7976931348623157e308
 _number("double", parse_double, 0.0, -_BIG, _BIG)
 _number("float", lambda text: single(parse_double(text)), 0.0, -3.4028234663852886e38, 3.4028234663852886e38)
-_number("decimal", parse_decimal, Decimal(0), -DECIMAL_MAX, DECIMAL_MAX)
-for _definition, _type in ((p.DOUBLE, "double"), (p.SINGLE, "float")):
+_number("decimal", parse_decimal, Decimal(0), DECIMAL_MAX.copy_negate(), DECIMAL_MAX)
+for _definition, _type, _least in ((p.DOUBLE, "double", 2.0**-1022), (p.SINGLE, "float", 2.0**-126)):
     members(
         _definition,
         {
             f"static {_type} NaN": constant(math.nan),
             f"static {_type} PositiveInfinity": constant(math.inf),
             f"static {_type} NegativeInfinity": constant(-math.inf),
-            f"static {_type} Epsilon": constant(5e-324),
+            f"static {_type} Epsilon": constant(5e-324 if _type == "double" else 2.0**-149),
             f"static bool IsNaN({_type} d)": math.isnan,
             f"static bool IsInfinity({_type} d)": math.isinf,
+            f"static bool IsPositiveInfinity({_type} d)": lambda value: value == math.inf,
+            f"static bool IsNegativeInfinity({_type} d)": lambda value: value == -math.inf,
+            f"static bool IsFinite({_type} d)": math.isfinite,
+            f"static bool IsNegative({_type} d)": lambda value: math.copysign(1, value) < 0,
+            f"static bool IsNormal({_type} d)": lambda value, least=_least: math.isfinite(value) and abs(value) >= least,
+            f"static bool IsSubnormal({_type} d)": lambda value, least=_least: 0 < abs(value) < least,
         },
     )
 
@@ -156,8 +231,12 @@ members(
         "static string TrueString": constant("True"),
         "static string FalseString": constant("False"),
         "string ToString()": to_text,
-        "bool Equals(bool other)": lambda a, b: a == b,
-        "int CompareTo(bool other)": _compare,
+        "string ToString(IFormatProvider provider)": lambda value, _: to_text(value),
+        "bool Equals(bool obj)": lambda a, b: a == b,
+        "bool Equals(object obj)": _value_equals(None),
+        "int CompareTo(bool value)": _compare,
+        "int CompareTo(object value)": _object_compare("bool", _compare),
+        "int GetHashCode()": int,
     },
 )
 
@@ -186,33 +265,9 @@ members(
         "T GetValueOrDefault()": Native(_value_or, types=True, null_safe=True),
         "T GetValueOrDefault(T defaultValue)": _safe(lambda value, other: other if value is None else value),
         "string ToString()": _safe(to_text),
-    },
-)
-
-# Enum
-
-
-def _parse_enum(kind: Type, text: str | None, ignore_case: bool = False) -> Any:
-    if text is None:
-        argument_null("value")
-    found = enums.enum_of_name(kind, text, ignore_case)
-    if found is None:
-        argument(f"Requested value '{text}' was not found.")
-    return found
-
-
-def _try_enum(kind: Type, text: str | None, ignore_case: bool = False) -> tuple[bool, Any]:
-    found = enums.enum_of_name(kind, text, ignore_case) if text is not None else None
-    return (True, found) if found is not None else (False, enums.enum_value(kind, 0))
-
-
-members(
-    p.ENUM,
-    {
-        "static T Parse<T>(string value)": with_types(_parse_enum),
-        "static T Parse<T>(string value, bool ignoreCase)": with_types(_parse_enum),
-        "static bool TryParse<T>(string value, out T result)": with_types(_try_enum),
-        "static bool TryParse<T>(string value, bool ignoreCase, out T result)": with_types(_try_enum),
+        "bool Equals(object other)": _safe(equal),
+        "int GetHashCode()": _safe(hash_of),
+        "new(T value)": lambda value: value,
     },
 )
 
@@ -222,24 +277,31 @@ MATH = define("Math", "System.Math", kind="static")
 _MODES = {0: ROUND_HALF_EVEN, 1: ROUND_HALF_UP, 2: ROUND_DOWN, 3: ROUND_FLOOR, 4: ROUND_CEILING}
 
 
+def _mode(mode: Any) -> str:
+    if int(mode) not in _MODES:
+        argument(f"The value '{int(mode)}' is not valid for this usage of the type MidpointRounding.", "mode")
+    return _MODES[int(mode)]
+
+
 def round_double(value: float, digits: int = 0, mode: Any = 0) -> float:
     """.NET scales by a power of ten and rounds the product."""
     if not 0 <= digits <= 15:
-        from proxy.expressions.runtime import out_of_range
-
         out_of_range("Rounding digits must be between 0 and 15, inclusive.", "digits")
+    _mode(mode)
     if not math.isfinite(value) or abs(value) >= 1e16:
         return value
     power = 10.0**digits
     scaled = value * power
-    whole = Decimal(scaled).to_integral_value(_MODES[int(mode)])
+    whole = Decimal(scaled).to_integral_value(_mode(mode))
     return math.copysign(float(whole) / power, value)
 
 
 def _round_decimal(value: Decimal, digits: int = 0, mode: Any = 0) -> Decimal:
+    if not 0 <= digits <= 28:
+        out_of_range("Decimal can only round to between 0 and 28 digits of precision.", "decimals")
     if -value.as_tuple().exponent <= digits:  # type: ignore[operator]
         return value
-    return _unsigned_zero(value.quantize(Decimal(1).scaleb(-digits), _MODES[int(mode)]))
+    return _unsigned_zero(value.quantize(Decimal(1).scaleb(-digits), _mode(mode)))
 
 
 def _unsigned_zero(value: Decimal) -> Decimal:
@@ -276,6 +338,15 @@ def _log(value: float) -> float:
     return -math.inf if value == 0 else math.log(value)
 
 
+def _log_of(value: float, base: float) -> float:
+    if value != value or base != base:
+        return math.nan
+    if base == 1 or (value != 1 and (base == 0 or base == math.inf)):
+        return math.nan
+    one, two = _real(_log)(value), _real(_log)(base)
+    return one / two if two == two and one == one else math.nan
+
+
 def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
     return lambda value: math.copysign(function(value), value) if math.isfinite(value) else value
 
@@ -292,7 +363,30 @@ def _absolute(name: str) -> Callable[[Any], Any]:
 
 
 def _sign(value: Any) -> int:
+    if value != value:
+        raise DotNetError(
+            "System.ArithmeticException", "Function does not accept floating point Not-a-Number values."
+        )
     return int(value > 0) - int(value < 0)
+
+
+def _most(left: Any, right: Any) -> Any:
+    """Max: NaN wins, and 0 over -0."""
+    if left == right == 0.0 and isinstance(left, float):
+        return right if math.copysign(1, left) < 0 else left
+    return left if left != left or left > right else right
+
+
+def _least_of(left: Any, right: Any) -> Any:
+    if left == right == 0.0 and isinstance(left, float):
+        return left if math.copysign(1, left) < 0 else right
+    return left if left != left or left < right else right
+
+
+def _clamp(value: Any, low: Any, high: Any) -> Any:
+    if low > high:
+        argument(f"'{to_text(low)}' cannot be greater than {to_text(high)}.")
+    return low if value < low else high if value > high else value
 
 
 _table: dict[str, Any] = {
@@ -301,7 +395,7 @@ _table: dict[str, Any] = {
     "static double Pow(double x, double y)": _power,
     "static double Sqrt(double d)": _real(math.sqrt),
     "static double Log(double d)": _real(_log),
-    "static double Log(double d, double b)": _real(lambda d, b: math.log(d, b)),
+    "static double Log(double a, double newBase)": _log_of,
     "static double Log10(double d)": _real(lambda d: -math.inf if d == 0 else math.log10(d)),
     "static double Log2(double d)": _real(lambda d: -math.inf if d == 0 else math.log2(d)),
     "static double Exp(double d)": _real(math.exp),
@@ -324,12 +418,12 @@ for _trig in ("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh
     _table[f"static double {_trig}(double d)"] = _real(getattr(math, _trig.lower()))
 _table["static double Atan2(double y, double x)"] = math.atan2
 for _name in (*INTEGRAL, "float", "double", "decimal"):
-    _table[f"static {_name} Max({_name} a, {_name} b)"] = lambda a, b: a if a != a or a > b else b
-    _table[f"static {_name} Min({_name} a, {_name} b)"] = lambda a, b: a if a != a or a < b else b
+    _table[f"static {_name} Max({_name} val1, {_name} val2)"] = _most
+    _table[f"static {_name} Min({_name} val1, {_name} val2)"] = _least_of
     if _name in ("sbyte", "short", "int", "long"):
         _table[f"static {_name} Abs({_name} value)"] = _absolute(_name)
     elif _name in ("float", "double", "decimal"):
         _table[f"static {_name} Abs({_name} value)"] = abs
     _table[f"static int Sign({_name} value)"] = _sign
-    _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = lambda v, a, b: a if v < a else min(v, b)
+    _table[f"static {_name} Clamp({_name} value, {_name} min, {_name} max)"] = _clamp
 members(MATH, _table)

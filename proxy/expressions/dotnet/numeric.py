@@ -5,15 +5,34 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
 from proxy.expressions.runtime import DotNetError, overflow
 from proxy.expressions.types import BITS, SIGNED
 
-# 28 to 29 significant digits, as System.Decimal
-DECIMAL = Context(prec=29, traps=[DivisionByZero, InvalidOperation, Overflow])
+# wide enough to be rounded only once, by `fit`
+DECIMAL = Context(prec=90, traps=[DivisionByZero, InvalidOperation, Overflow])
 DECIMAL_MAX = Decimal("79228162514264337593543950335")
+_LARGEST = int(DECIMAL_MAX)
+_ZERO = Decimal(0)
+
+
+def fit(value: Decimal) -> Decimal:
+    """As System.Decimal holds it: at most 28 places and 96 bits, half to even. Raises OverflowException."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    if len(digits) < 29 and -28 <= exponent <= 0:
+        return value if value or not sign else value.copy_abs()
+    places = min(-exponent, 28)
+    while places >= 0:
+        made = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN, DECIMAL)
+        if abs(int(made.scaleb(places, DECIMAL))) <= _LARGEST:
+            return made if made else _ZERO
+        places -= max(len(made.as_tuple().digits) - 29, 1)
+    if exponent > 0 and abs(value) <= DECIMAL_MAX:
+        return value.quantize(Decimal(1), context=DECIMAL)
+    overflow("Value was either too large or too small for a Decimal.")
 
 
 def wrap32(value: int) -> int:
@@ -51,7 +70,7 @@ def to_decimal(value: float) -> Decimal:
     """double to decimal keeps 15 significant digits."""
     if not math.isfinite(value) or abs(value) > 7.9e28:
         overflow("Value was either too large or too small for a Decimal.")
-    return +Decimal(f"{value:.15g}")
+    return fit(Decimal(f"{value:.15g}"))
 
 
 def single_to_decimal(value: float) -> Decimal:
@@ -60,28 +79,49 @@ def single_to_decimal(value: float) -> Decimal:
 
 
 def _double_to(name: str) -> Callable[[float], int]:
-    low, high = limits(name)
+    """The integer towards zero. What does not fit is what 64-bit processors make of it, before .NET 9."""
+    if name == "ulong":
+        return lambda value: 0 if value != value else (
+            _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
+            if value >= 2.0**63
+            else _whole64(value) & 0xFFFFFFFFFFFFFFFF
+        )
+    if name == "long":
+        return _whole64
+    if name == "uint":
+        return lambda value: _whole64(value) & 0xFFFFFFFF
+    if name == "int":
+        return _whole32
+    fold = wrapper(name)
+    return lambda value: fold(_whole32(value))
 
-    def convert(value: float) -> int:
-        if value != value:  # NaN has no integer; the hardware's answer is 0 on the saturating platforms
-            return 0
-        if value >= high:
-            return high
-        if value <= low:
-            return low
-        return int(value)
 
-    return convert
+def _whole32(value: float) -> int:
+    return int(value) if -2147483649.0 < value < 2147483648.0 else -0x80000000
+
+
+def _whole64(value: float) -> int:
+    return int(value) if -(2.0**63) <= value < 2.0**63 else -0x8000000000000000
+
+
+def decimal_to_double(value: Decimal) -> float:
+    """The 96-bit number divided by a power of ten, as .NET does it: not always the nearest double."""
+    _, _, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    return float(value) if exponent >= 0 else float(value.scaleb(-exponent, DECIMAL)) / 10.0**-exponent
 
 
 def _decimal_to(name: str) -> Callable[[Decimal], int]:
     low, high = limits(name)
-    words = {"int": "an Int32", "long": "an Int64", "byte": "an unsigned byte", "short": "an Int16"}
+    words = {
+        "int": "an Int32", "long": "an Int64", "byte": "an unsigned byte", "short": "an Int16", "sbyte": "a signed byte",
+        "uint": "a UInt32", "ulong": "a UInt64", "ushort": "a UInt16",
+    }  # fmt: skip
 
     def convert(value: Decimal) -> int:
         whole = int(value.to_integral_value(ROUND_DOWN))
         if not low <= whole <= high:
-            overflow(f"Value was either too large or too small for {words.get(name, 'the type')}.")
+            overflow(f"Value was either too large or too small for {words[name]}.")
         return whole
 
     return convert
@@ -104,8 +144,10 @@ def converter(source: str, target: str) -> Callable[[Any], Any] | None:
             return None if low <= source_low and source_high <= high else wrapper(target)
         return _decimal_to(target) if source == "decimal" else _double_to(target)
     if target == "double":
-        return None if source == "float" else float
+        return None if source == "float" else decimal_to_double if source == "decimal" else float
     if target == "float":
+        if source == "decimal":
+            return lambda value: single(decimal_to_double(value))
         return (lambda value: single(value)) if source == "double" else (lambda value: single(float(value)))
     if source == "float":
         return single_to_decimal
@@ -156,10 +198,7 @@ def remainder_double(left: float, right: float) -> float:
 
 def _decimal(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[[Decimal, Decimal], Decimal]:
     def apply(left: Decimal, right: Decimal) -> Decimal:
-        result = operation(left, right)
-        if abs(result) > DECIMAL_MAX:
-            overflow("Value was either too large or too small for a Decimal.")
-        return result
+        return fit(operation(left, right))
 
     return apply
 
@@ -172,16 +211,13 @@ multiply_decimal = _decimal(DECIMAL.multiply)
 def divide_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")
-    result = DECIMAL.divide(left, right)
-    if result.as_tuple().exponent < -28:  # type: ignore[operator]
-        result = result.quantize(Decimal(1).scaleb(-28), context=DECIMAL)
-    return result
+    return fit(DECIMAL.divide(left, right))
 
 
 def remainder_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")
-    return DECIMAL.remainder(left, right)
+    return left if abs(left) < abs(right) else fit(DECIMAL.remainder(left, right))
 
 
 def shift_left32(value: int, count: int) -> int:

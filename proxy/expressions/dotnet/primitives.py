@@ -33,6 +33,8 @@ TIMESPAN = define("TimeSpan", "System.TimeSpan", kind="value")
 GUID = define("Guid", "System.Guid", kind="value")
 NULLABLE = define("Nullable", "System.Nullable", kind="value", parameters=("T",))
 
+# only null can be passed for it: culture objects are outside the allow-list
+PROVIDER = define("IFormatProvider", "System.IFormatProvider", kind="interface")
 DISPOSABLE = define("IDisposable", "System.IDisposable", kind="interface")
 _GENERIC = "System.Collections.Generic"
 SEQUENCE = define("PlainSequence", "System.Collections.IEnumerable", kind="interface")

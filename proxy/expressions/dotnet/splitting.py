@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet.values import Array
-from proxy.expressions.runtime import allocate, out_of_range
+from proxy.expressions.runtime import allocate, argument, out_of_range
 from proxy.expressions.types import type_of_name
 
 STRING = type_of_name("string")
@@ -20,6 +20,8 @@ def split(text: str, separators: Any, count: int = 0x7FFFFFFF, options: Any = 0)
     """Every overload of Split: characters or strings, a count, options."""
     if count < 0:
         out_of_range("Count cannot be less than zero.", "count")
+    if not 0 <= int(options) <= 3:
+        argument(f"Illegal enum value: {int(options)}.", "options")
     wanted = [s for s in ([separators] if isinstance(separators, str) else separators or []) if s]
     drop, trim = int(options) & 1, int(options) & 2
     if count == 0 or (drop and not text):
@@ -53,7 +55,7 @@ def _measured(text: str, parts: list[tuple[str, int]] | list[str]) -> list[tuple
 def _pieces(text: str, wanted: list[str], separators: Any, count: int | None) -> Any:
     """Parts of the text; with `count` None each with the offset behind its separator."""
     if not wanted:
-        wanted = list(WHITE) if not isinstance(separators, str) else []
+        wanted = list(WHITE) if not separators and not isinstance(separators, str) else []
     if count is not None and len(wanted) == 1:
         return text.split(wanted[0], count - 1)
     parts: list[Any] = []

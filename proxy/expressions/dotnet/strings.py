@@ -1,4 +1,4 @@
-"""System.String, Char, StringBuilder."""
+"""System.String but for searching and comparing, and System.Object."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from typing import Any
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
-from proxy.expressions.dotnet.collections import iterate
-from proxy.expressions.dotnet.culture import compare_with, ignores_case, lower, upper
+from proxy.expressions.dotnet.collections import hash_of, iterate
+from proxy.expressions.dotnet.culture import lower, upper
 from proxy.expressions.dotnet.format import composite
+from proxy.expressions.dotnet.searching import required as _required
 from proxy.expressions.dotnet.splitting import WHITE, split
 from proxy.expressions.dotnet.text import to_text
-from proxy.expressions.dotnet.values import Array, stands_for
-from proxy.expressions.operators import compare_text, concat
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, out_of_range
+from proxy.expressions.dotnet.units import by_units, joined, length, units
+from proxy.expressions.dotnet.values import Array, runtime_type, stands_for
+from proxy.expressions.operators import concat
+from proxy.expressions.runtime import DotNetError, allocate, out_of_range
 from proxy.expressions.table import constant, members
 from proxy.expressions.types import type_of_name
 
 CHAR = type_of_name("char")
+_RANGE = "Index was out of range. Must be non-negative and less than the size of the collection."
 
 
+@by_units
 def _get(text: str, index: int) -> str:
     if 0 <= index < len(text):
         return text[index]
     raise DotNetError("System.IndexOutOfRangeException", "Index was outside the bounds of the array.")
 
 
+@by_units
 def substring(text: str, start: int) -> str:
     if start < 0:
         out_of_range("StartIndex cannot be less than zero.", "startIndex")
@@ -36,6 +41,7 @@ def substring(text: str, start: int) -> str:
     return text[start:]
 
 
+@by_units
 def substring_length(text: str, start: int, length: int) -> str:
     if start < 0:
         out_of_range("StartIndex cannot be less than zero.", "startIndex")
@@ -48,101 +54,36 @@ def substring_length(text: str, start: int, length: int) -> str:
     return text[start : start + length]
 
 
-def _required(value: Any, name: str = "value") -> Any:
-    if value is None:
-        argument_null(name)
-    return value
-
-
-def _contains(text: str, part: str) -> bool:
-    return _required(part) in text
-
-
-def _folded(test: Callable[[str, str], Any]) -> Callable[[str, str, Any], Any]:
-    def run(text: str, part: str, comparison: Any) -> Any:
-        _required(part)
-        return test(upper(text), upper(part)) if ignores_case(comparison) else test(text, part)
-
-    return run
-
-
-def _starts(text: str, part: str) -> bool:
-    return text.startswith(_required(part))
-
-
-def _ends(text: str, part: str) -> bool:
-    return text.endswith(_required(part))
-
-
-def _equals(left: str | None, right: Any) -> bool:
-    return left == right and type(right) is not bool
-
-
-def _equals_with(left: str | None, right: str | None, comparison: Any) -> bool:
-    return compare_with(left, right, comparison) == 0
-
-
-def _find(text: str, part: str, start: int = 0) -> int:
-    _required(part)
-    if not 0 <= start <= len(text):
-        out_of_range(
-            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
-        )
-    return text.find(part, start)
-
-
-def _find_last(text: str, part: str) -> int:
-    return text.rfind(_required(part))
-
-
-def _find_any(text: str, wanted: list[str]) -> int:
-    return next((index for index, char in enumerate(text) if char in wanted), -1)
-
-
-def _replace(text: str, old: str, new: str | None) -> str:
-    _required(old, "oldValue")
-    if old == "":
-        argument("String cannot be of zero length.", "oldValue")
-    grown = len(new or "") - len(old)
-    allocate(len(text) + (text.count(old) * grown if grown > 0 else 0))
-    return text.replace(old, new or "")
-
-
-def _replace_with(text: str, old: str, new: str | None, comparison: Any) -> str:
-    if not ignores_case(comparison):
-        return _replace(text, old, new)
-    _required(old, "oldValue")
-    if old == "":
-        argument("String cannot be of zero length.", "oldValue")
-    folded, wanted, parts, place = upper(text), upper(old), [], 0
-    while (found := folded.find(wanted, place)) >= 0:
-        parts += [text[place:found], new or ""]
-        place = found + len(old)
-    return concat(*parts, text[place:])
-
-
+@by_units
 def _insert(text: str, index: int, value: str) -> str:
     _required(value)
     if not 0 <= index <= len(text):
-        out_of_range(
-            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
-        )
+        out_of_range("Specified argument was out of the range of valid values.", "startIndex")
     return concat(text[:index], value, text[index:])
 
 
+@by_units
 def _remove(text: str, start: int) -> str:
-    if not 0 <= start < len(text) + 1:
+    if start < 0:
+        out_of_range("StartIndex cannot be less than zero.", "startIndex")
+    if start >= len(text):
         out_of_range("startIndex must be less than length of string.", "startIndex")
     return text[:start]
 
 
+@by_units
 def _remove_count(text: str, start: int, count: int) -> str:
-    if start < 0 or count < 0 or start + count > len(text):
+    if start < 0:
+        out_of_range("StartIndex cannot be less than zero.", "startIndex")
+    if count < 0:
+        out_of_range("Count cannot be less than zero.", "count")
+    if start + count > len(text):
         out_of_range("Index and count must refer to a location within the string.", "count")
     return text[:start] + text[start + count :]
 
 
 def _pad(left: bool) -> Callable[..., str]:
+    @by_units
     def pad(text: str, width: int, fill: str = " ") -> str:
         if width < 0:
             out_of_range("Non-negative number required.", "totalWidth")
@@ -163,121 +104,101 @@ def _join(separator: str | None, values: Any) -> str:
     return (separator or "").join(parts)
 
 
+def _join_texts(separator: str | None, values: Any) -> str:
+    return _join(separator, _required(values))
+
+
 def _concat(values: Any) -> str:
-    return concat(*(to_text(value) for value in iterate(_required(values, "values"))))
+    return joined(concat(*(to_text(value) for value in iterate(_required(values, "values")))))
 
 
 def _repeat(char: str, count: int) -> str:
     if count < 0:
-        out_of_range("'count' must be non-negative.", "count")
+        out_of_range("Count cannot be less than zero.", "count")
     allocate(count)
     return char * count
 
 
 def _chars(text: str) -> Array:
-    return Array(CHAR, text)
+    return Array(CHAR, units(text))
 
 
-def _hash(value: Any) -> int:
-    """Stable inside one process, like .NET's; the number itself is not .NET's."""
-    from proxy.expressions.dotnet.numeric import wrap32
-
-    return wrap32(hash(value)) if not isinstance(value, (list,)) else wrap32(id(value))
-
-
-def _static_compare(left: str | None, right: str | None, ignore: bool = False) -> int:
-    return compare_with(left, right, 1 if ignore else 0)
+def _chars_of(text: str, start: int, length: int) -> Array:
+    wide = units(text)
+    if not 0 <= start <= len(wide) - max(length, 0):
+        out_of_range(_RANGE, "startIndex")
+    if length < 0:
+        out_of_range(_RANGE, "length")
+    return Array(CHAR, wide[start : start + length])
 
 
-def _ordinal(left: str | None, right: str | None) -> int:
-    if left is None or right is None:
-        return (left is not None) - (right is not None)
-    return compare_text(left, right)
+def _of_chars(chars: list[str], start: int, length: int) -> str:
+    if start < 0:
+        out_of_range("StartIndex cannot be less than zero.", "startIndex")
+    if length < 0:
+        out_of_range("Length cannot be less than zero.", "length")
+    if start + length > len(_required(chars)):
+        out_of_range(_RANGE, "startIndex")
+    return joined("".join(chars[start : start + length]))
 
 
-def _find_in(text: str, value: str, start: int, count: int) -> int:
-    if not 0 <= start <= len(text):
-        out_of_range(
-            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
-        )
-    if count < 0 or start + count > len(text):
-        out_of_range("Count must be positive and count must refer to a location within the string.", "count")
-    return text.find(value, start, start + count)
-
-
-def _find_back(text: str, value: str, start: int) -> int:
-    """The last place that ends at or before `start`."""
-    if not text:
-        return -1
-    if not 0 <= start < len(text) + 1:
-        out_of_range(
-            "Index was out of range. Must be non-negative and less than the size of the collection.", "startIndex"
-        )
-    return text.rfind(value, 0, start + 1)
+def _copy_to(text: str, start: int, target: list[str], at: int, count: int) -> None:
+    _required(target, "destination")
+    wide = units(text)
+    if count < 0:
+        out_of_range("Count cannot be less than zero.", "count")
+    if start < 0 or start + count > len(wide):
+        out_of_range("Index and count must refer to a location within the string.", "sourceIndex")
+    if at < 0 or at + count > len(target):
+        out_of_range("Index and count must refer to a location within the string.", "destinationIndex")
+    target[at : at + count] = wide[start : start + count]
 
 
 def _join_range(separator: str | None, values: Any, start: int, count: int) -> str:
-    if start < 0 or count < 0 or start + count > len(values):
+    _required(values)
+    if start < 0:
+        out_of_range("StartIndex cannot be less than zero.", "startIndex")
+    if count < 0:
+        out_of_range("Count cannot be less than zero.", "count")
+    if start + count > len(values):
         out_of_range("Index and count must refer to a location within the buffer.", "startIndex")
     return _join(separator, values[start : start + count])
 
 
-_SPLITS = {
-    "string[] Split(params char[] separator)": split,
-    "string[] Split(char separator, StringSplitOptions options = 0)": lambda t, s, o: split(t, s, 0x7FFFFFFF, o),
-    "string[] Split(char separator, int count, StringSplitOptions options = 0)": split,
-    "string[] Split(char[] separator, int count)": split,
-    "string[] Split(char[] separator, StringSplitOptions options)": lambda t, s, o: split(t, s, 0x7FFFFFFF, o),
-    "string[] Split(char[] separator, int count, StringSplitOptions options)": split,
-    "string[] Split(string separator, StringSplitOptions options = 0)": lambda t, s, o: split(t, s, 0x7FFFFFFF, o),
-    "string[] Split(string separator, int count, StringSplitOptions options = 0)": split,
-    "string[] Split(string[] separator, StringSplitOptions options)": lambda t, s, o: split(t, s, 0x7FFFFFFF, o),
-    "string[] Split(string[] separator, int count, StringSplitOptions options)": split,
+_ALL = 0x7FFFFFFF
+_SPLITS: dict[str, Any] = {"string[] Split(params char[] separator)": split}
+for _kind in ("char", "string"):
+    _SPLITS |= {
+        f"string[] Split({_kind} separator, StringSplitOptions options = 0)": lambda t, s, o: split(t, s, _ALL, o),
+        f"string[] Split({_kind} separator, int count, StringSplitOptions options = 0)": split,
+        f"string[] Split({_kind}[] separator, StringSplitOptions options)": lambda t, s, o: split(t, s, _ALL, o),
+        f"string[] Split({_kind}[] separator, int count, StringSplitOptions options)": split,
+    }
+_SPLITS["string[] Split(char[] separator, int count)"] = split
+_JOINS: dict[str, Any] = {}
+for _kind in ("string", "char"):
+    _JOINS |= {
+        f"static string Join({_kind} separator, params object[] values)": _join,
+        f"static string Join({_kind} separator, params string[] value)": _join_texts,
+        f"static string Join({_kind} separator, string[] value, int startIndex, int count)": _join_range,
+        f"static string Join<T>({_kind} separator, IEnumerable<T> values)": _join,
+    }
+_TRIMS = {
+    f"string {name}({parameters})": _trim(side)
+    for name, side in (("Trim", "both"), ("TrimStart", "start"), ("TrimEnd", "end"))
+    for parameters in ("", "char trimChar", "params char[] trimChars")
 }
 members(
     p.STRING,
     {
         "new(char c, int count)": _repeat,
-        "new(char[] value)": lambda chars: "".join(chars or ()),
-        "new(char[] value, int start, int length)": lambda chars, start, length: "".join(chars[start : start + length]),
+        "new(char[] value)": lambda chars: joined("".join(chars or ())),
+        "new(char[] value, int startIndex, int length)": _of_chars,
         "static string Empty": constant(""),
-        "int Length": len,
+        "int Length": length,
         "char this[int index]": _get,
         "string Substring(int startIndex)": substring,
         "string Substring(int startIndex, int length)": substring_length,
-        "bool Contains(string value)": _contains,
-        "bool Contains(char value)": _contains,
-        "bool Contains(string value, StringComparison comparison)": _folded(lambda a, b: b in a),
-        "bool StartsWith(string value)": _starts,
-        "bool StartsWith(char value)": _starts,
-        "bool StartsWith(string value, StringComparison comparison)": _folded(str.startswith),
-        "bool EndsWith(string value)": _ends,
-        "bool EndsWith(char value)": _ends,
-        "bool EndsWith(string value, StringComparison comparison)": _folded(str.endswith),
-        "bool Equals(string value)": _equals,
-        "bool Equals(object value)": lambda a, b: type(b) is str and a == b,
-        "bool Equals(string value, StringComparison comparison)": _equals_with,
-        "int IndexOf(string value)": _find,
-        "int IndexOf(char value)": _find,
-        "int IndexOf(string value, int startIndex)": _find,
-        "int IndexOf(char value, int startIndex)": _find,
-        "int IndexOf(string value, int startIndex, int count)": _find_in,
-        "int IndexOf(char value, int startIndex, int count)": _find_in,
-        "int LastIndexOf(string value, int startIndex)": _find_back,
-        "int LastIndexOf(char value, int startIndex)": _find_back,
-        "int LastIndexOfAny(char[] anyOf)": lambda text, chars: max((text.rfind(c) for c in chars), default=-1),
-        "int IndexOfAny(char[] anyOf, int startIndex)": lambda text, chars, start: _find_any(
-            "\0" * start + text[start:], [c for c in chars if c != "\0"]
-        ),
-        "bool IsNormalized()": lambda text: unicodedata.is_normalized("NFC", text),
-        "int IndexOf(string value, StringComparison comparison)": _folded(str.find),
-        "int LastIndexOf(string value)": _find_last,
-        "int LastIndexOf(char value)": _find_last,
-        "int LastIndexOf(string value, StringComparison comparison)": _folded(str.rfind),
-        "int IndexOfAny(char[] anyOf)": _find_any,
-        "string Replace(string oldValue, string newValue)": _replace,
-        "string Replace(char oldChar, char newChar)": _replace,
-        "string Replace(string oldValue, string newValue, StringComparison comparison)": _replace_with,
         "string Insert(int startIndex, string value)": _insert,
         "string Remove(int startIndex)": _remove,
         "string Remove(int startIndex, int count)": _remove_count,
@@ -285,37 +206,32 @@ members(
         "string PadLeft(int totalWidth, char paddingChar)": _pad(True),
         "string PadRight(int totalWidth)": _pad(False),
         "string PadRight(int totalWidth, char paddingChar)": _pad(False),
-        "string Trim(params char[] trimChars)": _trim("both"),
-        "string TrimStart(params char[] trimChars)": _trim("start"),
-        "string TrimEnd(params char[] trimChars)": _trim("end"),
+        **_TRIMS,
         "string ToLower()": lower,
         "string ToLowerInvariant()": lower,
         "string ToUpper()": upper,
         "string ToUpperInvariant()": upper,
         "string ToString()": lambda text: text,
         "char[] ToCharArray()": _chars,
-        "char[] ToCharArray(int startIndex, int length)": lambda t, i, n: _chars(substring_length(t, i, n)),
+        "char[] ToCharArray(int startIndex, int length)": _chars_of,
+        "void CopyTo(int sourceIndex, char[] destination, int destinationIndex, int count)": _copy_to,
         "string Normalize()": lambda text: unicodedata.normalize("NFC", text),
-        "int CompareTo(string other)": _static_compare,
+        "bool IsNormalized()": lambda text: unicodedata.is_normalized("NFC", text),
         "object Clone()": lambda text: text,
         **_SPLITS,
         "static bool IsNullOrEmpty(string value)": lambda text: not text,
         "static bool IsNullOrWhiteSpace(string value)": lambda text: text is None or not text.strip(WHITE),
-        "static string Concat(params object[] values)": _concat,
+        "static string Concat(params object[] args)": _concat,
         "static string Concat(params string[] values)": _concat,
         "static string Concat<T>(IEnumerable<T> values)": _concat,
-        "static string Join(string separator, params object[] values)": _join,
-        "static string Join(string separator, params string[] values)": _join,
-        "static string Join(string separator, string[] value, int startIndex, int count)": _join_range,
-        "static string Join<T>(string separator, IEnumerable<T> values)": _join,
+        **_JOINS,
         "static string Format(string format, params object[] args)": composite,
-        "static bool Equals(string a, string b)": _equals,
-        "static bool Equals(string a, string b, StringComparison comparison)": _equals_with,
-        "static int Compare(string a, string b)": _static_compare,
-        "static int Compare(string a, string b, bool ignoreCase)": _static_compare,
-        "static int Compare(string a, string b, StringComparison comparison)": compare_with,
-        "static int CompareOrdinal(string a, string b)": _ordinal,
-        "static string Copy(string text)": lambda text: text,
+        "static string Format(IFormatProvider provider, string format, params object[] args)": (
+            lambda _, pattern, args: composite(pattern, args)
+        ),
+        "string ToString(IFormatProvider provider)": lambda text, _: text,
+        "static string Copy(string str)": lambda text: _required(text, "str"),
+        "static string Intern(string str)": lambda text: _required(text, "str"),
     },
 )
 members(
@@ -323,10 +239,10 @@ members(
     {
         "new()": lambda: Plain(),
         "string ToString()": to_text,
-        "bool Equals(object other)": lambda a, b: _object_equals(a, b),
-        "int GetHashCode()": _hash,
-        "static bool Equals(object a, object b)": lambda a, b: _object_equals(a, b),
-        "static bool ReferenceEquals(object a, object b)": lambda a, b: a is b,
+        "bool Equals(object obj)": lambda a, b: _object_equals(a, b),
+        "int GetHashCode()": hash_of,
+        "static bool Equals(object objA, object objB)": lambda a, b: _object_equals(a, b),
+        "static bool ReferenceEquals(object objA, object objB)": lambda a, b: _same_object(a, b),
     },
 )
 
@@ -338,6 +254,11 @@ class Plain:
 
 
 stands_for(Plain, "object")
+
+
+def _same_object(left: Any, right: Any) -> bool:
+    """ReferenceEquals: values are boxed anew for it."""
+    return left is right and (left is None or not runtime_type(left).is_value)
 
 
 def _object_equals(left: Any, right: Any) -> bool:

@@ -52,7 +52,11 @@ def single_text(value: float) -> str:
         return double_text(value)
     for precision in range(1, 10):
         text = f"{value:.{precision}g}"
-        if struct.unpack("<f", struct.pack("<f", float(text)))[0] == value:
+        try:
+            back = struct.unpack("<f", struct.pack("<f", float(text)))[0]
+        except OverflowError:
+            continue
+        if back == value:
             return _shape(repr(float(text)), 9)
     return double_text(value)
 

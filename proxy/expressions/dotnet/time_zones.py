@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as python
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -48,18 +49,40 @@ class TimeZone:
         self.rules = rules
 
     def offset(self, ticks: int, *, is_utc: bool) -> int:
-        """Ticks between UTC and the zone's clock at a moment, or at a clock time of the zone."""
+        """Ticks between UTC and the zone's clock at a moment, or at a clock time of the zone.
+
+        A clock time that comes twice, or never, is standard time.
+        """
         at = _START + python.timedelta(microseconds=ticks // 10)
         try:
-            aware = at.replace(tzinfo=python.UTC).astimezone(self.rules) if is_utc else at.replace(tzinfo=self.rules)
-            return int((aware.utcoffset() or python.timedelta()).total_seconds()) * SECOND
+            if is_utc:
+                return _ticks(at.replace(tzinfo=python.UTC).astimezone(self.rules).utcoffset())
+            return min(self.offsets(ticks))
         except OverflowError:
             return 0
+
+    def offsets(self, ticks: int) -> tuple[int, int]:
+        """The offset at a clock time as its first and as its second coming."""
+        at = (_START + python.timedelta(microseconds=ticks // 10)).replace(tzinfo=self.rules)
+        return _ticks(at.utcoffset()), _ticks(at.replace(fold=1).utcoffset())
+
+    def is_ambiguous(self, ticks: int) -> bool:
+        first, second = self.offsets(ticks)
+        return first > second
+
+    def is_invalid(self, ticks: int) -> bool:
+        first, second = self.offsets(ticks)
+        return first < second
 
     def saves(self, ticks: int) -> bool:
         """Whether daylight saving holds at a clock time of the zone."""
         at = (_START + python.timedelta(microseconds=ticks // 10)).replace(tzinfo=self.rules)
-        return bool(at.dst())
+        return bool(at.dst()) and not self.is_ambiguous(ticks)
+
+    @property
+    def ever_saves(self) -> bool:
+        moments = (python.datetime(year, month, 15, tzinfo=self.rules) for year in _YEARS for month in (1, 4, 7, 10))
+        return any(at.dst() for at in moments)
 
     @property
     def base(self) -> int:
@@ -71,6 +94,11 @@ class TimeZone:
         return 0
 
 
+def _ticks(offset: python.timedelta | None) -> int:
+    return int((offset or python.timedelta()).total_seconds()) * SECOND
+
+
+_YEARS = range(1910, 2038)
 stands_for(TimeZone, "TimeZoneInfo")
 UTC_ZONE = TimeZone("UTC", python.UTC)
 ZONE = define("TimeZoneInfo", "System.TimeZoneInfo")
@@ -95,6 +123,12 @@ def _to_utc(value: DateTime, zone: TimeZone | None = None) -> DateTime:
         if zone is not None and zone is not UTC_ZONE:
             _kind_mismatch()
         return DateTime(value.ticks, UTC)
+    if zone.is_invalid(value.ticks):
+        argument(
+            "The supplied DateTime represents an invalid time.  For example, when the clock is adjusted forward, any "
+            "time in the period that is skipped is invalid.",
+            "dateTime",
+        )
     return DateTime(value.ticks - zone.offset(value.ticks, is_utc=False), UTC)
 
 
@@ -131,7 +165,24 @@ def _offset_of(zone: TimeZone, value: DateTime) -> TimeSpan:
 
 
 def _name(zone: TimeZone) -> str:
-    return zone.id
+    return "Coordinated Universal Time" if zone is UTC_ZONE else zone.id
+
+
+def _same_rules(one: TimeZone, other: TimeZone) -> bool:
+    if other is None:
+        argument_null("other")
+    return one.rules == other.rules or one.id == other.id
+
+
+def _at_clock(test: Callable[[TimeZone, int], bool]) -> Callable[[TimeZone, Any], bool]:
+    def run(zone: TimeZone, value: Any) -> bool:
+        if isinstance(value, DateTimeOffset):
+            return test(zone, value.utc + zone.offset(value.utc, is_utc=True))
+        if value.kind == UNSPECIFIED:
+            return test(zone, value.ticks)
+        return test(zone, value.ticks + zone.offset(value.ticks, is_utc=True))
+
+    return run
 
 
 def _display(zone: TimeZone) -> str:
@@ -177,15 +228,14 @@ members(
         "string StandardName": _name,
         "string DaylightName": _name,
         "TimeSpan BaseUtcOffset": lambda zone: TimeSpan(zone.base),
-        "bool SupportsDaylightSavingTime": lambda zone: any(
-            zone.saves((python.datetime(2024, month, 1) - _START).days * 864_000_000_000) for month in (1, 7)
-        ),
-        "bool IsDaylightSavingTime(DateTime dateTime)": lambda zone, d: zone.saves(
-            d.ticks if d.kind == UNSPECIFIED else d.ticks + zone.offset(d.ticks, is_utc=True)
-        ),
-        "bool IsDaylightSavingTime(DateTimeOffset dateTimeOffset)": lambda zone, d: zone.saves(
-            d.utc + zone.offset(d.utc, is_utc=True)
-        ),
+        "bool SupportsDaylightSavingTime": attribute("ever_saves"),
+        "bool IsDaylightSavingTime(DateTime dateTime)": _at_clock(TimeZone.saves),
+        "bool IsDaylightSavingTime(DateTimeOffset dateTimeOffset)": _at_clock(TimeZone.saves),
+        "bool IsAmbiguousTime(DateTime dateTime)": _at_clock(TimeZone.is_ambiguous),
+        "bool IsAmbiguousTime(DateTimeOffset dateTimeOffset)": _at_clock(TimeZone.is_ambiguous),
+        "bool IsInvalidTime(DateTime dateTime)": lambda zone, d: d.kind == UNSPECIFIED and zone.is_invalid(d.ticks),
+        "bool HasSameRules(TimeZoneInfo other)": _same_rules,
+        "static void ClearCachedData()": lambda: None,
         "TimeSpan GetUtcOffset(DateTime dateTime)": _offset_of,
         "TimeSpan GetUtcOffset(DateTimeOffset dateTimeOffset)": lambda zone, d: TimeSpan(
             zone.offset(d.utc, is_utc=True)

@@ -65,6 +65,10 @@ BOXES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# GetHashCode of value types whose number is the same in every process, by the type's name
+HASHES: dict[str, Callable[[Any], int]] = {}
+
+
 class EnumValue(int):
     """A member of an enumeration; prints its name."""
 
