@@ -179,7 +179,7 @@ def has(kind: str, name: str, parameters: list[str], returns: str) -> bool:
             members += definition.constructors if definition in pool else []
         elif name in ("op_Implicit", "op_Explicit"):
             members += definition.conversions
-        elif name == "Item" and parameters or name == "Chars":
+        elif (name == "Item" and parameters) or name == "Chars":
             members += definition.indexers
         else:
             members += definition.members.get(name, [])

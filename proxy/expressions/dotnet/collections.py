@@ -10,7 +10,16 @@ from multidict import CIMultiDict
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.units import units
-from proxy.expressions.dotnet.values import HASHES, Array, EnumValue, List, Sequence, instance_of, runtime_type, stands_for
+from proxy.expressions.dotnet.values import (
+    HASHES,
+    Array,
+    EnumValue,
+    List,
+    Sequence,
+    instance_of,
+    runtime_type,
+    stands_for,
+)
 from proxy.expressions.runtime import (
     DotNetError,
     allocate_elements,
