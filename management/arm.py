@@ -207,10 +207,10 @@ class Arm:
         id, name = "/" + "/".join(path.segments[:-words]), "/".join(path.segments[-words:])
         type = type_of(id)
         action = {each.lower(): action for each, action in type.actions.items()}.get(name.lower())
-        if name.lower() in {each.lower() for each in type.of_service.get(id.lower(), ())}:
-            type, id = type_of("/"), "/"
         if action is None and words == 2:
             raise not_allowed("POST is not possible here.")
+        if name.lower() in {each.lower() for each in type.of_service.get(id.lower(), ())}:
+            type, id = type_of("/"), "/"
         if action is None:
             raise ArmError(404, "InvalidResourceType", f"There is no action '{name[:80]}' on a {type.title.lower()}.")
         with writing(self.store, path.service) as tx:

@@ -10,7 +10,9 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     scope       of the document (api)
     request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
                 certificate (name of a client certificate), original (the path that the client asked for)
-    operation   url_template, method, examples
+    operation   url_template, method, examples, described (request, responses, templateParameters of the ARM resource)
+    schemas, api-schemas
+                schema resources of the service and of the API, by name: what their `properties` hold
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
     fragments, backends, named-values
@@ -42,6 +44,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +55,11 @@ from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content
 from proxy.adapters.cache import LocalCache
 from proxy.config.connections import connection
 from proxy.config.read import logger
+from proxy.config.read import operation as read_operation
 from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
+from proxy.schemas.library import Library, read_document
 
 Row = dict[str, Any]
 _KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -62,7 +67,8 @@ _SECTIONS = ("inbound", "backend", "outbound", "on-error")
 _KEYS = {
     *("name", "document", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("in-flight", "certificates", "token", "providers", "identity", "loggers", "connections"),
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers", "connections", "schemas"),
+    "api-schemas",
 }
 
 
@@ -170,7 +176,12 @@ def environment(row: Row) -> Environment:
         certificates=certificates,
         loggers=loggers,
         connections=connections,
+        schemas=_library(row, "schemas"),
     )
+
+
+def _library(row: Row, key: str) -> Library:
+    return Library({name: read_document(body) for name, body in row.get(key, {}).items()})
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -212,7 +223,12 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
     request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
     fields = dict(row.get("operation", {}))
     fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
-    return world.exchange(of=operation(**fields), **request)
+    described = fields.pop("described", None)
+    made = operation(**fields)
+    if described is not None:
+        said = read_operation(made.id, "shop", {"method": made.method, "urlTemplate": made.url_template, **described})
+        made = replace(said, examples=made.examples or said.examples)
+    return world.exchange(of=made, schemas=_library(row, "api-schemas"), **request)
 
 
 def _with_token(part: Any, made: str) -> Any:

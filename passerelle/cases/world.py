@@ -28,6 +28,7 @@ from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
+from proxy.schemas.library import Library
 from telemetry.records import RequestRecord
 
 
@@ -221,6 +222,7 @@ class World:
         subscription: Subscription | None = SUBSCRIPTION,
         service_url: Url | None = Url("https", "backend.example", 443, "/base"),
         original: str | None = None,
+        schemas: Library | None = None,
     ) -> Exchange:
         """A request for https://gateway.example/shop<path>, or <original>, routed to `of` of API "shop"."""
         plain, _, query = path.partition("?")
@@ -243,7 +245,9 @@ class World:
             deployment=Deployment(gateway_id="gw"),
             started=self.clock.now,
             timestamp=self.clock.utcnow(),
-            api=Api("shop", "shop", "Shop", "shop", service_url="https://backend.example/base"),
+            api=Api(
+                "shop", "shop", "Shop", "shop", service_url="https://backend.example/base", schemas=schemas or Library()
+            ),
             operation=of or operation(),
             product=Product("starter", "Starter"),
             subscription=subscription,

@@ -34,9 +34,11 @@ from proxy.config.resources import (
     Subscription,
     VersionSet,
 )
+from proxy.config.schemas import library, prepare_operations, unusable
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
 from proxy.routing import ApiEntry, Routes, build_routes
+from proxy.schemas.library import Library
 
 log = logging.getLogger("proxy.config")
 
@@ -48,8 +50,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 @dataclass(slots=True, frozen=True)
 class Gateway:
-    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API and its operations, every other
-    shelf is a collection. `unread` are issues of resources that could not be read."""
+    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API, its operations and schemas,
+    every other shelf is a collection. `unread` are issues of resources that could not be read."""
 
     resources: Mapping[str, Resource]
     shelves: Mapping[str, Shelf]
@@ -91,6 +93,8 @@ class Gateway:
         listed = list(self.unread.values())
         for document in self.documents.values():
             listed.extend(document.issues)
+        for entry in self.entries.values():
+            listed.extend(unusable(entry.api))
         return listed
 
 
@@ -103,7 +107,7 @@ def empty(skipping: bool = False) -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}, connections={}, skipping=skipping),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, schemas=Library(), skipping=skipping),
         {},
         {},
         {},
@@ -130,7 +134,7 @@ def shelf_of(resource_id: str) -> str:
     parts = resource_id.split("/", 4)
     if parts[1] != "apis" or len(parts) < 3:
         return parts[1]
-    if len(parts) == 3 or parts[3] == "operations":
+    if len(parts) == 3 or parts[3] in ("operations", "schemas"):
         return f"apis/{parts[2]}"
     return "diagnostics" if parts[3] == "diagnostics" else "other"
 
@@ -150,6 +154,8 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
     if "diagnostics" in touched:
         found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
         diagnostics = {each.id: value for each, value in found}
+    documents = _documents(after, environment, references, changed, removed)
+    prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
         deployment=_deployment(shelves, environment)
@@ -162,7 +168,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         subscriptions=subscriptions,
         access=access,
         diagnostics=diagnostics,
-        documents=_documents(after, environment, references, changed, removed),
+        documents=documents,
     )
 
 
@@ -191,7 +197,10 @@ def _shelves(
 
 
 # what documents refer to
-_REFERRED = {"namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"}
+_REFERRED = {
+    *("namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"),
+    "schemas",
+}
 
 
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
@@ -231,6 +240,8 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     connections = connections_of(providers, named_values)
     if _differing(held.connections or {}, connections):
         references.add("authorizationProviders/*")
+    schemas = library(after.shelves.get("schemas", _EMPTY), held.schemas, after.unread)
+    references |= set() if schemas is held.schemas else {"schemas/*"}
     return replace(
         held,
         named_values=named_values,
@@ -240,6 +251,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         loggers=loggers,
         connections=connections,
         secrets=secrets,
+        schemas=schemas,
     ), references
 
 
@@ -307,8 +319,12 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
     except _UNREADABLE as problem:
         _unreadable(own, problem, after.unread)
         return after.entries.get(name)
+    below = f"/apis/{name}/operations/"
+    held = after.entries.get(name)
+    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
-        {key: each for key, each in shelf.items() if each is not own},
+        {key: each for key, each in shelf.items() if key.startswith(below)},
         after.unread,
         lambda resource: read.operation(_name(resource), api.id, resource.body),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.ports import ClientIdentity, HttpProxy
+from proxy.schemas.library import Library
 
 
 @dataclass(slots=True, frozen=True)
@@ -26,20 +27,47 @@ class Resource:
 
 @dataclass(slots=True, frozen=True)
 class Example:
-    """A response example of an operation, for mock-response."""
+    """A response example of an operation, for mock-response. Without a `value` it may have a schema to make one of;
+    `schema` and `type_name` as of a parameter."""
 
     status: int
     content_type: str
     value: str
     name: str = "default"
+    schema: str = ""
+    type_name: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class Parameter:
+    """A parameter of a request, or a header of a response. `values` are what it may be; `schema` and `type_name` say
+    which schema of the API describes it, empty for none."""
+
     name: str
     required: bool = False
     type: str = "string"
     default: str | None = None
+    values: tuple[str, ...] = ()
+    schema: str = ""
+    type_name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Representation:
+    """A body that a message may have; `schema` and `type_name` as of a parameter."""
+
+    content_type: str
+    schema: str = ""
+    type_name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class ResponseShape:
+    """What an operation says of its responses of one status."""
+
+    status: int
+    representations: tuple[Representation, ...] = ()
+    headers: tuple[Parameter, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,6 +92,10 @@ class Operation:
     api: str
     template_parameters: tuple[Parameter, ...] = ()
     examples: tuple[Example, ...] = ()
+    query_parameters: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
+    request: tuple[Representation, ...] = ()
+    responses: tuple[ResponseShape, ...] = ()
 
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -88,6 +120,7 @@ class Api:
     subscription_required: bool = True
     key_header: str = "Ocp-Apim-Subscription-Key"
     key_query: str = "subscription-key"
+    schemas: Library = field(default_factory=Library, compare=False, repr=False)
 
     @property
     def schemes(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
+from proxy.pipeline.described import Lookup, Need, found_in, not_there
 from proxy.pipeline.documented import DOCUMENTED
 from proxy.pipeline.element import Element, nearest
 from proxy.pipeline.issue import Issue
@@ -24,6 +25,7 @@ from proxy.pipeline.nodes import Node
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
+from proxy.schemas.library import Library
 
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Connection, Logger
@@ -43,8 +45,8 @@ class Scope:
 class Environment:
     """What a document may refer to. `strict` False makes a missing reference a warning instead of an error, `skipping`
     True a documented policy that this gateway does not have: it is left out then, as in the gateway that we replace.
-    `certificates`, `loggers` or `connections` None means that nobody knows which there are. `secrets` are values of
-    named values that no trace may show.
+    `certificates`, `loggers`, `connections` or `schemas` None means that nobody knows which there are.
+    `secrets` are values of named values that no trace may show.
     """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Environment:
     skipping: bool = False
     connections: Mapping[str, Connection] | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    schemas: Library | Collection[str] | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,6 +74,7 @@ class CompiledDocument:
     issues: tuple[Issue, ...] = ()
     references: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
+    needs: frozenset[Need] = frozenset()  # what its steps will ask of the operations below it
 
     @property
     def broken(self) -> bool:
@@ -95,7 +99,14 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         log.exception("compiling the policy of %s %s failed", scope.kind, scope.id)
         state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
     issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
-    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers))
+    return CompiledDocument(
+        scope,
+        sections,
+        tuple(issues),
+        frozenset(state.references),
+        frozenset(state.providers),
+        frozenset(state.needs),
+    )
 
 
 @dataclass(slots=True)
@@ -109,6 +120,7 @@ class _State:
     # which bodies each policy compiled so far reads
     reads: list[frozenset[str]] = field(default_factory=list)
     providers: set[str] = field(default_factory=set)
+    needs: set[Need] = field(default_factory=set)
 
     @property
     def missing(self) -> str:
@@ -282,6 +294,28 @@ class Compiler:
         self._state.references.add("authorizationProviders/*")
         return self.environment.connections
 
+    def schema(self, element: Element, name: str, reference: str, need: Need) -> Lookup:
+        """A schema of the service by name, or a part of it ("#/components/schemas/Pet"). One that cannot be used is an
+        issue, and a lookup that says so."""
+        self._state.references |= {f"schemas/{name}", "schemas/*"}
+        known = self.environment.schemas
+        names = known.documents if isinstance(known, Library) else known
+        if names is not None and name not in names:
+            message = f"Schema with id '{name}' could not be found.{nearest(name, names)}"
+            element.issue(message, "unknown-schema", severity=self._state.missing)
+        if not isinstance(known, Library) or name not in known.documents:
+            return not_there(name)
+        if reference and not reference.startswith("#"):
+            element.issue("Attribute 'schema-ref' must begin with '#', such as #/$defs/pet.", "invalid-attribute")
+        found = found_in(known, name, reference.partition("#")[2], "", need)
+        if found.problem:
+            element.issue(f"Schema '{name}' cannot be used here. {found.problem}", "invalid-schema")
+        return found
+
+    def needs(self, need: Need) -> None:
+        """Have the operations below this document prepared for what its steps will ask of them."""
+        self._state.needs.add(need)
+
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""
         self._state.providers.add(url)
@@ -298,8 +332,8 @@ class Compiler:
                 self.source,
                 self._state.issues,
                 path=path,
-                document=self.document,
                 missing=self._state.missing,
+                document=self.document,
             )
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))

@@ -54,16 +54,16 @@ class Element:
         *,
         path: str = "",
         reads: set[str] | None = None,
-        document: str = "",
         missing: str = "error",
+        document: str = "",
     ) -> None:
         self.node = node
         self.path = path
         self.name = node.name
         self.source = source
         self.issues = issues
-        self.document = document
         self.missing = missing
+        self.document = document
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -321,9 +321,8 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(
-            node, self.source, self.issues, path=path, reads=self.reads, document=self.document, missing=self.missing
-        )
+        more = {"missing": self.missing, "document": self.document}
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, **more)
         if node.name in self._known_children:
             self._asked.append(child)
         return child

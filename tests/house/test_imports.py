@@ -33,7 +33,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     "syncagent": {"grpc", "google", "aiohttp", "cryptography", "orjson", "uvloop"},
     "proxy": {
         "aiohttp", "multidict", "yarl", "uvloop", "grpc", "google", "orjson", "lxml", "regex", "re2",
-        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid",
+        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "jsonschema_rs",
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson",
@@ -51,7 +51,8 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("grpc", "syncagent", ("syncagent.server",)),
     ("aiohttp", "syncagent", ("syncagent.plane", "syncagent.health")),
     ("tree_sitter", "proxy", ("proxy.expressions",)),
-    ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid")),
+    ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid", "proxy.schemas")),
+    ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
@@ -62,6 +63,7 @@ PURE = (
     "proxy.admission",
     "proxy.errors",
     "proxy.messages",
+    "proxy.schemas",
     "proxy.tokens",
 )
 IMPURE = {

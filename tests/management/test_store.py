@@ -70,6 +70,9 @@ async def test_no_document_breaks_the_plane(plane: Plane, path: str) -> None:
     await plane.put("/users/u", {"email": "u@example.com", "firstName": "u", "lastName": "u"})
     await plane.put("/apis/a/issues/t", {"title": "t", "description": "t", "userId": "/users/u", "apiId": "/apis/a"})
     await plane.put("/contentTypes/t", {})
+    credentials = {"grantTypes": {"clientCredentials": {"tokenUrl": "https://x/token"}}}
+    await plane.put("/authorizationProviders/t", {"identityProvider": "oauth2", "oauth2": credentials})
+    await plane.call("PUT", "/authorizationProviders/t/authorizations/t", {"authorizationType": "OAuth2"})
     segments = TYPES[path].segments
     ids = [f"/{each}/{names.get(each, 't')}" for each in segments]
     fields = [field.name.split(".")[0] for field in TYPES[path].fields] + ["other"]

@@ -84,3 +84,11 @@ def upgrade() -> None:
         sa.Column("received", sa.String, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
     )
+    op.create_table(
+        "traces",
+        sa.Column("service", sa.Integer, primary_key=True),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("gateway", TEXT, nullable=False),
+        sa.Column("received", sa.String, nullable=False),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+    )

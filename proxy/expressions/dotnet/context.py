@@ -130,7 +130,7 @@ def _to_uri(url: Url) -> Any:
 
 def _request_body(exchange_request: Request) -> Any:
     body = exchange_request.body
-    return None if body.empty else body
+    return None if body.empty and not body.consumed else body
 
 
 members(
