@@ -9,7 +9,8 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
     request     method, path (with query), headers, body (what is no text is sent as JSON), stream, ip, parameters,
-                variables, subscription (false: none), certificate (name of a client certificate), original (the path that the client asked for)
+                variables, subscription (false: none), certificate (name of a client certificate), original (the path
+                that the client asked for)
     operation   url_template, method, examples, described (request, responses, templateParameters of the ARM resource)
     schemas, api-schemas
                 schema resources of the service and of the API, by name: what their `properties` hold

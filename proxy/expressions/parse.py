@@ -14,6 +14,7 @@ import tree_sitter_c_sharp
 from tree_sitter import Language, Node, Parser
 
 from proxy.expressions.errors import Finding, Place
+from proxy.expressions.parse_generics import parse_chains
 
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 200
@@ -25,20 +26,21 @@ _BODY = (b"class C{object M()", b"}")
 
 @dataclass(slots=True)
 class Syntax:
-    """The parsed source. `root` is an expression node, or the block of a `@{...}`; `shift` undoes the wrapping."""
+    """The parsed source. `root` is an expression node, or the block of a `@{...}`; `shift` undoes the wrapping, `added`
+    are the (row, column) of parentheses that are not in the source."""
 
     root: Node
     is_body: bool
     shift: int
+    added: tuple[tuple[int, int], ...] = ()
 
     def place(self, node: Node) -> Place:
         start, end = node.start_point, node.end_point
-        return Place(
-            start.row + 1,
-            max(start.column - (self.shift if start.row == 0 else 0), 0),
-            end.row + 1,
-            max(end.column - (self.shift if end.row == 0 else 0), 0),
-        )
+        return Place(start.row + 1, self._column(*start), end.row + 1, self._column(*end))
+
+    def _column(self, row: int, column: int) -> int:
+        own = sum(1 for at, before in self.added if at == row and before < column)
+        return max(column - own - (self.shift if row == 0 else 0), 0)
 
 
 def parse(source: str) -> Syntax:
@@ -55,9 +57,9 @@ def parse(source: str) -> Syntax:
     _refuse_deep(data)
     is_body = data[1:2] == b"{"
     before, after = _BODY if is_body else _EXPRESSION
-    tree = _PARSER.parse(before + data[1:] + after)
+    tree, added = parse_chains(_PARSER, before + data[1:] + after)
     shift = len(before) - 1
-    syntax = Syntax(tree.root_node, is_body, shift)
+    syntax = Syntax(tree.root_node, is_body, shift, tuple(added))
     if tree.root_node.has_error:
         raise _first_error(tree.root_node, syntax)
     declared = tree.root_node.named_children[0].child_by_field_name("body")
@@ -73,7 +75,7 @@ def parse(source: str) -> Syntax:
     if len(statements) != 1 or statements[0].type != "return_statement":
         raise Finding("An expression in @( ) must be a single expression", start)
     syntax.root = next(child for child in statements[0].named_children if child.type != "comment")
-    if syntax.root.end_byte != len(before) + len(data) - 1:
+    if syntax.root.end_byte != len(before) + len(data) - 1 + len(added):
         raise Finding("The parentheses of the expression do not match", start)
     return syntax
 
