@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -70,3 +72,23 @@ def test_a_refusal_is_explained_in_its_trace(house: House) -> None:
     trace = post(house, "managed", "listTrace", {"traceId": reply.headers["apim-trace-id"]})
     (told,) = [each["data"] for each in trace["traceEntries"]["on-error"]]
     assert told["detail"].startswith("no key in the header 'Ocp-Apim-Subscription-Key'")
+
+
+def test_the_command_tells_the_story(house: House) -> None:
+    key = house.arm("/subscriptions/master/listSecrets", "POST").json["primaryKey"]
+    url = f"{house.gateways[0]}/shop/x?q=1"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "passerelle", "trace", "--data", str(house.data), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    told = run(url, "-H", f"Ocp-Apim-Subscription-Key: {key}", "-d", "hello")
+    assert told.returncode == 0, told.stderr
+    for line in ("POST", "request header X-Pass was set to ***", "for POST", "200 OK", "operation 'post'"):
+        assert line in told.stdout, told.stdout
+    assert key not in told.stdout
+    found = run(f"{house.gateways[0]}/nowhere", "--format", "json")
+    assert "no API has a path that this one begins with" in found.stdout
+    assert json.loads(found.stdout)["traceEntries"]["on-error"]
+    wrong = run(url, "--api", "none")
+    assert (wrong.returncode, "There is no API 'none'" in wrong.stderr) == (1, True)
