@@ -7,6 +7,7 @@ documents and runs the request through them. Time passes only when a policy slee
 from __future__ import annotations
 
 import datetime
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -101,7 +102,8 @@ class FakeTransport:
             raise BackendTimeout("The backend did not answer in time.")
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
-        content = str(answer.get("body", "backend")).encode()
+        body_text = answer.get("body", "backend")
+        content = (json.dumps(body_text) if isinstance(body_text, dict | list) else str(body_text)).encode()
         if "hex" in answer:
             content = bytes.fromhex(str(answer["hex"]))
         elif "size" in answer:
