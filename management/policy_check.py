@@ -76,8 +76,8 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
 
 
 def _issues(tx: Transaction, text: str, scope: str, around: Surroundings) -> list[Issue]:
-    names = [tx.names(each) for each in ("/backends", "/certificates", "/schemas")]
-    return run_check(text, scope, around.values, around.fragments, *names, tx.strict)
+    backends, certificates, schemas = (tx.names(each) for each in ("/backends", "/certificates", "/schemas"))
+    return run_check(text, scope, around.values, around.fragments, backends, certificates, schemas, tx.strict)
 
 
 def check_users(tx: Transaction, key: str) -> None:

@@ -2,6 +2,7 @@
 
     python tests/oracle/run.py [FILE.yaml...]      the rows of tests/conformance/expressions/*.yaml: print the agreement
     python tests/oracle/run.py --write FILE.yaml   the expected values of that table are replaced by the oracle's
+    python tests/oracle/run.py --texts FILE.yaml   the same, and rows hold the texts of exceptions where we say the same
     python tests/oracle/run.py --ours FILE.yaml    and compare the texts of exceptions
 
 A row that needs more of `context` than Model.cs has, or that C# refuses, is left out. In a row with `differs: <what
@@ -122,12 +123,14 @@ def _load_setup() -> None:
     spec.loader.exec_module(module)
 
 
-def short(answer: dict[str, Any]) -> Any:
-    """As a row carries it: a text, null, or the exception."""
-    return {"throws": answer["throws"]} if "throws" in answer else answer.get("gives")
+def short(answer: dict[str, Any], *, text: bool = False) -> Any:
+    """As a row carries it: a text, null, or the exception with or without its text."""
+    if "throws" not in answer:
+        return answer.get("gives")
+    return {"throws": answer["throws"], **({"message": answer["message"]} if text else {})}
 
 
-def write(file: Path) -> None:
+def write(file: Path, *, texts: bool = False) -> None:
     _load_setup()
     groups = yaml.safe_load(file.read_text())
     sources = [source for table in groups.values() for source in table]
@@ -144,7 +147,7 @@ def write(file: Path) -> None:
                 continue
             mine = ours(source)
             if agrees(known[source], mine):
-                table[source] = short(known[source])
+                table[source] = short(known[source], text=texts and agrees(known[source], mine, message=True))
             else:
                 mine.pop("type", None)
                 table[source] = {**mine, "differs": str(known[source].get("throws") or known[source].get("gives"))}
@@ -188,9 +191,9 @@ def main() -> int:
     if not (install.FOLDER / "run" / "Driver.dll").exists():
         print("no C# compiler here: run python tests/oracle/install.py")
         return 0
-    if arguments[:1] == ["--write"]:
+    if arguments[:1] in (["--write"], ["--texts"]):
         for name in arguments[1:]:
-            write(Path(name))
+            write(Path(name), texts=arguments[0] == "--texts")
         return 0
     show = arguments[:1] == ["--ours"]
     files = [Path(name) for name in (arguments[1:] if show else arguments)] or sorted(TABLES.glob("*.yaml"))

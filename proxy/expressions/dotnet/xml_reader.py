@@ -25,7 +25,7 @@ from proxy.expressions.dotnet.xml_tree import (
     XText,
     xml_error,
 )
-from proxy.expressions.runtime import allocate, argument_null, spend
+from proxy.expressions.runtime import allocate, argument_null, spend, tick
 
 # How deep elements may nest.
 MAX_DEPTH = 256
@@ -119,6 +119,7 @@ class _Reader:
         return ""
 
     def start(self, name: str, attributes: list[str]) -> None:
+        tick()
         self.flush()
         if len(self.open) > MAX_DEPTH:
             xml_error(f"The elements nest deeper than {MAX_DEPTH} levels.")
