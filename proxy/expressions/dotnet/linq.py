@@ -9,6 +9,7 @@ from typing import Any
 from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.collections import HashSet, count_of, equal
 from proxy.expressions.dotnet.dictionaries import Comparer, _new
+from proxy.expressions.dotnet.json_tokens import JArray
 from proxy.expressions.dotnet.linq_lazy import (
     _append,
     _concat,
@@ -135,6 +136,8 @@ def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> boo
     if comparer is not None and comparer.fold is not None:
         folded = comparer.fold(wanted)
         return any(comparer.fold(item) == folded for item in _each(source))
+    if isinstance(source, JArray):
+        return source.place(wanted) >= 0  # a collection answers itself, and this one looks for the very token
     return any(equal(item, wanted) or (type(item) is type(wanted) and item == wanted) for item in _each(source))
 
 
