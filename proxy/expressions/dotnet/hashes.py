@@ -20,6 +20,12 @@ def cryptographic(message: str) -> Any:
     raise DotNetError(f"{SPACE}.CryptographicException", message)
 
 
+def _shortened(key: bytes, digest: str) -> bytes:
+    """A key longer than the block stands for its hash."""
+    algorithm = hashlib.new(digest, key, usedforsecurity=False)
+    return algorithm.digest() if len(key) > algorithm.block_size else key
+
+
 class Hash:
     """A hash algorithm, keyed when `key` is not None. `parts` is what TransformBlock has been given, `result` the last
     hash."""
@@ -29,9 +35,7 @@ class Hash:
     def __init__(self, kind: str, digest: str, key: bytes | None = None) -> None:
         self.kind = kind
         self.digest = digest
-        # a key longer than the block stands for its hash
-        block = hashlib.new(digest, usedforsecurity=False).block_size
-        self.key = hashlib.new(digest, key).digest() if key is not None and len(key) > block else key
+        self.key = _shortened(key, digest) if key is not None and len(key) > 64 else key
         self.parts: list[bytes] = []
         self.result: bytes | None = None
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from proxy.expressions.dotnet.collections import Dictionary, HashSet, iterate
 from proxy.expressions.dotnet.convert import CHANGES, change_type, from_base64
-from proxy.expressions.dotnet.json_reader import plain_json, write_token
+from proxy.expressions.dotnet.json_reader import NOT_PLAIN, plain_data, wrap, write_token
 from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue
 from proxy.expressions.dotnet.json_typed import JsonTokenReader, read_type
@@ -273,14 +273,41 @@ def _is_simple(kind: Type) -> bool:
     return kind.underlying.name in _SIMPLE
 
 
+def _plainly(kind: Type, data: Any) -> Any:
+    """The value where the data already has the shape that is asked for; NOT_PLAIN leaves it to `build`."""
+    name, sort = kind.name, type(data)
+    if sort is str:
+        return data if name == "string" else NOT_PLAIN
+    if sort is dict or sort is list:
+        if name == "object" or _is_token(kind):
+            token = wrap(data)
+            return token if instance_of(token, kind) else NOT_PLAIN
+        if sort is dict and name in _MAPS and kind.args[0].name == "string":
+            values = {key: _plainly(kind.args[1], inner) for key, inner in data.items()}
+            plain = all(inner is not NOT_PLAIN for inner in values.values())
+            return Dictionary(generic("Dictionary", *kind.args), values) if plain else NOT_PLAIN
+        if sort is list and name in ("[]", "List", "IList", "IEnumerable") and kind.args[0].name != "byte":
+            items = [_plainly(kind.args[0], inner) for inner in data]
+            if any(inner is NOT_PLAIN for inner in items):
+                return NOT_PLAIN
+            return (Array if name == "[]" else List)(kind.args[0], items)
+    if (sort is bool and name == "bool") or (sort is int and name == "int" and -(1 << 31) <= data < 1 << 31):
+        return data
+    return NOT_PLAIN
+
+
 def deserialize(kind: Type, text: str | None) -> Any:
     """JsonConvert.DeserializeObject<T>(text)."""
     if text is None:
         argument_null("value")
-    if _is_token(kind) or kind.name == "object":
-        token = plain_json(text)
-        if token is not None and instance_of(token, kind) and not isinstance(token, JValue):
-            return token
+    data = plain_data(text)
+    if data is not NOT_PLAIN:
+        try:
+            made = _plainly(kind, data)
+        except RecursionError:
+            made = NOT_PLAIN
+        if made is not NOT_PLAIN:
+            return made
     reader = JsonTextReader(text)
     if not _next(reader, kind):
         if kind.is_value and not kind.is_nullable:

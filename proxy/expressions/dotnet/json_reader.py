@@ -28,16 +28,28 @@ def read_json(text: str, name: str = "JToken") -> JToken:
     return token
 
 
-def plain_json(text: str) -> JToken | None:
-    """The token of a text that is strict JSON; None when our own reader has to look at it."""
+NOT_PLAIN = object()
+
+
+def plain_data(text: str) -> Any:
+    """Strict JSON as plain Python data; NOT_PLAIN when our own reader has to look at the text."""
     allocate(len(text))
     spend(len(text) >> 4)
     if _LONG_DIGITS.search(text):
-        return None
+        return NOT_PLAIN
     tick()
     try:
-        return wrap(orjson.loads(text))
+        return orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
+        return NOT_PLAIN
+
+
+def plain_json(text: str) -> JToken | None:
+    """The token of a text that is strict JSON, else None."""
+    data = plain_data(text)
+    try:
+        return None if data is NOT_PLAIN else wrap(data)
+    except RecursionError:
         return None
 
 

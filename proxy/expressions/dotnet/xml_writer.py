@@ -64,6 +64,7 @@ class Writer:
         # prefixes in force as they are written, nearest last: [prefix, namespace, whether it has a declaration]
         self.stack: list[list[Any]] = [["xmlns", XMLNS, _WRITTEN], ["xml", XML, _WRITTEN], ["", "", _IMPLIED]]
         self.scope = 3  # where those of the open element begin
+        self.plain = 0  # open elements that need no entry there
         # declarations of the tree, also of elements above the one that is written, nearest last
         self.known: list[tuple[str, str]] = []
 
@@ -142,20 +143,26 @@ class Writer:
 
     def element(self, element: XElement) -> None:
         self.line()
-        depth, before = len(self.known), self.scope
+        depth, before, plain = len(self.known), self.scope, self.plain
         self.scope = len(self.stack)
-        self.known += [(one.declares, one.value) for one in element.attributes if one.declares is not None]
-        prefix = self.resolve(element.name.space, default=True)
-        if prefix is None:
-            prefix = self.prefix_of(element.name.space)
-        self.use(prefix, element.name.space)
+        if element.attributes:
+            self.known += [(one.declares, one.value) for one in element.attributes if one.declares is not None]
+        prefix: str | None = ""
+        if element.name.space or len(self.stack) > 3 or self.known:
+            prefix = self.resolve(element.name.space, default=True)
+            if prefix is None:
+                prefix = self.prefix_of(element.name.space)
+            self.use(prefix, element.name.space)
+        else:
+            self.plain += 1
         start = f"{prefix}:{element.name.local}" if prefix else element.name.local
         written = [f"<{start}"]
         for attribute in element.attributes:
             written.append(f' {self.attribute_name(attribute)}="{escape_value(attribute.value)}"')
-        for declared, space, kind in reversed(self.stack[self.scope :]):
-            if kind == _NEEDED:
-                written.append(f' xmlns{":" if declared else ""}{declared}="{escape_value(space)}"')
+        if len(self.stack) > self.scope:
+            for declared, space, kind in reversed(self.stack[self.scope :]):
+                if kind == _NEEDED:
+                    written.append(f' xmlns{":" if declared else ""}{declared}="{escape_value(space)}"')
         self.parts.append("".join(written))
         allocate(len(self.parts[-1]))
         if not element.nodes:
@@ -169,6 +176,7 @@ class Writer:
             self.line()
             self.mixed = outer
             self.parts.append(f"</{start}>")
+        self.plain = plain
         del self.stack[self.scope :]
         self.scope = before
         del self.known[depth:]
@@ -189,7 +197,7 @@ class Writer:
         return f"{prefix}:{local}"
 
     def generate(self) -> str:
-        made = f"p{len(self.stack) - 3}"
+        made = f"p{len(self.stack) - 3 + self.plain}"
         number = 0
         found = made
         while self.place(found) >= 0:
