@@ -57,6 +57,9 @@ except metadata.PackageNotFoundError:  # run from a tree that is not installed
 
 JOURNAL_DELAY = 1.0  # seconds
 SOON_LOOKED_AT = 5_000  # resources
+# Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
+# everybody.
+COLLECT_AFTER = (20_000, 20, 50)
 
 
 @dataclass(slots=True)
@@ -143,6 +146,7 @@ def main() -> int:
         return workers.supervise(settings.workers, settings.values)
     if number is not None:
         workers.end_with_parent(settings.values)
+    gc.set_threshold(*COLLECT_AFTER)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, number))
 

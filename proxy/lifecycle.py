@@ -240,4 +240,4 @@ def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipel
         raise error
 
     last = Step.of(refuse, Origin(error.source, "", "inbound", ""))
-    return Pipeline(inbound=(*first, last), on_error=known.on_error)
+    return Pipeline(inbound=(*first, last), on_error=known.on_error, lasting=known.lasting)

@@ -302,9 +302,9 @@ for _name, _label in _NAMES.items():
         {
             f"static {_name} To{_label}(object value)": _unwrapped(CHANGES[_name]),
             f"static {_name} To{_label}(string value)": CHANGES[_name] if _name != "char" else _text_char,
-            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(
-                CHANGES[_name]
-            ): f(value),
+            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(CHANGES[_name]): (
+                f(value)
+            ),
             f"static {_name} To{_label}(string value, IFormatProvider provider)": lambda value, _, f=CHANGES[_name]: f(
                 value
             ),
@@ -437,6 +437,8 @@ members(
 
 def to_int(value: Any) -> int:
     """The value as an Int32, as an attribute needs it. Raises ExpressionFailed."""
+    if type(value) is int and -0x80000000 <= value <= 0x7FFFFFFF:
+        return value
     return int(_for_policy(value, "int", "an integer"))
 
 
@@ -445,6 +447,8 @@ def to_float(value: Any) -> float:
 
 
 def to_bool(value: Any) -> bool:
+    if value is True or value is False:
+        return value
     return bool(_for_policy(value, "bool", "true or false"))
 
 
