@@ -302,9 +302,9 @@ for _name, _label in _NAMES.items():
         {
             f"static {_name} To{_label}(object value)": _unwrapped(CHANGES[_name]),
             f"static {_name} To{_label}(string value)": CHANGES[_name] if _name != "char" else _text_char,
-            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(CHANGES[_name]): (
-                f(value)
-            ),
+            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(
+                CHANGES[_name]
+            ): f(value),
             f"static {_name} To{_label}(string value, IFormatProvider provider)": lambda value, _, f=CHANGES[_name]: f(
                 value
             ),
