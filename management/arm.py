@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from management import filters, provider
+from management import filters, links, provider
 from management.apply import Applier, parent_of, type_of
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
@@ -73,7 +73,7 @@ class Arm:
             if method in ("GET", "HEAD"):
                 return await store.read(lambda: self.read(request, path, id))
             if method in ("PUT", "PATCH"):
-                document = await read_body(request)
+                document = await links.inline(await read_body(request))
                 return await store.write(lambda: self.write(request, path, id, document))
             if method == "DELETE":
                 return await store.write(lambda: self.delete(request, path, id))
