@@ -21,7 +21,9 @@ CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
 OVERRIDES = {
     **{name: name for name in ("apis", "backends", "diagnostics", "gateways", "groups", "loggers", "namedValues")},
     **{name: name for name in ("policyFragments", "products", "subscriptions", "tags", "operations", "releases")},
-    **{"apiVersionSets": "apiVersionSets", "versionSets": "apiVersionSets", "policies": "policies"},
+    "apiVersionSets": "apiVersionSets",
+    "versionSets": "apiVersionSets",
+    "policies": "policies",
 }
 TOKEN = re.compile(r"\{#([\w.-]+)#\}")
 
