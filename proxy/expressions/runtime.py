@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from proxy.expressions.slices import give_way
 
@@ -37,7 +37,7 @@ MAX_ALLOCATION = 16 * 1024 * 1024
 # The widest padding, precision or alignment that a format string may ask for.
 MAX_WIDTH = 1024 * 1024
 # How deep lambdas and local functions may call each other.
-MAX_DEPTH = 64
+MAX_DEPTH = 256
 
 
 class DotNetError(Exception):
@@ -198,6 +198,12 @@ def enter() -> None:
 
 def leave() -> None:
     budget.depth -= 1
+
+
+def set_cell(cell: list[Any], value: Any) -> Any:
+    """Assignment to a shared variable, as an expression."""
+    cell[0] = value
+    return value
 
 
 def null_reference() -> NoReturn:

@@ -19,7 +19,8 @@ import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
 from proxy.pipeline.described import Lookup, Need, found_in, not_there
 from proxy.pipeline.documented import DOCUMENTED
-from proxy.pipeline.element import Element, nearest
+from proxy.pipeline.element import Element
+from proxy.pipeline.findings import nearest
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import read_document
 from proxy.pipeline.nodes import Node
@@ -156,7 +157,8 @@ class _State:
             return None
         if root.name != name:
             line, column = source.place(root.offset + 1)
-            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>."
+            remedy = f" Write <{name}> around it." if root.name in SECTIONS or root.name in REGISTRY else ""
+            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>.{remedy}"
             self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
             return None
         return root
