@@ -18,6 +18,7 @@ import yaml
 
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.pipeline.registry import REGISTRY
+from proxy.schemas.library import Document, Library, read_document
 
 SCOPES = ("global", "workspace", "product", "api", "operation", "fragment")
 STDIN = "-"
@@ -110,6 +111,23 @@ def fragments(folder: str | None) -> dict[str, str]:
     if not found:
         raise click.UsageError(f"{folder} holds no fragment. A fragment is a file NAME.xml or NAME/policy.xml.")
     return found
+
+
+def schemas(folder: str | None) -> Library | None:
+    """Schemas of the service by id: NAME.json and NAME.xsd; None when nobody says which there are."""
+    if folder is None:
+        return None
+    found: dict[str, Document] = {}
+    for path in sorted(Path(folder).iterdir()):
+        if path.suffix.lower() in (".json", ".xsd"):
+            kind = "json" if path.suffix.lower() == ".json" else "xml"
+            try:
+                found[path.stem] = read_document({"schemaType": kind, "value": read_text(str(path))})
+            except ValueError as problem:
+                raise click.UsageError(f"{path}: {problem}.") from None
+    if not found:
+        raise click.UsageError(f"{folder} holds no schema. A schema is a file NAME.json or NAME.xsd.")
+    return Library(found)
 
 
 def scope_of(name: str, text: str) -> str:

@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Connection, Logger
 
 log = logging.getLogger("proxy.pipeline")
+
+# What an expression needs to last: statements, lambdas, bodies, patterns, generated sequences.
+_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bBody\b|Regex|Enumerable")
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,6 +80,7 @@ class CompiledDocument:
     references: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
     needs: frozenset[Need] = frozenset()  # what its steps will ask of the operations below it
+    lasting: bool = False  # it has expressions that may last
 
     @property
     def broken(self) -> bool:
@@ -107,6 +112,7 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         frozenset(state.references),
         frozenset(state.providers),
         frozenset(state.needs),
+        state.lasting,
     )
 
 
@@ -122,6 +128,7 @@ class _State:
     reads: list[frozenset[str]] = field(default_factory=list)
     providers: set[str] = field(default_factory=set)
     needs: set[Need] = field(default_factory=set)
+    lasting: bool = False
 
     @property
     def missing(self) -> str:
@@ -131,6 +138,7 @@ class _State:
     def root(self, source: Source, name: str) -> Node | None:
         """Read a source, report what is wrong with it as a whole."""
         self.references.update(f"namedValues/{each}" for each in source.used)
+        self.lasting = self.lasting or _LASTING.search(source.text) is not None
         prefix = f"In {source.title}: " if source.title else ""
         for offset, unknown in source.unknown:
             line, column = source.place_of_original(offset)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import BackendErrorStatus, ExpressionFailed, GatewayError
 from proxy.messages import Response
-from proxy.pipeline.calls import answer_of, call_of
+from proxy.pipeline.calls import call_of
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
+from proxy.ports import whole_answer
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -31,7 +32,7 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            given = await answer_of(exchange, await call.outgoing(exchange))
+            given = await whole_answer(exchange.ports.transport, await call.outgoing(exchange))
             if fail_on_error and given.status >= 400:
                 raise BackendErrorStatus(given.status, given.reason)
             answer = given
