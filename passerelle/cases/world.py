@@ -7,6 +7,7 @@ documents and runs the request through them. Time passes only when a policy slee
 from __future__ import annotations
 
 import datetime
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from proxy.pipeline.backends import Circuit
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
+from proxy.pipeline.service_fabric import Resolved
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from proxy.schemas.library import Library, read_document
 from telemetry.records import RequestRecord
@@ -100,7 +102,8 @@ class FakeTransport:
             raise BackendTimeout("The backend did not answer in time.")
         if isinstance(answer, str):
             raise BackendConnectionFailure("The backend refused the connection.")
-        content = str(answer.get("body", "backend")).encode()
+        body_text = answer.get("body", "backend")
+        content = (json.dumps(body_text) if isinstance(body_text, dict | list) else str(body_text)).encode()
         if "hex" in answer:
             content = bytes.fromhex(str(answer["hex"]))
         elif "size" in answer:
@@ -194,6 +197,7 @@ class World:
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
     tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
@@ -216,6 +220,7 @@ class World:
             errands=self.errands,
             in_flight=self.in_flight,
             circuits=self.circuits,
+            resolved=self.resolved,
             keys=self.keys,
             tokens=self.tokens,
             grants=self.grants,

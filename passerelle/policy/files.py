@@ -27,7 +27,13 @@ _FOLDERS = {
     "apis": "api", "operations": "operation", "products": "product", "workspaces": "workspace",
     "policyfragments": "fragment", "policy fragments": "fragment",
 }  # fmt: skip
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_STARTS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"),
+)  # fmt: skip
+_DECLARED = re.compile(
+    rb"""<\?xml[^>]*\bencoding\s*=\s*["'](iso-8859-[0-9]+|windows-[0-9]+|us-ascii)["']""", re.IGNORECASE
+)
 
 
 def documents(names: tuple[str, ...]) -> Iterator[str]:
@@ -47,12 +53,22 @@ def read_text(name: str) -> str:
     """The text of a file, or of standard input for `-`."""
     try:
         data = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
-        encoding = next((encoding for mark, encoding in _BOMS if data.startswith(mark)), "utf-8")
-        return data.decode(encoding)
+        return data.decode(_encoding(data))
     except OSError as problem:
         raise click.UsageError(f"{name} cannot be read: {problem.strerror}.") from None
+    except LookupError as problem:
+        raise click.UsageError(f"{name}: {problem}. Save it as UTF-8.") from None
     except UnicodeDecodeError as problem:
         raise click.UsageError(f"{name} is not UTF-8 text (byte {problem.start}). Save it as UTF-8.") from None
+
+
+def _encoding(data: bytes) -> str:
+    """What the first bytes tell. A declared UTF-16 is not believed: what .NET writes says so in any encoding."""
+    for mark, encoding in _STARTS:
+        if data.startswith(mark):
+            return encoding
+    declared = _DECLARED.match(data)
+    return declared[1].decode() if declared else "utf-8"
 
 
 def read_yaml(name: str) -> Any:

@@ -43,7 +43,7 @@ class Ran:
 
 @click.command("run")
 @click.argument("name", metavar="FILE")
-@click.option("--request", "request", metavar="FILE", help="YAML, JSON or an HTTP message; without it, GET /.")
+@click.option("--request", "request", metavar="FILE", help="An HTTP message, YAML or JSON; without it, GET /.")
 @click.option(
     "--backend", "backend", metavar="FILE", help="The answer, or a list of answers; without it, an empty 200."
 )
@@ -59,7 +59,16 @@ def command(
     name: str, request: str | None, backend: str | None, style: str, scope: str | None, values: str | None,
     folder: str | None, backends: str | None, schemas: str | None,
 ) -> None:  # fmt: skip
-    """Run the policy document FILE for one request, and print the trace and the outcome.
+    """Run the policy document FILE for one request, without any server, and print the trace and the outcome.
+
+    The request is an HTTP message (GET /orders?x=1, header lines, an empty line, a body) or a YAML mapping with method,
+    path, headers, body and more; so is the backend's answer, or a list of answers for several calls. "-" is standard
+    input. docs/policy-tools.md has them all.
+
+    \b
+    passerelle policy run policy.xml
+    passerelle policy run policy.xml --request post.http --backend answers.yaml
+    echo 'GET /a?x=1' | passerelle policy run policy.xml --request -
 
     Exit code: 0 it ran (whatever the status), 1 the document has errors, 2 usage.
     """
