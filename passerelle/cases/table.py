@@ -8,8 +8,9 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     inbound, backend, outbound, on-error
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
-    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
-                certificate (name of a client certificate), original (the path that the client asked for)
+    request     method, path (with query), headers, body (what is no text is sent as JSON), stream, ip, parameters,
+                variables, subscription (false: none), certificate (name of a client certificate), original (the path
+                that the client asked for)
     operation   url_template, method, examples, described (request, responses, templateParameters of the ARM resource)
     schemas, api-schemas
                 schema resources of the service and of the API, by name: what their `properties` hold
@@ -41,25 +42,33 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
-from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
+from passerelle.cases.world import (
+    SUBSCRIPTION,
+    DownCache,
+    Sent,
+    World,
+    content,
+    document,
+    operation,
+    policies,
+    schema_library,
+)
 from proxy.adapters.cache import LocalCache
 from proxy.config.connections import connection
 from proxy.config.read import logger
-from proxy.config.read import operation as read_operation
-from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
+from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
-from proxy.schemas.library import Library, read_document
 
 Row = dict[str, Any]
 _KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -161,6 +170,8 @@ def environment(row: Row) -> Environment:
         members = [dict(each) for each in given.get("pool", ())]
         given["pool"] = tuple(PoolMember(backends[each.pop("id")], **each) for each in members)
         given["breaker"] = tuple(BreakerRule("rule", **rule) for rule in given.get("breaker", ()))
+        if "cluster" in given:
+            given["cluster"] = Cluster(**given["cluster"])
         backends[name] = Backend(name, **given)
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
@@ -176,12 +187,8 @@ def environment(row: Row) -> Environment:
         certificates=certificates,
         loggers=loggers,
         connections=connections,
-        schemas=_library(row, "schemas"),
+        schemas=schema_library(row.get("schemas", {})),
     )
-
-
-def _library(row: Row, key: str) -> Library:
-    return Library({name: read_document(body) for name, body in row.get(key, {}).items()})
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -197,7 +204,7 @@ async def run(row: Row) -> tuple[World, Exchange]:
         tokens=FakeTokens(row.get("identity", {})),
     )
     if "answers" in row:
-        world.transport.answers = row["answers"]
+        world.transport.answers = [_answer(each) for each in row["answers"]]
     if "external" in row:
         world.external_cache = LocalCache(world.clock.monotonic) if row["external"] == "up" else DownCache()
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
@@ -212,23 +219,29 @@ async def run(row: Row) -> tuple[World, Exchange]:
     return world, exchange
 
 
-def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
-    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
-    headers = request.pop("headers", {})
-    request["headers"] = [
-        (name, value)
+def _answer(answer: Any) -> Any:
+    if not isinstance(answer, dict) or not isinstance(answer.get("headers"), dict):
+        return answer
+    return {**answer, "headers": _pairs(answer["headers"])}
+
+
+def _pairs(headers: dict[str, Any]) -> list[tuple[str, str]]:
+    """A header with several values is a list of them."""
+    return [
+        (name, written(value))
         for name, values in headers.items()
         for value in (values if isinstance(values, list) else [values])
     ]
+
+
+def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
+    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
+    request["headers"] = _pairs(request.pop("headers", {}))
+    if isinstance(request.get("body"), dict | list):
+        request["body"] = json.dumps(request["body"], ensure_ascii=False)
     request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
-    fields = dict(row.get("operation", {}))
-    fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
-    described = fields.pop("described", None)
-    made = operation(**fields)
-    if described is not None:
-        said = read_operation(made.id, "shop", {"method": made.method, "urlTemplate": made.url_template, **described})
-        made = replace(said, examples=made.examples or said.examples)
-    return world.exchange(of=made, schemas=_library(row, "api-schemas"), **request)
+    made = operation(**row.get("operation", {}))
+    return world.exchange(of=made, schemas=schema_library(row.get("api-schemas", {})), **request)
 
 
 def _with_token(part: Any, made: str) -> Any:
@@ -267,7 +280,7 @@ async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str
     if "authorized" in expect:
         found["authorized"] = [await authorize() for authorize in world.errands.authorized]
     if "body" in expect:
-        found["body"] = await content(response)
+        found["body"] = as_expected(await content(response), expect["body"])
     # values may come with the end of the body
     found["metrics"] = json.loads(json.dumps(exchange.metrics))
     for name in [each for each in expect if each in found]:
@@ -306,7 +319,7 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             yield from (f"sent {problem}" for problem in check_headers(sent.outgoing.headers, value))
             continue
         if name == "body":
-            actual: Any = sent.body.decode(errors="replace")
+            actual: Any = as_expected(sent.body.decode(errors="replace"), value)
         elif name == "size":
             actual = len(sent.body)
         elif name == "identity":
@@ -323,9 +336,22 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             yield difference(f"sent {name}", value, actual)
 
 
+def as_expected(body: str, wanted: Any) -> Any:
+    """A body as JSON where a mapping or a list is expected, and it is JSON."""
+    if isinstance(wanted, dict | list):
+        with contextlib.suppress(ValueError):
+            return json.loads(body)
+    return body
+
+
+def written(value: Any) -> str:
+    """A YAML scalar as it stands in a header."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def check_headers(headers: Any, expect: dict[str, Any]) -> Iterator[str]:
     for name, value in expect.items():
-        lines = value if isinstance(value, list) else [] if value is None else [value]
+        lines = [written(each) for each in (value if isinstance(value, list) else [] if value is None else [value])]
         actual = headers.getall(name, [])
         if actual != lines:
             yield difference(f"header {name}", value, actual[0] if len(actual) == 1 else actual or None)

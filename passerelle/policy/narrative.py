@@ -73,8 +73,16 @@ def step(console: Console, entry: Entry) -> None:
         code = code if len(code) <= WIDTH else f"{code[: WIDTH - 1]}…"
         made = (f"✗ {evaluation.value}", "red") if evaluation.failed else (evaluation.value, "magenta")
         console.print(Text.assemble(inner, (code, "dim"), (" → ", "dim"), made))
+    for call in entry.calls:
+        if call.kind not in ("request", "errand"):  # those are told whole, below
+            console.print(Text.assemble(inner, ("? ", "cyan"), (f"{call.asked}: ", "dim"), call.answer))
     for change in entry.changes:
         console.print(Text.assemble(inner, *told(change)))
+    for said in entry.messages:
+        facts = "".join(f", {name}: {value}" for name, value in said.metadata.items())
+        console.print(
+            Text.assemble(inner, ("» ", "cyan"), (f"{said.source} {said.severity}: ", "dim"), said.text + facts)
+        )
     if entry.outcome:
         console.print(Text.assemble(inner, (f"■ {entry.outcome}", "yellow")))
     if entry.error and not any(evaluation.failed for evaluation in entry.evaluations):

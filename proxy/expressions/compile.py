@@ -30,7 +30,7 @@ from proxy.expressions.errors import ExpressionError, Finding, located
 from proxy.expressions.lower import Lowering
 from proxy.expressions.lower_statements import lower_entry
 from proxy.expressions.parse import parse
-from proxy.expressions.runtime import BudgetExhausted, DotNetError, budget
+from proxy.expressions.runtime import FIRST_SLICE, BudgetExhausted, DotNetError, budget
 from proxy.expressions.tree import Return, Unbound
 from proxy.expressions.types import settle
 
@@ -57,8 +57,9 @@ class Expression:
 
     def evaluate(self, exchange: Exchange) -> Any:
         """The value, as an object (see dotnet/values.py). Raises ExpressionFailed with the .NET message."""
-        budget.left = runtime.MAX_STEPS
+        budget.left = FIRST_SLICE
         budget.depth = 0
+        budget.began = False
         try:
             return self._run(exchange)
         except DotNetError as error:

@@ -16,7 +16,7 @@ from proxy.expressions.dotnet.numeric import WRAPPERS
 from proxy.expressions.dotnet.value_tuples import tuple_builder
 from proxy.expressions.errors import NOWHERE, Place
 from proxy.expressions.operators import concat
-from proxy.expressions.runtime import null_reference, set_cell
+from proxy.expressions.runtime import null_reference, set_cell, stepped
 from proxy.expressions.tree import (
     Assign,
     Call,
@@ -45,6 +45,8 @@ _COMPARE: dict[str, type[ast.cmpop]] = {
 }  # fmt: skip
 # Up to this many operands a concatenation is written inline; its size is bounded by its operands'.
 INLINE_CONCAT = 8
+# Also code without loops takes steps: one for so many calls.
+CALLS_PER_STEP = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -77,6 +79,7 @@ class Lowering:
         self.block: list[ast.stmt] = []
         self.checked_concat = checked_concat
         self.serial = 0
+        self.calls = 0
         # the Python loops around the statement under construction, innermost last
         self.frames: list[Frame] = []
 
@@ -126,6 +129,13 @@ class Lowering:
         return load("context", node.place)
 
     def lower_call(self, node: Call) -> ast.expr:
+        made = self.called(node)
+        self.calls += 1
+        if self.calls % CALLS_PER_STEP:
+            return made
+        return at(ast.Call(load(self.constant(stepped), node.place), [made], []), node.place)
+
+    def called(self, node: Call) -> ast.expr:
         native = node.native
         if native.reads:
             self.reads.add(native.reads)

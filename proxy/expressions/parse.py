@@ -17,6 +17,7 @@ from tree_sitter import Language, Node, Parser
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.interpolation import masked
 from proxy.expressions.lexing import mistake
+from proxy.expressions.parse_generics import parse_chains, point
 
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 200
@@ -28,23 +29,22 @@ _BODY = (b"class C{object M()", b"}")
 
 @dataclass(slots=True)
 class Syntax:
-    """The parsed source. `root` is an expression node, or the block of a `@{...}`; `shift` undoes the wrapping."""
+    """The parsed source. `root` is an expression node, or the block of a `@{...}`; `shift` undoes the wrapping, `added`
+    are the (row, column) of parentheses that are not in the source."""
 
     root: Node
     is_body: bool
     shift: int
-    # where `()` was put in before parsing: rows and columns of the parsed text
-    inserted: tuple[tuple[int, int], ...] = ()
+    # one character was put in before parsing at each of these rows and columns of the parsed text
+    added: tuple[tuple[int, int], ...] = ()
 
     def place(self, node: Node) -> Place:
         start, end = node.start_point, node.end_point
-        return Place(
-            start.row + 1, self._column(start.row, start.column), end.row + 1, self._column(end.row, end.column)
-        )
+        return Place(start.row + 1, self._column(*start), end.row + 1, self._column(*end))
 
     def _column(self, row: int, column: int) -> int:
-        moved = 2 * sum(line == row and at < column for line, at in self.inserted)
-        return max(column - moved - (self.shift if row == 0 else 0), 0)
+        own = sum(1 for at, before in self.added if at == row and before < column)
+        return max(column - own - (self.shift if row == 0 else 0), 0)
 
 
 def parse(source: str) -> Syntax:
@@ -61,18 +61,15 @@ def parse(source: str) -> Syntax:
     _refuse_deep(data)
     is_body = data[1:2] == b"{"
     before, after = _BODY if is_body else _EXPRESSION
-    text = masked(data[1:])
-    tree = _PARSER.parse(before + text + after)
+    tree, whole, added = parse_chains(_PARSER, before + masked(data[1:]) + after)
+    if b"> {" in whole or b">{" in whole:
+        whole, added = _with_parentheses(tree.root_node, whole, added)
+        tree = _PARSER.parse(whole)
+    end = len(whole) - len(after)
     shift = len(before) - 1
-    syntax = Syntax(tree.root_node, is_body, shift)
-    if b"> {" in text or b">{" in text:
-        repaired, syntax.inserted = _with_parentheses(tree.root_node, text, len(before))
-        if syntax.inserted:
-            text = repaired
-            tree = _PARSER.parse(before + text + after)
-            syntax.root = tree.root_node
+    syntax = Syntax(tree.root_node, is_body, shift, tuple(point(whole, at) for at in sorted(added)))
     if tree.root_node.has_error:
-        raise mistake(source) or _first_error(tree.root_node, syntax, len(before) + len(text))
+        raise mistake(source) or _first_error(tree.root_node, syntax, end)
     declared = tree.root_node.named_children[0].child_by_field_name("body")
     if tree.root_node.named_child_count != 1 or declared is None or declared.named_child_count != 1:
         raise Finding("Unexpected text after the end of the expression", start)
@@ -86,28 +83,25 @@ def parse(source: str) -> Syntax:
     if len(statements) != 1 or statements[0].type != "return_statement":
         raise Finding("An expression in @( ) must be a single expression", start)
     syntax.root = next(child for child in statements[0].named_children if child.type != "comment")
-    if syntax.root.end_byte != len(before) + len(text):
+    if syntax.root.end_byte != end:
         raise Finding("The parentheses of the expression do not match", start)
     return syntax
 
 
-def _with_parentheses(root: Node, text: bytes, shift: int) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+def _with_parentheses(root: Node, text: bytes, added: list[int]) -> tuple[bytes, list[int]]:
     """`new List<(int a, int b)> { ... }` parses as comparisons; with `()` before the brace it does not."""
-    found: list[Node] = []
+    found: list[int] = []
     waiting = [root]
     while waiting:
         node = waiting.pop()
         waiting += node.named_children
         right = node.child_by_field_name("right") if node.type == "binary_expression" else None
         if right is not None and right.type == "initializer_expression":
-            found.append(right)
-    places: list[tuple[int, int]] = []
-    for node in sorted(found, key=lambda node: node.start_byte):
-        at = node.start_byte - shift + 2 * len(places)
+            found.append(right.start_byte)
+    for at in sorted(found, reverse=True):
         text = text[:at] + b"()" + text[at:]
-        same = sum(row == node.start_point.row for row, _ in places)
-        places.append((node.start_point.row, node.start_point.column + 2 * same))
-    return text, tuple(places)
+        added = [each + 2 * (each >= at) for each in added] + [at, at + 1]
+    return text, added
 
 
 def _refuse_deep(data: bytes) -> None:

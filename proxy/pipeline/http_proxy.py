@@ -38,10 +38,10 @@ def http_proxy(element: Element) -> Callable[[Exchange], HttpProxy]:
 
 @lru_cache(maxsize=256)
 def http_proxy_of(url: str, username: str, password: str) -> HttpProxy:
-    """Raises ValueError."""
-    address = Url.parse(url)
+    """Without a scheme it is http. Raises ValueError."""
+    address = Url.parse(url if "://" in url else f"http://{url.strip()}")
     if address is None or address.scheme not in ("http", "https"):
-        raise ValueError(f"must be an absolute URL such as http://proxy.example:8080, and {url[:200]!r} is none.")
+        raise ValueError(f"must be a URL such as http://proxy.example:8080, and {url[:200]!r} is none.")
     pair = f"{username}:{password}".encode()
     authorization = f"Basic {base64.b64encode(pair).decode()}" if username or password else ""
     return HttpProxy(address.scheme, address.host, address.port, authorization)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from proxy.exchange import Exchange
 
 PERIODS = ("Hourly", "Daily", "Weekly", "Monthly", "Yearly")
+UNITS = {"hour": "Hourly", "day": "Daily", "week": "Weekly", "month": "Monthly", "year": "Yearly"}  # in the toolkit
 MINUTE = 60
 
 
@@ -72,7 +73,7 @@ def token_limit(element: Element) -> Handler:
     counter_key = element.string("counter-key")
     per_minute = element.integer("tokens-per-minute", None, minimum=0)
     quota = element.integer("token-quota", None, minimum=0)
-    period = element.choice("token-quota-period", *PERIODS, default=PERIODS[0])
+    period = element.choice("token-quota-period", *PERIODS, *UNITS, default=PERIODS[0])
     element.take("estimate-prompt-token", "estimate-prompt-tokens")  # the policy toolkit writes it so
     estimating = element.boolean("estimate-prompt-tokens")
     if per_minute is None and quota is None:
@@ -222,6 +223,7 @@ class _Limits:
 
 def _window(now: datetime.datetime, period: str) -> tuple[float, int]:
     """When the present period began, in Unix seconds, and its length in seconds."""
+    period = UNITS.get(period, period)
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if period == "Hourly":
         start = now.replace(minute=0, second=0, microsecond=0)

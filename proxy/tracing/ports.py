@@ -110,7 +110,8 @@ class _Counters:
         return self._told(f"+{increment} is", key, period, self.inner.add(key, period, increment))
 
     def _told(self, verb: str, key: str, period: float, reading: Reading) -> Reading:
-        answer = f"{verb} {reading.count} in {period:g} s, one frees in {reading.reset_after:.1f} s"
+        frees = f", one frees in {reading.reset_after:.1f} s" if reading.count else ""
+        answer = f"{verb} {reading.count} in {period:g} s{frees}"
         _note(self.recorder, "counter", f"counter {key}", answer)
         return reading
 

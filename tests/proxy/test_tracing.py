@@ -384,7 +384,7 @@ def test_names_that_speak_of_secrets() -> None:
     headers = {
         "X-Odd": "aaaaa",
         "X-Functions-Key": "bbbbb",
-        "Content-Type": "text/plain",
+        "Accept": "text/plain",
         "Set-Cookie": "c=ddddd; Path=/",
     }
     assert dict(mask.headers(headers.items())) == {
