@@ -59,7 +59,8 @@ def ask(sources: list[str], folder: Path = install.FOLDER) -> list[dict[str, Any
     command = [str(wheels / "dotnetcore2/bin/dotnet"), "exec", extra, str(home), str(home / "Driver.dll")]
     command += [str(cases), str(HERE / "Model.cs"), str(answers)]
     subprocess.run(command, check=True, env=environment, timeout=300)
-    return [_answer(text.split("\x1f")) for text in answers.read_text().split("\x1e")]
+    # as bytes: line ends are part of the answers
+    return [_answer(text.split("\x1f")) for text in answers.read_bytes().decode().split("\x1e")]
 
 
 def _answer(fields: list[str]) -> dict[str, Any]:
