@@ -23,8 +23,8 @@ import run  # noqa: E402
 
 # namespace -> names; {..} narrows a type to these members
 ALLOWED = {
-    "System": """Array BitConverter Boolean Byte Char Convert DateTime{.ctor,AddDays,AddHours,AddMilliseconds,AddMinutes,
-        AddMonths,AddSeconds,AddTicks,AddYears,Date,Day,DayOfWeek,DayOfYear,DaysInMonth,Hour,IsDaylightSavingTime,
+    "System": """Array BitConverter Boolean Byte Char Convert DateTime{.ctor,AddDays,AddHours,AddMilliseconds,
+        AddMinutes,AddMonths,AddSeconds,AddTicks,AddYears,Date,Day,DayOfWeek,DayOfYear,DaysInMonth,Hour,IsDaylightSavingTime,
         IsLeapYear,MaxValue,MinValue,Millisecond,Minute,Month,Now,Parse,Second,Subtract,Ticks,TimeOfDay,Today,ToString,
         UtcNow,Year} DateTimeKind{Utc} DateTimeOffset Decimal Double Enum{Parse,TryParse,ToString} Exception Guid Int16
         Int32 Int64 Math MidpointRounding Nullable`1 Object Random SByte Single String StringComparer StringComparison

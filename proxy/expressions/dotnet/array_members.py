@@ -13,7 +13,7 @@ from proxy.expressions.dotnet.collections import (
     _array_set,
     copy_range,
     copy_to,
-    find,
+    find_first,
     given,
     iterate,
     position,
@@ -31,7 +31,7 @@ Test = Callable[[Any], bool]
 
 
 def _last(kind: Any, items: list[Any], test: Test) -> Any:
-    return find(kind, reversed(items), test)
+    return find_first(kind, reversed(items), test)
 
 
 def _window(items: list[Any], start: int, count: int | None) -> range:
@@ -90,8 +90,8 @@ def _search(items: list[Any], value: Any, comparer: Comparer | None = None) -> i
 
 def _search_range(items: list[Any], index: int, count: int, value: Any, comparer: Comparer | None = None) -> int:
     order = _ordering(comparer)
-    part = span(items, index, count)
-    low, high = part.start, part.stop - 1
+    span(items, index, count)
+    low, high = index, index + count - 1
     while low <= high:
         middle = (low + high) // 2
         found = order(items[middle], value)

@@ -10,7 +10,16 @@ from multidict import CIMultiDict
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.units import units
-from proxy.expressions.dotnet.values import HASHES, Array, EnumValue, List, Sequence, instance_of, runtime_type, stands_for
+from proxy.expressions.dotnet.values import (
+    HASHES,
+    Array,
+    EnumValue,
+    List,
+    Sequence,
+    instance_of,
+    runtime_type,
+    stands_for,
+)
 from proxy.expressions.runtime import (
     DotNetError,
     allocate_elements,
@@ -316,7 +325,7 @@ def copy_range(source: list[Any], start: int, target: list[Any], at: int, count:
     target[at : at + count] = source[start : start + count]
 
 
-def find(kind: Type, items: Iterable[Any], test: Callable[[Any], bool]) -> Any:
+def find_first(kind: Type, items: Iterable[Any], test: Callable[[Any], bool]) -> Any:
     for item in items:
         if test(item):
             return item
@@ -336,7 +345,7 @@ members(
         "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(
             test(item) for item in items
         ),
-        "static T? Find<T>(T[] array, Predicate<T> match)": with_types(find),
+        "static T? Find<T>(T[] array, Predicate<T> match)": with_types(find_first),
         "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(
             a.element, [x for x in a if test(x)]
         ),
@@ -476,7 +485,7 @@ members(
         "bool Contains(T item)": lambda items, value: position(items, value) >= 0,
         "bool Exists(Predicate<T> match)": lambda items, test: any(test(item) for item in items),
         "bool TrueForAll(Predicate<T> match)": lambda items, test: all(test(item) for item in items),
-        "T? Find(Predicate<T> match)": lambda items, test: find(items.element, items, test),
+        "T? Find(Predicate<T> match)": lambda items, test: find_first(items.element, items, test),
         "List<T> FindAll(Predicate<T> match)": lambda items, test: List(items.element, [x for x in items if test(x)]),
         "List<T> GetRange(int index, int count)": _range,
         "void ForEach(Action<T> action)": lambda items, action: _each(iterate(items), action),

@@ -10,9 +10,7 @@ from proxy.expressions.dotnet.units import units
 from proxy.expressions.runtime import argument
 
 # what the root collation puts before digits and letters, in its order
-_MARKS = {
-    mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")
-}
+_MARKS = {mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
 
 
 def upper(text: str) -> str:

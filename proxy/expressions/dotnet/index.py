@@ -35,14 +35,15 @@ from proxy.expressions.dotnet import (
     text_io,
     time_zones,
     tuples,
+    uri,
     web,
     x509,
     xml_linq,
 )
 
 TABLES = (
-    primitives, enums, exceptions, searching, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid,
-    convert, json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context,
-    bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples, ip_address,
-    text_io, dates_exact, decimals,
+    primitives, enums, exceptions, searching, strings, numbers, collections, dictionaries, linq, datetime, datetext,
+    guid, convert, json, json_containers, builder, characters, uri, web, encoding, regex, random, context_headers,
+    context, bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples,
+    ip_address, text_io, dates_exact, decimals,
 )  # fmt: skip

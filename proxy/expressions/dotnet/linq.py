@@ -38,7 +38,15 @@ from proxy.expressions.dotnet.linq_lazy import (
 from proxy.expressions.dotnet.linq_order import _group, _order, _then
 from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal, single
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
-from proxy.expressions.runtime import argument_null, index_range, invalid_cast, invalid_operation, out_of_range, overflow, tick
+from proxy.expressions.runtime import (
+    argument_null,
+    index_range,
+    invalid_cast,
+    invalid_operation,
+    out_of_range,
+    overflow,
+    tick,
+)
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Native, Type, type_of_name
 

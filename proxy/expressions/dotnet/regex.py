@@ -71,9 +71,12 @@ class Match(Capture):
             group.found = self
 
     def position(self, name: str) -> int | None:
-        """The number of the group of that name."""
+        """The place of the group of that name, or number."""
         names = [group.name for group in self.groups]
-        return names.index(name) if name in names else None
+        if name in names:
+            return names.index(name)
+        numbers = [group.number for group in self.groups]
+        return numbers.index(int(name)) if name.isdigit() and int(name) in numbers else None
 
 
 NO_MATCH = Match((Capture("", 0, False, "0"),), "", 0, None)
@@ -333,10 +336,7 @@ def split(pattern: Pattern, text: str | None, count: int = 0, start: int | None 
 
 
 def _group(found: Match, key: Any) -> Capture:
-    place = found.position(key if isinstance(key, str) else str(key))
-    if place is None and not isinstance(key, str):
-        # a named group is also known by its number
-        place = next((group.number for group in found.groups if group.number == key), None)
+    place = found.position(str(key))
     return Capture("", 0, False, str(key)) if place is None else found.groups[place]
 
 

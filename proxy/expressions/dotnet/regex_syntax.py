@@ -1,8 +1,8 @@
 """Translates .NET's regular expressions for RE2 and the `regex` module, and finds their errors in .NET's words.
 
 Each capturing group becomes `(?P<gN>...)`, N being .NET's number: unnamed groups first, then named ones. White space
-and comments of option x, and the parentheses that option n makes silent, go away here. RE2 takes what has no look-around,
-back reference or the like; `Translated.plain` says so.
+and comments of option x, and the parentheses that option n makes silent, go away here. RE2 takes what has no
+look-around, back reference or the like; `Translated.plain` says so.
 """
 
 from __future__ import annotations
@@ -114,14 +114,14 @@ class _Reader:
         given = {int(name) for name in names if name.isdigit()}
         free = (number for number in range(1, 10_000) if number not in given)
         self.numbers.unnamed = [next(free) for _ in range(unnamed)]
-        for name in names:
-            if name.isdigit():
-                self.numbers.named[name] = int(name)
+        for label in names:
+            if label.isdigit():
+                self.numbers.named[label] = int(label)
         taken = self.numbers.all()
         later = (number for number in range(1, 10_000) if number not in taken)
-        for name in names:
-            if name not in self.numbers.named:
-                self.numbers.named[name] = next(later)
+        for label in names:
+            if label not in self.numbers.named:
+                self.numbers.named[label] = next(later)
 
     def set_end(self, place: int) -> int:
         """Behind the set that begins here."""
@@ -423,10 +423,10 @@ class _Reader:
             self.place += 1
             return chr(ord(control) - 64)
         if char in "01234567":
-            digits = re.compile(r"[0-7]{1,3}").match(self.text, self.place - 1)
-            assert digits is not None
-            self.place = digits.end()
-            return chr(int(digits[0], 8) & 0xFF)
+            octal = re.compile(r"[0-7]{1,3}").match(self.text, self.place - 1)
+            assert octal is not None
+            self.place = octal.end()
+            return chr(int(octal[0], 8) & 0xFF)
         if char.isalnum() or char == "_":
             self.wrong(f"Unrecognized escape sequence \\\\{char}.")
         return char
