@@ -106,6 +106,7 @@ class Stage:
             Scenario(
                 "key, rate-limit, 3 headers", sidecar, port, request("/shaped/item", port, key), configuration.PROOF
             ),
+            Scenario("10 policies, 6 expressions", sidecar, port, request("/ten/item", port), configuration.PROOF),
         ]
 
     async def _sidecar(self, resources: dict[str, object]) -> tuple[Process, int]:

@@ -6,36 +6,50 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from management.access import READING, SIGNED, Access
 from management.arm import Arm, json_response
-from management.errors import ArmError, unauthorized
+from management.errors import ArmError, forbidden, unauthorized
+from management.exports import Exports
 from management.feed_server import FeedServer
-from management.keys import same
+from management.paths import parse
+from management.sign_in import SignIn
 from management.store import Store
 
 # an import may bring 4 MiB of document, which JSON escapes
 LARGEST_BODY = 16 * 1024 * 1024
-SCHEME = "bearer "
 
 log = logging.getLogger("management")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(store: Store, admin_token: str) -> web.Application:
-    """`admin_token` is the one bearer of the ARM side; gateways come in with their own tokens on theirs."""
-    arm, feed = Arm(store), FeedServer(store)
+    """`admin_token` opens the ARM side, see `access.py`; gateways come in with their own tokens on theirs."""
+    exports = Exports(store, admin_token.encode())
+    arm, feed, access = Arm(store, exports), FeedServer(store), Access(store, admin_token)
 
     async def administered(request: web.Request) -> web.StreamResponse:
         header = request.headers.get("Authorization", "")
-        if header[: len(SCHEME)].lower() != SCHEME or not same(header[len(SCHEME) :].strip(), admin_token):
+        path = parse(request.rel_url.raw_path)
+        service = path.service.split("/workspaces/")[0] if path else ""
+        signed = header[: len(SIGNED)].lower() == SIGNED
+        role = await store.read(lambda: access.role(header, service)) if signed else access.role(header, service)
+        if role is None:
             raise unauthorized("Authentication failed. Send 'Authorization: Bearer <admin token>'.")
+        if role == "reader" and request.method not in READING:
+            raise forbidden(f"A reader may not {request.method} anything.")
         return await arm.handle(request)
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
     app.router.add_get("/health", health)
+    SignIn(store, access).add_to(app)
+    app.router.add_get("/exports/{ticket}", exports.open)
     for endpoint in ("/configuration/{service}", ""):  # a bare host means the first service
         app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)
+        app.router.add_post(f"{endpoint}/gateways/{{gateway}}/traces", feed.traces)
     app.router.add_route("*", "/{path:.*}", administered)
     return app
 
@@ -55,6 +69,10 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         failure = ArmError(error.status, error.reason.replace(" ", ""), error.reason)
         return json_response(failure.body(), error.status)
+    except (OperationalError, PoolTimeout) as error:
+        log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
+        failure = ArmError(503, "ServiceUnavailable", "The store is busy or away: try again.")
+        return json_response(failure.body(), 503, headers={"Retry-After": "1"})
     except ConnectionResetError:
         return web.Response(status=400)  # the client left while it was sending: nobody reads this, and nothing failed
     except Exception:

@@ -50,7 +50,9 @@ class Applier:
         """Store `properties` as the whole document, or merge them into it when `partial`."""
         type = type_of(id)
         id = self.locate(type, id)
-        old = self.tx.get(id)
+        old = self.tx.get(id) or type.born(id)
+        if type.closed and old is None:
+            raise invalid("name", f"There is no {type.title.lower()} '{id.rsplit('/', 1)[1][:80]}'.")
         if partial and old is None:
             raise not_found(type.title)
         properties = {key: value for key, value in properties.items() if trusted or key not in type.readonly}
@@ -113,18 +115,20 @@ class Applier:
             name = root_of(name)
         if not type.name.fullmatch(name) or len(name) > type.name_limit or name in (".", ".."):
             raise invalid("name", f"'{name[:80]}' cannot be the name of a {type.title.lower()}.")
-        parent = self.tx.get(parent_of(id))
+        parent = self.tx.get(parent_of(id)) or type_of(parent_of(id)).born(parent_of(id))
         if parent is None:
             raise not_found(type_of(parent_of(id)).title)
         return f"{'' if parent.id == '/' else parent.id}/{type.segments[-1]}/{name}"
 
     def _associate(self, change: Change) -> None:
         target = self.tx.get(f"/{change.type.association}/{change.name}")
-        if target is None:
+        foreign = shared(self.tx, f"/{change.type.association}/{change.name}") if target is None else None
+        if target is None and foreign is None:
             raise not_found(type_of(f"/{change.type.association}/x").title)
         change.properties = {}
-        change.id = f"{change.id.rsplit('/', 1)[0]}/{target.name}"
-        change.links.append(Link(target.key, "cascade"))
+        change.id = f"{change.id.rsplit('/', 1)[0]}/{(target or foreign or change).name}"
+        if target is not None:
+            change.links.append(Link(target.key, "cascade"))
 
     def _resolve(self, change: Change) -> None:
         for reference in change.type.references:
@@ -133,6 +137,8 @@ class Applier:
                 continue
             target = target_of(value, self.tx.service.id, reference.to)
             row = self.tx.get(resolve(self.tx, target)) if target else None
+            if row is None and _names_shared(self.tx, value, reference.to):
+                continue
             if row is None:
                 title = type_of(f"/{reference.to}/x").title
                 raise invalid(reference.field, f"{title} '{str(value)[:300]}' could not be found.")
@@ -171,6 +177,17 @@ def merge_patch(document: Any, patch: Any) -> Any:
         else:
             merged[key] = merge_patch(merged.get(key), value)
     return merged
+
+
+def shared(tx: Transaction, id: str) -> Row | None:
+    """What a workspace has of the service around it: its users and groups."""
+    outer = tx.outer() if id.split("/")[1].lower() in ("users", "groups") else None
+    return outer.get(id) if outer else None
+
+
+def _names_shared(tx: Transaction, value: Any, to: str) -> bool:
+    target = target_of(value, tx.service.id.rsplit("/", 2)[0], to)
+    return target is not None and shared(tx, target) is not None
 
 
 def target_of(value: Any, service_id: str, to: str) -> str | None:

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from management import filters
+from management import filters, provider
 from management.apply import Applier, parent_of, type_of
-from management.declare import Call, ResourceType
-from management.errors import ArmError, bad_request, invalid, not_allowed, not_found, stale
+from management.declare import Call, ResourceType, View
+from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
+from management.exports import Exports
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
@@ -32,7 +35,9 @@ from management.transaction import Transaction, find_services, reading, writing
 
 PAGE = 100
 LARGEST_PAGE = 1000
+PATIENCE = 3.0  # seconds
 JSON = "application/json"
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
 
 def json_response(
@@ -45,8 +50,9 @@ def json_response(
 
 
 class Arm:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, exports: Exports) -> None:
         self.store = store
+        self.exports = exports
 
     async def handle(self, request: web.Request) -> web.Response:
         path = parse(request.rel_url.raw_path)
@@ -54,9 +60,14 @@ class Arm:
             check_version(request.query.get("api-version"))
             return await self.store.read(lambda: self.services(request, scope))
         if path is None:
+            check_version(request.query.get("api-version"))
+            outside = await self.provider(request)
+            if outside is not None:
+                return outside
             raise ArmError(404, "InvalidResourceType", f"There is nothing at '{request.path[:300]}'.")
         check_version(request.query.get("api-version"))
         method, store = request.method, self.store
+        provider.refuse(path.segments[0] if path.segments else "")
         if len(path.segments) % 2 == 0:
             id = path.below
             if method in ("GET", "HEAD"):
@@ -68,17 +79,32 @@ class Arm:
                 return await store.write(lambda: self.delete(request, path, id))
         elif method == "GET":
             return await store.read(lambda: self.list(request, path))
-        elif method == "POST":
+        if method == "POST":
             body = await read_body(request)
-            return await store.write(lambda: self.act(request, path, body))
+            return await self._patiently(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
 
+    async def _patiently(self, act: Callable[[], web.Response]) -> web.Response:
+        """An action; for what may come soon it is tried again for some seconds, and holds nothing meanwhile."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await self.store.write(act)
+            except NotYet:
+                if time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(0.1)
+
     def read(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
+        if (found := self.read_view(request, path)) is not None:
+            return found
         type = type_of(id)
         with reading(self.store, path.service) as tx:
             row = _existing(tx, type, id)
             if request.method == "HEAD":
                 return web.Response(status=type.head_status, headers={"ETag": row.etag}, content_type=JSON)
+            if type.path == "apis" and request.query.get("export", "").lower() == "true":
+                return json_response(self.exports.tell(request, tx_of(tx), row))
             return json_response(show(tx_of(tx), row, request.query), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
@@ -97,12 +123,29 @@ class Arm:
             if tx is None:
                 raise not_found("Service")
             old = tx.get(resolve(tx, id))
-            check_match(request, type, old, required=partial and type.needs_match)
+            needed = type.needs_match if partial else type.put_needs_match
+            check_match(request, type, old or type.born(id), required=needed)
             Applier(tx).put(id, properties, request.query, partial)
             row = tx.get(resolve(tx, _stored_name(type, id)))
             assert row is not None
             body = show(tx, row, request.query)
-        return json_response(body, 200 if old else 201, etag=row.etag)
+        if partial and type.patch_status != 200:
+            return web.Response(status=type.patch_status, headers={"ETag": row.etag})
+        return json_response(body, 200 if old or type.closed else 201, etag=row.etag)
+
+    def read_view(self, request: web.Request, path: ArmPath) -> web.Response | None:
+        """One item of a view, by its name; None when the path means a resource."""
+        *holder_path, view_name, name = path.segments if len(path.segments) > 1 else ("", "", "")
+        holder_id = "/" + "/".join(holder_path)
+        view = _views(type_of(holder_id)).get(view_name.lower()) if view_name else None
+        if view is None:
+            return None
+        with reading(self.store, path.service) as found:
+            tx = tx_of(found)
+            for item in view(_call(tx, _existing(tx, type_of(holder_id), holder_id), {}, request.query)):
+                if str(item.get("name", "")).lower() == name.lower():
+                    return json_response(item, etag=f'"{tx.service.revision:016x}"')
+        raise not_found(view_name)
 
     def delete(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
         type = type_of(id)
@@ -123,22 +166,35 @@ class Arm:
         with reading(self.store, path.service) as found:
             tx = tx_of(found)
             holder = _existing(tx, type_of(parent), parent)
-            views = {name.lower(): view for name, view in type_of(parent).views.items()}
-            if segment.lower() in views:
-                items = views[segment.lower()](_call(tx, holder, {}, request.query))
+            view = _views(type_of(parent)).get(segment.lower())
+            if view is not None:
+                items = view(_call(tx, holder, {}, request.query))
+                if request.query.get("$filter"):
+                    items = list(filter(filters.parse(request.query["$filter"]), items))
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
-            if request.query.get("$filter"):
-                matches = filters.parse(request.query["$filter"])
-                items = [show(tx, row, request.query) for row in tx.children(collection)]
-                items = [item for item in items if matches(item)]
+            if request.query.get("$filter") or type.built_in:
+                matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
+                items = [show(tx, row, request.query) for row in _all(tx, type, collection)]
+                items = [item for item in items if matches is None or matches(item)]
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
             rows = tx.children(collection, top, skip)
             items = [show(tx, row, request.query) for row in rows]
             total = len(rows) if not skip and len(rows) < top else tx.count(collection)
             return json_response(page(request, items, total, cut=False))
+
+    async def provider(self, request: web.Request) -> web.Response | None:
+        """What is asked of the provider, not of a service."""
+        body = await read_body(request) if request.method == "POST" else {}
+
+        def work() -> tuple[int, dict[str, Any]] | None:
+            with self.store.reading() as connection:
+                return provider.answer(connection, request.method, request.path, body)
+
+        found = await self.store.read(work)
+        return json_response(found[1], found[0]) if found else None
 
     def services(self, request: web.Request, scope: str) -> web.Response:
         """All services of a subscription or a resource group."""
@@ -150,9 +206,15 @@ class Arm:
         return json_response(page(request, items, len(items)))
 
     def act(self, request: web.Request, path: ArmPath, body: dict[str, Any]) -> web.Response:
-        id, name = "/" + "/".join(path.segments[:-1]), path.segments[-1]
+        # an action has one word, or two: tenant/access/git/regeneratePrimaryKey
+        words = 1 if len(path.segments) % 2 else 2
+        id, name = "/" + "/".join(path.segments[:-words]), "/".join(path.segments[-words:])
         type = type_of(id)
         action = {each.lower(): action for each, action in type.actions.items()}.get(name.lower())
+        if action is None and words == 2:
+            raise not_allowed("POST is not possible here.")
+        if name.lower() in {each.lower() for each in type.of_service.get(id.lower(), ())}:
+            type, id = type_of("/"), "/"
         if action is None:
             raise ArmError(404, "InvalidResourceType", f"There is no action '{name[:80]}' on a {type.title.lower()}.")
         with writing(self.store, path.service) as tx:
@@ -169,8 +231,22 @@ def tx_of(tx: Transaction | None) -> Transaction:
     return tx
 
 
+def _views(type: ResourceType) -> dict[str, View]:
+    return {name.lower(): view for name, view in type.views.items()}
+
+
+def _all(tx: Transaction, type: ResourceType, collection: str) -> list[Row]:
+    """What is stored in a collection, and what is there without having been stored."""
+    stored = {row.key: row for row in tx.children(collection)}
+    for name in type.built_in:
+        born = type.born(f"{collection}/{name}")
+        if born is not None:
+            stored.setdefault(born.key, born)
+    return [stored[key] for key in sorted(stored)]
+
+
 def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
-    row = tx_of(tx).get(resolve(tx_of(tx), _stored_name(type, id)))
+    row = tx_of(tx).get(resolve(tx_of(tx), _stored_name(type, id))) or type.born(id)
     if row is None:
         if id != "/" and tx_of(tx).get(resolve(tx_of(tx), parent_of(id))) is None:
             raise not_found(type_of(parent_of(id)).title)
@@ -216,7 +292,7 @@ async def read_body(request: web.Request) -> dict[str, Any]:
 
 
 def decode(content: bytes) -> Any:
-    """Strict JSON: no NaN, no lone surrogates, not nested beyond reason. Raises ValueError."""
+    """Strict JSON: no NaN, no NUL, no lone surrogates, not nested beyond reason. Raises ValueError."""
 
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
@@ -224,6 +300,8 @@ def decode(content: bytes) -> Any:
     try:
         text = content.decode("utf-8-sig")
         document = json.loads(text, parse_constant=refuse)
+        if NUL.search(text):
+            raise ValueError("it holds a NUL character")
         if "\\ud" in text.lower():
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:

@@ -11,11 +11,13 @@ The engine (`arm.py`, `apply.py`) does what all types have in common; a declarat
     leaving      checks before it goes
     shape        what a client reads, from what is stored
     wire         what a gateway reads, from what is stored, in clear
-    actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed
+    built_in     what every service has without anyone making it
+    actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed, and GET {id}/{view}/{name}
 """
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -170,7 +172,11 @@ class ResourceType:
     # status and precondition oddities of ARM
     head_status: int = 200
     delete_status: int = 200
-    put_once: bool = False  # PUT answers 200 always
+    patch_status: int = 200
+    put_needs_match: bool = False
+    # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
+    built_in: Mapping[str, Properties] = field(default_factory=dict)
+    closed: bool = False  # there are no others than the built-in ones
     can_patch: bool = True
     needs_match: bool = True  # PATCH and DELETE want If-Match
     provisioned: bool = False  # shows provisioningState, because clients poll it
@@ -180,11 +186,22 @@ class ResourceType:
     shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Properties] | None = None
     wire: Callable[[Row, Properties], Properties] | None = None
     actions: Mapping[str, Action] = field(default_factory=dict)
+    # keys of what is no resource of its own, and the actions on it, which are done on the service
+    of_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
 
     @property
     def segments(self) -> list[str]:
         return self.path.split("/")
+
+    def born(self, id: str) -> Row | None:
+        """The built-in resource `id` as it is before anyone changed it; None when there is no such one."""
+        wanted = id.rsplit("/", 1)[1].lower()
+        for name, properties in self.built_in.items():
+            if name.lower() == wanted:
+                id = f"{id.rsplit('/', 1)[0]}/{name}"
+                return Row(id, self.path.lower(), self.audience_of(id), copy.deepcopy(properties))
+        return None
 
     def audience_of(self, id: str) -> str:
         """Which gateways see the resource `id`: see `schema.resources`."""

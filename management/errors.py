@@ -5,7 +5,9 @@
     ├── in_use             400  ValidationError        something else refers to what should go
     ├── bad_request        400  any code               the call itself is malformed
     ├── unauthorized       401  AuthenticationFailed
+    ├── forbidden          403  AuthorizationFailed
     ├── not_found          404  ResourceNotFound
+    ├── NotYet             404  ResourceNotFound       it may come within seconds
     ├── not_allowed        405  MethodNotAllowed
     ├── conflict           409  Conflict
     └── stale              412  PreconditionFailed     If-Match names another version
@@ -45,6 +47,13 @@ class ArmError(Exception):
         return {"error": {"code": self.code, "message": self.message, "details": details or None}}
 
 
+class NotYet(ArmError):
+    """404 for what may come within seconds: the caller is kept waiting for it a little."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(404, "ResourceNotFound", message)
+
+
 def invalid(target: str, message: str) -> ArmError:
     return ArmError(400, "ValidationError", FIELDS_MESSAGE, (Detail(target, message),))
 
@@ -70,6 +79,10 @@ def bad_request(code: str, message: str) -> ArmError:
 
 def unauthorized(message: str, code: str = "AuthenticationFailed") -> ArmError:
     return ArmError(401, code, message)
+
+
+def forbidden(message: str) -> ArmError:
+    return ArmError(403, "AuthorizationFailed", message)
 
 
 def not_found(title: str) -> ArmError:

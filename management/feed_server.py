@@ -8,7 +8,7 @@ import zlib
 from aiohttp import web
 from sqlalchemy import Connection, select
 
-from management import heartbeats
+from management import heartbeats, traces
 from management.arm import read_body
 from management.errors import bad_request, not_found, unauthorized
 from management.feed import Feed, Fingerprints
@@ -61,6 +61,21 @@ class FeedServer:
         def keep() -> None:
             with self.store.writing() as connection:
                 heartbeats.keep(connection, service, gateway, document)
+
+        await self.store.write(keep)
+        return web.Response(status=204)
+
+    async def traces(self, request: web.Request) -> web.Response:
+        def admit() -> tuple[Service, str]:
+            with self.store.reading() as connection:
+                return self._admit(connection, request)
+
+        service, gateway = await self.store.read(admit)
+        found = traces.check(await read_body(request))
+
+        def keep() -> None:
+            with self.store.writing() as connection:
+                traces.keep(connection, self.store.vault, service, gateway, found)
 
         await self.store.write(keep)
         return web.Response(status=204)

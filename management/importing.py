@@ -12,11 +12,12 @@ from management.declare import Change
 from management.errors import invalid
 from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.openapi import import_document
+from management.importers.types import SCHEMA_ID
 
 FORMATS = ("openapi", "openapi+json", "swagger-json")
 LARGEST_DOCUMENT = 4 * 1024 * 1024
-SCHEMA_TYPE = "application/vnd.oai.openapi.components+json"
-SCHEMA_ID = "components"
+COMPONENTS = "application/vnd.oai.openapi.components+json"
+DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
 
 
 def read(change: Change) -> None:
@@ -55,8 +56,13 @@ def write(change: Change) -> None:
     for name in change.tx.names(f"{change.key}/operations"):
         if name.lower() not in wanted:
             change.write.delete(f"{change.id}/operations/{name}")
+    place = f"{change.id}/schemas/{SCHEMA_ID}"
     if imported.schemas:
-        document: dict[str, Any] = {"components": {"schemas": imported.schemas}}
-        change.write.put(f"{change.id}/schemas/{SCHEMA_ID}", {"contentType": SCHEMA_TYPE, "document": document})
+        named = imported.schemas
+        document: dict[str, Any] = {"definitions": named} if imported.older else {"components": {"schemas": named}}
+        kind = DEFINITIONS if imported.older else COMPONENTS
+        change.write.put(place, {"contentType": kind, "document": document})
+    else:
+        change.write.delete(place)
     for operation in imported.operations:
         change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))

@@ -26,7 +26,7 @@ OLDEST = "2021-01-01"
 
 @dataclass(slots=True, frozen=True)
 class ArmPath:
-    """`service` is the full ARM id of the service; `segments` what follows, decoded."""
+    """`service` is the full ARM id of the service or workspace; `segments` what follows, decoded."""
 
     service: str
     segments: list[str]
@@ -39,7 +39,7 @@ class ArmPath:
 def parse(raw_path: str) -> ArmPath | None:
     """The parts of a path as it stood on the wire; None when it is not the path of a service."""
     parts = [unquote(part) for part in raw_path.rstrip("/").split("/")]
-    if any("/" in part for part in parts):
+    if any("/" in part or "\0" in part for part in parts):
         return None
     match = SERVICE.fullmatch("/".join(parts[:9]))
     if match is None:
@@ -48,7 +48,10 @@ def parse(raw_path: str) -> ArmPath | None:
         f"/subscriptions/{match['subscription']}/resourceGroups/{match['group']}"
         f"/providers/Microsoft.ApiManagement/service/{match['name']}"
     )
-    return ArmPath(service, parts[9:])
+    rest = parts[9:]
+    if len(rest) > 2 and rest[0].lower() == "workspaces":
+        return ArmPath(f"{service}/workspaces/{rest[1]}", rest[2:])
+    return ArmPath(service, rest)
 
 
 def parse_services(raw_path: str) -> str | None:

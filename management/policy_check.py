@@ -6,6 +6,7 @@ store, so that one policy costs the same beside ten thousand others.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from management.transaction import Transaction
 
 if TYPE_CHECKING:
     from proxy.check import Issue
+
+log = logging.getLogger("management")
 
 LARGEST_POLICY = 512 * 1024
 # documents that one change of a fragment or named value compiles again, so that it cannot hold the store for long;
@@ -35,6 +38,7 @@ SCOPES = {
 
 NAMED_VALUE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 FRAGMENT = re.compile(r"""fragment-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
+SCHEMA = re.compile(r"""schema-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
 BACKEND = re.compile(r"""backend-id\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
 
 
@@ -45,12 +49,15 @@ def run_check(
     fragments: Mapping[str, str],
     backends: Collection[str],
     certificates: Collection[str] | None = None,
+    schemas: Collection[str] | None = None,
     strict: bool = True,
 ) -> list[Issue]:
     """Parses and compiles a document; slow and pure."""
     from proxy.check import Environment, check_document
 
-    environment = Environment(named_values, fragments, backends, strict, certificates)
+    environment = Environment(
+        named_values, fragments, backends, strict, certificates, skipping=not strict, schemas=schemas
+    )
     return check_document(text, scope, environment)
 
 
@@ -59,26 +66,39 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     if len(text.encode()) > LARGEST_POLICY:
         raise invalid_all([Detail("value", f"A policy document must not be larger than {LARGEST_POLICY} bytes.")])
     surroundings = Surroundings.of(tx, text)
-    backends, certificates = tx.names("/backends"), tx.names("/certificates")
-    issues = run_check(text, scope, surroundings.values, surroundings.fragments, backends, certificates, tx.strict)
+    issues = _issues(tx, text, scope, surroundings)
     errors = [Detail(issue.element, str(issue)) for issue in issues if issue.severity == "error"]
     if errors:
         raise invalid_all(errors)
+    for skipped in (issue for issue in issues if issue.code == "skipped"):
+        log.warning("policy of %s: %s", scope, skipped)
     return [Link(key, "restrict") for key in surroundings.used]
+
+
+def _issues(tx: Transaction, text: str, scope: str, around: Surroundings) -> list[Issue]:
+    backends, certificates, schemas = (tx.names(each) for each in ("/backends", "/certificates", "/schemas"))
+    return run_check(text, scope, around.values, around.fragments, backends, certificates, schemas, tx.strict)
 
 
 def check_users(tx: Transaction, key: str) -> None:
     """Raise ValidationError when what refers to `key`, directly or through fragments, no longer compiles."""
-    errors = []
-    for row in _users(tx, key):
-        text = str(row.body["value"])
-        surroundings = Surroundings.of(tx, text)
-        scope = SCOPES[row.type]
-        values, fragments = surroundings.values, surroundings.fragments
-        issues = run_check(text, scope, values, fragments, tx.names("/backends"), strict=tx.strict)
-        errors += [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
+    errors = [each for row in _users(tx, key) for each in findings(tx, row)]
     if errors:
         raise invalid_all(errors)
+
+
+def findings(tx: Transaction, row: Row) -> list[Detail]:
+    """The errors of a stored document as things stand now."""
+    text = str(row.body["value"])
+    issues = _issues(tx, text, SCOPES[row.type], Surroundings.of(tx, text))
+    return [Detail(each.element, f"{row.id}: {each}") for each in issues if each.severity == "error"]
+
+
+def policies_there_are() -> list[tuple[str, frozenset[str], str]]:
+    """(name, scopes, what it does) of every policy that a document may use."""
+    from proxy.check import known_policies
+
+    return known_policies()
 
 
 def _users(tx: Transaction, key: str) -> list[Row]:
@@ -120,6 +140,10 @@ class Surroundings:
             backend = tx.get(f"/backends/{name}")
             if backend:
                 self._use(backend, direct)
+        for name in _names(SCHEMA, text):
+            schema = tx.get(f"/schemas/{name}")
+            if schema:
+                self._use(schema, direct)
         for name in _names(FRAGMENT, text):
             fragment = tx.get(f"/policyFragments/{name}")
             if fragment and fragment.name not in self.fragments:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from management.apply import Applier
+from management.containers import containers_in, delete_container, insert_container
 from management.errors import invalid
 from management.paths import parse
 from management.resources.service import DEFAULTS
-from management.schema import heartbeats, links, log, resources, services, sums
+from management.schema import services
 from management.show import show
 from management.store import Store
 from management.transaction import Transaction, find_service
@@ -65,9 +65,9 @@ def delete_service(store: Store, id: str) -> bool:
         service = find_service(connection, id, lock=True)
         if service is None:
             return False
-        for table in (resources, log, links, sums, heartbeats):
-            connection.execute(delete(table).where(table.c.service == service.number))
-        connection.execute(delete(services).where(services.c.number == service.number))
+        for workspace in containers_in(connection, service.id):
+            delete_container(connection, workspace)
+        delete_container(connection, service)
         return True
 
 
@@ -76,16 +76,7 @@ def _make(store: Store, connection: Connection, id: str, document: dict[str, Any
     name = id.rsplit("/", 1)[-1]
     if path is None or path.segments or not name.isascii() or not name.replace("-", "").isalnum() or len(name) > 50:
         raise invalid("serviceName", f"'{id[:300]}' is not the ARM id of a service.")
-    values = {
-        "key": path.service.lower(),
-        "id": path.service,
-        "dataset": str(uuid.uuid4()),
-        "revision": 0,
-        "horizon": 0,
-    }
-    connection.execute(insert(services).values(**values))
-    service = find_service(connection, path.service)
-    assert service is not None
+    service = insert_container(connection, path.service)
     tx = Transaction(connection, store.vault, service)
     write = Applier(tx)
     # an ARM PUT must bring its own location and publisher; the first service has ours

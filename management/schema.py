@@ -2,25 +2,26 @@
 
 A `key` is the path below the service, lower-case ("/apis/orders/operations/get"); "/" is the service itself. An `id` is
 the same path as it was written when the resource was created.
+
+A change here goes with a step in `migrations/versions/`; a test holds the two against each other.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-SCHEMA_VERSION = "1"
+# keys are compared byte for byte on every database
+TEXT = String().with_variant(String(collation="C"), "postgresql")
 
 metadata = MetaData()
-
-meta = Table("meta", metadata, Column("name", String, primary_key=True), Column("value", Text, nullable=False))
 
 # `revision` is the number of the last change; `horizon` the newest revision whose log entry is gone.
 services = Table(
     "services",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("key", String, nullable=False, unique=True),
-    Column("id", String, nullable=False),
+    Column("key", TEXT, nullable=False, unique=True),
+    Column("id", TEXT, nullable=False),
     Column("dataset", String, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("horizon", Integer, nullable=False),
@@ -34,12 +35,12 @@ resources = Table(
     "resources",
     metadata,
     Column("service", Integer, primary_key=True),
-    Column("key", String, primary_key=True),
-    Column("id", String, nullable=False),
+    Column("key", TEXT, primary_key=True),
+    Column("id", TEXT, nullable=False),
     Column("type", String, nullable=False),
-    Column("collection", String, nullable=False),
-    Column("audience", String, nullable=False),
-    Column("lookup", String),
+    Column("collection", TEXT, nullable=False),
+    Column("audience", TEXT, nullable=False),
+    Column("lookup", TEXT),
     Column("body", Text, nullable=False),
     Column("wire", Text),
     Column("digest", String),
@@ -48,6 +49,7 @@ resources = Table(
     Index("resources_by_collection", "service", "collection", "key"),
     Index("resources_by_audience", "service", "audience"),
     Index("resources_by_lookup", "service", "lookup"),
+    Index("resources_by_type", "service", "type", "key"),
 )
 
 log = Table(
@@ -55,11 +57,23 @@ log = Table(
     metadata,
     Column("service", Integer, primary_key=True),
     Column("revision", Integer, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("key", String, nullable=False),
-    Column("audience", String, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("key", TEXT, nullable=False),
+    Column("audience", TEXT, nullable=False),
     Column("op", String, nullable=False),
     Column("time", String, nullable=False),
+)
+
+# What a resource was before the revision that changed it (NULL: it was not there): the row as JSON, its secrets as they
+# were sealed. Kept as long as the log.
+former = Table(
+    "former",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("key", TEXT, primary_key=True),
+    Column("row", Text),
+    Column("sealed", LargeBinary),
 )
 
 # Who refers to whom. `rule` says what happens to the source when the target goes: restrict, cascade.
@@ -67,8 +81,8 @@ links = Table(
     "links",
     metadata,
     Column("service", Integer, primary_key=True),
-    Column("source", String, primary_key=True),
-    Column("target", String, primary_key=True),
+    Column("source", TEXT, primary_key=True),
+    Column("target", TEXT, primary_key=True),
     Column("rule", String, nullable=False),
     Index("links_by_target", "service", "target"),
 )
@@ -78,7 +92,7 @@ sums = Table(
     "sums",
     metadata,
     Column("service", Integer, primary_key=True),
-    Column("audience", String, primary_key=True),
+    Column("audience", TEXT, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
 )
 
@@ -86,8 +100,19 @@ heartbeats = Table(
     "heartbeats",
     metadata,
     Column("service", Integer, primary_key=True),
-    Column("gateway", String, primary_key=True),
-    Column("instance", String, primary_key=True),
+    Column("gateway", TEXT, primary_key=True),
+    Column("instance", TEXT, primary_key=True),
     Column("received", String, nullable=False),
     Column("document", Text, nullable=False),
+)
+
+# Traces of requests, as gateways sent them; sealed, because they tell of other people's requests.
+traces = Table(
+    "traces",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("id", TEXT, primary_key=True),
+    Column("gateway", TEXT, nullable=False),
+    Column("received", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )

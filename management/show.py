@@ -12,6 +12,7 @@ from management.store import Row
 from management.transaction import Transaction
 
 NAMESPACE = "Microsoft.ApiManagement/service"
+WORKSPACE = f"{NAMESPACE}/workspaces"
 
 
 def full_id(tx: Transaction, id: str) -> str:
@@ -27,7 +28,7 @@ def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
         return document | properties
     return {
         "id": full_id(tx, row.id),
-        "type": f"{NAMESPACE}/{kind.path}",
+        "type": f"{WORKSPACE if '/workspaces/' in tx.service.id else NAMESPACE}/{kind.path}",
         "name": row.name,
         "properties": properties,
     }
@@ -37,6 +38,8 @@ def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dic
     kind = TYPES[row.type]
     if kind.association:
         target = tx.get(f"/{kind.association}/{row.name}")
+        if target is None and (outer := tx.outer()):
+            target = outer.get(f"/{kind.association}/{row.name}")
         return shown_properties(tx, target, query) if target else {}
     properties = copy.deepcopy(row.body)
     for reference in kind.references:

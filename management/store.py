@@ -3,8 +3,9 @@
 Rules
 1. A transaction that writes takes the next revision number of its service, once, for all that it touches; the number,
    the rows, their log entries and the fingerprints are committed together or not at all. So there are no gaps.
-2. Writers come one at a time (BEGIN IMMEDIATE, one connection); readers see one consistent state and wait for nobody.
-3. An acknowledged change is on the disk (`synchronous=FULL`): it outlives a killed process and a lost host.
+2. Writers come one at a time, of all processes on one database (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock
+   that ends with the transaction); readers see one consistent state and wait for nobody.
+3. An acknowledged change is on the disk (SQLite: `synchronous=FULL`): it outlives a killed process and a lost host.
 4. Everything in a transaction is plain, blocking code in a thread: a change is a dozen statements of some 50 µs, and
    handing each of them to another thread and back would cost more than all of them.
 5. Nothing outside this file and `transaction.py` knows SQL, but for the read-only queries of the feed.
@@ -21,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, delete, event, select, update
+from sqlalchemy.exc import ArgumentError, OperationalError
 
-from management import schema
+from management import migrations, schema
 from management.fingerprint import canonical
 from management.secret_fields import Hidden, merge
 from management.vault import Vault
@@ -33,6 +35,7 @@ Result = TypeVar("Result")
 READERS = 4
 BUSY_SECONDS = 30
 LOG_REVISIONS = 100_000
+WRITERS_LOCK = 0x5041_5353  # any number, the same for all
 
 
 class StoreUnusable(Exception):
@@ -109,11 +112,23 @@ class Store:
 
     @classmethod
     def open(cls, url: str, vault: Vault) -> Store:
-        store = cls(_engine(url, "BEGIN IMMEDIATE", pool_size=1), _engine(url, "BEGIN", pool_size=READERS), vault)
+        """Connect, and bring the tables to this program's version. Raises StoreUnusable."""
+        try:
+            store = cls(_engine(url, writer=True), _engine(url, writer=False), vault)
+        except (ArgumentError, ImportError) as error:
+            raise StoreUnusable(f"management.store.url: {error}. It is sqlite:/// or postgresql://...") from None
         try:
             with store.writing() as connection:
-                schema.metadata.create_all(connection)
-                _check_version(connection)
+                migrations.upgrade(connection)
+        except migrations.StepUnknown as step:
+            store.close()
+            raise StoreUnusable(
+                f"The store was written by a later version (its last step is {step}): run that version, or start with "
+                "another management.data or management.store.url."
+            ) from None
+        except OperationalError as error:
+            store.close()
+            raise StoreUnusable(f"The store cannot be reached: {str(error.orig).strip()}") from None
         except BaseException:
             store.close()
             raise
@@ -153,9 +168,8 @@ class Store:
             for number, revision in found.all():
                 horizon = max(0, revision - keep)
                 mine = schema.services.c.number == number
-                connection.execute(
-                    delete(schema.log).where(schema.log.c.service == number, schema.log.c.revision <= horizon)
-                )
+                for table in (schema.log, schema.former):
+                    connection.execute(delete(table).where(table.c.service == number, table.c.revision <= horizon))
                 later = schema.services.c.horizon < horizon
                 connection.execute(update(schema.services).where(mine, later).values(horizon=horizon))
 
@@ -164,11 +178,20 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _engine(url: str, begin: str, pool_size: int) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=BUSY_SECONDS)
-    if engine.dialect.name != "sqlite":
-        return engine
+def _engine(url: str, writer: bool) -> Engine:
+    pool_size = 1 if writer else READERS
+    name, _, rest = url.partition("://")
+    if name in ("postgres", "postgresql"):
+        url = f"postgresql+psycopg://{rest}"
+    options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+    if url.startswith("sqlite"):
+        return _sqlite(create_engine(url, **options), "BEGIN IMMEDIATE" if writer else "BEGIN")
+    level = "READ COMMITTED" if writer else "REPEATABLE READ"
+    engine = create_engine(url, isolation_level=level, pool_pre_ping=True, **options)
+    return _one_writer(engine) if writer else engine
 
+
+def _sqlite(engine: Engine, begin: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions are ours to begin
@@ -189,15 +212,15 @@ def _engine(url: str, begin: str, pool_size: int) -> Engine:
     return engine
 
 
-def _check_version(connection: Connection) -> None:
-    found = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == "schema"))
-    if found is None:
-        connection.execute(insert(schema.meta).values(name="schema", value=schema.SCHEMA_VERSION))
-    elif found != schema.SCHEMA_VERSION:
-        raise StoreUnusable(
-            f"The store has schema version {found}, this program works with {schema.SCHEMA_VERSION}: "
-            "run the version that wrote it, or start with another management.data."
-        )
+def _one_writer(engine: Engine) -> Engine:
+    """PostgreSQL: wait for the turn of this transaction, not for ever."""
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+    return engine
 
 
 def encode_hidden(hidden: Hidden) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from management import fingerprint
-from management.schema import links, log, resources, services, sums
+from management.schema import former, links, log, resources, services, sums
 from management.store import Row, Service, Store, decode_hidden, encode_hidden
 from management.vault import Vault
 
@@ -50,13 +50,25 @@ class Transaction:
         self.connection = connection
         self.strict = strict
         self.service = service
-        self._vault = vault
+        self.vault = vault
         self._seen: dict[str, Row | None] = {}
         self._before: dict[str, Row | None] = {}
+        self._former_links: dict[str, list[tuple[str, str]]] = {}
         # keys that the database certainly does not have: nothing to delete before an insert
         self._absent: set[str] = set()
         self._waiting: dict[str, Row | None] = {}
         self._waiting_links: dict[str, list[StoredLink]] = {}
+
+    def outer(self) -> Transaction | None:
+        """The service around a workspace."""
+        if "/workspaces/" not in self.service.id.lower():
+            return None
+        service = find_service(self.connection, self.service.id.rsplit("/", 2)[0])
+        return self.inside(service) if service else None
+
+    def inside(self, service: Service) -> Transaction:
+        """The same transaction, seen from another container."""
+        return Transaction(self.connection, self.vault, service, self.strict)
 
     @property
     def revision(self) -> int:
@@ -98,6 +110,11 @@ class Transaction:
             resources.c.service == self.service.number, resources.c.collection == collection
         )
         return [str(id).rsplit("/", 1)[1] for (id,) in self.connection.execute(query)]
+
+    def of_type(self, type: str) -> list[Row]:
+        """All resources of a type, wherever they stand: "apis/issues"."""
+        self.flush()
+        return self._fetch(self._select().where(resources.c.type == type.lower()).order_by(resources.c.key))
 
     def below(self, key: str) -> list[Row]:
         """Everything below a resource, in order of keys."""
@@ -155,6 +172,7 @@ class Transaction:
         keys = list(self._waiting)
         stored = [key for key in keys if key not in self._absent]
         self._absent -= set(keys)
+        self._note_links([key for key in stored if key not in self._former_links])
         self._forget(resources, resources.c.key, stored)
         self._forget(links, links.c.source, stored)
         rows = [self._values(row) for row in self._waiting.values() if row is not None]
@@ -169,6 +187,16 @@ class Transaction:
             self.connection.execute(insert(links), wanted)
         self._waiting.clear()
         self._waiting_links.clear()
+
+    def _note_links(self, keys: list[str]) -> None:
+        """Whom these resources referred to before this transaction."""
+        for start in range(0, len(keys), 500):
+            part = keys[start : start + 500]
+            self._former_links |= {key: [] for key in part}
+            query = select(links.c.source, links.c.target, links.c.rule)
+            query = query.where(links.c.service == self.service.number, links.c.source.in_(part))
+            for source, target, rule in self.connection.execute(query):
+                self._former_links[source].append((target, rule))
 
     def finish(self) -> int:
         """Number the changes; returns the revision now in force."""
@@ -201,6 +229,7 @@ class Transaction:
             ]
         if entries:
             self.connection.execute(insert(log), entries)
+        self._remember()
         for audience, difference in change.items():
             if difference:
                 self._add_to_sum(audience, difference)
@@ -209,15 +238,37 @@ class Transaction:
         )
         return self.revision
 
+    def _remember(self) -> None:
+        """Keep what the changed resources were, so that this revision can be taken back."""
+        rows = []
+        for key, old in self._before.items():
+            stored = self._values(old) if old is not None else {}
+            sealed = stored.pop("sealed", None)
+            text = json.dumps(stored | {"links": self._former_links.get(key, [])}) if old is not None else None
+            values = {"service": self.service.number, "revision": self.revision, "key": key}
+            rows.append(values | {"row": text, "sealed": sealed})
+        self.connection.execute(insert(former), rows)
+
+    def restore(self, key: str, text: str | None, sealed: bytes | None) -> None:
+        """Make the resource `key` what `_remember` kept; links included, its type not asked."""
+        if text is None:
+            self.remove(key)
+            return
+        stored = json.loads(text)
+        targets = [(target, rule) for target, rule in stored.pop("links")]
+        values = stored | {"sealed": sealed}
+        row = row_of([values[column.name] for column in COLUMNS], self.vault, self.service.number)
+        self.put(row, targets)
+
     def _add_to_sum(self, audience: str, difference: int) -> None:
         where = (sums.c.service == self.service.number) & (sums.c.audience == audience)
         sealed = self.connection.scalar(select(sums.c.sealed).where(where))
-        total = unseal_sum(self._vault, sealed, self.service.number, audience) if sealed else 0
+        total = unseal_sum(self.vault, sealed, self.service.number, audience) if sealed else 0
         total = (total + difference) % fingerprint.MODULUS
         if sealed:
             self.connection.execute(delete(sums).where(where))
         if total:
-            blob = self._vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
+            blob = self.vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
             values = {"service": self.service.number, "audience": audience, "sealed": blob}
             self.connection.execute(insert(sums).values(**values))
 
@@ -231,14 +282,14 @@ class Transaction:
         return select(*COLUMNS).where(resources.c.service == self.service.number)
 
     def _fetch(self, query: Select[Any]) -> list[Row]:
-        return [row_of(each, self._vault, self.service.number) for each in self.connection.execute(query)]
+        return [row_of(each, self.vault, self.service.number) for each in self.connection.execute(query)]
 
     def _values(self, row: Row) -> dict[str, Any]:
         number = self.service.number
         sealed = None
         if row.hidden:
             content = json.dumps([row.digest, encode_hidden(row.hidden).decode()]).encode()
-            sealed = self._vault.seal(content, _place(number, row.key))
+            sealed = self.vault.seal(content, _place(number, row.key))
         return {
             "service": number,
             "key": row.key,
@@ -285,9 +336,10 @@ def find_service(connection: Connection, id: str, lock: bool = False) -> Service
 
 
 def find_services(connection: Connection, scope: str) -> list[Service]:
-    """Those whose id begins with `scope`, in the order of their making."""
+    """Those whose id begins with `scope`, in the order of their making; containers inside them are left out."""
     query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
-    query = query.where(services.c.key.startswith(scope, autoescape=True)).order_by(services.c.number)
+    query = query.where(services.c.key.startswith(scope, autoescape=True), services.c.key.not_like("%/service/%/%"))
+    query = query.order_by(services.c.number)
     return [Service(*found) for found in connection.execute(query)]
 
 

@@ -15,6 +15,9 @@ def relative(value: Any, service_id: str) -> Any:
         size = len(service_id)
         if value[:size].lower() == service_id.lower() and value[size : size + 1] in ("", "/"):
             return value[size:] or "/"
+        workspace = service_id[service_id.rfind("/workspaces/") :] if "/workspaces/" in service_id else ""
+        if workspace and value.lower().startswith(f"{workspace.lower()}/"):
+            return value[len(workspace) :]
         return value
     if isinstance(value, dict):
         return {key: relative(each, service_id) for key, each in value.items()}

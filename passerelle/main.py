@@ -7,6 +7,7 @@ import click
 from passerelle.commands.policy import policy
 from passerelle.commands.start import start
 from passerelle.commands.token import token
+from passerelle.commands.trace import trace
 from passerelle.commands.up import up
 from passerelle.commands.version import version
 
@@ -16,7 +17,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, policy, version):
+for command in (up, start, token, policy, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 API_VERSION = "2024-05-01"
 TIMEOUT = 30.0  # seconds, one call
@@ -38,8 +38,8 @@ class Plane:
         self._token = token
         self._service = service
 
-    def get(self, path: str) -> dict[str, Any]:
-        return self.call("GET", path)
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return self.call("GET", path, query=query)
 
     def put(self, path: str, properties: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return self.call("PUT", path, None if properties is None else {"properties": properties})
@@ -78,10 +78,15 @@ class Plane:
         return value if value.startswith("GatewayKey ") else f"GatewayKey {value}"
 
     def call(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """One call; the JSON object of the answer, or {} when it has none. Raises `PlaneError`."""
-        target = f"{self._service}{path}?api-version={API_VERSION}"
+        target = f"{self._service}{path}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
         head = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
         payload = None
         if body is not None:

@@ -8,16 +8,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FromSidecar(_message.Message):
-    __slots__ = ("hello", "ack", "nack", "status")
+    __slots__ = ("hello", "ack", "nack", "status", "trace")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     NACK_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     ack: Ack
     nack: Nack
     status: Status
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ...) -> None: ...
+    trace: Trace
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ...) -> None: ...
 
 class FromAgent(_message.Message):
     __slots__ = ("diff",)
@@ -128,3 +130,11 @@ class Status(_message.Message):
     failures: int
     started: float
     def __init__(self, requests: _Optional[int] = ..., failures: _Optional[int] = ..., started: _Optional[float] = ...) -> None: ...
+
+class Trace(_message.Message):
+    __slots__ = ("id", "document")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    document: bytes
+    def __init__(self, id: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...

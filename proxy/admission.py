@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_plus
+
+from multidict import MultiMapping
 
 from proxy.config.resources import Api, Product, Subscription, User
 from proxy.errors import SubscriptionKeyInvalid, SubscriptionKeyMissing
@@ -32,6 +34,8 @@ class Access:
     products: Mapping[str, Product]
     users: Mapping[str, User]
     open_products: Mapping[str, Product]
+    # API name -> an open product that would admit it, were it published
+    unpublished: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, subscriptions: Iterable[Subscription], products: Iterable[Product], users: Iterable[User]) -> Access:
@@ -55,11 +59,15 @@ class Access:
     def with_products(self, products: Iterable[Product]) -> Access:
         listed = {product.id.lower(): product for product in products}
         open_products: dict[str, Product] = {}
+        unpublished: dict[str, str] = {}
         for product in sorted(listed.values(), key=lambda each: each.id):
-            if product.published and not product.subscription_required:
+            if not product.subscription_required:
                 for api in product.apis:
-                    open_products.setdefault(api, product)
-        return replace(self, products=listed, open_products=open_products)
+                    if product.published:
+                        open_products.setdefault(api, product)
+                    else:
+                        unpublished.setdefault(api, product.id)
+        return replace(self, products=listed, open_products=open_products, unpublished=unpublished)
 
     def with_users(self, users: Iterable[User]) -> Access:
         return replace(self, users={user.id.lower(): user for user in users})
@@ -84,11 +92,11 @@ def admit(access: Access, exchange: Exchange) -> None:
     if not key:
         product = access.open_products.get(api.id.lower())
         if product is None and api.subscription_required:
-            raise SubscriptionKeyMissing(challenge(exchange, api))
+            raise SubscriptionKeyMissing(challenge(exchange, api), detail=_missing(access, api, key is not None))
         exchange.product = product
         return
     subscription = access.keys.get(digest(key))
-    why = "no such key"
+    why = f"no such key; it was in {_place(request.headers, api)}"
     if subscription is not None:
         why = _refusal(subscription, key, exchange) or ""
         if not why:
@@ -98,6 +106,20 @@ def admit(access: Access, exchange: Exchange) -> None:
     exchange.subscription = subscription
     if subscription.user:
         exchange.user = access.users.get(subscription.user.lower())
+
+
+def _missing(access: Access, api: Api, empty: bool) -> str:
+    """Why a request without a key is not admitted."""
+    query = f" nor in the query parameter '{api.key_query}'" if api.key_query else ""
+    found = "an empty key" if empty else f"no key in the header '{api.key_header}'{query}"
+    if product := access.unpublished.get(api.id.lower()):
+        return f"{found}; product '{product}' would admit API '{api.id}' without one, but it is not published"
+    return f"{found}; API '{api.id}' requires a subscription and no open product holds it"
+
+
+def _place(headers: MultiMapping[str], api: Api) -> str:
+    where = f"the header '{api.key_header}'" if api.key_header in headers else f"the query as '{api.key_query}'"
+    return f"{where} for API '{api.id}'"
 
 
 def challenge(exchange: Exchange, api: Api) -> str:

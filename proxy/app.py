@@ -30,8 +30,10 @@ from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
+from proxy.adapters.external_cache import ExternalCache
+from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
-from proxy.adapters.openid import OpenIdKeys
+from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.transport import HttpTransport
@@ -55,6 +57,9 @@ except metadata.PackageNotFoundError:  # run from a tree that is not installed
 
 JOURNAL_DELAY = 1.0  # seconds
 SOON_LOOKED_AT = 5_000  # resources
+# Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
+# everybody.
+COLLECT_AFTER = (20_000, 20, 50)
 
 
 @dataclass(slots=True)
@@ -68,6 +73,8 @@ class Configuration:
     version: int = 0
     resources: dict[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    external: ExternalCache | None = None
+    skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
         self, dataset: str, version: int, full: bool, upserts: list[Resource], removals: list[str]
@@ -78,7 +85,7 @@ class Configuration:
         in_force = threading.Event()
         gc.disable()
         try:
-            self.gateway, issues = build(self.resources, self.gateway)
+            self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -102,6 +109,8 @@ class Configuration:
         in_force: threading.Event,
     ) -> None:
         self.sidecar.ports.keys.prefetch(providers)
+        if self.external is not None:
+            self.external.use(gateway.cache)
         self.sidecar.publish(gateway)
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
@@ -137,6 +146,7 @@ def main() -> int:
         return workers.supervise(settings.workers, settings.values)
     if number is not None:
         workers.end_with_parent(settings.values)
+    gc.set_threshold(*COLLECT_AFTER)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, number))
 
@@ -158,7 +168,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     clock, counters = SystemClock(), LocalCounters()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
-    errands = BackgroundErrands(transport)
+    errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
         transport=transport,
         counters=counters,
@@ -170,9 +180,13 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         errands=errands,
         keys=keys,
         tokens=tokens,
+        grants=grants,
+        dapr=target_of(settings.dapr),
+        service_bus=settings.values.get("policy.servicebus.namespace", ""),
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
-    configuration = Configuration(loop, sidecar, journal)
+    caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
+    configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
         await server.listen(settings.host, settings.port, shared=worker is not None)
@@ -194,6 +208,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         configuration.take,
         lambda: (sidecar.requests, sidecar.failures, started),
         counters,
+        sidecar.traces,
     )
     sync.start()
 
@@ -209,9 +224,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()
+    await grants.close()
     await transport.close()
-    if external is not None:
-        await external.close()
+    await caches.close()
     telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})

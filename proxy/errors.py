@@ -45,6 +45,7 @@ class LastError:
     path: str = ""
     policy_id: str = ""
     elapsed: int = 0
+    detail: str = ""  # for the log and the trace only; no expression sees it
 
 
 @dataclass(slots=True, frozen=True)
@@ -56,6 +57,27 @@ class Origin:
     section: str  # inbound | backend | outbound | on-error
     path: str  # e.g. choose[3]/when[2]/set-header[1]
     policy_id: str = ""
+    # of the element, 1-based, in the text as its author wrote it; 0 for what stands in no document
+    line: int = 0
+    column: int = 0
+    document: str = ""  # "the policy of /apis/shop", "fragment 'x' in the policy of /apis/shop"
+
+
+@dataclass(slots=True, frozen=True)
+class Site:
+    """One expression in a document: `code` as its author wrote it, `line` and `column` of its `@`, 1-based."""
+
+    code: str
+    line: int
+    column: int
+    path: str  # e.g. set-header[1]/value[1]
+    document: str
+
+    def place(self, line: int, column: int) -> str:
+        """Where in the document a line and column of the expression are."""
+        if line > 1:
+            return f"line {self.line + line - 1}, column {column}"
+        return f"line {self.line}, column {self.column + max(column, 1) - 1}"
 
 
 @dataclass(eq=False)
@@ -86,7 +108,16 @@ class GatewayError(Exception):
             path=at.path if at else "",
             policy_id=at.policy_id if at else "",
             elapsed=elapsed_ms,
+            detail=self._why(),
         )
+
+    def _why(self) -> str:
+        """The detail, and where the policy stands that failed."""
+        at = self.origin
+        place = f"line {at.line} of {at.document}" if at is not None and at.line else ""
+        if place and at is not None and at.document in self.detail:  # an expression knows better where it stands
+            return self.detail
+        return f"{self.detail} ({place})" if self.detail and place else self.detail or place
 
     def body(self, activity_id: str) -> bytes:
         """The JSON a client gets: APIM writes a space after `{` and before `}`."""
@@ -132,7 +163,7 @@ class OperationNotFound(GatewayError):
 
 
 class SubscriptionKeyMissing(GatewayError):
-    def __init__(self, challenge: str) -> None:
+    def __init__(self, challenge: str, detail: str = "") -> None:
         super().__init__(
             ACCESS_DENIED_MISSING_KEY,
             status=401,
@@ -141,6 +172,7 @@ class SubscriptionKeyMissing(GatewayError):
             public=ACCESS_DENIED_MISSING_KEY,
             source="authorization",
             headers=(("WWW-Authenticate", challenge),),
+            detail=detail,
         )
 
 
@@ -169,6 +201,7 @@ class PolicyRefused(GatewayError):
         message: str,
         headers: tuple[tuple[str, str], ...] = (),
         public: str | None = None,
+        detail: str = "",
     ) -> None:
         super().__init__(
             message,
@@ -177,16 +210,34 @@ class PolicyRefused(GatewayError):
             reason=reason,
             public=message if public is None else public,
             headers=headers,
+            detail=detail,
         )
 
 
 class ExpressionFailed(GatewayError):
-    """An expression threw, or its value could not become what the attribute needs."""
+    """An expression threw, or its value could not become what the attribute needs.
 
-    def __init__(self, message: str, detail: str = "") -> None:
+    `line` and `column` are those in the expression that was executed; `site` is where it stands, once it is known.
+    """
+
+    LONGEST_CODE = 160  # characters
+
+    def __init__(self, message: str, detail: str = "", line: int = 1, column: int = 1) -> None:
         super().__init__(
             f"Expression evaluation failed. {message}", reason="ExpressionValueEvaluationFailure", detail=detail
         )
+        self.line, self.column = line, column
+        self.site: Site | None = None
+
+    def found_at(self, site: Site) -> ExpressionFailed:
+        """This error, whose detail says which expression of which document it was."""
+        if self.site is None:
+            self.site = site
+            code = " ".join(site.code.split())
+            code = code if len(code) <= self.LONGEST_CODE else f"{code[: self.LONGEST_CODE - 1]}…"
+            place = site.place(self.line, self.column)
+            self.detail = f"{self.detail} at {place} of {site.document}, in {site.path}: {code}"
+        return self
 
 
 class ConfigurationBroken(GatewayError):

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import ClientIdentity, Ports
+from proxy.ports import ClientIdentity, HttpProxy, Ports
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.pipeline.responses import CachingPlan
+    from proxy.pipeline.semantic import SemanticPlan
+    from proxy.pipeline.service_fabric import FabricCall
+    from proxy.pipeline.watch import Watch
 
 
 @dataclass(slots=True)
@@ -44,8 +47,12 @@ class Exchange:
     backend: Backend | None = None
     # the scope whose set-backend-service chose `backend` by id
     backend_scope: str = ""
+    # where the service of a Service Fabric backend is, for forward-request
+    fabric: FabricCall | None = None
     # what authentication-certificate has us show to the backend
     identity: ClientIdentity | None = None
+    # the HTTP proxy on the way to the backend
+    proxy: HttpProxy | None = None
     matched_parameters: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None
@@ -59,6 +66,8 @@ class Exchange:
     cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
     caching: CachingPlan | None = None
+    # the same of a semantic cache lookup
+    semantic: SemanticPlan | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
     resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)
@@ -77,6 +86,8 @@ class Exchange:
     before_outbound: list[Callable[[Exchange], Awaitable[None]]] | None = None
     # called when the response is out, with the body bytes received from and sent to the client
     at_end: list[Callable[[int, int], None]] | None = None
+    # who looks on: the request is traced; None nearly always
+    watch: Watch | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls
     counted: dict[tuple[str, float, int], int] | None = None
 

@@ -35,10 +35,11 @@ from proxy.pipeline.link import Pipeline
 from proxy.pipeline.registry import Outcome
 from proxy.pipeline.run import execute, fail
 from proxy.pipeline.steps import Step
-from proxy.ports import Ports
+from proxy.ports import Cache, Ports
 from proxy.record import record
 from proxy.routing import UnknownOperation
 from proxy.traceparent import new_span, trace_context
+from proxy.tracing.live import ASKED, Traces, begin
 
 log = logging.getLogger("proxy.requests")
 
@@ -88,6 +89,7 @@ class Sidecar:
     failures: int = 0
     in_flight: int = 0
     deployment: Deployment = field(default_factory=Deployment)
+    traces: Traces = field(default_factory=Traces)
     # The client's scheme is known, since a proxy in front tells it, and APIs are found by it.
     by_scheme: bool = False
 
@@ -96,11 +98,16 @@ class Sidecar:
         self.deployment = replace(gateway.deployment, instance_id=self.instance)
         self.gateway = gateway
 
+    def use_external_cache(self, cache: Cache | None) -> None:
+        """Have requests that begin now use this one; on the event loop."""
+        self.ports = replace(self.ports, external_cache=cache)
+
 
 async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
     """One request, from its head to its record."""
     gateway = sidecar.gateway
     exchange = accept(sidecar, incoming)
+    tracing = begin(gateway, exchange) if ASKED in incoming.headers else None
     sidecar.in_flight += 1
     try:
         try:
@@ -108,14 +115,20 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
                 raise incoming.problem or NotReady()
             if not route(gateway, exchange, incoming.upgrade, incoming.scheme if sidecar.by_scheme else ""):
                 admit(gateway.access, exchange)
+            if tracing is not None:
+                tracing.settle(exchange)
             pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)  # link
         except (NotReady, BadRequest) as error:
             await fail(exchange, error)
         except GatewayError as error:
             assert gateway is not None
+            if tracing is not None:
+                tracing.settle(exchange)
             await execute(refusing(gateway, exchange, error), exchange)
         else:
             await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
+        if tracing is not None and exchange.response is not None:
+            tracing.announce(exchange.response.headers)
         await respond(exchange, outlet)
     except GatewayError as error:
         exchange.last_error = error.last_error(exchange.elapsed_ms())
@@ -135,6 +148,8 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
                 each(outlet.received, outlet.sent)
         finally:
             sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+            if tracing is not None:
+                tracing.finish(exchange, sidecar.traces, outlet.status, outlet.received, outlet.sent)
 
 
 async def respond(exchange: Exchange, outlet: Outlet) -> None:
@@ -225,4 +240,4 @@ def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipel
         raise error
 
     last = Step.of(refuse, Origin(error.source, "", "inbound", ""))
-    return Pipeline(inbound=(*first, last), on_error=known.on_error)
+    return Pipeline(inbound=(*first, last), on_error=known.on_error, lasting=known.lasting)

@@ -85,7 +85,7 @@ class Body:
         self._buffer = None if stream is not None else (buffer or b"")
         self._stream = stream
         self.length = length if stream is not None else len(self._buffer or b"")
-        # An expression read it without preserveContent: a second read throws, as documented.
+        # An expression took the content without preserveContent.
         self.consumed = False
 
     @property
@@ -102,6 +102,11 @@ class Body:
         if self._buffer is None:
             raise RuntimeError("the body is still a stream: the step did not declare that it reads it")
         return self._buffer
+
+    def consume(self) -> bytes:
+        """Take the buffered content away, as documented for a read without preserveContent."""
+        content, self._buffer, self.length, self.consumed = self.content(), b"", 0, True
+        return content
 
     async def read(self, limit: int = MAX_BUFFERED_BODY) -> bytes:
         """Buffer the stream; raises BodyTooLarge beyond `limit` bytes."""

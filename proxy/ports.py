@@ -5,18 +5,21 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 
 from __future__ import annotations
 
+import asyncio
 import datetime
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.errors import GatewayError
-from proxy.messages import Body, Headers, Response, Url
+from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
+from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import RequestRecord
 
 if TYPE_CHECKING:
+    from proxy.config.resources import Connection
     from proxy.pipeline.backends import Circuit
+    from proxy.pipeline.service_fabric import Resolved
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,6 +31,16 @@ class ClientIdentity:
 
     name: str
     pem: bytes = field(repr=False)
+
+
+@dataclass(slots=True, frozen=True)
+class HttpProxy:
+    """An HTTP proxy on the way. `authorization` is what it wants to see in Proxy-Authorization, empty for nothing."""
+
+    scheme: str
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -49,12 +62,32 @@ class Outgoing:
     verify_tls: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
+    proxy: HttpProxy | None = None
+    # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
+    thumbprints: frozenset[str] = frozenset()
 
 
 class Transport(Protocol):
     async def send(self, request: Outgoing) -> Response:
         """The response head, with a streaming body. Raises BackendConnectionFailure or BackendTimeout."""
         ...
+
+
+async def whole_answer(transport: Transport, request: Outgoing) -> Response:
+    """The whole answer, body included, within the timeout. Raises as `send` does."""
+    response: Response | None = None
+    try:
+        async with asyncio.timeout(request.timeout):
+            response = await transport.send(request)
+            await response.body.read()
+    except TimeoutError as late:
+        raise BackendTimeout(f"The request did not complete within {request.timeout:g} seconds.") from late
+    except BodyTooLarge as large:
+        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
+    finally:
+        if response is not None and not response.body.buffered:
+            await response.body.discard()
+    return response
 
 
 @dataclass(slots=True, frozen=True)
@@ -144,9 +177,27 @@ class Tokens(Protocol):
         ...
 
 
+@dataclass(slots=True, frozen=True)
+class Grant:
+    """An access token of somebody else's service; `claims` is what came with it."""
+
+    token: str = field(repr=False)
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Grants(Protocol):
+    """Access tokens of connections to credential providers."""
+
+    async def grant(self, connection: Connection) -> Grant:
+        """What is held, or else fetched; raises GatewayError."""
+        ...
+
+
 class Journal(Protocol):
     def append(self, record: RequestRecord) -> None: ...
 
+
+DAPR = Url("http", "localhost", 3500, "")  # where its runtime listens unless told otherwise
 
 Authorize = Callable[[], Awaitable[str]]
 
@@ -184,13 +235,18 @@ class _Nobody:
     async def token(self, resource: str, client_id: str = "") -> str:
         raise GatewayError("This gateway has no identity.", reason="ManagedIdentityFailure")
 
+    async def grant(self, connection: Connection) -> Grant:
+        raise GatewayError("This process fetches no tokens.", reason="AuthorizationFailure")
+
 
 @dataclass(slots=True, frozen=True)
 class Ports:
     """Everything a policy may reach, in one hand.
 
     `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool.
+    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool; `resolved` is
+    where partitions of Service Fabric services are. `dapr` is where the Dapr runtime beside this sidecar listens;
+    `service_bus` is the namespace for documents that name none.
     """
 
     transport: Transport
@@ -203,5 +259,9 @@ class Ports:
     errands: Errands = field(default_factory=NoErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)
+    grants: Grants = field(default_factory=_Nobody)
+    dapr: Url = DAPR
+    service_bus: str = ""

@@ -9,6 +9,8 @@ from proxy.errors import LastError
 from proxy.exchange import Exchange
 from telemetry.records import ErrorRecord, RequestRecord, TraceRecord
 
+LONGEST_DETAIL = 1000  # characters
+
 
 def record(exchange: Exchange, status: int, received: int, sent: int) -> RequestRecord:
     """`status` is what the client got, 0 for nothing; `received` and `sent` are body bytes."""
@@ -75,4 +77,5 @@ def _error(error: LastError) -> ErrorRecord:
         error.section,
         error.path,
         error.policy_id,
+        error.detail[:LONGEST_DETAIL],
     )

@@ -12,7 +12,9 @@ Rules
 
 from __future__ import annotations
 
+import difflib
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -72,10 +74,11 @@ class Match:
 class Routes:
     """Prefix -> mount, the prefix without slashes at its ends, canonical and in lower case. Immutable."""
 
-    __slots__ = ("_depth", "mounts")
+    __slots__ = ("_depth", "_sorted", "mounts")
 
     def __init__(self, mounts: Mapping[str, Mount], depth: int | None = None) -> None:
         self.mounts = mounts
+        self._sorted = sorted(mounts)
         self._depth = max((key.count("/") + 1 for key in mounts if key), default=0) if depth is None else depth
 
     def changed(self, old: Iterable[ApiEntry], new: Iterable[ApiEntry]) -> Routes:
@@ -114,7 +117,7 @@ class Routes:
                 ends.append(len(lower))
                 break
             ends.append(at)
-        reason = "no API has a path that this one begins with"
+        reason = ""
         for stop in (*reversed(ends), 0):
             mounted = self.mounts.get(lower[1:stop])
             if mounted is None:
@@ -127,7 +130,16 @@ class Routes:
                 reason = f"at '/{lower[1:stop]}': {why}"
                 continue
             return self._operation(entry, method, bare[stop:], query, headers, upgrade)
-        raise OperationNotFound(f"{method} {path}: {reason}")
+        raise OperationNotFound(f"{method} {path}: {reason or self._nowhere(lower[1:])}")
+
+    def _nowhere(self, path: str) -> str:
+        """Why no API took it: the nearest API paths, which stand beside it in the order of the alphabet."""
+        at = bisect_left(self._sorted, path)
+        beside = self._sorted[max(at - 2, 0) : at + 2]
+        first = path.partition("/")[0]
+        near = [f"'/{each}'" for each in beside if each and _alike(each.partition("/")[0], first)]
+        told = f"; the nearest: {', '.join(near)}" if near else ""
+        return f"no API has a path that this one begins with{told}"
 
     def _operation(
         self, entry: ApiEntry, method: str, rest: str, query: str, headers: MultiMapping[str], upgrade: bool
@@ -147,10 +159,17 @@ class Routes:
             if found is not None:
                 return Match(api, found.operation, found.parameters, rest, preflight=True)
         methods = entry.tree.methods(rest)
-        near = f"this path has {', '.join(methods)}" if methods else f"none of {entry.tree.size} operations fits"
+        near = f"this path has {', '.join(methods)}" if methods else entry.tree.astray(rest)
         if method in methods:
             near = "the query does not fit the templates of this path"
         raise UnknownOperation(f"{method} '{rest or '/'}' of API '{api.key}': {near}", api)
+
+
+def _alike(left: str, right: str) -> bool:
+    """Whether one may have been meant for the other: they begin alike, or differ in a letter or two."""
+    if left[:1] != right[:1]:
+        return False
+    return left[:3] == right[:3] or difflib.SequenceMatcher(None, left[:40], right[:40]).ratio() > 0.7
 
 
 def prefix_of(api: Api) -> str:

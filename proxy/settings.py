@@ -73,6 +73,8 @@ class Settings:
     sync_token_file: str
     instance: str
     identity: IdentitySettings = IdentitySettings()
+    lenient: bool = False
+    dapr: str = "http://localhost:3500"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -93,7 +95,18 @@ class Settings:
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
             identity=IdentitySettings.read(values),
+            lenient=choice(values, "policy.check", "strict", ("strict", "lenient")) == "lenient",
+            dapr=_dapr(values),
         )
+
+
+def _dapr(values: Mapping[str, str]) -> str:
+    """URL of the Dapr runtime; DAPR_HTTP_PORT is what Dapr itself tells the programs beside it."""
+    port = integer(values, "DAPR_HTTP_PORT", 3500, 1, 65535)
+    url = values.get("policy.dapr.endpoint", "").strip() or f"http://localhost:{port}"
+    if not re.fullmatch(r"https?://[^/?#\s]+/?", url):
+        raise SettingError(f"policy.dapr.endpoint is {url!r}; it must be a URL such as http://localhost:3500.")
+    return url
 
 
 def integer(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

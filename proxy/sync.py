@@ -46,6 +46,10 @@ MAX_MESSAGE = 64 * 1024 * 1024
 # orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
 LONG_NUMBER = re.compile(rb"\d{19}")
 
+# What waits to be sent; None ends the stream, TRACES says that traces wait.
+Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
+TRACES = config_sync_pb2.FromSidecar()
+
 OPTIONS = (
     # A stalled agent is noticed within 15 s, a returning one within about a second.
     ("grpc.keepalive_time_ms", 10_000),
@@ -75,6 +79,16 @@ class SharedCounters(Protocol):
         ...
 
 
+class FinishedTraces(Protocol):
+    """Traces that wait for the agent."""
+
+    announce: Callable[[], None]  # called, in any thread, when there is one more
+
+    def take(self) -> list[tuple[str, bytes]]:
+        """(id, JSON) of all that wait; called in a thread."""
+        ...
+
+
 class SyncThread:
     """Keeps the streams to the agent. `apply`, `status` and `counters` are called in its threads.
 
@@ -91,10 +105,15 @@ class SyncThread:
         apply: Apply,
         status: Status,
         counters: SharedCounters | None = None,
+        traces: FinishedTraces | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
+        self._traces = traces
+        self._outbox: Outbox = queue.SimpleQueue()
+        if traces is not None:
+            traces.announce = lambda: self._outbox.put(TRACES)
         self._held: tuple[str, int] = ("", 0)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -176,7 +195,7 @@ class SyncThread:
     # Configuration
 
     def _config_stream(self, channel: grpc.Channel) -> None:
-        outbox: queue.SimpleQueue[config_sync_pb2.FromSidecar | None] = queue.SimpleQueue()
+        outbox = self._outbox = queue.SimpleQueue()
         dataset, version = self._held
         hello = config_sync_pb2.Hello(
             sidecar_id=self._id,
@@ -187,6 +206,7 @@ class SyncThread:
         )
         outbox.put(config_sync_pb2.FromSidecar(hello=hello))
         outbox.put(self._status_message())
+        outbox.put(TRACES)
         stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
         pending = _Pending()
         try:
@@ -201,9 +221,7 @@ class SyncThread:
         finally:
             outbox.put(None)
 
-    def _outgoing(
-        self, outbox: queue.SimpleQueue[config_sync_pb2.FromSidecar | None]
-    ) -> Iterator[config_sync_pb2.FromSidecar]:
+    def _outgoing(self, outbox: Outbox) -> Iterator[config_sync_pb2.FromSidecar]:
         while True:
             try:
                 message = outbox.get(timeout=STATUS_INTERVAL)
@@ -211,6 +229,11 @@ class SyncThread:
                 message = self._status_message()
             if message is None:
                 return
+            if message is TRACES:
+                for name, document in self._traces.take() if self._traces is not None else ():
+                    trace = config_sync_pb2.Trace(id=name, document=document)
+                    yield config_sync_pb2.FromSidecar(trace=trace)
+                continue
             yield message
 
     def _take(self, diff: config_sync_pb2.Diff, pending: _Pending) -> config_sync_pb2.FromSidecar:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from proxy.config.resources import Operation
 
 _PARAMETER = re.compile(r"\{(\*?[^{}]*)\}")
+MOST_TOLD = 5  # ways to go on that are named
 _SAFE = "-._~!$&'()*+,;=:@%"
 
 
@@ -85,6 +86,21 @@ class OperationTree:
             if node.parameter is not None:
                 stack.append(node.parameter)
         return [m for m in sorted(known) if _walk(self._root, segments, 0, m, None, []) is not None]
+
+    def astray(self, path: str) -> str:
+        """Why no template fits: how far the path is known, and how it could go on."""
+        node, known = self._root, ""
+        for segment in path.strip("/").split("/") if path.strip("/") else ():
+            mixed = (child for pattern, child in node.mixed if pattern.fullmatch(segment))
+            child = node.literals.get(segment.lower()) or next(mixed, node.parameter)
+            if child is None:
+                break
+            node, known = child, f"{known}/{segment}"
+        further = [f"'{known}/{name}'" for name in sorted(node.literals)[:MOST_TOLD]]
+        further += [f"'{known}/{{...}}'"] if node.mixed or node.parameter is not None else []
+        more = f" and {len(node.literals) - MOST_TOLD} more" if len(node.literals) > MOST_TOLD else ""
+        why = f"none of {self.size} operations fits"
+        return f"{why}; there is {', '.join(further)}{more}" if further else f"{why}; nothing is below '{known or '/'}'"
 
     def _add(self, operation: Operation) -> None:
         path, _, query = operation.url_template.partition("?")

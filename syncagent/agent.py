@@ -1,4 +1,4 @@
-"""The agent's life, in the order it happens: restore, serve, poll, persist, publish, heartbeat.
+"""The agent's life, in the order it happens: restore, serve, poll, persist, publish, heartbeat, pass traces on.
 
 Rules
 1. What the backup holds is served before the plane is asked for anything.
@@ -6,7 +6,7 @@ Rules
    one or it stays, for as long as it takes.
 3. A version is persisted before it is published. When it cannot be (no space, a dead disk, another agent holds the
    volume), it is published all the same, and the heartbeat says so.
-4. One thing at a time: one poll, one save, one heartbeat in flight.
+4. One thing at a time: one poll, one save, one heartbeat, one batch of traces in flight.
 """
 
 from __future__ import annotations
@@ -37,15 +37,18 @@ SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
 BUG_PAUSE = 5.0
+TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
 NEAR_EXPIRY = 7 * 86_400
 
 
 class Plane(Protocol):
-    """The two calls of docs/configuration-feed.md; both raise CallFailed."""
+    """The calls of docs/configuration-feed.md; all raise CallFailed."""
 
     async def events(self, held: Snapshot | None) -> feeds.Feed: ...
 
     async def heartbeat(self, report: dict[str, Any]) -> None: ...
+
+    async def traces(self, batch: list[tuple[str, str]]) -> None: ...
 
 
 class Agent:
@@ -109,9 +112,10 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._poll_forever(plane)))
             tasks.create_task(self._unending(lambda: self._publish_forever(wake)))
             tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
+            tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
-        """A bug in one loop must end neither the other two nor the serving."""
+        """A bug in one loop must end neither the others nor the serving."""
         while True:
             try:
                 await loop()
@@ -325,3 +329,24 @@ class Agent:
             self._log.warn("HeartbeatFailed", str(failure))
         else:
             self._log.debug("HeartbeatSent", "the plane knows")
+
+    # Traces
+
+    async def _traces_forever(self, plane: Plane) -> None:
+        """Each trace as soon as it comes: somebody waits for it at the plane."""
+        traces, pause = self._hub.traces, TRACE_PAUSE
+        while True:
+            await traces.wait()
+            batch = traces.take()
+            try:
+                await plane.traces(batch)
+            except CallFailed as failure:
+                if failure.refused:
+                    self._log.warn("TracesRefused", f"{len(batch)} traces are dropped: {failure}")
+                    continue
+                traces.give_back(batch)
+                self._log.warn("TracesFailed", f"{failure}; trying again in {pause:.0f} s")
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_TRACE_PAUSE)
+            else:
+                pause = TRACE_PAUSE

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from syncagent.snapshot import Resource, Snapshot, diff
+from syncagent.traces import Traces
 
 MAX_REMEMBERED_IDS = 100_000
 MAX_REMEMBERED_STEPS = 1_000
@@ -81,6 +82,7 @@ class Hub:
     confirmed: bool = False
     revision: int = 0
     sidecars: dict[str, Sidecar] = field(default_factory=dict)
+    traces: Traces = field(default_factory=Traces)
     _steps: deque[Step] = field(default_factory=deque)
     _remembered: int = 0
     _nonces: itertools.count[int] = field(default_factory=lambda: itertools.count(1))

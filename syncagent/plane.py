@@ -1,4 +1,4 @@
-"""The management plane as the agent sees it: two HTTPS calls, with deadlines and bounds.
+"""The management plane as the agent sees it: three HTTPS calls, with deadlines and bounds.
 
 Every failure is a `CallFailed`. Redirects are failures: the token goes to
 the configured host only.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import email.utils
+import io
+import json
 import ssl
 import zlib
 from types import TracebackType
@@ -68,6 +70,21 @@ class Plane:
             asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
             self._open().post(
                 f"{self._base}/heartbeat", json=report, headers=self._authorization(), allow_redirects=False
+            ) as response,
+        ):
+            _check(response, 200, 202, 204)
+
+    async def traces(self, batch: list[tuple[str, str]]) -> None:
+        """Finished traces, (id, JSON text) each. Raises CallFailed."""
+        listed = ",".join(f'{{"id":{json.dumps(id)},"document":{document}}}' for id, document in batch)
+        async with (
+            _failures(),
+            asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
+            self._open().post(
+                f"{self._base}/traces",
+                data=io.BytesIO(f'{{"traces":[{listed}]}}'.encode()),
+                headers={**self._authorization(), "Content-Type": "application/json"},
+                allow_redirects=False,
             ) as response,
         ):
             _check(response, 200, 202, 204)

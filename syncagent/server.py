@@ -156,6 +156,10 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
             elif kind == "status":
                 status = message.status
                 sidecar.requests, sidecar.failures, sidecar.started = status.requests, status.failures, status.started
+            elif kind == "trace":
+                if not self._hub.traces.add(message.trace.id, message.trace.document):
+                    self._log.warn("TraceDropped", f"sidecar {sidecar.id} sent a trace that is too large or no text")
+                continue
             ready.set()
 
 

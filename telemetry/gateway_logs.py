@@ -143,6 +143,7 @@ def error(record: ErrorRecord) -> dict[str, Any]:
         "reason": record.reason,
         "message": record.message,
         "section": record.section,
+        "detail": record.detail,
     }
     return {name: value for name, value in values.items() if value != ""}
 

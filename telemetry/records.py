@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 
 class ErrorRecord(NamedTuple):
-    """One entry of `lastError` or `errors`. `elapsed` in milliseconds since the request was accepted."""
+    """One entry of `lastError` or `errors`. `elapsed` in milliseconds since the request was accepted; `detail` is why,
+    in words for the operator that no client reads."""
 
     elapsed: int
     source: str
@@ -20,6 +21,7 @@ class ErrorRecord(NamedTuple):
     section: str
     path: str
     policy_id: str
+    detail: str = ""
 
 
 class TraceRecord(NamedTuple):

@@ -19,7 +19,8 @@ class ImportedOperation:
 class ImportedApi:
     """`service_url` is None when the document names no server that may be used.
 
-    `schemas` are the named schemas of the document as they stand there (references and all), for the API's scope.
+    `schemas` are its schemas as they stand there (references and all), by the names that operations call them;
+    `older`: they are the `definitions` of a Swagger 2.0 document, not the `components` of an OpenAPI one.
     """
 
     display_name: str
@@ -27,6 +28,7 @@ class ImportedApi:
     service_url: str | None
     operations: list[ImportedOperation]
     schemas: dict[str, Any] = field(default_factory=dict)
+    older: bool = False
 
 
 class ImportRefused(ValueError):

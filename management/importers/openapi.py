@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -25,6 +26,7 @@ from management.importers.naming import Names
 from management.importers.parameters import Parameters, described
 from management.importers.references import References
 from management.importers.samples import examples
+from management.importers.types import Types
 
 # ARM format -> syntax of the text. Which OpenAPI version it is, the document itself says.
 FORMATS = {"openapi": "yaml", "openapi+json": "json", "swagger-json": "json"}
@@ -62,12 +64,15 @@ def import_document(
         # half a document; imported over an API it would take away all operations
         raise ImportRefused('The document has no "paths"', "#/paths")
     info = references.object(api.get("info", {}), "#/info")
+    types = Types(references.object(schemas, "#/schemas"), references)
+    operations = list(_operations(api, references, types, required_query == "template"))
     return ImportedApi(
         display_name=str(info.get("title") or "")[:LONGEST_DISPLAY_NAME],
         description=str(info.get("description") or ""),
         service_url=_service_url(api, plain_http=api is not source),
-        operations=list(_operations(api, references, required_query == "template")),
-        schemas=dict(references.object(schemas, "#/schemas")),
+        operations=operations,
+        schemas=types.schemas,
+        older=api is not source,
     )
 
 
@@ -92,7 +97,7 @@ def _server(server: Mapping[str, Any]) -> str:
 
 
 def _operations(
-    api: Mapping[str, Any], references: References, required_in_template: bool
+    api: Mapping[str, Any], references: References, types: Types, required_in_template: bool
 ) -> Iterator[ImportedOperation]:
     names = Names()
     for collection in ("paths", "x-ms-paths"):
@@ -106,7 +111,8 @@ def _operations(
                     continue
                 target = f"{place}/{method}"
                 operation = references.object(item[method], target)
-                parameters = Parameters(item, operation, references, target)
+                parameters = Parameters(item, operation, references, types, path, method, target)
+                media = Media(references, types, (path, method))
                 template = parameters.template(path, required_in_template)
                 if len(template) > LONGEST_TEMPLATE:
                     raise ImportRefused(f"The URL template has more than {LONGEST_TEMPLATE} characters", target)
@@ -122,27 +128,30 @@ def _operations(
                         "urlTemplate": template,
                         "description": described(operation),
                         "templateParameters": parameters.of_template,
-                        "request": _request(method, operation, parameters, references, target),
-                        "responses": list(_responses(operation, references, f"{target}/responses")),
+                        "request": _request(method, operation, parameters, media, target),
+                        "responses": list(_responses(operation, parameters, media, f"{target}/responses")),
                     },
                 )
 
 
 def _request(
-    method: str, operation: Mapping[str, Any], parameters: Parameters, references: References, target: str
+    method: str, operation: Mapping[str, Any], parameters: Parameters, media: Media, target: str
 ) -> dict[str, Any]:
     body: Mapping[str, Any] = {}
     if method not in WITHOUT_BODY and operation.get("requestBody"):
-        body = references.object(operation["requestBody"], f"{target}/requestBody")
+        body = media.references.object(operation["requestBody"], f"{target}/requestBody")
     return {
         "description": described(body),
         "queryParameters": parameters.of_query,
         "headers": parameters.of_headers,
-        "representations": _representations(body, references, f"{target}/requestBody"),
+        "representations": media.representations(body, f"{target}/requestBody", "Request"),
     }
 
 
-def _responses(operation: Mapping[str, Any], references: References, target: str) -> Iterator[dict[str, Any]]:
+def _responses(
+    operation: Mapping[str, Any], parameters: Parameters, media: Media, target: str
+) -> Iterator[dict[str, Any]]:
+    references = media.references
     described_codes = references.object(operation.get("responses") or {}, target)
     codes = {str(code).upper(): response for code, response in described_codes.items()}
     if set(codes) == {"DEFAULT"}:
@@ -157,25 +166,31 @@ def _responses(operation: Mapping[str, Any], references: References, target: str
             "statusCode": int(number),
             "description": described(response),
             "headers": [
-                Parameters.contract(name, references.object(header, f"{target}/{code}/headers"), references, target)
+                parameters.contract(name, references.object(header, f"{target}/{code}/headers"), target)
                 for name, header in headers.items()
             ],
-            "representations": _representations(response, references, f"{target}/{code}"),
+            "representations": media.representations(response, f"{target}/{code}", number, "Response"),
         }
 
 
-def _representations(holder: Mapping[str, Any], references: References, target: str) -> list[dict[str, Any]]:
-    """What a request body or a response may carry, by content type."""
-    representations = []
-    for content_type, entry in references.object(holder.get("content") or {}, f"{target}/content").items():
-        media = references.object(entry or {}, f"{target}/content")
-        representation: dict[str, Any] = {"contentType": content_type}
-        schema = media.get("schema")
-        reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-        if isinstance(reference, str) and reference.startswith(("#/components/schemas/", "#/definitions/")):
-            representation["typeName"] = reference.rsplit("/", 1)[1]
-        shown = examples(content_type, media, references, f"{target}/content")
-        if shown:
-            representation["examples"] = shown
-        representations.append(representation)
-    return representations
+@dataclass(slots=True, frozen=True)
+class Media:
+    """What the bodies of one operation are; `place` is its path and method."""
+
+    references: References
+    types: Types
+    place: tuple[str, ...]
+
+    def representations(self, holder: Mapping[str, Any], target: str, *part: str) -> list[dict[str, Any]]:
+        """What a request body or a response may carry, by content type; `part` is "Request", or a status and
+        "Response"."""
+        listed = []
+        for content_type, entry in self.references.object(holder.get("content") or {}, f"{target}/content").items():
+            media = self.references.object(entry or {}, f"{target}/content")
+            representation: dict[str, Any] = {"contentType": content_type}
+            representation |= self.types.of_body(media.get("schema"), *self.place, *part[:-1], content_type, part[-1])
+            shown = examples(content_type, media, self.references, f"{target}/content")
+            if shown:
+                representation["examples"] = shown
+            listed.append(representation)
+        return listed

@@ -9,6 +9,7 @@ from typing import Any
 from management.importers.imported import ImportRefused
 from management.importers.references import References
 from management.importers.samples import type_of
+from management.importers.types import Types
 
 LONGEST_DESCRIPTION = 1000
 
@@ -24,8 +25,16 @@ class Parameters:
     """`template()` comes first: it fills `of_template` and takes from `of_query` what moves into the template."""
 
     def __init__(
-        self, item: Mapping[str, Any], operation: Mapping[str, Any], references: References, target: str
+        self,
+        item: Mapping[str, Any],
+        operation: Mapping[str, Any],
+        references: References,
+        types: Types,
+        path: str,
+        method: str,
+        target: str,
     ) -> None:
+        self._types, self._place = types, (path, method)
         self._target = target
         self._references = references
         self.of_template: list[dict[str, Any]] = []
@@ -78,16 +87,15 @@ class Parameters:
 
     def _contracts(self, merged: Mapping[tuple[str, str], Mapping[str, Any]], place: str) -> list[dict[str, Any]]:
         return [
-            self.contract(str(parameter["name"]), parameter, self._references, f"{self._target}/parameters")
+            self.contract(str(parameter["name"]), parameter, f"{self._target}/parameters")
             for (where, _), parameter in merged.items()
             if where == place
         ]
 
-    @staticmethod
-    def contract(name: str, parameter: Mapping[str, Any], references: References, target: str) -> dict[str, Any]:
+    def contract(self, name: str, parameter: Mapping[str, Any], target: str) -> dict[str, Any]:
         """A parameter or response header as an ARM ParameterContract."""
         schema = parameter.get("schema")
-        resolved = references.object(schema, f"{target}/schema") if isinstance(schema, Mapping) else {}
+        resolved = self._references.object(schema, f"{target}/schema") if isinstance(schema, Mapping) else {}
         contract = _contract(
             name, described(parameter), type_of(resolved) or "string", parameter.get("required") is True
         )
@@ -99,7 +107,8 @@ class Parameters:
         example = parameter.get("example", resolved.get("example"))
         if example is not None:
             contract["examples"] = {"default": {"value": example}}
-        return contract
+        path, method = self._place
+        return contract | self._types.of_parameter(schema, path, name, method, f"{target}/schema")
 
 
 def _contract(name: str, description: str = "", kind: str = "string", required: bool = False) -> dict[str, Any]:

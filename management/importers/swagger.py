@@ -12,7 +12,10 @@ from management.importers.imported import ImportRefused
 from management.importers.references import References
 
 # What describes the value of a 2.0 parameter or header in place, and is a schema of its own in 3.0.
-_SCHEMA_KEYS = ("type", "format", "items", "enum", "default", "minimum", "maximum", "pattern")
+_SCHEMA_KEYS = (
+    *("type", "format", "items", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    *("pattern", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "multipleOf", "x-nullable"),
+)
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 

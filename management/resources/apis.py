@@ -20,6 +20,7 @@ from management.declare import (
 )
 from management.errors import ArmError, Detail, invalid
 from management.exchange_revisions import make_current
+from management.resources.by_tags import of_kind
 from management.revisions import number_of, resolve, root_of
 from management.store import Row
 from management.transaction import Transaction
@@ -238,6 +239,10 @@ TYPES = (
         after=after,
         leaving=leaving,
         shape=shape,
-        views={"revisions": list_revisions, "products": list_products},
+        views={
+            "revisions": list_revisions,
+            "products": list_products,
+            "operationsByTags": of_kind("operation", "includeNotTaggedOperations"),
+        },
     ),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from management.declare import ARRAY, OBJECT, Change, Field, ResourceType
+from management.declare import ARRAY, OBJECT, Answer, Call, Change, Field, ResourceType
 from management.errors import invalid
 from management.secret_fields import Secret
 from management.wire import relative
 
-URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
+# fabric: is the name of a Service Fabric service, which the cluster resolves
+URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|fabric:/[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
 
 
 def prepare(change: Change) -> None:
@@ -38,6 +39,11 @@ def _check_pool(change: Change) -> None:
         change.refer(row.key)
 
 
+def reconnect(call: Call) -> Answer:
+    """In Azure, connections to a Service Fabric cluster are made anew; sidecars here hold none beyond a request."""
+    return Answer(202)
+
+
 TYPES = (
     ResourceType(
         path="backends",
@@ -53,6 +59,7 @@ TYPES = (
             Field("credentials.query", OBJECT),
             Field("credentials.header", OBJECT),
             Field("credentials.authorization", OBJECT),
+            Field("properties", OBJECT),
             Field("proxy", OBJECT),
             Field("tls", OBJECT),
             Field("circuitBreaker", OBJECT),
@@ -60,9 +67,14 @@ TYPES = (
             Field("pool.services", ARRAY),
         ),
         secrets=(
-            Secret("credentials", masked=True, open=frozenset({"scheme", "certificate", "certificateIds"})),
+            Secret(
+                "credentials",
+                masked=True,
+                open=frozenset({"scheme", "certificate", "certificateIds", "managedIdentity"}),
+            ),
             Secret("proxy.password", masked=True),
         ),
         prepare=prepare,
+        actions={"reconnect": reconnect},
     ),
 )

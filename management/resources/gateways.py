@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from management import heartbeats
+from management import debugging, heartbeats
 from management.declare import OBJECT, Answer, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.keys import LONGEST_LIFE, new_gateway_key, sign
@@ -17,6 +17,7 @@ KEYS = ("primary", "secondary")
 
 def prepare(change: Change) -> None:
     """The keys are no properties of ARM's: clients neither send nor see them."""
+    debugging.complete(change.properties, change.former)
     if change.name.lower() == "managed":
         raise invalid("gatewayId", "'managed' is the name of the built-in gateway.")
     for key in KEYS:
@@ -77,11 +78,17 @@ TYPES = (
             Field("locationData", OBJECT),
             Field("locationData.name", longest=256),
         ),
-        readonly=frozenset({"primaryKey", "secondaryKey"}),
-        secrets=(Secret("primaryKey"), Secret("secondaryKey")),
+        readonly=frozenset({"primaryKey", "secondaryKey", debugging.KEY}),
+        secrets=(Secret("primaryKey"), Secret("secondaryKey"), Secret(debugging.KEY)),
         prepare=prepare,
         wire=wire,
-        actions={"listKeys": list_keys, "regenerateKey": regenerate_key, "generateToken": generate_token},
+        actions={
+            "listKeys": list_keys,
+            "regenerateKey": regenerate_key,
+            "generateToken": generate_token,
+            **debugging.ACTIONS,
+        },
+        of_service={debugging.MANAGED: frozenset(debugging.ACTIONS)},
         views={"instances": list_instances},
     ),
 )

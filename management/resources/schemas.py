@@ -1,8 +1,47 @@
-"""Schemas of an API, as validate-content and the operations' representations name them."""
+"""Schemas of an API, which its operations name, and of the service, which validate-content names."""
 
 from __future__ import annotations
 
-from management.declare import OBJECT, Field, ResourceType
+import re
+
+from management.declare import OBJECT, Change, Field, ResourceType
+from management.errors import invalid
+
+LARGEST = 4 * 1024 * 1024  # characters; APIM documents the same
+
+
+def of_api(change: Change) -> None:
+    _check_size(change)
+    document = change.properties.get("document")
+    if document is not None and not document:
+        raise invalid("document", "document must hold value, definitions or components.")
+
+
+def of_service(change: Change) -> None:
+    """A schema that no policy could use is refused; its kind stays what it is."""
+    properties = change.properties
+    if change.old is not None and change.former["schemaType"] != properties["schemaType"]:
+        raise invalid("schemaType", "The type of a schema cannot be changed. Make another schema.")
+    _check_size(change)
+    wanted = "value" if properties["schemaType"] == "xml" else "document"
+    if properties.get("value") is None and properties.get("document") is None:
+        raise invalid(wanted, f"A schema of type {properties['schemaType']} needs {wanted}.")
+    if change.tx.strict:
+        from proxy.check import check_schema
+
+        others = {
+            row.name: row.body
+            for name in change.tx.names("/schemas")
+            if (row := change.tx.get(f"/schemas/{name}")) is not None and row.key != change.key
+        }
+        if problem := check_schema(change.name, properties, others):
+            raise invalid(wanted, problem)
+
+
+def _check_size(change: Change) -> None:
+    if len(str(change.properties.get("document") or "")) + len(str(change.properties.get("value") or "")) > LARGEST:
+        raise invalid("document", f"A schema must not be larger than {LARGEST} characters.")
+
 
 TYPES = (
     ResourceType(
@@ -12,5 +51,15 @@ TYPES = (
         fields=(Field("contentType", required=True), Field("document", OBJECT)),
         can_patch=False,
         provisioned=True,
+        prepare=of_api,
+    ),
+    ResourceType(
+        path="schemas",
+        title="Schema",
+        name=re.compile(r"[^*#&+:<>?/\\%\x00-\x1f\x7f\s]+"),
+        fields=(Field("schemaType", required=True, choices=("xml", "json")), Field("description", longest=1000)),
+        can_patch=False,
+        provisioned=True,
+        prepare=of_service,
     ),
 )

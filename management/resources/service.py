@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from management import debugging, history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
+from management.resources import by_tags, issues, service_lists
+from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
 
@@ -22,7 +25,9 @@ DEFAULTS: dict[str, Any] = {
 
 
 def prepare(change: Change) -> None:
+    debug_key = change.properties.get(debugging.KEY)
     document = {key: value for key, value in change.properties.items() if key in ENVELOPE}
+    debugging.complete(document, {debugging.KEY: debug_key or change.former.get(debugging.KEY)})
     if not isinstance(document.get("properties", {}), dict):
         raise invalid("properties", "properties must be an object.")
     former = change.former
@@ -49,11 +54,13 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
 
 def wire(row: Row, properties: Properties) -> Properties:
     inner = properties["properties"]
+    key = {debugging.KEY: properties[debugging.KEY]} if debugging.KEY in properties else {}
     return {
         "id": inner["serviceId"],
         "name": inner["serviceId"].rsplit("/", 1)[1],
         "location": properties["location"],
         "gatewayUrl": inner["gatewayUrl"],
+        **key,
     }
 
 
@@ -66,9 +73,23 @@ TYPES = (
             Field("properties.publisherEmail", required=True, longest=100),
             Field("properties.publisherName", required=True, longest=100),
         ),
+        readonly=frozenset({debugging.KEY}),
+        secrets=(Secret(debugging.KEY),),
         needs_match=False,
         prepare=prepare,
         shape=shape,
         wire=wire,
+        views={
+            "changes": history.changes,
+            "issues": issues.all_issues,
+            "allPolicies": service_lists.all_policies,
+            "policyDescriptions": service_lists.policy_descriptions,
+            "regions": service_lists.regions,
+            "skus": service_lists.skus,
+            "tagResources": by_tags.all_kinds,
+            "apisByTags": by_tags.of_kind("api", "includeNotTaggedApis"),
+            "productsByTags": by_tags.of_kind("product", "includeNotTaggedProducts"),
+        },
+        actions={"validatePolicies": service_lists.validate_policies, "rollback": history.roll_back},
     ),
 )

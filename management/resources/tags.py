@@ -1,20 +1,8 @@
-"""Tags, and what is tagged with them. Gateways do not need them."""
+"""Tags. What carries them is said in `tag_links.py`; gateways do not need them."""
 
 from __future__ import annotations
 
 from management.declare import Field, ResourceType
-
-
-def _association(path: str) -> ResourceType:
-    return ResourceType(
-        path=path,
-        title="Tag association",
-        audience="none",
-        association="tags",
-        can_patch=False,
-        needs_match=False,
-    )
-
 
 TYPES = (
     ResourceType(
@@ -23,7 +11,4 @@ TYPES = (
         audience="none",
         fields=(Field("displayName", required=True, longest=160),),
     ),
-    _association("apis/tags"),
-    _association("apis/operations/tags"),
-    _association("products/tags"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 from management.declare import ARRAY, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
@@ -48,6 +49,11 @@ def leaving(call: Call) -> None:
         call.write.delete(key)
 
 
+def identities_of(call: Call) -> list[dict[str, Any]]:
+    """How the user may sign in."""
+    return list(call.row.body.get("identities", []))
+
+
 def wire(row: Row, properties: Properties) -> Properties:
     """No gateway signs users in."""
     return {name: value for name, value in properties.items() if name != "password"}
@@ -73,6 +79,6 @@ TYPES = (
         after=after,
         leaving=leaving,
         wire=wire,
-        views={"groups": groups_of, "subscriptions": list_subscriptions},
+        views={"groups": groups_of, "subscriptions": list_subscriptions, "identities": identities_of},
     ),
 )

@@ -8,14 +8,18 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     inbound, backend, outbound, on-error
                 content of a section (backend: `<base/>` unless given, so the request is forwarded)
     scope       of the document (api)
-    request     method, path (with query), headers, body, stream, ip, parameters, variables, subscription (false: none),
-                certificate (name of a client certificate), original (the path that the client asked for)
-    operation   url_template, method, examples
+    request     method, path (with query), headers, body (what is no text is sent as JSON), stream, ip, parameters,
+                variables, subscription (false: none), certificate (name of a client certificate), original (the path
+                that the client asked for)
+    operation   url_template, method, examples, described (request, responses, templateParameters of the ARM resource)
+    schemas, api-schemas
+                schema resources of the service and of the API, by name: what their `properties` hold
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
     fragments, backends, named-values
                 what the document may refer to; a fragment is its text, or its path from the table's folder (`.xml`)
     loggers     logger resources by name
+    connections properties of resources by "provider/connection": provider, authorization, policies
     certificates
                 names of certificate resources; "name.cer" has no private key
     token       what stands for $TOKEN in the request's headers, path and variables; see passerelle/cases/tokens.py
@@ -28,7 +32,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
     external    the external cache: "up" or "down"; without it there is none
     expect      status, reason, headers (null: absent), body, variables, errors (reasons), last-error, sleeps, traces,
                 calls (number of backend calls), cache (of the record: hit, miss, none),
-                sent (the last backend call: method, url, headers, body, and fields),
+                sent (the last backend call: method, url, headers, body, proxy (its URL and what it sees), and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
                 authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
@@ -38,6 +42,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -47,10 +52,21 @@ from typing import Any
 import yaml
 
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
-from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
+from passerelle.cases.world import (
+    SUBSCRIPTION,
+    DownCache,
+    Sent,
+    World,
+    content,
+    document,
+    operation,
+    policies,
+    schema_library,
+)
 from proxy.adapters.cache import LocalCache
+from proxy.config.connections import connection
 from proxy.config.read import logger
-from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
+from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 
@@ -60,7 +76,8 @@ _SECTIONS = ("inbound", "backend", "outbound", "on-error")
 _KEYS = {
     *("name", "document", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
-    *("in-flight", "certificates", "token", "providers", "identity", "loggers"),
+    *("in-flight", "certificates", "token", "providers", "identity", "loggers", "connections", "schemas"),
+    "api-schemas",
 }
 
 
@@ -153,11 +170,25 @@ def environment(row: Row) -> Environment:
         members = [dict(each) for each in given.get("pool", ())]
         given["pool"] = tuple(PoolMember(backends[each.pop("id")], **each) for each in members)
         given["breaker"] = tuple(BreakerRule("rule", **rule) for rule in given.get("breaker", ()))
+        if "cluster" in given:
+            given["cluster"] = Cluster(**given["cluster"])
         backends[name] = Backend(name, **given)
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
     loggers = {name: logger(name, body, values) for name, body in row.get("loggers", {}).items()}
-    return Environment(values, row.get("fragments", {}), backends, certificates=certificates, loggers=loggers)
+    connections = {
+        name.lower(): connection(name, each["provider"], each["authorization"], each.get("policies", []), values)
+        for name, each in row.get("connections", {}).items()
+    }
+    return Environment(
+        values,
+        row.get("fragments", {}),
+        backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+        schemas=schema_library(row.get("schemas", {})),
+    )
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -173,7 +204,7 @@ async def run(row: Row) -> tuple[World, Exchange]:
         tokens=FakeTokens(row.get("identity", {})),
     )
     if "answers" in row:
-        world.transport.answers = row["answers"]
+        world.transport.answers = [_answer(each) for each in row["answers"]]
     if "external" in row:
         world.external_cache = LocalCache(world.clock.monotonic) if row["external"] == "up" else DownCache()
     made = document(text(row), row.get("scope", "api"), environment=environment(row))
@@ -188,18 +219,29 @@ async def run(row: Row) -> tuple[World, Exchange]:
     return world, exchange
 
 
-def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
-    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
-    headers = request.pop("headers", {})
-    request["headers"] = [
-        (name, value)
+def _answer(answer: Any) -> Any:
+    if not isinstance(answer, dict) or not isinstance(answer.get("headers"), dict):
+        return answer
+    return {**answer, "headers": _pairs(answer["headers"])}
+
+
+def _pairs(headers: dict[str, Any]) -> list[tuple[str, str]]:
+    """A header with several values is a list of them."""
+    return [
+        (name, written(value))
         for name, values in headers.items()
         for value in (values if isinstance(values, list) else [values])
     ]
+
+
+def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
+    request = _with_token(request, token(**row["token"])) if "token" in row else dict(request)
+    request["headers"] = _pairs(request.pop("headers", {}))
+    if isinstance(request.get("body"), dict | list):
+        request["body"] = json.dumps(request["body"], ensure_ascii=False)
     request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
-    fields = dict(row.get("operation", {}))
-    fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
-    return world.exchange(of=operation(**fields), **request)
+    made = operation(**row.get("operation", {}))
+    return world.exchange(of=made, schemas=schema_library(row.get("api-schemas", {})), **request)
 
 
 def _with_token(part: Any, made: str) -> Any:
@@ -238,7 +280,7 @@ async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str
     if "authorized" in expect:
         found["authorized"] = [await authorize() for authorize in world.errands.authorized]
     if "body" in expect:
-        found["body"] = await content(response)
+        found["body"] = as_expected(await content(response), expect["body"])
     # values may come with the end of the body
     found["metrics"] = json.loads(json.dumps(exchange.metrics))
     for name in [each for each in expect if each in found]:
@@ -277,7 +319,7 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             yield from (f"sent {problem}" for problem in check_headers(sent.outgoing.headers, value))
             continue
         if name == "body":
-            actual: Any = sent.body.decode(errors="replace")
+            actual: Any = as_expected(sent.body.decode(errors="replace"), value)
         elif name == "size":
             actual = len(sent.body)
         elif name == "identity":
@@ -285,15 +327,31 @@ def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:
             value = opened(value).pem if value else None
         elif name == "url":
             actual = str(sent.outgoing.url)
+        elif name == "proxy":
+            way = sent.outgoing.proxy
+            actual = way and f"{way.scheme}://{way.host}:{way.port} {way.authorization}".strip()
         else:
             actual = getattr(sent.outgoing, name, None)
         if actual != value:
             yield difference(f"sent {name}", value, actual)
 
 
+def as_expected(body: str, wanted: Any) -> Any:
+    """A body as JSON where a mapping or a list is expected, and it is JSON."""
+    if isinstance(wanted, dict | list):
+        with contextlib.suppress(ValueError):
+            return json.loads(body)
+    return body
+
+
+def written(value: Any) -> str:
+    """A YAML scalar as it stands in a header."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def check_headers(headers: Any, expect: dict[str, Any]) -> Iterator[str]:
     for name, value in expect.items():
-        lines = value if isinstance(value, list) else [] if value is None else [value]
+        lines = [written(each) for each in (value if isinstance(value, list) else [] if value is None else [value])]
         actual = headers.getall(name, [])
         if actual != lines:
             yield difference(f"header {name}", value, actual[0] if len(actual) == 1 else actual or None)

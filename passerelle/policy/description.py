@@ -17,7 +17,8 @@ from xml.sax.saxutils import quoteattr
 from proxy.pipeline.compile import Environment, Scope, compiler_for
 from proxy.pipeline.element import REQUIRED, Element
 from proxy.pipeline.issue import Issue
-from proxy.pipeline.markup import Node, read
+from proxy.pipeline.markup import read
+from proxy.pipeline.nodes import Node
 from proxy.pipeline.registry import SECTIONS, Definition
 from proxy.pipeline.source import Source
 

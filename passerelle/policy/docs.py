@@ -11,19 +11,23 @@ import click
 
 import proxy.policies  # noqa: F401  (fills the registry)
 from passerelle.policy.description import Attribute, Description, Elements, Taken, describe
-from passerelle.policy.documented import DOCUMENTED, PAGES
-from proxy.pipeline.compile import SKIPPED
+from proxy.pipeline.documented import DOCUMENTED
 from proxy.pipeline.element import REQUIRED
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 
+PAGES = "https://learn.microsoft.com/azure/api-management"
 SCOPES = ("global", "workspace", "product", "api", "operation")
 HEAD = """# Policies
 
 Made from the code by `make docs`; do not edit it. `passerelle policy check FILE` holds a document to this page.
 
 - *complete*: every documented attribute does what its page says. *partial*: what is missing is named, and a document
-  that uses it is refused with the place. *refused*: a document with it does not compile. *left out*: it is skipped with
-  a warning, as the self-hosted gateway does.
+  that uses it is refused with the place. *refused*: a document with it does not compile.
+- With the setting `policy.check=lenient` what is missing or refused is left out with a warning instead.
+- Documents are read as people write them: quotes, `<`, `&&` and `//` comments stand raw in expressions, or escaped, or
+  mixed. What is irregular beyond that but has one reading is read, with a warning. A DOCTYPE is refused.
+- A placeholder that a template leaves open (`${x}`, `%{ if }`, `{{ x }}`, `#{x}#`, `__X__`) is an error when a document
+  is published and a warning in `passerelle policy check`; what it becomes is judged once it is filled in.
 - A value is an expression where the last column says so; everything else is a literal. `{{name}}` may stand anywhere.
 - Every policy takes an `id`, which `context.LastError.PolicyId` shows.
 - `<base/>` stands once in a section, at any scope: there the section of the broader scope runs.
@@ -49,8 +53,7 @@ def page() -> str:
     lines = [HEAD, "| policy | sections | scopes | status |", "|---|---|---|---|"]
     described = {each.name: describe(each) for each in definitions}
     rows = {each.name: summary(each, described[each.name]) for each in definitions}
-    absent = sorted((DOCUMENTED | SKIPPED) - set(REGISTRY))
-    rows |= {name: f"| {name} | | | {'left out' if name in SKIPPED else 'refused'} |" for name in absent}
+    rows |= {name: f"| {name} | | | refused |" for name in DOCUMENTED - set(REGISTRY)}
     lines += [rows[name] for name in sorted(rows)]
     for definition in definitions:
         lines += ["", *section(definition, described[definition.name])]

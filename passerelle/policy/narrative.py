@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from passerelle.cases.changes import Change
-from passerelle.cases.recorder import Entry
 from passerelle.cases.world import Sent
 from proxy.messages import Headers
+from proxy.tracing.changes import Change
+from proxy.tracing.recorder import Entry
 
 if TYPE_CHECKING:
     from passerelle.policy.check import Finding
@@ -57,8 +57,8 @@ def step(console: Console, entry: Entry) -> None:
     """One line for the step, and one for each thing that happened in it."""
     indent = "  " * entry.depth
     place = f"line {entry.line}"
-    if entry.source:  # fragment 'x'
-        place = f"{entry.source.partition(' ')[2].strip(chr(39))}:{entry.line}"
+    if entry.document.startswith("fragment "):  # fragment 'x' in ...
+        place = f"{entry.document.split(chr(39))[1]}:{entry.line}"
     mark, colour = ("✗", "red") if entry.error else ("•", "green")
     console.print(
         Text.assemble(
@@ -73,8 +73,16 @@ def step(console: Console, entry: Entry) -> None:
         code = code if len(code) <= WIDTH else f"{code[: WIDTH - 1]}…"
         made = (f"✗ {evaluation.value}", "red") if evaluation.failed else (evaluation.value, "magenta")
         console.print(Text.assemble(inner, (code, "dim"), (" → ", "dim"), made))
+    for call in entry.calls:
+        if call.kind not in ("request", "errand"):  # those are told whole, below
+            console.print(Text.assemble(inner, ("? ", "cyan"), (f"{call.asked}: ", "dim"), call.answer))
     for change in entry.changes:
         console.print(Text.assemble(inner, *told(change)))
+    for said in entry.messages:
+        facts = "".join(f", {name}: {value}" for name, value in said.metadata.items())
+        console.print(
+            Text.assemble(inner, ("» ", "cyan"), (f"{said.source} {said.severity}: ", "dim"), said.text + facts)
+        )
     if entry.outcome:
         console.print(Text.assemble(inner, (f"■ {entry.outcome}", "yellow")))
     if entry.error and not any(evaluation.failed for evaluation in entry.evaluations):

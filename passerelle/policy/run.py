@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 
-from passerelle.cases.recorder import Recorder
 from passerelle.cases.world import FakeClock, Sent, World
 from passerelle.policy import check, exchanges, files, narrative
 from proxy.check import Environment
@@ -22,6 +21,8 @@ from proxy.config.resources import Backend
 from proxy.exchange import Exchange
 from proxy.messages import Url
 from proxy.pipeline.compile import CompiledDocument, Scope, compile_document
+from proxy.tracing.ports import watched
+from proxy.tracing.recorder import Recorder
 
 BEYOND = "<policies><backend><forward-request/></backend></policies>"
 REFERENCES = check.not_told(None, None, None)
@@ -42,7 +43,7 @@ class Ran:
 
 @click.command("run")
 @click.argument("name", metavar="FILE")
-@click.option("--request", "request", metavar="FILE", help="YAML, JSON or an HTTP message; without it, GET /.")
+@click.option("--request", "request", metavar="FILE", help="An HTTP message, YAML or JSON; without it, GET /.")
 @click.option(
     "--backend", "backend", metavar="FILE", help="The answer, or a list of answers; without it, an empty 200."
 )
@@ -52,18 +53,32 @@ class Ran:
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
 @click.option("--backends", "backends", metavar="FILE", help="YAML or JSON: backend id to its URL.")
+@click.option("--schemas", "schemas", type=click.Path(exists=True, file_okay=False), metavar="DIR",
+              help="NAME.json or NAME.xsd each.")  # fmt: skip
 def command(
     name: str, request: str | None, backend: str | None, style: str, scope: str | None, values: str | None,
-    folder: str | None, backends: str | None,
+    folder: str | None, backends: str | None, schemas: str | None,
 ) -> None:  # fmt: skip
-    """Run the policy document FILE for one request, and print the trace and the outcome.
+    """Run the policy document FILE for one request, without any server, and print the trace and the outcome.
+
+    The request is an HTTP message (GET /orders?x=1, header lines, an empty line, a body) or a YAML mapping with method,
+    path, headers, body and more; so is the backend's answer, or a list of answers for several calls. "-" is standard
+    input. docs/policy-tools.md has them all.
+
+    \b
+    passerelle policy run policy.xml
+    passerelle policy run policy.xml --request post.http --backend answers.yaml
+    echo 'GET /a?x=1' | passerelle policy run policy.xml --request -
 
     Exit code: 0 it ran (whatever the status), 1 the document has errors, 2 usage.
     """
     text = files.read_text(name)
-    recorder = Recorder()
     environment = Environment(
-        files.named_values(values), files.fragments(folder), read_backends(backends), strict=False, watch=recorder
+        files.named_values(values),
+        files.fragments(folder),
+        read_backends(backends),
+        strict=False,
+        schemas=files.schemas(schemas),
     )
     kind = scope or files.scope_of(name, text)
     if kind == "fragment":
@@ -77,7 +92,8 @@ def command(
     if any(finding.severity == "error" for finding in findings):
         check.report(style, findings, {name: text})
         sys.exit(1)
-    beyond = compile_document(BEYOND, Scope("global"), Environment(watch=recorder))
+    beyond = compile_document(BEYOND, Scope("global"), Environment())
+    recorder = Recorder()
     given, answers = exchanges.read_request(request), exchanges.read_answers(backend)
     world = World(clock=FakeClock(began=datetime.datetime.now(datetime.UTC)))
     world.transport.answers = answers
@@ -94,6 +110,7 @@ def command(
 
 
 async def serve(world: World, exchange: Exchange, documents: list[CompiledDocument], recorder: Recorder) -> Ran:
+    exchange.watch, exchange.ports = recorder, watched(exchange.ports, recorder, exchange)
     began = time.perf_counter()
     response = await world.serve(exchange, documents)
     body = await response.body.read(LARGEST)

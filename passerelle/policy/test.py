@@ -27,7 +27,16 @@ from passerelle.policy.junit import Result
 @click.option("-k", "only", metavar="TEXT", default="", help="Only cases whose name holds this.")
 @click.option("-v", "--verbose", is_flag=True, help="Name the cases that pass, too.")
 def command(names: tuple[str, ...], report: Path | None, only: str, verbose: bool) -> None:
-    """Run the cases of all tables (.yaml, .yml) in folders or files.
+    """Run the cases of all tables (.yaml, .yml) in folders or files: unit tests of policies, without any server.
+
+    A table is a list of cases; docs/policy-tools.md tells all that a case may hold. The shortest:
+
+    \b
+    - name: the tenant is told to the backend
+      document: policy.xml
+      request: {method: GET, path: /orders/7, headers: {X-User: ann}}
+      answers: [{status: 200, body: '{"ok": true}'}]
+      expect: {status: 200, sent: {headers: {X-Tenant: contoso}}}
 
     Exit code: 0 all pass, 1 some do not, 2 usage, a table that cannot be read, or no case at all.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from aiohttp import Fingerprint
 from aiohttp.client_reqrep import ConnectionKey, RequestInfo
@@ -11,6 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from proxy.messages import Url
+from proxy.ports import HttpProxy
 
 Tls = ssl.SSLContext | bool | Fingerprint
 
@@ -29,6 +30,10 @@ class Destination:
     proxy_auth: None = None
     proxy_headers: None = None
     server_hostname: None = None
+    # the HTTP proxy on the way, what it wants to see, and whether it is asked for a tunnel
+    via: Destination | None = None
+    authorization: str = field(default="", repr=False)
+    tunnel: bool = False
 
     @classmethod
     def of(cls, url: Url, tls: Tls) -> Destination:
@@ -41,6 +46,12 @@ class Destination:
         return cls(
             address, host, url.port, tls, ConnectionKey(host, url.port, secure, tls, None, None, None, None), info
         )
+
+    def through(self, proxy: HttpProxy, scheme: str) -> Destination:
+        """The same behind a proxy, which sees plain http requests, and only bytes of anything else."""
+        via = Destination.of(Url(proxy.scheme, proxy.host, proxy.port), True)
+        key = self.connection_key._replace(proxy=via.url, proxy_headers_hash=hash(proxy))
+        return replace(self, connection_key=key, via=via, authorization=proxy.authorization, tunnel=scheme != "http")
 
     def is_ssl(self) -> bool:
         return self.connection_key.is_ssl

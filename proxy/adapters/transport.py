@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,13 +27,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.adapters.destination import Destination
+from proxy.adapters.forward_proxy import ProxyingConnector
 from proxy.adapters.hops import OURS, end_to_end, header_block
 from proxy.adapters.identities import Identities
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import Body, Headers, Response, Url
-from proxy.ports import Outgoing
+from proxy.ports import HttpProxy, Outgoing
 
 CONNECT_TIMEOUT = 10.0  # seconds
 POOL_IDLE = 15.0  # seconds a connection may idle in the pool: shorter than most servers keep theirs
@@ -48,9 +50,9 @@ class HttpTransport:
     """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
 
     def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
-        self._connector = aiohttp.TCPConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
+        self._connector = ProxyingConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
         self._reach = reach or Reach()
-        self._screened = aiohttp.TCPConnector(
+        self._screened = ProxyingConnector(
             limit=0,
             limit_per_host=per_host,
             keepalive_timeout=POOL_IDLE,
@@ -58,7 +60,7 @@ class HttpTransport:
         )
         self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
-        self._destinations: dict[tuple[str, str, int, bool, str], Destination] = {}
+        self._destinations: dict[tuple[str, str, int, bool, str, HttpProxy | None], Destination] = {}
 
     async def close(self) -> None:
         await self._connector.close()
@@ -108,6 +110,8 @@ class HttpTransport:
             assert protocol is not None
             pooled = protocol._parser is not None
             try:
+                if request.thumbprints:
+                    _pinned(protocol, request.thumbprints)
                 return await self._exchange(request, connection, protocol)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as broken:
                 connection.close()
@@ -125,25 +129,31 @@ class HttpTransport:
                 raise
 
     async def _connect(self, request: Outgoing) -> Connection:
-        url, identity = request.url, request.identity
+        url, identity, proxy = request.url, request.identity, request.proxy
         connector = self._connector
         if request.guarded:
             connector = self._screened
-            if objection := self._reach.objection(url):
+            objection = self._reach.objection(url)
+            if objection is None and proxy is not None:  # whatever is plain http on the way to it, was decided before
+                objection = self._reach.objection(Url("https", proxy.host, proxy.port))
+            if objection:
                 raise BackendConnectionFailure(objection)
-        name = (url.scheme, url.host, url.port, request.verify_tls, identity.name if identity else "")
+        verify = request.verify_tls and not request.thumbprints
+        name = (url.scheme, url.host, url.port, verify, identity.name if identity else "", proxy)
         destination = self._destinations.get(name)
         if destination is None:
             if len(self._destinations) >= 4096:
                 self._destinations.clear()
-            tls = self._tls if request.verify_tls else False
+            tls = self._tls if verify else False
             if identity is not None and url.scheme in ("https", "wss"):
                 try:
-                    tls = await self._identities.context(identity, request.verify_tls)
+                    tls = await self._identities.context(identity, verify)
                 except ValueError as wrong:
                     raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
             try:
                 destination = Destination.of(url, tls)
+                if proxy is not None:
+                    destination = destination.through(proxy, url.scheme)
             except ValueError as wrong:
                 raise BackendConnectionFailure(f"The backend address '{url.authority}' is not valid.") from wrong
             self._destinations[name] = destination
@@ -151,7 +161,7 @@ class HttpTransport:
             return await connector.connect(destination, [], _TIMEOUTS)  # type: ignore[arg-type]
         except TimeoutError as late:
             raise BackendConnectionFailure(f"No connection to {url.authority} within {CONNECT_TIMEOUT:g} s.") from late
-        except (aiohttp.ClientError, OSError) as refused:
+        except _BROKEN as refused:
             raise BackendConnectionFailure(f"No connection to {url.authority}: {_text(refused)}") from refused
 
     async def _exchange(self, request: Outgoing, connection: Connection, protocol: ResponseHandler) -> Response:
@@ -204,9 +214,19 @@ class HttpTransport:
         return response
 
 
+def _pinned(protocol: ResponseHandler, thumbprints: frozenset[str]) -> None:
+    """Raises BackendConnectionFailure unless the server showed one of these certificates."""
+    secured = protocol.transport.get_extra_info("ssl_object") if protocol.transport is not None else None
+    shown = secured.getpeercert(binary_form=True) if secured is not None else None
+    if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
+        raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
+
+
 def _first_line(request: Outgoing) -> str:
     url = request.url
     path = url.path or "/"
+    if request.proxy is not None and url.scheme == "http":
+        path = f"http://{url.authority}{path}"
     return f"{request.method} {path}?{url.query} HTTP/1.1" if url.query else f"{request.method} {path} HTTP/1.1"
 
 
@@ -214,6 +234,8 @@ def _fields(request: Outgoing, upgrade: bool, waits: bool) -> list[tuple[str, st
     headers, body = request.headers, request.body
     fields = [(name, value) for name, value in headers.items() if name.lower() not in _NOT_COPIED]
     fields.insert(0, ("Host", headers.get("Host") or request.url.authority))
+    if request.proxy is not None and request.proxy.authorization and request.url.scheme == "http":
+        fields.append(("Proxy-Authorization", request.proxy.authorization))
     if upgrade:
         fields += (("Connection", "Upgrade"), ("Upgrade", "websocket"))
     elif body.length is None:

@@ -17,7 +17,10 @@ from typing import TypeVar
 from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
+from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
+from proxy.config.connections import connections_of
+from proxy.config.deployment import deployment_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -33,9 +36,12 @@ from proxy.config.resources import (
     Subscription,
     VersionSet,
 )
+from proxy.config.schemas import library, prepare_operations, unusable
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
+from proxy.pipeline.source import substitute
 from proxy.routing import ApiEntry, Routes, build_routes
+from proxy.schemas.library import Library
 
 log = logging.getLogger("proxy.config")
 
@@ -47,8 +53,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 @dataclass(slots=True, frozen=True)
 class Gateway:
-    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API and its operations, every other
-    shelf is a collection. `unread` are issues of resources that could not be read."""
+    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API, its operations and schemas,
+    every other shelf is a collection. `unread` are issues of resources that could not be read."""
 
     resources: Mapping[str, Resource]
     shelves: Mapping[str, Shelf]
@@ -61,6 +67,9 @@ class Gateway:
     documents: Mapping[str, Document]
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
+    cache: Address | None = None  # the external one
+    # what debug tokens may be signed with: the key of this gateway, that of the service
+    debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
 
     def pipeline(self, product: Product | None, api: Api | None, operation: Operation | None) -> Pipeline:
@@ -88,10 +97,12 @@ class Gateway:
         listed = list(self.unread.values())
         for document in self.documents.values():
             listed.extend(document.issues)
+        for entry in self.entries.values():
+            listed.extend(unusable(entry.api))
         return listed
 
 
-def empty() -> Gateway:
+def empty(skipping: bool = False) -> Gateway:
     return Gateway(
         {},
         {},
@@ -100,16 +111,18 @@ def empty() -> Gateway:
         Routes({}),
         {},
         Access.of((), (), ()),
-        Environment(backends={}, certificates={}, loggers={}),
+        Environment(backends={}, certificates={}, loggers={}, connections={}, schemas=Library(), skipping=skipping),
         {},
         {},
         {},
     )
 
 
-def build(resources: Mapping[str, Resource], previous: Gateway | None = None) -> tuple[Gateway, list[ResourceIssue]]:
-    """The gateway of these resources and all that is wrong with them."""
-    before = previous if previous is not None else empty()
+def build(
+    resources: Mapping[str, Resource], previous: Gateway | None = None, *, skipping: bool = False
+) -> tuple[Gateway, list[ResourceIssue]]:
+    """The gateway of these resources and all that is wrong with them. `skipping`: see Environment; the first counts."""
+    before = previous if previous is not None else empty(skipping)
     try:
         gateway = _build(resources, before)
     except Exception as problem:  # rule 1; a defect of ours must not stop the configuration from being acknowledged
@@ -125,7 +138,7 @@ def shelf_of(resource_id: str) -> str:
     parts = resource_id.split("/", 4)
     if parts[1] != "apis" or len(parts) < 3:
         return parts[1]
-    if len(parts) == 3 or parts[3] == "operations":
+    if len(parts) == 3 or parts[3] in ("operations", "schemas"):
         return f"apis/{parts[2]}"
     return "diagnostics" if parts[3] == "diagnostics" else "other"
 
@@ -145,18 +158,25 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
     if "diagnostics" in touched:
         found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
         diagnostics = {each.id: value for each, value in found}
+    deployment = before.deployment
+    if touched & {"", "gateways", "certificates"}:
+        deployment = deployment_of(shelves, environment)
+    documents = _documents(after, environment, references, changed, removed)
+    prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
-        deployment=_deployment(shelves, environment)
-        if touched & {"", "gateways", "certificates"}
-        else before.deployment,
+        deployment=deployment,
+        cache=_cache(after, environment, deployment)
+        if touched & {"caches", "namedValues", "gateways"}
+        else before.cache,
         environment=environment,
+        debug_keys=_debug_keys(shelves),
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
         access=access,
         diagnostics=diagnostics,
-        documents=_documents(after, environment, references, changed, removed),
+        documents=documents,
     )
 
 
@@ -184,10 +204,17 @@ def _shelves(
     return shelves, set(copies)
 
 
+# what documents refer to
+_REFERRED = {
+    *("namedValues", "policyFragments", "backends", "certificates", "loggers", "authorizationProviders"),
+    "schemas",
+}
+
+
 def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[str]]:
     """What documents may refer to, and which references changed."""
     held = after.environment
-    if not touched & {"namedValues", "policyFragments", "backends", "certificates", "loggers"}:
+    if not touched & _REFERRED:
         return held, set()
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
@@ -196,6 +223,11 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
+    secrets = frozenset(
+        str(each.body.get("value") or "")
+        for each in after.shelves.get("namedValues", _EMPTY).values()
+        if each.body.get("secret")
+    )
     certificates = _certificates(after, touched)
     backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
@@ -210,8 +242,25 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
-    references |= {f"loggers/{name}" for name in _differing(held_loggers, loggers)}
-    return Environment(named_values, fragments, backends, certificates=certificates, loggers=loggers), references
+    if altered := _differing(held_loggers, loggers):
+        references |= {f"loggers/{name}" for name in altered} | {"loggers/*"}
+    providers = after.shelves.get("authorizationProviders", _EMPTY)
+    connections = connections_of(providers, named_values)
+    if _differing(held.connections or {}, connections):
+        references.add("authorizationProviders/*")
+    schemas = library(after.shelves.get("schemas", _EMPTY), held.schemas, after.unread)
+    references |= set() if schemas is held.schemas else {"schemas/*"}
+    return replace(
+        held,
+        named_values=named_values,
+        fragments=fragments,
+        backends=backends,
+        certificates=certificates,
+        loggers=loggers,
+        connections=connections,
+        secrets=secrets,
+        schemas=schemas,
+    ), references
 
 
 def _certificates(after: Gateway, touched: set[str]) -> Mapping[str, Certificate]:
@@ -278,8 +327,12 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
     except _UNREADABLE as problem:
         _unreadable(own, problem, after.unread)
         return after.entries.get(name)
+    below = f"/apis/{name}/operations/"
+    held = after.entries.get(name)
+    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
-        {key: each for key, each in shelf.items() if each is not own},
+        {key: each for key, each in shelf.items() if key.startswith(below)},
         after.unread,
         lambda resource: read.operation(_name(resource), api.id, resource.body),
     )
@@ -350,19 +403,26 @@ def _documents(
         for issue in document.issues:
             kept = "the last good one stays in force" if not document.compiled.broken else "its operations answer 500"
             log.error("policy %s, line %d, column %d: %s (%s)", name, issue.line, issue.column, issue.message, kept)
+        for skipped in document.compiled.skipped:
+            log.warning("policy %s, line %d, column %d: %s", name, skipped.line, skipped.column, skipped.message)
     return documents
 
 
-def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
-    service = shelves.get("", _EMPTY).get("/")
-    body = service.body if service is not None else {}
-    region, gateway = body.get("location") or "", ""
-    for resource in shelves.get("gateways", _EMPTY).values():
-        if resource.id.count("/") == 2:
-            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", _name(resource)
-            break
-    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
-    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
+def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> Address | None:
+    """The external cache for where this gateway is."""
+
+    def entity(resource: Resource) -> CacheEntity:
+        text = str(resource.body.get("connectionString") or "")
+        return cache_entity(resource.body, substitute(text, environment.named_values).text)
+
+    found = _read_all(after.shelves.get("caches", _EMPTY), after.unread, entity)
+    return nearest_cache((value for _, value in found), deployment.region)
+
+
+def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
+    holders = (*shelves.get("gateways", _EMPTY).values(), *shelves.get("", _EMPTY).values())
+    keys = (each.body.get("debugKey") for each in holders)
+    return tuple(key for key in keys if isinstance(key, str) and key)
 
 
 def _read_all(

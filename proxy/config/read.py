@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +27,8 @@ from proxy.config.resources import (
     Operation,
     Parameter,
     Product,
+    Representation,
+    ResponseShape,
     Subscription,
     User,
     VersionSet,
@@ -80,20 +82,32 @@ def api(name: str, body: Body, version_sets: Mapping[str, VersionSet]) -> Api:
 
 
 def operation(name: str, api_name: str, body: Body) -> Operation:
+    request = body.get("request") or {}
     return Operation(
         id=name,
         name=body.get("displayName") or name,
         method=body["method"].upper(),
         url_template=body.get("urlTemplate") or "/",
         api=api_name,
-        template_parameters=tuple(parameter(each) for each in body.get("templateParameters") or ()),
+        template_parameters=_parameters(body.get("templateParameters")),
         examples=tuple(
             example
             for response in body.get("responses") or ()
             for shape in response.get("representations") or ()
             for example in _examples(int(response["statusCode"]), shape)
         ),
+        query_parameters=_parameters(request.get("queryParameters")),
+        headers=_parameters(request.get("headers")),
+        request=_representations(request),
+        responses=tuple(
+            ResponseShape(int(each["statusCode"]), _representations(each), _parameters(each.get("headers")))
+            for each in body.get("responses") or ()
+        ),
     )
+
+
+def _parameters(bodies: Iterable[Body] | None) -> tuple[Parameter, ...]:
+    return tuple(parameter(each) for each in bodies or ())
 
 
 def parameter(body: Body) -> Parameter:
@@ -103,6 +117,16 @@ def parameter(body: Body) -> Parameter:
         required=bool(body.get("required")),
         type=body.get("type") or "string",
         default=None if default is None else str(default),
+        values=tuple(str(each) for each in body.get("values") or ()),
+        schema=name_of(body.get("schemaId")),
+        type_name=body.get("typeName") or "",
+    )
+
+
+def _representations(message: Body) -> tuple[Representation, ...]:
+    return tuple(
+        Representation(each.get("contentType") or "", name_of(each.get("schemaId")), each.get("typeName") or "")
+        for each in message.get("representations") or ()
     )
 
 
@@ -114,7 +138,9 @@ def _examples(status: int, shape: Body) -> list[Example]:
         listed.append(Example(status, media, value if isinstance(value, str) else json.dumps(value), name))
     if not listed and shape.get("sample"):
         listed.append(Example(status, media, shape["sample"]))
-    return listed or [Example(status, media, "")]
+    return listed or [
+        Example(status, media, "", schema=name_of(shape.get("schemaId")), type_name=shape.get("typeName") or "")
+    ]
 
 
 def product(name: str, body: Body, groups: tuple[Group, ...], apis: frozenset[str]) -> Product:

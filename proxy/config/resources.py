@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.ports import ClientIdentity
+from proxy.ports import ClientIdentity, HttpProxy
+from proxy.schemas.library import Library
 
 
 @dataclass(slots=True, frozen=True)
@@ -26,20 +27,47 @@ class Resource:
 
 @dataclass(slots=True, frozen=True)
 class Example:
-    """A response example of an operation, for mock-response."""
+    """A response example of an operation, for mock-response. Without a `value` it may have a schema to make one of;
+    `schema` and `type_name` as of a parameter."""
 
     status: int
     content_type: str
     value: str
     name: str = "default"
+    schema: str = ""
+    type_name: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class Parameter:
+    """A parameter of a request, or a header of a response. `values` are what it may be; `schema` and `type_name` say
+    which schema of the API describes it, empty for none."""
+
     name: str
     required: bool = False
     type: str = "string"
     default: str | None = None
+    values: tuple[str, ...] = ()
+    schema: str = ""
+    type_name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Representation:
+    """A body that a message may have; `schema` and `type_name` as of a parameter."""
+
+    content_type: str
+    schema: str = ""
+    type_name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class ResponseShape:
+    """What an operation says of its responses of one status."""
+
+    status: int
+    representations: tuple[Representation, ...] = ()
+    headers: tuple[Parameter, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,6 +92,10 @@ class Operation:
     api: str
     template_parameters: tuple[Parameter, ...] = ()
     examples: tuple[Example, ...] = ()
+    query_parameters: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
+    request: tuple[Representation, ...] = ()
+    responses: tuple[ResponseShape, ...] = ()
 
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -88,6 +120,7 @@ class Api:
     subscription_required: bool = True
     key_header: str = "Ocp-Apim-Subscription-Key"
     key_query: str = "subscription-key"
+    schemas: Library = field(default_factory=Library, compare=False, repr=False)
 
     @property
     def schemes(self) -> frozenset[str]:
@@ -172,11 +205,25 @@ class PoolMember:
 
 
 @dataclass(slots=True, frozen=True)
+class Cluster:
+    """A Service Fabric cluster: URLs of its management endpoints, what is shown to them, and the thumbprints that their
+    certificates may have (none: these are checked as any other). `retries`: how often a call may be repeated elsewhere.
+    """
+
+    endpoints: tuple[str, ...]
+    retries: int = 1
+    thumbprints: frozenset[str] = frozenset()
+    certificates: tuple[str, ...] = ()
+    identity: ClientIdentity | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Backend:
     """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
 
     A pool has no URL of its own; `affinity` is the name of its session cookie, empty for none.
-    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`.
+    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`. `managed_identity`
+    is the resource, and the client id or "", of the token that calls carry; an empty resource is none.
     """
 
     id: str
@@ -193,6 +240,9 @@ class Backend:
     pool: tuple[PoolMember, ...] = ()
     affinity: str = ""
     breaker: tuple[BreakerRule, ...] = ()
+    proxy: HttpProxy | None = None
+    managed_identity: tuple[str, str] = ("", "")
+    cluster: Cluster | None = None  # then `url` is the name of a service: fabric:/app/service
 
 
 @dataclass(slots=True, frozen=True)
@@ -205,6 +255,18 @@ class Certificate:
     der: bytes = field(repr=False)
     pem: bytes = field(repr=False)
     has_private_key: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Connection:
+    """A connection to a credential provider: what is posted where for an OAuth 2 token. `problem` says why none can be
+    had. `allowed` are the (tenant, object id) pairs of its access policies."""
+
+    id: str  # provider/connection
+    token_url: str = ""
+    form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    problem: str = ""
+    allowed: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(slots=True, frozen=True)

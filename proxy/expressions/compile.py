@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import proxy.expressions.dotnet.index  # noqa: F401  # fills the table
 from proxy.errors import ExpressionFailed
-from proxy.expressions import bind_assignment, bind_calls, bind_casts, bind_creation, bind_literals, runtime  # noqa: F401
+from proxy.expressions import (  # noqa: F401  # each declares what it binds
+    bind_assignment,
+    bind_calls,
+    bind_casts,
+    bind_creation,
+    bind_literals,
+    bind_patterns,
+    bind_query,
+    bind_switch,
+    bind_tuples,
+    runtime,
+)
 from proxy.expressions.bind import OBJECT, VOID, Binder
+from proxy.expressions.bind_assigned import check_assigned
 from proxy.expressions.bind_body import bind_body
 from proxy.expressions.conversions import NULL
 from proxy.expressions.errors import ExpressionError, Finding, located
 from proxy.expressions.lower import Lowering
 from proxy.expressions.lower_statements import lower_entry
 from proxy.expressions.parse import parse
-from proxy.expressions.runtime import BudgetExhausted, DotNetError, budget
-from proxy.expressions.tree import Return
+from proxy.expressions.runtime import FIRST_SLICE, BudgetExhausted, DotNetError, budget
+from proxy.expressions.tree import Return, Unbound
 from proxy.expressions.types import settle
 
 if TYPE_CHECKING:
@@ -44,31 +56,31 @@ class Expression:
 
     def evaluate(self, exchange: Exchange) -> Any:
         """The value, as an object (see dotnet/values.py). Raises ExpressionFailed with the .NET message."""
-        budget.left = runtime.MAX_STEPS
+        budget.left = FIRST_SLICE
         budget.depth = 0
+        budget.began = False
         try:
             return self._run(exchange)
         except DotNetError as error:
-            raise ExpressionFailed(error.message, f"{error.kind} {_where(error)}") from None
+            raise ExpressionFailed(error.message, error.kind, *_where(error)) from None
         except BudgetExhausted as error:
-            raise ExpressionFailed(error.message, f"budget {_where(error)}") from None
+            raise ExpressionFailed(error.message, "its budget is used up", *_where(error)) from None
         except RecursionError as error:
             text = "Insufficient stack to continue executing the program safely."
-            raise ExpressionFailed(text, f"System.InsufficientExecutionStackException {_where(error)}") from None
+            raise ExpressionFailed(text, "System.InsufficientExecutionStackException", *_where(error)) from None
         except MemoryError as error:
-            raise ExpressionFailed("Insufficient memory.", f"System.OutOfMemoryException {_where(error)}") from None
+            raise ExpressionFailed("Insufficient memory.", "System.OutOfMemoryException", *_where(error)) from None
         except Exception as error:
-            raise ExpressionFailed(
-                "The expression failed.", f"{type(error).__name__}: {error} {_where(error)}"
-            ) from error
+            detail = f"{type(error).__name__}: {error}"
+            raise ExpressionFailed("The expression failed.", detail, *_where(error)) from error
 
     def __repr__(self) -> str:
         return f"<Expression {self.type} {self.source[:60]!r}>"
 
 
-def _where(error: BaseException) -> str:
-    """The C# line and column that was executing."""
-    place = ""
+def _where(error: BaseException) -> tuple[int, int]:
+    """The C# line and column that was executing, 1-based."""
+    place = (1, 1)
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -76,7 +88,7 @@ def _where(error: BaseException) -> str:
             positions = list(code.co_positions())
             index = trace.tb_lasti // 2
             line, _, column, _ = positions[index] if index < len(positions) else (trace.tb_lineno, None, None, None)
-            place = f"at line {line}, column {(column or 0) + 1}"
+            place = (line or 1, (column or 0) + 1)
         trace = trace.tb_next
     return place
 
@@ -99,22 +111,33 @@ def compile_expression(source: str) -> Expression:
 
 def _compile(source: str) -> Expression:
     source_text = source
+    binder: Binder | None = None
     try:
         syntax = parse(source_text)
         binder = Binder(syntax)
         if syntax.is_body:
             kind = bind_body(binder, syntax.root)
         else:
-            value = binder.value(syntax.root)
+            value = binder.expr(syntax.root)
+            if isinstance(value, Unbound):
+                value = binder.convert(value, OBJECT)
+            if value.type is VOID:
+                raise Finding("This call returns nothing and cannot be used as a value", value.place)
             kind = OBJECT if value.type is NULL else value.type
-            if kind is VOID:
-                raise Finding("The expression has no value", value.place)
             binder.function.body = [Return(value=binder.convert(value, OBJECT), place=syntax.place(syntax.root))]
+            check_assigned(binder.function, binder.unassigned)
         lowering = Lowering(checked_concat=syntax.is_body)
         module = lower_entry(lowering, binder.function)
         code = compile(module, "<expression>", "exec", dont_inherit=True, optimize=0)
     except Finding as finding:
         raise located(finding, source_text) from None
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # a form that the grammar knows and the binder does not: no reason to fail the whole document without a place
+        if binder is None:
+            raise
+        words = binder.current.type.replace("_", " ")
+        problem = binder.error(binder.current, f"This form of {words} is not supported within expressions")
+        raise located(problem, source_text) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise ExpressionError([(1, 1, "The expression is too complex")]) from None
     return Expression(source_text, _function(code, lowering.globals), frozenset(lowering.reads), str(kind))

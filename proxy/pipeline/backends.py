@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -27,6 +27,8 @@ from proxy.messages import DEFAULT_PORTS, Headers, Response, Url
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, BreakerRule, PoolMember
     from proxy.exchange import Exchange
+    from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.element import Element
     from proxy.ports import Clock, Outgoing
 
 MAX_KEPT = 10_000  # calls or failures that one rule remembers
@@ -41,6 +43,25 @@ class Circuit:
     failures: dict[str, deque[float]] = field(default_factory=dict)
     calls: dict[str, deque[float]] = field(default_factory=dict)
     turns: dict[str, float] = field(default_factory=dict)
+
+
+def named_backend(element: Element, attribute: str, compiler: Compiler) -> Callable[[Exchange], Backend]:
+    """The backend entity that an attribute names; raises GatewayError when there is none of that name."""
+    name = element.string(attribute)
+    if name.constant:
+        known = compiler.backend(element, name.value) if name.value else None
+        backends = {name.value: known} if known is not None else {}
+    else:
+        backends = dict(compiler.any_backend())
+
+    def find(exchange: Exchange) -> Backend:
+        wanted = name.get(exchange)
+        found = backends.get(wanted)
+        if found is None:
+            raise GatewayError(f"Backend with id '{wanted}' could not be found.", reason="BackendNotFound")
+        return found
+
+    return find
 
 
 def chosen(exchange: Exchange, backend: Backend) -> Backend:
@@ -162,6 +183,14 @@ def _refused(message: str, wait: float) -> PolicyRefused:
     )
 
 
+async def authorized(exchange: Exchange, backend: Backend, outgoing: Outgoing) -> None:
+    """Add the token of the gateway's own identity, where the backend entity asks for one and has no other credentials;
+    raises GatewayError."""
+    resource, client = backend.managed_identity
+    if resource and not backend.authorization:
+        outgoing.headers["Authorization"] = f"Bearer {await exchange.ports.tokens.token(resource, client)}"
+
+
 def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
     """The call with what the backend entity adds to each: headers, query, Authorization, client certificate."""
     for name, values in backend.headers.items():
@@ -175,6 +204,7 @@ def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
         outgoing.url = replace(outgoing.url, query=f"{query}&{added}" if query else added)
     outgoing.verify_tls = backend.validate_certificate_chain and backend.validate_certificate_name
     outgoing.identity = backend.identity
+    outgoing.proxy = backend.proxy
     return outgoing
 
 

@@ -31,7 +31,7 @@ Choose = Callable[["Exchange"], Cache | None]
 
 def caching_type(element: Element) -> Choose:
     """Which cache a policy means; None for an external one that is not configured."""
-    return {"internal": _internal, "external": _external, "prefer-external": _preferred}[
+    return {"internal": _internal, "external": _external, "prefer-external": preferred}[
         element.literal_choice("caching-type", *CACHING_TYPES, default="prefer-external")
     ]
 
@@ -44,7 +44,8 @@ def _external(exchange: Exchange) -> Cache | None:
     return exchange.ports.external_cache
 
 
-def _preferred(exchange: Exchange) -> Cache | None:
+def preferred(exchange: Exchange) -> Cache:
+    """The external cache where one is configured, else the internal one."""
     external = exchange.ports.external_cache
     return exchange.ports.cache if external is None else external
 

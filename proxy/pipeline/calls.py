@@ -19,21 +19,19 @@ from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.credentials import basic_authorization
 from proxy.pipeline.edits import HeaderEdit, body_edit, header_edit
 from proxy.pipeline.element import Element
+from proxy.pipeline.http_proxy import http_proxy
 from proxy.pipeline.own_identity import ManagedIdentity, client_identity, managed_identity
 from proxy.pipeline.registry import BACKEND, INBOUND
 from proxy.pipeline.source import unresolved
 from proxy.pipeline.values import Value
-from proxy.ports import ClientIdentity, Outgoing
+from proxy.ports import ClientIdentity, HttpProxy, Outgoing
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
 
 METHOD = re.compile(r"[A-Za-z]{1,40}")
-# What a URL may hold as it is; anything else is percent-encoded, as .NET's Uri does.
-
 MODES = ("new", "copy")
-UNSUPPORTED = ("proxy",)
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,6 +48,7 @@ class Call:
     authorization: Callable[[Exchange], str] | None
     managed_identity: ManagedIdentity | None
     client_identity: Callable[[Exchange], ClientIdentity] | None
+    proxy: Callable[[Exchange], HttpProxy] | None
 
     async def outgoing(self, exchange: Exchange) -> Outgoing:
         """Raises ExpressionFailed, or BackendConnectionFailure for a URL that cannot be called."""
@@ -74,7 +73,10 @@ class Call:
             raise BackendConnectionFailure(f"{text[:200]!r} is not an absolute http or https URL.")
         identity = self.client_identity(exchange) if self.client_identity is not None else None
         timeout = self.timeout.get(exchange)
-        return Outgoing(request.method, url, request.headers, request.body, timeout, identity=identity, guarded=True)
+        proxy = self.proxy(exchange) if self.proxy is not None else None
+        return Outgoing(
+            request.method, url, request.headers, request.body, timeout, identity=identity, guarded=True, proxy=proxy
+        )
 
     def _start(self, exchange: Exchange) -> Request:
         current = exchange.request
@@ -96,9 +98,7 @@ def call_of(element: Element, compiler: Compiler) -> Call:
     headers = tuple(header_edit(child) for child in element.children("set-header"))
     body_element, basic = element.child("set-body"), element.child("authentication-basic")
     managed, certificate = element.child("authentication-managed-identity"), element.child("authentication-certificate")
-    for name in UNSUPPORTED:
-        if refused := element.child(name):
-            _refuse(refused, f"<{name}> is not supported in <{element.name}> yet. Remove it.")
+    proxy = element.child("proxy")
     url = url_element.content(required=True) if url_element else None
     if url is None and mode.constant and mode.value == "new":
         element.issue(f"<{element.name}> needs a <set-url> unless its mode is copy.", "missing-element")
@@ -120,16 +120,8 @@ def call_of(element: Element, compiler: Compiler) -> Call:
         basic_authorization(basic) if basic else None,
         managed_identity(managed) if managed else None,
         client_identity(certificate, compiler) if certificate else None,
+        http_proxy(proxy) if proxy else None,
     )
-
-
-def _refuse(element: Element, message: str) -> None:
-    """One issue for the whole element, and none for what is in it."""
-    element.issue(message, "unsupported")
-    for attribute in element.node.attributes:
-        element.has(attribute.name)
-    element.policies()
-    element.content()
 
 
 def absolute_url(text: str) -> Url | None:

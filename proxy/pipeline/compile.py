@@ -10,28 +10,32 @@ Rules
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
-from proxy.pipeline.element import Element, nearest
+from proxy.pipeline.described import Lookup, Need, found_in, not_there
+from proxy.pipeline.documented import DOCUMENTED
+from proxy.pipeline.element import Element
+from proxy.pipeline.findings import nearest
 from proxy.pipeline.issue import Issue
-from proxy.pipeline.markup import MarkupError, Node, read
+from proxy.pipeline.markup import read_document
+from proxy.pipeline.nodes import Node
 from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
-from proxy.pipeline.watch import Watch
+from proxy.schemas.library import Library
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Backend, Certificate, Logger
+    from proxy.config.resources import Backend, Certificate, Connection, Logger
 
 log = logging.getLogger("proxy.pipeline")
 
-# The gateway that we replace leaves these out silently; so do we, with a warning.
-# https://learn.microsoft.com/azure/api-management/api-management-gateways-overview#policies
-SKIPPED = frozenset({"get-authorization-context", "send-service-bus-message", "validate-graphql-request"})
+# What an expression needs to last: statements, lambdas, bodies, patterns, generated sequences.
+_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bBody\b|Regex|Enumerable")
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,10 +48,10 @@ class Scope:
 
 @dataclass(slots=True, frozen=True)
 class Environment:
-    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error;
-    `certificates` or `loggers` None means that nobody knows which there are.
-
-    `watch` looks on while the document runs; without one, nothing of it is in the compiled steps.
+    """What a document may refer to. `strict` False makes a missing reference a warning instead of an error, `skipping`
+    True a documented policy that this gateway does not have: it is left out then, as in the gateway that we replace.
+    `certificates`, `loggers`, `connections` or `schemas` None means that nobody knows which there are.
+    `secrets` are values of named values that no trace may show.
     """
 
     named_values: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +60,10 @@ class Environment:
     strict: bool = True
     certificates: Mapping[str, Certificate] | Collection[str] | None = None
     loggers: Mapping[str, Logger] | None = None
-    watch: Watch | None = None
+    skipping: bool = False
+    connections: Mapping[str, Connection] | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    schemas: Library | Collection[str] | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -72,10 +79,17 @@ class CompiledDocument:
     issues: tuple[Issue, ...] = ()
     references: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
+    needs: frozenset[Need] = frozenset()  # what its steps will ask of the operations below it
+    lasting: bool = False  # it has expressions that may last
 
     @property
     def broken(self) -> bool:
         return any(issue.severity == "error" for issue in self.issues)
+
+    @property
+    def skipped(self) -> list[Issue]:
+        """The policies that were left out."""
+        return [issue for issue in self.issues if issue.code == "skipped"]
 
 
 def compile_document(text: str, scope: Scope, environment: Environment) -> CompiledDocument:
@@ -91,7 +105,15 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         log.exception("compiling the policy of %s %s failed", scope.kind, scope.id)
         state.issues.append(Issue(1, 1, "policies", f"The document cannot be compiled: {problem!r}.", "internal"))
     issues = sorted(state.issues, key=lambda issue: (issue.line, issue.column))
-    return CompiledDocument(scope, sections, tuple(issues), frozenset(state.references), frozenset(state.providers))
+    return CompiledDocument(
+        scope,
+        sections,
+        tuple(issues),
+        frozenset(state.references),
+        frozenset(state.providers),
+        frozenset(state.needs),
+        state.lasting,
+    )
 
 
 @dataclass(slots=True)
@@ -105,6 +127,8 @@ class _State:
     # which bodies each policy compiled so far reads
     reads: list[frozenset[str]] = field(default_factory=list)
     providers: set[str] = field(default_factory=set)
+    needs: set[Need] = field(default_factory=set)
+    lasting: bool = False
 
     @property
     def missing(self) -> str:
@@ -114,6 +138,7 @@ class _State:
     def root(self, source: Source, name: str) -> Node | None:
         """Read a source, report what is wrong with it as a whole."""
         self.references.update(f"namedValues/{each}" for each in source.used)
+        self.lasting = self.lasting or _LASTING.search(source.text) is not None
         prefix = f"In {source.title}: " if source.title else ""
         for offset, unknown in source.unknown:
             line, column = source.place_of_original(offset)
@@ -121,15 +146,19 @@ class _State:
             message += nearest(unknown, self.environment.named_values)
             element = source.element_of_original(offset) or name
             self.issues.append(Issue(line, column, element, message, "unknown-named-value", self.missing))
-        try:
-            root = read(source.text)
-        except MarkupError as problem:
+        document = read_document(source.text)
+        for problem in document.problems:
             line, column = source.place(problem.offset)
-            self.issues.append(Issue(line, column, problem.element or name, f"{prefix}{problem}", "malformed"))
+            kind, severity = ("malformed", "error") if problem.error else ("irregular", "warning")
+            message = prefix + problem.message
+            self.issues.append(Issue(line, column, problem.element or name, message, kind, severity))
+        root = document.root
+        if root is None:
             return None
         if root.name != name:
             line, column = source.place(root.offset + 1)
-            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>."
+            remedy = f" Write <{name}> around it." if root.name in SECTIONS or root.name in REGISTRY else ""
+            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>.{remedy}"
             self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
             return None
         return root
@@ -141,7 +170,7 @@ def compiler_for(source: Source, scope: Scope, section: str, environment: Enviro
 
 
 def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
-    top = Element(root, source, state.issues)
+    top = Element(root, source, state.issues, missing=state.missing)
     if state.scope.kind == "fragment":
         compiler = Compiler(state, "inbound", source, anywhere=True)
         return {"fragment": tuple(compiler.steps(top.policies()))}
@@ -177,6 +206,12 @@ class Compiler:
     @property
     def environment(self) -> Environment:
         return self._state.environment
+
+    @property
+    def document(self) -> str:
+        """What a person calls the text that is being compiled."""
+        owner = self.scope_id or ("the service" if self.scope == "global" else f"the {self.scope}")
+        return f"{self.source.title} in the policy of {owner}" if self.source.title else f"the policy of {owner}"
 
     @property
     def definition_id(self) -> str:
@@ -259,6 +294,38 @@ class Compiler:
         element.issue(message, "unknown-logger", severity="warning")
         return None
 
+    def any_logger(self) -> Mapping[str, Logger]:
+        """All loggers by name, for one that only the request tells."""
+        self._state.references.add("loggers/*")
+        return self.environment.loggers or {}
+
+    def connections(self) -> Mapping[str, Connection] | None:
+        """All connections to credential providers, by "provider/connection" in lower case; None when none are known."""
+        self._state.references.add("authorizationProviders/*")
+        return self.environment.connections
+
+    def schema(self, element: Element, name: str, reference: str, need: Need) -> Lookup:
+        """A schema of the service by name, or a part of it ("#/components/schemas/Pet"). One that cannot be used is an
+        issue, and a lookup that says so."""
+        self._state.references |= {f"schemas/{name}", "schemas/*"}
+        known = self.environment.schemas
+        names = known.documents if isinstance(known, Library) else known
+        if names is not None and name not in names:
+            message = f"Schema with id '{name}' could not be found.{nearest(name, names)}"
+            element.issue(message, "unknown-schema", severity=self._state.missing)
+        if not isinstance(known, Library) or name not in known.documents:
+            return not_there(name)
+        if reference and not reference.startswith("#"):
+            element.issue("Attribute 'schema-ref' must begin with '#', such as #/$defs/pet.", "invalid-attribute")
+        found = found_in(known, name, reference.partition("#")[2], "", need)
+        if found.problem:
+            element.issue(f"Schema '{name}' cannot be used here. {found.problem}", "invalid-schema")
+        return found
+
+    def needs(self, need: Need) -> None:
+        """Have the operations below this document prepared for what its steps will ask of them."""
+        self._state.needs.add(need)
+
     def provider(self, url: str) -> None:
         """Have the keys of an OpenID provider fetched when the document comes into force."""
         self._state.providers.add(url)
@@ -270,7 +337,14 @@ class Compiler:
         for node in nodes:
             counts[node.name] = count = counts.get(node.name, 0) + 1
             path = f"{self.path}/{node.name}[{count}]" if self.path else f"{node.name}[{count}]"
-            element = Element(node, self.source, self._state.issues, path=path, watch=self.environment.watch)
+            element = Element(
+                node,
+                self.source,
+                self._state.issues,
+                path=path,
+                missing=self._state.missing,
+                document=self.document,
+            )
             if node.name != "base":
                 steps.extend(replace(self, path=path)._policy(element))
             elif not bases:
@@ -291,13 +365,21 @@ class Compiler:
             where = ", ".join(sorted(definition.scopes))
             element.issue(f"{refused} at scope {self.scope}, only at {where}.", "wrong-scope")
 
+    def _unknown(self, element: Element) -> None:
+        """Report a policy that is not in the index."""
+        name = element.name
+        if name not in DOCUMENTED:
+            element.issue(f"Policy '{name}' is not known.{nearest(name, REGISTRY)}", "unknown-policy")
+        elif self.environment.skipping:
+            element.issue(f"Policy '{name}' is not supported and left out.", "skipped", severity="warning")
+        else:
+            message = f"Policy '{name}' is not supported. Remove it, or have it left out with policy.check=lenient."
+            element.issue(message, "unsupported-policy")
+
     def _policy(self, element: Element) -> Sequence[Step]:
         definition = REGISTRY.get(element.name)
-        if element.name in SKIPPED:
-            element.issue("A self-hosted gateway leaves this policy out.", "skipped", severity="warning")
-            return ()
         if definition is None:
-            element.issue(f"Policy '{element.name}' is not known.{nearest(element.name, REGISTRY)}", "unknown-policy")
+            self._unknown(element)
             return ()
         if not self.anywhere:
             self._check_place(element, definition)
@@ -306,10 +388,14 @@ class Compiler:
         element.finish()
         if isinstance(handler, Block):
             return handler.steps
-        if any(issue.severity == "error" for issue in element.issues[known:]):
+        errors = [issue for issue in element.issues[known:] if issue.severity == "error"]
+        if errors:
+            if self.environment.skipping and all(issue.code == "unsupported" for issue in errors):
+                element.issues[known:] = [replace(each, severity="warning") for each in element.issues[known:]]
+                element.issue(f"Policy '{element.name}' is left out.", "skipped", severity="warning")
             return ()
         self._state.reads.append(frozenset(element.reads))
-        origin = Origin(definition.name, self.scope, self.section, self.path, element.policy_id)
-        step = Step.of(handler, origin, frozenset(element.reads))
-        watch = self.environment.watch
-        return (watch.step(step, element) if watch else step,)
+        origin = Origin(
+            definition.name, self.scope, self.section, self.path, element.policy_id, *element.position, self.document
+        )
+        return (Step.of(handler, origin, frozenset(element.reads)),)

@@ -5,24 +5,25 @@ Rules
 2. A bad or missing value becomes an issue and a harmless stand-in, so that one look finds every mistake.
 3. `id` is allowed on every policy element.
 4. `literal*()` takes no expression; the other readers give a `Value`.
+5. A value with a blank in it (see `blanks`) is not judged but reported as not filled in.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from proxy.errors import ExpressionFailed, Site
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
 from proxy.expressions.dotnet.values import name_of
-from proxy.pipeline import literals
+from proxy.pipeline import blanks, findings, literals
 from proxy.pipeline.issue import Issue
-from proxy.pipeline.markup import Node, Piece, original_offset
+from proxy.pipeline.nodes import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
 from proxy.pipeline.source import Source, unresolved
 from proxy.pipeline.values import Value
-from proxy.pipeline.watch import Watch
 
 T = TypeVar("T")
 
@@ -32,11 +33,17 @@ class _Required:
 
 
 REQUIRED = _Required()
+_SPAN = re.compile(r"@[({][^@]*[)}]")
+# issues that a blank explains, by the start of their codes
+_JUDGED = ("invalid", "missing-element", "missing-text")
 Convert = Callable[[Any], T]
 
 
 class Element:
-    """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for."""
+    """`path` is like "choose[1]/when[2]"; `issues` and `reads` are shared with the children that were asked for.
+
+    `missing` is the severity of what is referred to and not there, blanks that nobody filled in among it.
+    """
 
     def __init__(
         self,
@@ -46,14 +53,16 @@ class Element:
         *,
         path: str = "",
         reads: set[str] | None = None,
-        watch: Watch | None = None,
+        missing: str = "error",
+        document: str = "",
     ) -> None:
         self.node = node
         self.path = path
         self.name = node.name
         self.source = source
         self.issues = issues
-        self.watch = watch
+        self.missing = missing
+        self.document = document
         self.reads: set[str] = set() if reads is None else reads
         self._pieces = {each.name: each.value for each in node.attributes}
         self._known_attributes = {"id"}
@@ -75,6 +84,17 @@ class Element:
     def issue(self, message: str, code: str = "invalid", *, offset: int | None = None, severity: str = "error") -> None:
         """Report a finding at the element's name, or at an offset of the parsed text."""
         line, column = self.position if offset is None else self.source.place(offset)
+        if (
+            severity == "error"
+            and code.startswith(_JUDGED)
+            and code != "invalid-template"
+            and (blank := findings.blank_in(self.node, offset))
+        ):
+            if blanks.is_unresolved(blank):
+                return
+            code, severity = "unfilled", self.missing
+            message = f"{blank} is not filled in. {message}"
+        message = findings.as_written(message, self.node, self.source)
         if self.source.title:
             message = f"In {self.source.title}: {message}"
         self.issues.append(Issue(line, column, self.name, message, code, severity))
@@ -83,6 +103,12 @@ class Element:
         """Whether an attribute is given; asking makes it known."""
         self._known_attributes.add(name)
         return name in self._pieces
+
+    def take(self, other: str, name: str) -> None:
+        """Take the attribute `other` for `name`, where tools write it in its place."""
+        if other in self._pieces and name not in self._pieces:
+            self._pieces[name] = self._pieces[other]
+            self._known_attributes.add(other)
 
     def is_expression(self, name: str) -> bool:
         piece = self._pieces.get(name)
@@ -149,20 +175,25 @@ class Element:
 
     @overload
     def number(
-        self, name: str, default: float | _Required = REQUIRED, minimum: float | None = None
+        self,
+        name: str,
+        default: float | _Required = REQUIRED,
+        minimum: float | None = None,
+        maximum: float | None = None,
     ) -> Value[float]: ...
     @overload
-    def number(self, name: str, default: None, minimum: float | None = None) -> Value[float] | None: ...
     def number(
-        self, name: str, default: float | _Required | None = REQUIRED, minimum: float | None = None
+        self, name: str, default: None, minimum: float | None = None, maximum: float | None = None
+    ) -> Value[float] | None: ...
+    def number(
+        self,
+        name: str,
+        default: float | _Required | None = REQUIRED,
+        minimum: float | None = None,
+        maximum: float | None = None,
     ) -> Value[float] | None:
-        return self._value(
-            name,
-            default,
-            literals.bounded(literals.number, minimum, None),
-            literals.bounded(to_float, minimum, None),
-            0.0,
-        )
+        literal = literals.bounded(literals.number, minimum, maximum)
+        return self._value(name, default, literal, literals.bounded(to_float, minimum, maximum), minimum or 0.0)
 
     def boolean(self, name: str, default: bool | _Required = REQUIRED) -> Value[bool]:
         value = self._value(name, default, literals.boolean, to_bool, False)
@@ -207,6 +238,8 @@ class Element:
         text = "".join(piece.value for piece in pieces)
         if is_expression(text):  # a comment or CDATA stands beside the expression
             return self._expression(Piece(text, pieces[0].start, pieces[-1].end), convert, stand_in), "@"
+        for piece in pieces:
+            self._warn_of_spans(piece)
         return None, text
 
     def literal_content(self) -> str:
@@ -253,20 +286,23 @@ class Element:
     def finish(self) -> None:
         """Report what nobody asked for, here and in the children that were asked for."""
         for attribute in self.node.attributes:
-            if attribute.name not in self._known_attributes and not attribute.name.startswith("xmlns"):
-                self.issue(
-                    f"Attribute '{attribute.name}' is not known here.{nearest(attribute.name, self._known_attributes)}",
-                    "unknown-attribute",
-                    offset=attribute.offset,
-                )
+            foreign = ":" in attribute.name or attribute.name == "xmlns"  # of no policy: xsi:schemaLocation, xml:space
+            if attribute.name not in self._known_attributes and not foreign:
+                hint = findings.nearest(attribute.name, self._known_attributes)
+                message = f"Attribute '{attribute.name}' is not known here.{hint}"
+                self.issue(message, "unknown-attribute", offset=attribute.offset)
         if not self._any_child:
             for node in self.node.children:
                 if node.name not in self._known_children:
-                    hint = nearest(node.name, self._known_children)
+                    hint = findings.nearest(node.name, self._known_children)
                     self._child(node).issue(f"<{node.name}> is not known in <{self.name}>.{hint}", "unknown-element")
         if not self._text_known:
             for piece in self.node.content:
-                if type(piece) is Piece and piece.value.strip():
+                if type(piece) is not Piece or not piece.value.strip():
+                    continue
+                if blanks.only_blanks(piece.value):
+                    self.issue("What it becomes can only be checked then.", "invalid-text", offset=piece.start)
+                else:
                     offset = piece.start + len(piece.value) - len(piece.value.lstrip())
                     self.issue(f"<{self.name}> takes no text. Remove it.", "unexpected-text", offset=offset)
         for child in self._asked:
@@ -276,7 +312,8 @@ class Element:
 
     def _child(self, node: Node, index: int = 1) -> Element:
         path = f"{self.path}/{node.name}[{index}]"
-        child = Element(node, self.source, self.issues, path=path, reads=self.reads, watch=self.watch)
+        more = {"missing": self.missing, "document": self.document}
+        child = Element(node, self.source, self.issues, path=path, reads=self.reads, **more)
         if node.name in self._known_children:
             self._asked.append(child)
         return child
@@ -304,7 +341,14 @@ class Element:
             return Value.of(stand_in if isinstance(default, _Required) else default)
         if is_expression(piece.value):
             return self._expression(piece, convert, stand_in)
+        self._warn_of_spans(piece)
         return Value.of(self._parse(name, piece, parse, stand_in))
+
+    def _warn_of_spans(self, piece: Piece) -> None:
+        if (span := _SPAN.search(piece.value)) is not None:
+            message = 'An expression stands for a whole value; here it is text. Write one expression: @("..." + ...).'
+            offset = original_offset(self.source.text, piece, span.start())
+            self.issue(message, "literal-expression", offset=offset, severity="warning")
 
     def _piece(self, name: str, default: object) -> Piece | None:
         self._known_attributes.add(name)
@@ -319,32 +363,54 @@ class Element:
         try:
             return parse(piece.value)
         except ValueError as problem:
-            self.issue(f"Attribute '{name}' {problem}", "invalid-attribute", offset=piece.start)
+            remedy = " An expression is written @(...)." if piece.value.lstrip().startswith("@") else ""
+            self.issue(f"Attribute '{name}' {problem}{remedy}", "invalid-attribute", offset=piece.start)
             return stand_in
 
     def _expression(self, piece: Piece, convert: Convert[T], stand_in: T) -> Value[T]:
-        text = piece.value
-        start = len(text) - len(text.lstrip())
-        code = text.strip()
+        code = piece.value.strip()
         try:
             expression = compile_expression(code)
         except ExpressionError as problem:
-            starts = [0]
-            starts += (index + 1 for index, character in enumerate(code) if character == "\n")
-            for line, column, message in problem.issues:
-                index = start + starts[min(line, len(starts)) - 1] + column - 1
-                offset = original_offset(self.source.text, piece, index)
-                self.issue(message, "expression-syntax", offset=offset)
+            if blank := blanks.first_blank(code):
+                return self._open_expression(piece, code, blank, stand_in)
+            self._report(piece, code, problem)
             return Value.of(stand_in)
         self.reads.update(expression.reads)
-        evaluate = self.watch.expression(code, expression.evaluate) if self.watch else expression.evaluate
-        return Value.computed(evaluate, convert, frozenset(expression.reads))
+        return Value.expression(expression.evaluate, convert, frozenset(expression.reads), self._site(piece, code))
+
+    def _site(self, piece: Piece, code: str) -> Site:
+        """Where an expression stands; its code as it was written, since a named value may be a secret."""
+        start = len(piece.value) - len(piece.value.lstrip())
+        first = original_offset(self.source.text, piece, start)
+        if self.source.shifts:
+            last = original_offset(self.source.text, piece, start + len(code))
+            code = self.source.original[self.source.original_offset(first) : self.source.original_offset(last)]
+        line, column = self.source.place(first)
+        return Site(code, line, column, self.path, self.document)
+
+    def _open_expression(self, piece: Piece, code: str, blank: str, stand_in: T) -> Value[T]:
+        """An expression that does not compile as it stands, though it may once its blanks are filled in."""
+        problems = []
+        for attempt in blanks.filled(code):
+            try:
+                compile_expression(attempt)
+            except ExpressionError as problem:
+                problems.append(problem)
+            else:
+                if not blanks.is_unresolved(blank):
+                    self.issue(f"{blank} is not filled in.", "unfilled", offset=piece.start, severity=self.missing)
+                return Value.computed(lambda exchange: _unfilled(blank), lambda result: stand_in)
+        self._report(piece, code, problems[0])
+        return Value.of(stand_in)
+
+    def _report(self, piece: Piece, code: str, problem: ExpressionError) -> None:
+        for message, offset in findings.of_expression(piece, code, problem, self.source):
+            self.issue(message, "expression-syntax", offset=offset)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
+def _unfilled(blank: str) -> Any:
+    raise ExpressionFailed(f"{blank} is not filled in.")
 
 
 def _bytes_of(value: Any) -> bytes:

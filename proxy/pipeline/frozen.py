@@ -17,9 +17,18 @@ from proxy.errors import ExpressionFailed
 from proxy.expressions.dotnet.collections import Dictionary
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.guid import Guid
-from proxy.expressions.dotnet.json_tokens import JArray, JObject, JProperty, JToken, JValue, adopt
-from proxy.expressions.dotnet.values import BOXES, Array, List, name_of
+from proxy.expressions.dotnet.json_tokens import (
+    JArray,
+    JConstructor,
+    JObject,
+    JProperty,
+    JRaw,
+    JToken,
+    JValue,
+    adopt,
+)
 from proxy.expressions.dotnet.uri import Uri
+from proxy.expressions.dotnet.values import BOXES, Array, List, name_of
 from proxy.expressions.types import Type, array_of, generic
 from proxy.messages import Body, Headers, Response
 
@@ -109,14 +118,16 @@ def _token(token: JToken, depth: int) -> Any:
         raise ValueError("it is nested too deeply")
     if isinstance(token, JObject):
         return {name: _token(item, depth + 1) for name, item in token.items.items()}
+    if isinstance(token, JConstructor):
+        return ["constructor", token.name, *(_token(item, depth + 1) for item in token.items)]
     if isinstance(token, JArray):
         return ["array", *(_token(item, depth + 1) for item in token.items)]
     if isinstance(token, JProperty):
         return ["property", token.name, _token(token.value, depth + 1)]
     assert isinstance(token, JValue)
-    if token.undefined:
-        return ["undefined"]
     leaf = _tree(token.value, depth + 1)
+    if token.label:
+        return ["labelled", token.label, leaf]
     return ["leaf", leaf] if isinstance(leaf, list) else leaf
 
 
@@ -129,10 +140,10 @@ def _value(tree: Any) -> Any:
 
 def _json(tree: Any) -> JToken:
     if isinstance(tree, dict):
-        made = JObject()
+        object_ = JObject()
         for name, item in tree.items():
-            made.items[name] = adopt(_json(item), made)
-        return made
+            object_.items[name] = adopt(_json(item), object_)
+        return object_
     if not isinstance(tree, list):
         return JValue(tree)
     kind, *rest = tree
@@ -143,7 +154,14 @@ def _json(tree: Any) -> JToken:
         return array
     if kind == "property":
         return JProperty(rest[0], _json(rest[1]))
-    return JValue(None, undefined=True) if kind == "undefined" else JValue(_value(rest[0]))
+    if kind == "constructor":
+        made = JConstructor(rest[0])
+        for item in rest[1:]:
+            made.append(_json(item))
+        return made
+    if kind == "labelled":
+        return JRaw(_value(rest[1])) if rest[0] == "Raw" else JValue(_value(rest[1]), rest[0])
+    return JValue(_value(rest[0]))
 
 
 def _type_tree(kind: Type) -> list[Any]:

@@ -7,6 +7,7 @@ Rules
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from proxy.pipeline.steps import Late
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
 
+LONGEST_KEY = 24  # characters of a key that a log tells whole
 MAX_PERIOD = 300  # seconds, as documented for both policies
 
 
@@ -48,8 +50,8 @@ class Announcement:
             exchange.variables[self.remaining_variable] = max(remaining, 0)
         self._announce_headers(exchange, max(remaining, 0), total)
 
-    def refuse(self, exchange: Exchange, reset_after: float, total: int) -> PolicyRefused:
-        """The error for an exceeded limit, `reset_after` seconds before a call frees."""
+    def refuse(self, exchange: Exchange, reset_after: float, total: int, detail: str) -> PolicyRefused:
+        """The error for an exceeded limit, `reset_after` seconds before a call frees; `detail` says which counter."""
         seconds = max(1, math.ceil(reset_after))
         if self.retry_after_variable:
             exchange.variables[self.retry_after_variable] = seconds
@@ -62,6 +64,7 @@ class Announcement:
             "RateLimitExceeded",
             f"Rate limit is exceeded. Try again in {seconds} seconds.",
             headers=((self.retry_after_header, str(seconds)),),
+            detail=detail,
         )
 
     def _announce_headers(self, exchange: Exchange, remaining: int, total: int) -> None:
@@ -77,6 +80,20 @@ class Announcement:
                 exchange.response.headers[self.total_header] = str(total)
 
         exchange.after_outbound.append(Late(announce))
+
+
+def counter(key: str, used: int, limit: int, period: float, what: str = "calls") -> str:
+    """What a log says of an exceeded counter."""
+    window = f" in {period:g} s" if period else ""
+    return f"counter '{told_key(key)}' has {used} of {limit} {what}{window}"
+
+
+def told_key(key: str) -> str:
+    """A counter's key for a log: of a long one, which may be somebody's key or token, only enough to know it again."""
+    kind, _, name = key.partition("/")
+    if len(name) <= LONGEST_KEY or kind == "rate-limit":  # that one is made of names of resources
+        return key
+    return f"{kind}/{name[:6]}…{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _header(element: Element, attribute: str, default: str) -> str:

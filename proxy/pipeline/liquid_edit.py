@@ -36,6 +36,12 @@ class LiquidEdit:
         return "body" in self.template.names
 
     def __call__(self, exchange: Exchange, message: Request | Response) -> None:
+        made = self.rendered(exchange, message)
+        message.headers.popall("Content-Length", None)
+        message.body = Body(made.encode())
+
+    def rendered(self, exchange: Exchange, message: Request | Response) -> str:
+        """What the template makes of a message. Raises ExpressionFailed."""
         values: dict[str, Any] = {}
         try:
             if self.reads_body and message.body.buffered:
@@ -44,14 +50,12 @@ class LiquidEdit:
                 )
             if "context" in self.template.names:
                 values["context"] = context_value(exchange, self.reading)
-            made = self.template.render(values)
+            return self.template.render(values)
         except LiquidError as problem:
             place = f" at line {problem.line}, column {problem.column} of the template" if problem.line else ""
             raise ExpressionFailed(
                 f"The Liquid template cannot be rendered: {str(problem).rstrip('.')}{place}."
             ) from problem
-        message.headers.popall("Content-Length", None)
-        message.body = Body(made.encode())
 
 
 def liquid_edit(element: Element, nil: bool, dates: bool) -> Callable[[Exchange, Request | Response], None]:

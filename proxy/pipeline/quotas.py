@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
 from proxy.pipeline.element import Element
+from proxy.pipeline.limits import counter
 from proxy.ports import Usage
 
 if TYPE_CHECKING:
@@ -52,14 +53,16 @@ class Allowance:
         """Raise the refusal, if the quota was used up before this request."""
         usage = exchange.ports.quotas.usage(key, start, self.period)
         own = 0 if exchange.counted is None else exchange.counted.get((key, start, self.period), 0)
-        if refusal := self._refusal(usage, usage.calls - own):
+        if refusal := self._refusal(key, usage, usage.calls - own):
             raise refusal
 
-    def _refusal(self, usage: Usage, calls: int) -> PolicyRefused | None:
+    def _refusal(self, key: str, usage: Usage, calls: int) -> PolicyRefused | None:
         if self.calls is not None and calls >= self.calls:
-            return _refusal("call volume", usage.renews_after)
+            detail = counter(key, calls, self.calls, self.period)
+            return _refusal("call volume", usage.renews_after, detail)
         if self.bytes is not None and usage.bytes >= self.bytes:
-            return _refusal("bandwidth", usage.renews_after)
+            detail = counter(key, usage.bytes, self.bytes, self.period, "bytes")
+            return _refusal("bandwidth", usage.renews_after, detail)
         return None
 
 
@@ -78,14 +81,14 @@ def count(exchange: Exchange, key: str, start: float, period: int, calls: int = 
     exchange.at_end.append(lambda received, sent: quotas.add(key, start, period, 0, received + sent))
 
 
-def _refusal(what: str, renews_after: float | None) -> PolicyRefused:
+def _refusal(what: str, renews_after: float | None, detail: str) -> PolicyRefused:
     message = f"Out of {what} quota."
     headers: tuple[tuple[str, str], ...] = ()
     if renews_after is not None:
         seconds = max(1, math.ceil(renews_after))
         message += f" Quota will be replenished in {_time_span(seconds)}."
         headers = (("Retry-After", str(seconds)),)
-    return PolicyRefused(403, "Quota Exceeded", "QuotaExceeded", message, headers)
+    return PolicyRefused(403, "Quota Exceeded", "QuotaExceeded", message, headers, detail=detail)
 
 
 def _time_span(seconds: int) -> str:

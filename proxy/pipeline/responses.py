@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -37,6 +37,8 @@ _PARTIAL = (
     *("Cache-Control", "Pragma", "Range", "If-Range"),
     *("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"),
 )
+
+Store = Callable[[Response, bytes], Awaitable[None]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -91,21 +93,29 @@ def _query_values(query: str) -> dict[str, list[str]]:
 
 async def find_response(exchange: Exchange, plan: CachingPlan) -> Response | None:
     """The kept response, ready to be changed by outbound."""
-    kept = await read(exchange, plan.cache, plan.key)
+    found = unpacked(exchange, await read(exchange, plan.cache, plan.key))
+    if found is None:
+        return None
+    response, expires = found
+    plan.announce(response, expires - exchange.ports.clock.utcnow().timestamp())
+    return response
+
+
+def unpacked(exchange: Exchange, kept: bytes | None) -> tuple[Response, float] | None:
+    """What `packed` made of a response, and when it expires in Unix seconds; outbound then goes on behind its place.
+    None for what is no response, or not for this client."""
     if kept is None or len(kept) < _HEAD.size:
         return None
     expires, size = _HEAD.unpack_from(kept)
     mark, frozen = kept[_HEAD.size : _HEAD.size + size], kept[_HEAD.size + size :]
-    left = expires - exchange.ports.clock.utcnow().timestamp()
     try:
         response = thaw(frozen)
     except Thawless:
         return None
     if not isinstance(response, Response) or not _acceptable(exchange.request.headers, response):
         return None
-    plan.announce(response, left)
     exchange.resume_after = mark.decode("utf-8", "replace")
-    return response
+    return response, expires
 
 
 def _acceptable(asked: Headers, response: Response) -> bool:
@@ -123,48 +133,62 @@ def ask_for_all(headers: Headers) -> None:
 
 async def keep_response(exchange: Exchange, plan: CachingPlan, response: Response, seconds: float, mark: str) -> None:
     """Keep the response for so long, once its last byte has come by. `mark` is the place of the cache-store."""
-    body = response.body
-    if plan.cache is None or seconds <= 0 or response.status < 200 or response.status in _NEVER:
+    cache = plan.cache
+    if cache is None or seconds <= 0 or not can_be_kept(response):
         return
-    if body.length is not None and body.length > MAX_CACHED_BODY:
-        return
+
+    async def store(kept: Response, content: bytes) -> None:
+        await cache.put(plan.key, packed(exchange, kept, content, seconds, mark), seconds)
+
+    kept = copied(response)
+    plan.announce(response, seconds)
+    await when_whole(response, kept, store)
+
+
+def can_be_kept(response: Response) -> bool:
+    """Rule 3, as far as the head tells."""
+    length = response.body.length
+    if length is not None and length > MAX_CACHED_BODY:
+        return False
+    return response.status >= 200 and response.status not in _NEVER
+
+
+def copied(response: Response) -> Response:
+    """The head of a response as it will be kept."""
     kept = Response(response.status, response.reason, Headers(response.headers))
     kept.headers.popall("Set-Cookie", None)
-    plan.announce(response, seconds)
-    storing = _Storing(exchange, plan.cache, plan.key, kept, seconds, mark.encode())
+    return kept
+
+
+def packed(exchange: Exchange, response: Response, content: bytes, seconds: float, mark: str) -> bytes:
+    """A response and the place of the policy that keeps it, as bytes for a cache."""
+    place = mark.encode()
+    expires = exchange.ports.clock.utcnow().timestamp() + seconds
+    return _HEAD.pack(expires, len(place)) + place + freeze_response(response, content)
+
+
+async def when_whole(response: Response, kept: Response, store: Store) -> None:
+    """Have `store` called with the whole content, at once or when its last byte has come by."""
+    body = response.body
     if body.buffered:
-        await storing.store(body.content())
+        await store(kept, body.content())
         return
     length = body.length
     stream = body.take()
     assert stream is not None
-    response.body = Body(None, _Kept(stream, length, storing), length)
-
-
-@dataclass(slots=True, frozen=True)
-class _Storing:
-    exchange: Exchange
-    cache: Cache
-    key: str
-    response: Response
-    seconds: float
-    mark: bytes
-
-    async def store(self, content: bytes) -> None:
-        expires = self.exchange.ports.clock.utcnow().timestamp() + self.seconds
-        frozen = freeze_response(self.response, content)
-        await self.cache.put(self.key, _HEAD.pack(expires, len(self.mark)) + self.mark + frozen, self.seconds)
+    response.body = Body(None, _Kept(stream, length, kept, store), length)
 
 
 class _Kept(AsyncIterator[bytes]):
     """A body on its way to the client, of which a copy is stored when all of it has come by."""
 
-    __slots__ = ("_length", "_parts", "_size", "_storing", "_stream")
+    __slots__ = ("_kept", "_length", "_parts", "_size", "_store", "_stream")
 
-    def __init__(self, stream: AsyncIterator[bytes], length: int | None, storing: _Storing) -> None:
+    def __init__(self, stream: AsyncIterator[bytes], length: int | None, kept: Response, store: Store) -> None:
         self._stream = stream
         self._length = length
-        self._storing: _Storing | None = storing
+        self._kept = kept
+        self._store: Store | None = store
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -172,20 +196,20 @@ class _Kept(AsyncIterator[bytes]):
         try:
             chunk = await anext(self._stream)
         except StopAsyncIteration:
-            storing, self._storing = self._storing, None
-            if storing is not None and self._length in (None, self._size):
-                await storing.store(b"".join(self._parts))
+            store, self._store = self._store, None
+            if store is not None and self._length in (None, self._size):
+                await store(self._kept, b"".join(self._parts))
             raise
-        if self._storing is not None:
+        if self._store is not None:
             self._size += len(chunk)
             self._parts.append(chunk)
             if self._size > MAX_CACHED_BODY:
-                self._storing = None
+                self._store = None
                 self._parts.clear()
         return chunk
 
     async def aclose(self) -> None:
-        self._storing = None
+        self._store = None
         close = getattr(self._stream, "aclose", None)
         if close is not None:
             await close()

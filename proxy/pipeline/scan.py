@@ -14,10 +14,13 @@ QUOTE = r'(?:"|&quot;|&\#34;|&\#[xX]22;)'
 APOSTROPHE = r"(?:'|&apos;|&\#39;|&\#[xX]27;)"
 _ANY = r"(?>&[a-zA-Z]+;|&\#[0-9a-fA-FxX]+;|.)"
 
+# Services that give attributes out write their line breaks as entities, and such a break ends a // comment too.
+_BREAK = r"&\#(?:1[03]|[xX]0?[aAdD]);"
+
 _EXPRESSION_START = re.compile(r"\s*@[({]")
 # What the code scanner stops at; everything between is of no consequence.
 _CODE = re.compile(
-    rf"""(?P<line>//[^\n]*)
+    rf"""(?P<line>//(?:(?!{_BREAK})[^\r\n])*)
     | (?P<block>/\*)
     | (?P<interpolated>\$@{QUOTE}|@\${QUOTE}|\${QUOTE})
     | (?P<verbatim>@{QUOTE})

@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-_NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
+NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
 _START_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9.-]*)")
 # Liquid templates write their own outputs as {{...}}; only known names are named values there.
-_LIQUID = re.compile(r"<set-body\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>.*?</set-body\s*>", re.DOTALL)
+_LIQUID = re.compile(
+    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class Source:
             return origin
         return origin + offset - start
 
+    def written(self, start: int, end: int) -> str:
+        """The author's text that the parsed text's [start, end) comes from."""
+        return self.original[self.original_offset(start) : self.original_offset(end)]
+
+    def values_within(self, start: int, end: int) -> list[tuple[str, str]]:
+        """(value, `{{name}}`) of what was put in between two offsets of the parsed text."""
+        found = []
+        for (opened, first), (closed, last) in zip(self.shifts[::2], self.shifts[1::2], strict=True):
+            if opened < end and closed > start:
+                found.append((self.text[opened:closed], self.original[first:last]))
+        return found
+
+    def value_at(self, offset: int) -> str:
+        """The `{{name}}` whose value an offset of the parsed text lies in; "" if it is the author's own text."""
+        return next((name for _, name in self.values_within(offset, offset + 1)), "")
+
     def place(self, offset: int) -> tuple[int, int]:
         """1-based line and column of an offset into the parsed text."""
         return self.place_of_original(self.original_offset(offset))
@@ -76,7 +95,7 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
     unknown: list[tuple[int, str]] = []
     used: set[str] = set()
     done = length = 0
-    for found in _NAMED_VALUE.finditer(original):
+    for found in NAMED_VALUE.finditer(original):
         name = found.group(1)
         value = values.get(name)
         if value is None:
@@ -89,13 +108,33 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
         length += len(value)
         done = found.end()
     pieces.append(original[done:])
-    if unknown and "liquid" in original:
-        templates = [found.span() for found in _LIQUID.finditer(original)]
-        unknown = [each for each in unknown if not any(start <= each[0] < end for start, end in templates)]
+    if unknown and "liquid" in original.lower():
+        starts, ends = _templates(original)
+        unknown = [each for each in unknown if not _lies_within(each[0], starts, ends)]
     used.update(name for _, name in unknown)
     return Source("".join(pieces), original, tuple(shifts), tuple(unknown), frozenset(used))
 
 
+def _templates(text: str) -> tuple[list[int], list[int]]:
+    """Where Liquid templates start, and where they end, in their order."""
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+    while found := _LIQUID.search(text, position):
+        end = text.find(f"</{found[1]}", found.end())
+        if end < 0:
+            break
+        starts.append(found.start())
+        ends.append(end)
+        position = end
+    return starts, ends
+
+
+def _lies_within(offset: int, starts: list[int], ends: list[int]) -> bool:
+    index = bisect_right(starts, offset) - 1
+    return index >= 0 and offset < ends[index]
+
+
 def unresolved(text: str) -> bool:
     """Whether a named value that does not exist still stands in the text; its absence is reported once already."""
-    return "{{" in text and _NAMED_VALUE.search(text) is not None
+    return "{{" in text and NAMED_VALUE.search(text) is not None

@@ -5,6 +5,7 @@ Rules
 2. Bodies that a step reads are buffered before it runs.
 3. An error leaves with the origin of the innermost step; what is no GatewayError becomes one, and its cause is logged.
 4. A block of synchronous steps is itself synchronous, so that whole branches run without one `await`.
+5. Whether somebody looks on (`Exchange.watch`) is asked once per run of a block, not per step.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from proxy.pipeline.registry import Handler, Outcome
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
+    from proxy.pipeline.watch import Watch
 
 log = logging.getLogger("proxy.pipeline")
 
@@ -74,6 +76,8 @@ def _synchronous(steps: tuple[Step, ...]) -> Handler:
     pairs = tuple((step.run, step) for step in steps)
 
     def run(exchange: Exchange) -> Outcome | None:
+        if exchange.watch is not None:
+            return _watched_now(steps, exchange, exchange.watch)
         for handler, step in pairs:
             try:
                 outcome: Outcome | None = handler(exchange)
@@ -95,6 +99,8 @@ def _asynchronous(steps: tuple[Step, ...]) -> Handler:
 
 async def run_steps(steps: Sequence[Step], exchange: Exchange) -> Outcome | None:
     """Run steps in order; the outcome of the one that ended them early, else None."""
+    if exchange.watch is not None:
+        return await _watched(steps, exchange, exchange.watch)
     for step in steps:
         try:
             if step.reads:
@@ -102,6 +108,36 @@ async def run_steps(steps: Sequence[Step], exchange: Exchange) -> Outcome | None
             outcome: Outcome | None = await step.run(exchange) if step.is_async else step.run(exchange)
         except Exception as problem:
             raise located(problem, step) from problem.__cause__
+        if outcome is not None:
+            return outcome
+    return None
+
+
+def _watched_now(steps: Sequence[Step], exchange: Exchange, watch: Watch) -> Outcome | None:
+    """As the loop of a synchronous block, for someone who looks on."""
+    for step in steps:
+        with watch.step(step.origin, exchange) as told:
+            try:
+                outcome: Outcome | None = step.run(exchange)
+            except Exception as problem:
+                raise located(problem, step) from problem.__cause__
+            told.outcome = outcome
+        if outcome is not None:
+            return outcome
+    return None
+
+
+async def _watched(steps: Sequence[Step], exchange: Exchange, watch: Watch) -> Outcome | None:
+    """As `run_steps`, for someone who looks on."""
+    for step in steps:
+        with watch.step(step.origin, exchange) as told:
+            try:
+                if step.reads:
+                    await read_bodies(exchange, step.reads)
+                outcome: Outcome | None = await step.run(exchange) if step.is_async else step.run(exchange)
+            except Exception as problem:
+                raise located(problem, step) from problem.__cause__
+            told.outcome = outcome
         if outcome is not None:
             return outcome
     return None

@@ -21,6 +21,7 @@ from proxy.errors import PolicyRefused
 from proxy.messages import MAX_BUFFERED_BODY, Body, Response
 from proxy.pipeline.edits import header_problem
 from proxy.pipeline.element import Element
+from proxy.pipeline.limits import counter
 from proxy.pipeline.registry import Handler
 from proxy.pipeline.steps import Late
 from proxy.pipeline.usage import EventStream, estimate_prompt, parse, reported
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from proxy.exchange import Exchange
 
 PERIODS = ("Hourly", "Daily", "Weekly", "Monthly", "Yearly")
+UNITS = {"hour": "Hourly", "day": "Daily", "week": "Weekly", "month": "Monthly", "year": "Yearly"}  # in the toolkit
 MINUTE = 60
 
 
@@ -71,7 +73,8 @@ def token_limit(element: Element) -> Handler:
     counter_key = element.string("counter-key")
     per_minute = element.integer("tokens-per-minute", None, minimum=0)
     quota = element.integer("token-quota", None, minimum=0)
-    period = element.choice("token-quota-period", *PERIODS, default=PERIODS[0])
+    period = element.choice("token-quota-period", *PERIODS, *UNITS, default=PERIODS[0])
+    element.take("estimate-prompt-token", "estimate-prompt-tokens")  # the policy toolkit writes it so
     estimating = element.boolean("estimate-prompt-tokens")
     if per_minute is None and quota is None:
         message = "Attribute 'tokens-per-minute' or 'token-quota' is required. Add one or both."
@@ -151,11 +154,18 @@ class _Limits:
             reading = self._exchange.ports.counters.peek(self._key, MINUTE)
             if reading.count >= self._per_minute or reading.count + prompt > self._per_minute:
                 hopeless = prompt > self._per_minute
-                raise self._refusal(429, "limit", None if hopeless else reading.reset_after)
+                detail = (
+                    counter(self._key, reading.count, self._per_minute, MINUTE, "tokens")
+                    + f"; this prompt has {prompt}"
+                )
+                raise self._refusal(429, "limit", None if hopeless else reading.reset_after, detail)
         if self._quota is not None:
             usage = self._exchange.ports.quotas.usage(self._key, self._start, self._period)
             if usage.calls >= self._quota or usage.calls + prompt > self._quota:
-                raise self._refusal(403, "quota", usage.renews_after)
+                detail = counter(
+                    self._key, usage.calls, self._quota, self._period, f"tokens, this prompt has {prompt},"
+                )
+                raise self._refusal(403, "quota", usage.renews_after, detail)
 
     def count(self, tokens: int) -> None:
         if tokens <= 0:
@@ -196,7 +206,7 @@ class _Limits:
         usage = self._exchange.ports.quotas.usage(self._key, self._start, self._period)
         return max(self._quota - usage.calls, 0)
 
-    def _refusal(self, status: int, what: str, reset_after: float | None) -> PolicyRefused:
+    def _refusal(self, status: int, what: str, reset_after: float | None, detail: str) -> PolicyRefused:
         names, message = self._names, f"Token {what} is exceeded."
         headers: tuple[tuple[str, str], ...] = ()
         if reset_after is not None:
@@ -208,11 +218,12 @@ class _Limits:
         self.tell()
         self._exchange.after_outbound.append(Late(self.announce))
         phrase = "Too Many Requests" if status == 429 else "Quota Exceeded"
-        return PolicyRefused(status, phrase, f"Token{what.capitalize()}Exceeded", message, headers)
+        return PolicyRefused(status, phrase, f"Token{what.capitalize()}Exceeded", message, headers, detail=detail)
 
 
 def _window(now: datetime.datetime, period: str) -> tuple[float, int]:
     """When the present period began, in Unix seconds, and its length in seconds."""
+    period = UNITS.get(period, period)
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if period == "Hourly":
         start = now.replace(minute=0, second=0, microsecond=0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from proxy.errors import ExpressionFailed, GatewayError
+from proxy.errors import ExpressionFailed, GatewayError, Site
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -60,3 +60,35 @@ class Value(Generic[T]):
                 raise ExpressionFailed(str(problem), detail=repr(problem)) from problem
 
         return Value(False, get, reads=reads)
+
+    @staticmethod
+    def expression(
+        evaluate: Callable[[Exchange], Any], convert: Callable[[Any], T], reads: frozenset[str], site: Site
+    ) -> Value[T]:
+        """A computed value that tells a watch what it made, and an error where it stands."""
+
+        def get(exchange: Exchange) -> T:
+            watch = exchange.watch
+            try:
+                if watch is None:
+                    return convert(evaluate(exchange))
+                value = evaluate(exchange)
+                watch.evaluated(site, value)
+                return convert(value)
+            except Exception as problem:
+                failed = _failed(problem, site)
+                if watch is not None:
+                    watch.failed(site, failed)
+                if failed is problem:
+                    raise
+                raise failed from problem
+
+        return Value(False, get, reads=reads)
+
+
+def _failed(problem: Exception, site: Site) -> GatewayError:
+    if isinstance(problem, ExpressionFailed):
+        return problem.found_at(site)
+    if isinstance(problem, GatewayError):
+        return problem
+    return ExpressionFailed(str(problem), detail=f"its value is refused ({problem!r})").found_at(site)

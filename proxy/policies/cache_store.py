@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from proxy.pipeline.element import Element
 
 
+def _nothing(exchange: Exchange) -> None:
+    return None
+
+
 @policy("cache-store", sections={OUTBOUND})
 def cache_store(element: Element, compiler: Compiler) -> Handler:
     """Keep the response for `duration` seconds where cache-lookup missed: a 200, or any if `cache-response` says so."""
     duration = seconds(element, "duration")
     mark = f"{compiler.scope} {compiler.path}"
     any_status = element.boolean("cache-response", False)
+    if element.literal_choice("caching-mode", "cache-on", "do-not-cache", default="cache-on") != "cache-on":  # of old
+        return _nothing
 
     async def handle(exchange: Exchange) -> None:
         plan, response = exchange.caching, exchange.response

@@ -14,12 +14,12 @@ from proxy.pipeline.preflight import is_preflight
 from proxy.pipeline.registry import INBOUND, RESPOND, Handler, Outcome, policy
 from proxy.pipeline.source import unresolved
 from proxy.pipeline.steps import Late
+from proxy.pipeline.values import Value
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
-    from proxy.pipeline.values import Value
 
 
 @policy("cors", sections={INBOUND})
@@ -30,7 +30,7 @@ def cors(element: Element, compiler: Compiler) -> Handler:
     origins = _list(element.child("allowed-origins", required=True), "origin", required=True, check=_check_origin)
     methods_element = element.child("allowed-methods")
     methods = _list(methods_element, "method", required=True)
-    max_age = methods_element.integer("preflight-result-max-age", None, minimum=0) if methods_element else None
+    max_age = methods_element.integer("preflight-result-max-age", 0, minimum=0) if methods_element else Value.of(0)
     allowed_headers = _list(element.child("allowed-headers"), "header")
     exposed = _list(element.child("expose-headers"), "header")
 
@@ -58,8 +58,7 @@ def cors(element: Element, compiler: Compiler) -> Handler:
         shown = request.get("Access-Control-Request-Headers", "") if "*" in listed else ",".join(listed)
         if shown:
             headers["Access-Control-Allow-Headers"] = shown
-        if max_age is not None:
-            headers["Access-Control-Max-Age"] = str(max_age.get(exchange))
+        headers["Access-Control-Max-Age"] = str(max_age.get(exchange))
         exchange.response = Response(200, "OK", headers)
         return RESPOND
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
 from proxy.messages import Body
+from proxy.pipeline.limits import told_key
 from proxy.pipeline.registry import ANYWHERE, Handler, Outcome, policy
 from proxy.pipeline.steps import run_steps
 
@@ -40,9 +41,11 @@ def limit_concurrency(element: Element, compiler: Compiler) -> Handler:
         in_flight = exchange.ports.in_flight
         inside = in_flight.get(name, 0)
         if inside >= maximum:
+            message = "Too many concurrent requests. Try again later."
             raise PolicyRefused(
-                429, "Too Many Requests", "ConcurrencyLimitExceeded", "Too many concurrent requests. Try again later."
-            )
+                429, "Too Many Requests", "ConcurrencyLimitExceeded", message,
+                detail=f"{inside} of {maximum} requests are inside for key '{told_key(name)}'",
+            )  # fmt: skip
         in_flight[name] = inside + 1
         place = _Place(name, in_flight)
         try:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.errors import ExpressionFailed, GatewayError
+from proxy.errors import ExpressionFailed
 from proxy.messages import Body, Response
-from proxy.pipeline.backends import parse_base
+from proxy.pipeline.backends import named_backend
 from proxy.pipeline.content_safety import (
     MAX_WINDOW,
     Checks,
@@ -25,7 +25,6 @@ from proxy.pipeline.usage import parse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proxy.config.resources import Backend
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
@@ -85,11 +84,12 @@ def _guard(exchange: Exchange, checks: Checks, response: Response) -> None:
 
 def _checks(element: Element, compiler: Compiler) -> Callable[[Exchange], Checks]:
     """What the element asks for, as a function of the request."""
-    backend_of = _backend(element, compiler)
+    backend_of = named_backend(element, "backend-id", compiler)
     shield = element.boolean("shield-prompt", False)
     window = element.integer("window-size", WINDOW, minimum=1, maximum=MAX_WINDOW)
     overlap = element.integer("window-overlap-size", 0, minimum=0, maximum=MAX_WINDOW)
-    categories, blocklists = element.child("categories"), element.child("blocklists")
+    categories = element.child("categories")
+    blocklists = element.child("blocklists") or element.child("block-lists")  # the policy toolkit writes the latter
     output_type = categories.choice("output-type", *LEVELS, default=LEVELS[0]) if categories else None
     named = [
         (each.choice("name", *CATEGORIES), each.integer("threshold", minimum=0, maximum=7))
@@ -112,22 +112,3 @@ def _checks(element: Element, compiler: Compiler) -> Callable[[Exchange], Checks
         )
 
     return checks
-
-
-def _backend(element: Element, compiler: Compiler) -> Callable[[Exchange], Backend]:
-    name = element.string("backend-id")
-    if name.constant:
-        known = compiler.backend(element, name.value) if name.value else None
-        backends = {name.value: known} if known is not None else {}
-    else:
-        backends = dict(compiler.any_backend())
-
-    def find(exchange: Exchange) -> Backend:
-        found = backends.get(name.get(exchange))
-        if found is None:
-            raise GatewayError(f"Backend with id '{name.get(exchange)}' could not be found.", reason="BackendNotFound")
-        if not found.pool:
-            parse_base(found.url)
-        return found
-
-    return find

@@ -20,13 +20,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from proxy.messages import Body, Headers
+from proxy.messages import Body, Headers, Url
 from proxy.pipeline.calls import absolute_url
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
 from proxy.ports import Outgoing
 
 if TYPE_CHECKING:
-    from proxy.config.resources import EventHub
+    from proxy.config.resources import EventHub, Logger
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
@@ -42,27 +42,37 @@ SCOPES = frozenset({"global", "product", "api", "operation"})
 @policy("log-to-eventhub", sections=ANYWHERE, scopes=SCOPES)
 def log_to_eventhub(element: Element, compiler: Compiler) -> Handler:
     """Send a text to an event hub, without waiting for it."""
-    name = element.literal("logger-id")
+    name = element.string("logger-id")
     partition = element.literal("partition-id", "")
     key = element.string("partition-key", "")
     message = element.body_content()
     if partition and element.has("partition-key"):
         element.issue("Attributes 'partition-id' and 'partition-key' exclude each other.", "invalid-attribute")
-    logger = compiler.logger(element, name) if name else None
-    if logger is not None and logger.hub is None:
-        element.issue(
-            f"Logger '{name}' is not of an event hub: its events are dropped.", "unknown-logger", severity="warning"
-        )
-    hub = logger.hub if logger else None
     path = f"/partitions/{quote(partition, safe='')}/messages" if partition else "/messages"
-    target = absolute_url(f"{hub.url}{path}?timeout=60&api-version={VERSION}") if hub else None
+
+    def destination(logger: Logger | None) -> tuple[EventHub, Url] | None:
+        hub = logger.hub if logger else None
+        target = absolute_url(f"{hub.url}{path}?timeout=60&api-version={VERSION}") if hub else None
+        return (hub, target) if hub and target else None
+
+    if name.constant:
+        logger = compiler.logger(element, name.value) if name.value else None
+        if logger is not None and logger.hub is None:
+            told = f"Logger '{name.value}' is not of an event hub: its events are dropped."
+            element.issue(told, "unknown-logger", severity="warning")
+        destinations = {name.value: destination(logger)}
+    else:
+        destinations = {each: destination(logger) for each, logger in compiler.any_logger().items()}
 
     def handle(exchange: Exchange) -> None:
         content = _cut(message.get(exchange))
         partition_key = key.get(exchange)
-        if hub is None or target is None:
-            exchange.traces.append(("log-to-eventhub", "error", f"There is no event hub behind logger '{name}'.", {}))
+        wanted = name.get(exchange)
+        found = destinations.get(wanted)
+        if found is None:
+            exchange.traces.append(("log-to-eventhub", "error", f"There is no event hub behind logger '{wanted}'.", {}))
             return
+        hub, target = found
         headers = Headers({"Content-Type": "application/atom+xml;type=entry;charset=utf-8"})
         if partition_key:
             headers["BrokerProperties"] = json.dumps({"PartitionKey": partition_key})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.pipeline.limits import MAX_PERIOD, Announcement
+from proxy.pipeline.limits import MAX_PERIOD, Announcement, counter
 from proxy.pipeline.registry import INBOUND, Handler, policy
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ def rate_limit(element: Element, compiler: Compiler) -> Handler:
             reading = counters.peek(key, limit.period)
             remaining = min(remaining, limit.calls - reading.count - 1)
             if reading.count >= limit.calls:
-                exceeded.append(reading.reset_after)
+                exceeded.append((reading.reset_after, counter(key, reading.count, limit.calls, limit.period)))
         if exceeded:
-            raise announcement.refuse(exchange, max(exceeded), whole.calls)
+            reset_after, detail = max(exceeded)
+            raise announcement.refuse(exchange, reset_after, whole.calls, detail)
         for key, limit in limits:
             counters.add(key, limit.period)
         announcement.allow(exchange, remaining, whole.calls)

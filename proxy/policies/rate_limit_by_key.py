@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.pipeline.limits import MAX_PERIOD, Announcement
+from proxy.pipeline.limits import MAX_PERIOD, Announcement, counter
 from proxy.pipeline.registry import INBOUND, Handler, policy
 from proxy.pipeline.steps import Late
 
@@ -26,7 +26,8 @@ def rate_limit_by_key(element: Element, compiler: Compiler) -> Handler:
     counter_key = element.string("counter-key")
     condition = element.boolean("increment-condition", True)
     increment = element.integer("increment-count", 1, minimum=0)
-    deferred = not (condition.constant and increment.constant)
+    after = element.literal_boolean("increment-after-response", False)  # undocumented; the policy toolkit writes it
+    deferred = after or not (condition.constant and increment.constant)
 
     reads = condition.reads | increment.reads
 
@@ -36,7 +37,8 @@ def rate_limit_by_key(element: Element, compiler: Compiler) -> Handler:
         counters = exchange.ports.counters
         reading = counters.peek(key, seconds)
         if reading.count >= limit:
-            raise announcement.refuse(exchange, reading.reset_after, limit)
+            detail = counter(key, reading.count, limit, seconds)
+            raise announcement.refuse(exchange, reading.reset_after, limit, detail)
         counted = 0
         if deferred:
 

@@ -45,8 +45,13 @@ def return_response(element: Element, compiler: Compiler) -> Handler:
 
 
 def _copy(exchange: Exchange, variable: str) -> Response:
-    """The response in a variable, as a new one; its body is shared until set-body replaces it."""
+    """The response in a variable, as a new one; its body is shared until set-body replaces it.
+
+    Documented samples name a variable that nobody sets: that is a new response. So is null, what send-request leaves.
+    """
     kept = exchange.variables.get(variable)
+    if kept is None:
+        return Response()
     if not isinstance(kept, Response):
         raise ExpressionFailed(f"Variable '{variable}' holds no response.")
     body = Body(kept.body.content()) if kept.body.buffered else kept.body

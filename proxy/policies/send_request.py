@@ -5,19 +5,18 @@ https://learn.microsoft.com/azure/api-management/send-request-policy
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, ExpressionFailed, GatewayError
-from proxy.messages import MAX_BUFFERED_BODY, Response
+from proxy.errors import BackendErrorStatus, ExpressionFailed, GatewayError
+from proxy.messages import Response
 from proxy.pipeline.calls import call_of
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
+from proxy.ports import whole_answer
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
-    from proxy.ports import Outgoing
 
 
 @policy("send-request", sections=ANYWHERE)
@@ -25,13 +24,18 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
     """Send a request to any URL and keep the answer in a variable."""
     variable = element.string("response-variable-name", "")
     ignore_error = element.literal_boolean("ignore-error", False)
+    fail_on_error = element.literal_boolean("fail-on-error-status-code", False)
+    element.literal_boolean("buffer-response", True)  # whoever asks for the body has all of it, in both cases
     call = call_of(element, compiler)
 
     async def handle(exchange: Exchange) -> None:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            answer = await _answer(exchange, await call.outgoing(exchange))
+            given = await whole_answer(exchange.ports.transport, await call.outgoing(exchange))
+            if fail_on_error and given.status >= 400:
+                raise BackendErrorStatus(given.status, given.reason)
+            answer = given
         except ExpressionFailed:
             raise
         except GatewayError as problem:
@@ -42,20 +46,3 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
             exchange.variables[name] = answer
 
     return handle
-
-
-async def _answer(exchange: Exchange, outgoing: Outgoing) -> Response:
-    """The whole answer, body included, within the timeout."""
-    response: Response | None = None
-    try:
-        async with asyncio.timeout(outgoing.timeout):
-            response = await exchange.ports.transport.send(outgoing)
-            await response.body.read()
-    except TimeoutError as late:
-        raise BackendTimeout(f"The request did not complete within {outgoing.timeout:g} seconds.") from late
-    except BodyTooLarge as large:
-        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
-    finally:
-        if response is not None and not response.body.buffered:
-            await response.body.discard()
-    return response

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
-    from proxy.pipeline.markup import Node
+    from proxy.pipeline.nodes import Node
     from proxy.pipeline.values import Value
 
 MAX_SECONDS = 2.0

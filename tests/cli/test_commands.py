@@ -65,3 +65,27 @@ def test_start_runs_the_process_with_its_own_environment(tmp_path: Path) -> None
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert ran.stdout == "1 None\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["books"], "is no URL of a gateway"),
+        (["http://127.0.0.1:1/x", "-H", "nothing"], "is no header"),
+        (["http://127.0.0.1:1/x", "-d", "@nowhere.txt"], "cannot be read"),
+        (["http://127.0.0.1:1/x"], "is no directory of a running"),
+        (["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1"], "Give --token-file"),
+    ],
+)
+def test_trace_says_what_it_lacks(tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["trace", *arguments, "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_trace_without_a_plane_says_so(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("x")
+    arguments = ["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
+    result = CliRunner().invoke(main, ["trace", *arguments])
+    assert result.exit_code == 1
+    assert "does not answer" in result.output

@@ -161,3 +161,25 @@ def test_a_table_that_cannot_be_read(folder: Path, text: str, said: str) -> None
 def test_a_folder_without_cases(folder: Path) -> None:
     assert run("fragments").exit_code == 2
     assert run("nowhere").exit_code == 2
+
+
+def test_json_and_numbers_may_be_written_as_yaml(tmp_path: Path) -> None:
+    (tmp_path / "cases.yaml").write_text(
+        """
+- name: as one would write them
+  inbound: <set-header name="X-Seen"><value>@((string)context.Request.Body.As<JObject>(true)["b"])</value></set-header>
+  request: {method: POST, body: {a: [1, 2], b: x}, headers: {X-Count: 5, X-On: true}}
+  answers: [{body: {ok: true}, headers: {X-Left: 3, X-Two: [a, b]}}]
+  expect:
+    body: {ok: true}
+    headers: {X-Left: 3, X-Two: [a, b]}
+    sent: {body: {a: [1, 2], b: x}, headers: {X-Count: 5, X-On: true, X-Seen: x}}
+- name: and what differs is told
+  answers: [{body: {ok: true}}]
+  expect: {body: {ok: false}}
+"""
+    )
+    result = CliRunner().invoke(main, ["policy", "test", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "1 of 2 passed" in result.output
+    assert "body: expected {'ok': False}, got {'ok': True}" in result.output

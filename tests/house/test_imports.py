@@ -33,10 +33,10 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     "syncagent": {"grpc", "google", "aiohttp", "cryptography", "orjson", "uvloop"},
     "proxy": {
         "aiohttp", "multidict", "yarl", "uvloop", "grpc", "google", "orjson", "lxml", "regex", "re2",
-        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid",
+        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "greenlet", "jsonschema_rs",
     },
     "management": {
-        "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "cryptography", "yaml", "orjson",
+        "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
     "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
@@ -51,8 +51,10 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("grpc", "syncagent", ("syncagent.server",)),
     ("aiohttp", "syncagent", ("syncagent.plane", "syncagent.health")),
     ("tree_sitter", "proxy", ("proxy.expressions",)),
-    ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid")),
+    ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid", "proxy.schemas")),
+    ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
+    ("greenlet", "proxy", ("proxy.expressions.slices",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
 PURE = (
@@ -62,6 +64,7 @@ PURE = (
     "proxy.admission",
     "proxy.errors",
     "proxy.messages",
+    "proxy.schemas",
     "proxy.tokens",
 )
 IMPURE = {

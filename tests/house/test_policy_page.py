@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from passerelle.policy.docs import page
-from passerelle.policy.documented import DOCUMENTED
+from proxy.pipeline.documented import DOCUMENTED
 from proxy.pipeline.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]

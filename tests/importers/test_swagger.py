@@ -62,7 +62,13 @@ PETS: dict[str, Any] = {
 def test_the_pet_store() -> None:
     api = import_document(json.dumps(PETS), "swagger-json")
     assert api.service_url == "https://pets.example.com/v2"
-    assert list(api.schemas) == ["Pet"]
+    assert list(api.schemas) == [
+        "Pet",
+        "User-Login-pages-GetRequest",
+        "UserLoginGet200ApplicationXmlResponse",
+        "UserLoginGet200ApplicationJsonResponse",
+    ]
+    assert api.older
     login, form, add = sorted(api.operations, key=lambda operation: ["loginuser", "form", "addpet"].index(operation.id))
 
     assert login.properties["urlTemplate"] == "/user/login?username={username}&password={password}"
@@ -78,10 +84,11 @@ def test_the_pet_store() -> None:
     body, xml = add.properties["request"]["representations"]
     assert body == {
         "contentType": "application/json",
+        "schemaId": "components",
         "typeName": "Pet",
         "examples": {"default": {"value": {"name": "doggie"}}},
     }
-    assert xml == {"contentType": "application/xml", "typeName": "Pet"}
+    assert xml == {"contentType": "application/xml", "schemaId": "components", "typeName": "Pet"}
     assert add.properties["responses"][0]["description"] == "Invalid input"
     assert form.properties["request"]["queryParameters"] == []
 

@@ -14,9 +14,10 @@ from multidict import CIMultiDict
 
 from management.app import make_app
 from management.provision import DEFAULT_SERVICE, ensure_default
-from management.store import Row, Store, sqlite_url
+from management.store import Row, Store
 from management.transaction import reading
 from management.vault import Vault
+from tests.management.databases import store_url
 
 TOKEN = "the-admin-token"
 VERSION = "2024-05-01"
@@ -103,7 +104,7 @@ class Reply:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store.open(sqlite_url(tmp_path / "management.db"), Vault.open(tmp_path / "store.key"))
+    store = Store.open(store_url(tmp_path), Vault.open(tmp_path / "store.key"))
     yield store
     store.close()
 

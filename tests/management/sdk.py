@@ -17,8 +17,9 @@ from aiohttp import web
 from management.app import make_app
 from management.authority import server_context
 from management.provision import DEFAULT_SERVICE, ensure_default
-from management.store import Store, sqlite_url
+from management.store import Store
 from management.vault import Vault
+from tests.management.databases import store_url
 
 SUBSCRIPTION, GROUP, SERVICE = "00000000-0000-0000-0000-000000000000", "local", "passerelle"
 
@@ -46,7 +47,7 @@ def served(directory: Path, token: str) -> Iterator[str]:
     ready = threading.Event()
 
     async def run() -> None:
-        store = Store.open(sqlite_url(directory / "management.db"), Vault.open(directory / "store.key"))
+        store = Store.open(store_url(directory), Vault.open(directory / "store.key"))
         ensure_default(store, DEFAULT_SERVICE)
         runner = web.AppRunner(make_app(store, token), access_log=None)
         await runner.setup()

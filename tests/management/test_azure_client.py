@@ -329,6 +329,36 @@ def test_loggers_and_diagnostics(client: ApiManagementClient) -> None:
         client.logger.delete(*WHERE, "monitor", "*")
 
 
+def test_connections_to_credential_providers(client: ApiManagementClient) -> None:
+    grants = {"clientCredentials": {"tokenUrl": "https://p.example/token", "scopes": "repo"}}
+    body = {"properties": {"displayName": "P", "identityProvider": "oauth2", "oauth2": {"grantTypes": grants}}}
+    made = client.authorization_provider.create_or_update(*WHERE, "p", body)
+    assert made.oauth2.grant_types.client_credentials == grants["clientCredentials"]
+    parameters = {"clientId": "me", "clientSecret": "hidden"}
+    own = {"properties": {"oauth2grantType": "ClientCredentials", "parameters": parameters}}
+    connection = client.authorization.create_or_update(*WHERE, "p", "one", own)
+    assert (connection.status, connection.parameters) == ("Connected", {"clientId": "me", "clientSecret": "***"})
+    person = {"properties": {"authorizationType": "OAuth2", "oauth2grantType": "AuthorizationCode"}}
+    assert client.authorization.create_or_update(*WHERE, "p", "two", person).error.code == "Unauthenticated"
+    policy = {"properties": {"tenantId": "t", "objectId": "o", "appIds": ["a"]}}
+    client.authorization_access_policy.create_or_update(*WHERE, "p", "one", "who", policy)
+    found = client.authorization_access_policy.list_by_authorization(*WHERE, "p", "one")
+    assert [(each.name, each.object_id) for each in found] == [("who", "o")]
+    assert {each.name for each in client.authorization.list_by_authorization_provider(*WHERE, "p")} == {"one", "two"}
+    client.authorization_provider.delete(*WHERE, "p", "*")
+    assert "p" not in {each.name for each in client.authorization_provider.list_by_service(*WHERE)}
+
+
+def test_caches(client: ApiManagementClient) -> None:
+    body = {"properties": {"connectionString": "host:6380,password=p,ssl=True", "useFromLocation": "default"}}
+    made = client.cache.create_or_update(*WHERE, "default", body)
+    assert (made.connection_string, made.use_from_location) == ("***", "default")
+    client.cache.update(*WHERE, "default", "*", {"properties": {"description": "ours"}})
+    assert [(each.name, each.description) for each in client.cache.list_by_service(*WHERE)] == [("default", "ours")]
+    client.cache.delete(*WHERE, "default", "*")
+    assert not list(client.cache.list_by_service(*WHERE))
+
+
 def test_revisions_and_releases(client: ApiManagementClient) -> None:
     make_api(client, "revised")
     source = client.api.get(*WHERE, "revised")

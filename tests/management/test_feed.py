@@ -24,7 +24,9 @@ async def test_snapshot_of_a_new_service(agent: Agent, plane: Plane) -> None:
     await agent.poll()
     assert agent.kind == "snapshot"
     assert '"complete": true' in agent.lines[0]
-    assert agent.body("/") == {
+    body = agent.body("/")
+    assert len(body.pop("debugKey")) == 88
+    assert body == {
         "id": plane.service,
         "name": "passerelle",
         "location": "local",
@@ -123,13 +125,18 @@ async def test_secrets_are_in_clear_and_ids_relative(agent: Agent, plane: Plane)
     await plane.put("/loggers/l", {"loggerType": "azureMonitor"})
     await plane.put("/diagnostics/azuremonitor", {"loggerId": f"{plane.service.upper()}/loggers/l"})
     await plane.put("/subscriptions/s", {"displayName": "s", "scope": f"{plane.service}/apis", "ownerId": "/users/1"})
+    await plane.put("/authorizationProviders/p", {"identityProvider": "oauth2"})
+    connection = {"oauth2grantType": "ClientCredentials", "parameters": {"clientId": "me", "clientSecret": "hidden"}}
+    await plane.put("/authorizationProviders/p/authorizations/c", connection)
     await agent.poll()
+    assert agent.body("/authorizationProviders/p/authorizations/c")["parameters"] == connection["parameters"]
     assert agent.body("/namedValues/nv")["value"] == "unseen"
     assert agent.body("/backends/b")["credentials"] == credentials
     assert agent.body("/diagnostics/azuremonitor")["loggerId"] == "/loggers/l"
     assert (agent.body("/subscriptions/s")["scope"], agent.body("/subscriptions/s")["ownerId"]) == ("/apis", "/users/1")
     assert all("Microsoft.ApiManagement" not in body for id, body in agent.held.items() if id != "/")
     assert "primaryKey" not in agent.held["/gateways/gw"]
+    assert agent.body("/gateways/gw")["debugKey"] != agent.body("/")["debugKey"]
 
 
 async def test_other_gateways_are_not_seen(agent: Agent, plane: Plane) -> None:

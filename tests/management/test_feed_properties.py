@@ -13,10 +13,11 @@ from management.apply import Applier
 from management.errors import ArmError
 from management.feed import Feed, Fingerprints
 from management.provision import DEFAULT_SERVICE, ensure_default
-from management.store import Store, sqlite_url
+from management.store import Store
 from management.transaction import reading, writing
 from management.vault import Vault
 from tests.management.agent import Agent
+from tests.management.databases import store_url
 
 APIS = ("a", "A", "b", "a;rev=2")
 TEXTS = st.sampled_from(["x", "y", "é\n\t\u2028"])
@@ -79,7 +80,7 @@ def test_changes_lead_where_a_snapshot_does(edits: list[tuple[str, str, dict[str
 
 
 def converge(directory: Path, edits: list[tuple[str, str, dict[str, Any]]]) -> None:
-    store = Store.open(sqlite_url(directory / "management.db"), Vault(b"k" * 32))
+    store = Store.open(store_url(directory), Vault(b"k" * 32))
     try:
         ensure_default(store, DEFAULT_SERVICE)
         agent = held_by_nobody()

@@ -30,12 +30,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def process(data: Path, http: int, https: int) -> Iterator[subprocess.Popen[str]]:
+def process(data: Path, http: int, https: int, store: str = "") -> Iterator[subprocess.Popen[str]]:
     environment = {
         **os.environ,
         "management.data": str(data),
         "management.http.port": str(http),
         "management.https.port": str(https),
+        "management.store.url": store,
     }
     started = subprocess.Popen(
         [sys.executable, "-m", "management"],

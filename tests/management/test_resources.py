@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+from sqlalchemy import select
 
+from management import schema
 from tests.management.conftest import POLICY, Plane
 
 OPERATION = {"displayName": "Get", "method": "GET", "urlTemplate": "/"}
@@ -229,11 +231,19 @@ async def test_secrets_are_nowhere_in_clear(plane: Plane, tmp_path: Any) -> None
     await plane.put("/subscriptions/s", {"displayName": "s", "scope": "/apis", "primaryKey": "sesame-5"})
     person = {"email": "p@x", "firstName": "P", "lastName": "Q", "password": "sesame-6"}
     await plane.put("/users/u", person)
-    for collection in ("namedValues", "backends", "loggers", "subscriptions", "users"):
+    grants = {"clientCredentials": {"clientSecret": "sesame-7"}}
+    await plane.put("/authorizationProviders/p", {"oauth2": {"grantTypes": grants}})
+    connection = {"oauth2grantType": "ClientCredentials", "parameters": {"clientSecret": "sesame-8"}}
+    await plane.put("/authorizationProviders/p/authorizations/c", connection)
+    collections = ("namedValues", "backends", "loggers", "subscriptions", "users", "authorizationProviders")
+    for collection in (*collections, "authorizationProviders/p/authorizations"):
         assert "sesame" not in json.dumps(await plane.get(f"/{collection}"))
-    files = list(tmp_path.glob("management.db*"))
-    assert len(files) >= 2  # with the write-ahead log
-    assert not any(b"sesame" in file.read_bytes() for file in files)
+    with plane.store.reading() as connection:
+        rows = [repr(row) for table in schema.metadata.sorted_tables for row in connection.execute(select(table))]
+    assert len(rows) > 10
+    assert not any("sesame" in row for row in rows)
+    # and in no file of SQLite's, the write-ahead log included
+    assert not any(b"sesame" in file.read_bytes() for file in tmp_path.glob("management.db*"))
 
 
 async def test_a_mask_that_comes_back_keeps_the_secret(plane: Plane) -> None:

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select, update
 
 from management import schema
 from management.resources import TYPES
-from management.store import Store, StoreUnusable, sqlite_url
+from management.store import Store, StoreUnusable
 from management.vault import Vault
 from tests.management.agent import Agent
 from tests.management.conftest import Plane
+from tests.management.databases import store_url
 
 WILD = [None, True, 0, -1, 1.5, "", "x", "/apis/a", [], [None], ["x"], [{}], {}, {"a": {"b": []}}, "é\n", "x" * 5000]
 
@@ -62,7 +65,14 @@ async def test_no_document_breaks_the_plane(plane: Plane, path: str) -> None:
         "gateways": "gw",
         "policies": "policy",
         "users": "1",
+        "notifications": "BCC",
     }
+    await plane.put("/users/u", {"email": "u@example.com", "firstName": "u", "lastName": "u"})
+    await plane.put("/apis/a/issues/t", {"title": "t", "description": "t", "userId": "/users/u", "apiId": "/apis/a"})
+    await plane.put("/contentTypes/t", {})
+    credentials = {"grantTypes": {"clientCredentials": {"tokenUrl": "https://x/token"}}}
+    await plane.put("/authorizationProviders/t", {"identityProvider": "oauth2", "oauth2": credentials})
+    await plane.call("PUT", "/authorizationProviders/t/authorizations/t", {"authorizationType": "OAuth2"})
     segments = TYPES[path].segments
     ids = [f"/{each}/{names.get(each, 't')}" for each in segments]
     fields = [field.name.split(".")[0] for field in TYPES[path].fields] + ["other"]
@@ -83,11 +93,24 @@ async def test_wild_envelopes(plane: Plane) -> None:
 
 
 async def test_a_store_of_another_version(tmp_path: Path) -> None:
-    url, vault = sqlite_url(tmp_path / "s.db"), Vault(b"k" * 32)
+    url, vault = store_url(tmp_path), Vault(b"k" * 32)
     store = Store.open(url, vault)
     with store.writing() as connection:
-        connection.execute(update(schema.meta).values(value="999"))
-        connection.execute(insert(schema.meta).values(name="x", value="y"))
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     store.close()
-    with pytest.raises(StoreUnusable, match="version 999"):
+    with pytest.raises(StoreUnusable, match=r"later version .* 9999"):
         Store.open(url, vault)
+
+
+def test_the_steps_make_the_tables(store: Store) -> None:
+    """What the migrations made is what the program thinks there is."""
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_store_that_cannot_be_reached(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="cannot be reached"):
+        Store.open(f"postgresql://nobody@/none?host={tmp_path}", Vault(b"k" * 32))
+    with pytest.raises(StoreUnusable, match=r"management\.store\.url"):
+        Store.open("somewhere", Vault(b"k" * 32))

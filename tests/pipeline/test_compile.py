@@ -9,6 +9,7 @@ import pytest
 from proxy.check import check_document
 from proxy.config.resources import Backend
 from proxy.pipeline.compile import Environment, Scope, compile_document
+from proxy.pipeline.element import Element
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.registry import REGISTRY, Handler
 from proxy.pipeline.steps import BASE, Step
@@ -121,9 +122,86 @@ def test_backends_may_be_names_only() -> None:
     assert "Did you mean 'backend-1'?" in issue.message
 
 
-def test_a_policy_that_self_hosted_gateways_leave_out_is_a_warning() -> None:
-    issue = only(in_inbound("<validate-graphql-request max-size='1'/>"))
-    assert (issue.severity, issue.code) == ("warning", "skipped")
+def partly(element: Element, compiler: object) -> Handler:
+    element.has("rare")
+    element.issue("Attribute 'rare' is not supported.", "unsupported")
+    return lambda exchange: None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("<authentication-oauth2/>", "unsupported-policy"), ("<jsonp rare='1'/>", "unsupported")]
+)
+def test_a_documented_policy_that_is_not_here_is_refused_or_left_out(
+    monkeypatch: pytest.MonkeyPatch, text: str, code: str
+) -> None:
+    sections = frozenset({"inbound"})
+    monkeypatch.setitem(REGISTRY, "jsonp", dataclasses.replace(REGISTRY["jsonp"], factory=partly, sections=sections))
+    document = in_inbound(text + "<set-method>GET</set-method>")
+    issue = only(document)
+    assert (issue.severity, issue.code) == ("error", code)
+    found = issues(document, skipping=True)
+    assert {each.severity for each in found} == {"warning"}
+    assert [each.code for each in found][-1] == "skipped"
+    compiled = compile_document(document, Scope("api"), Environment(skipping=True))
+    assert [issue.line for issue in compiled.skipped] == [3]
+    (step,) = compiled.sections["inbound"]
+    assert isinstance(step, Step)
+    assert step.origin.source == "set-method"
+
+
+def test_a_policy_that_nobody_knows_is_refused_in_any_case() -> None:
+    assert only(in_inbound("<set-methd/>"), skipping=True).code == "unknown-policy"
+
+
+BLANKS = [
+    "<rate-limit calls='${calls}' renewal-period='{{ period }}'/>",
+    "<retry condition='@(${limit} > 3)' count='#{count}#' interval='__INTERVAL__'/>",
+    "<set-backend-service base-url='${url}'/>",
+    "<set-header name='{name}'><value>$(value)</value></set-header>",
+    "<choose>%{ if a ~}<when condition='@(true)'>${steps}</when>%{ endif ~}</choose>",
+    "<choose>{branches}</choose>",
+    "<cors><allowed-origins><origin>${origin}</origin></allowed-origins></cors>",
+    "<ip-filter action='allow'><address>${ip}</address></ip-filter>",
+    "<set-backend-service base-url='[[url]]'/><set-backend-service base-url=\"@@url@@\"/>",
+    "<set-variable name='a' value='@(new[] { %{ for each in names ~} \"${each}\", %{ endfor ~} }.Length)'/>",
+]
+
+
+@pytest.mark.parametrize("policy", BLANKS)
+def test_what_a_template_leaves_open_is_an_error_or_a_warning_and_not_judged(policy: str) -> None:
+    strict = issues(in_inbound(policy))
+    assert {(issue.severity, issue.code) for issue in strict} <= {("error", "unfilled"), ("error", "missing-element")}
+    assert {issue.severity for issue in issues(in_inbound(policy), strict=False)} <= {"warning"}
+
+
+def test_a_blank_excuses_no_other_mistake() -> None:
+    text = in_inbound(
+        "<rate-limit calls='${calls}' renewal-period='often'/><set-variable name='a' value='@(${b} + Nope)'/>"
+    )
+    errors = [issue for issue in issues(text, strict=False) if issue.severity == "error"]
+    assert [(issue.line, issue.column, issue.code) for issue in errors] == [
+        (3, 50, "invalid-attribute"),
+        (3, 97, "expression-syntax"),
+    ]
+
+
+def test_a_named_value_nobody_gave_may_be_anything_in_an_expression() -> None:
+    text = in_inbound("<set-variable name='a' value='@(new Random().Next(1, 100) <= {{share}} ? {{a}} : {{b}})'/>")
+    assert {issue.code for issue in issues(text)} == {"unknown-named-value"}
+
+
+def test_an_expression_inside_a_text_is_told_of() -> None:
+    issue = only(in_inbound("<set-header name='a'><value>Bearer @(context.RequestId)</value></set-header>"))
+    assert (issue.severity, issue.code, issue.column) == ("warning", "literal-expression", 40)
+
+
+def test_malformations_do_not_hide_other_mistakes() -> None:
+    found = issues(
+        "<policies><inbound>\n<set-header name='a' b/>\n<set-methd/>\n<when condition=\"@(a\"/>\n</outbound></policies>"
+    )
+    assert [(issue.line, issue.code) for issue in found if issue.severity == "error"] == [
+        (2, "malformed"), (3, "unknown-policy"), (4, "unknown-policy"), (4, "malformed"), (5, "malformed"),
+    ]  # fmt: skip
 
 
 def test_a_mistake_in_a_fragment_names_the_fragment_and_its_place() -> None:
@@ -189,3 +267,30 @@ def test_deep_documents_do_not_exhaust_the_stack() -> None:
     assert issues(f"<policies><inbound>{deep}</inbound></policies>") == []
     deeper = "<choose><when condition='true'>" * 400 + "</when></choose>" * 400
     assert only(f"<policies><inbound>{deeper}</inbound></policies>").code == "malformed"
+
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "<rate-limit calls='{{s}}' renewal-period=' {{s}} '/>",
+        "<set-backend-service base-url='{{s}}'/>",
+        "<set-backend-service backend-id='{{s}}'/>",
+        "<set-header name='{{s}} x'><value>a</value></set-header>",
+        "<ip-filter action='{{s}}'><address>{{s}}</address><address-range from='{{s}}' to='10.0.0.{{s}}'/></ip-filter>",
+        "<set-variable name='a' value='@({{s}} + Nope)'/>",
+        "<set-variable name='a' value='@(1 + + {{s}} ( )'/>",
+        "<set-variable name='a' value='@(new {{s}}())'/>",
+        "<include-fragment fragment-id='{{s}}'/>",
+        "<cors><allowed-origins><origin>{{s}}</origin></allowed-origins></cors>",
+        "<forward-request http-version='{{s}}'/>",
+    ],
+)
+def test_no_message_tells_what_a_named_value_holds(policy: str) -> None:
+    found = issues(in_inbound(policy), named_values={"s": SECRET}, backends=["b"])
+    assert found
+    for issue in found:
+        assert SECRET not in issue.message
+        assert "s3cr" not in issue.message

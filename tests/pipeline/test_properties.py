@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.pipeline.compile import Environment, Scope, compile_document
-from proxy.pipeline.markup import MarkupError, Node, decode, read
+from proxy.pipeline.markup import read
+from proxy.pipeline.nodes import MarkupError, Node, decode
 from proxy.pipeline.scan import UnbalancedError, scan_expression
 from tests.pipeline.test_markup import DOCUMENT
 

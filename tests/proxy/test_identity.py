@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from passerelle.cases.tokens import certificate, opened
 from passerelle.cases.world import FakeClock
-from proxy.adapters.identity import MARGIN, RETRY, PlatformTokens
+from proxy.adapters.identity import PlatformTokens
+from proxy.adapters.renewal import MARGIN, RETRY
 from proxy.adapters.transport import HttpTransport
 from proxy.config.certificates import identity_of
 from proxy.errors import BackendConnectionFailure, GatewayError

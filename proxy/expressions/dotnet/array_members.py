@@ -22,7 +22,7 @@ from proxy.expressions.dotnet.collections import (
 from proxy.expressions.dotnet.dictionaries import Comparer
 from proxy.expressions.dotnet.linq_lazy import compare, order_key
 from proxy.expressions.dotnet.values import Array, List
-from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, out_of_range
+from proxy.expressions.runtime import DotNetError, allocate_elements, argument, argument_null, index_range, out_of_range
 from proxy.expressions.table import members, with_types
 
 _LOW = "Index was out of range. Must be non-negative and less than the size of the collection."
@@ -147,6 +147,16 @@ def _fill(items: list[Any], value: Any, start: int = 0, count: int | None = None
         items[place] = value
 
 
+def _resize(kind: Any, items: list[Any] | None, size: int) -> tuple[None, Array]:
+    from proxy.expressions.bind_creation import default_of
+
+    if size < 0:
+        out_of_range("Non-negative number required.", "newSize")
+    allocate_elements(size)
+    kept = (items or [])[:size]
+    return None, Array(kind, [*kept, *[default_of(kind)] * (size - len(kept))])
+
+
 def _each(items: Iterable[Any], action: Callable[[Any], Any]) -> None:
     for item in list(items):
         action(item)
@@ -208,6 +218,7 @@ members(
         "static int BinarySearch<T>(T[] array, T value, IComparer<T> comparer)": _search,
         "static int BinarySearch<T>(T[] array, int index, int length, T value)": _search_range,
         "static int BinarySearch<T>(T[] array, int index, int length, T value, IComparer<T> comparer)": _search_range,
+        "static void Resize<T>(ref T[] array, int newSize)": with_types(_resize),
         "static void ConstrainedCopy<T>(T[] source, int start, T[] target, int at, int length)": copy_range,
     },
 )

@@ -1,4 +1,8 @@
-"""context.Request.Body: As<T>, AsFormUrlEncodedContent. Read without preserveContent, a second read throws."""
+"""context.Request.Body: As<T>, AsFormUrlEncodedContent.
+
+Read without preserveContent, the content is gone: a second read throws, and nothing is sent on unless a policy sets a
+new body.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,13 @@ from urllib.parse import parse_qsl
 from proxy.expressions.dotnet.collections import Dictionary, iterate
 from proxy.expressions.dotnet.context import BODY
 from proxy.expressions.dotnet.convert import BYTE
-from proxy.expressions.dotnet.json_reader import expect, read_json
+from proxy.expressions.dotnet.json_reader import parse, read_json
 from proxy.expressions.dotnet.json_tokens import JArray, JObject
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import Array, List, stands_for
 from proxy.expressions.dotnet.web import _url_encode
 from proxy.expressions.dotnet.xml_reader import read_document, read_element
-from proxy.expressions.runtime import allocate, invalid_operation
+from proxy.expressions.runtime import allocate, grant, invalid_operation
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Type, generic, type_of_name
 from proxy.messages import Body
@@ -26,10 +30,9 @@ _STRING = type_of_name("string")
 def _content(body: Body, preserve: bool) -> bytes:
     if body.consumed:
         invalid_operation("Message body has already been read; use preserveContent: true to read it more than once.")
-    if not preserve:
-        body.consumed = True
-    data = body.content()
+    data = body.content() if preserve else body.consume()
     allocate(len(data))
+    grant(len(data))
     return data
 
 
@@ -54,10 +57,9 @@ def _as(kind: Type, body: Body, preserve: bool = False) -> Any:
         return None
     if name[0] == "X":
         return read_document(text) if name == "XDocument" else read_element(text)
-    token = read_json(text)
-    if name == "JObject":
-        return expect(token, JObject, "JObject")
-    return expect(token, JArray, "JArray") if name == "JArray" else token
+    if name == "JToken":
+        return read_json(text)
+    return parse(text, JObject if name == "JObject" else JArray, name)
 
 
 _FORM = generic("Dictionary", _STRING, generic("IList", _STRING))

@@ -302,6 +302,7 @@ def _reverse(items: list[Any]) -> None:
 def _sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
+    spend(len(items) << 2)
     items.sort(key=order_key(items.element))
 
 

@@ -94,7 +94,7 @@ members(
         "Guid RequestId": lambda exchange: Guid(exchange.request_id.int),
         "DateTime Timestamp": lambda exchange: dates.from_python(exchange.timestamp),
         "TimeSpan Elapsed": _elapsed,
-        "bool Tracing": lambda exchange: False,
+        "bool Tracing": lambda exchange: exchange.watch is not None,
         "void Trace(string message)": _trace,
         "void Trace(object message)": lambda exchange, message: _trace(exchange, str(message)),
     },
@@ -130,7 +130,7 @@ def _to_uri(url: Url) -> Any:
 
 def _request_body(exchange_request: Request) -> Any:
     body = exchange_request.body
-    return None if body.empty else body
+    return None if body.empty and not body.consumed else body
 
 
 members(

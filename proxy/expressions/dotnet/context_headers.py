@@ -140,6 +140,12 @@ def _variable(variables: dict[str, Any], name: str | None) -> Any:
     return variables.get(name)
 
 
+def _variable_or(variables: dict[str, Any], name: str | None, default: Any) -> Any:
+    if name is None:
+        argument_null("key")
+    return variables.get(name, default)
+
+
 def _try_variable(variables: dict[str, Any], name: str) -> tuple[bool, Any]:
     return name in variables, variables.get(name)
 
@@ -151,6 +157,7 @@ members(
         "T? GetValueOrDefault<T>(string name)": with_types(typed),
         "T? GetValueOrDefault<T>(string name, T defaultValue)": with_types(typed),
         "object? GetValueOrDefault(string name)": _variable,
+        "object? GetValueOrDefault(string name, object? defaultValue)": _variable_or,  # for null, which has no type
         "bool ContainsKey(string name)": lambda variables, name: name in variables,
         "bool TryGetValue(string name, out object value)": _try_variable,
         "int Count": len,

@@ -440,6 +440,8 @@ members(
 
 def to_int(value: Any) -> int:
     """The value as an Int32, as an attribute needs it. Raises ExpressionFailed."""
+    if type(value) is int and -0x80000000 <= value <= 0x7FFFFFFF:
+        return value
     return int(_for_policy(value, "int", "an integer"))
 
 
@@ -448,6 +450,8 @@ def to_float(value: Any) -> float:
 
 
 def to_bool(value: Any) -> bool:
+    if value is True or value is False:
+        return value
     return bool(_for_policy(value, "bool", "true or false"))
 
 

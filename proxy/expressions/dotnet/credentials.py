@@ -14,9 +14,10 @@ from proxy.expressions.dotnet.datetime import EPOCH, SECOND, UTC, DateTime
 from proxy.expressions.dotnet.text import double_text
 from proxy.expressions.dotnet.values import Array, List, stands_for
 from proxy.expressions.table import attribute, define, members
-from proxy.expressions.types import Native, type_of_name
+from proxy.expressions.types import Native, generic, type_of_name
 
 _STRING = type_of_name("string")
+_OBJECTS = generic("IReadOnlyDictionary", _STRING, type_of_name("object"))
 MAX_TOKEN = 64 * 1024
 
 
@@ -52,7 +53,7 @@ class Authorization:
 
     def __init__(self, access_token: str, claims: dict[str, Any] | None = None) -> None:
         self.access_token = access_token
-        self.claims = claims or {}
+        self.claims = Dictionary(_OBJECTS, claims)
 
 
 stands_for(Jwt, "Jwt")
@@ -157,7 +158,13 @@ members(
 BASIC = define("BasicAuthCredentials", "Microsoft.Azure.ApiManagement.BasicAuthCredentials")
 members(BASIC, {"string UserId": attribute("user"), "string Password": attribute("password")})
 AUTHORIZATION = define("Authorization", "Microsoft.Azure.ApiManagement.Authorization")
-members(AUTHORIZATION, {"string AccessToken": attribute("access_token")})
+members(
+    AUTHORIZATION,
+    {
+        "string AccessToken": attribute("access_token"),
+        "IReadOnlyDictionary<string, object> Claims": attribute("claims"),
+    },
+)
 
 
 def _attempt(read: Any) -> Any:

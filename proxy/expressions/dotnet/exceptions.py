@@ -91,6 +91,15 @@ for _name in ("Exception", *_TREE):
     members(_definition, {"new()": _make, "new(string message)": _make, "new(string message, Exception inner)": _make})
 
 
+_PARAMETER = re.compile(r"\(Parameter '([^']*)'\)$")
+
+
+def _parameter(error: DotNetError) -> str | None:
+    """What the message of an argument's exception ends with."""
+    found = _PARAMETER.search(error.message)
+    return found[1] if found else None
+
+
 for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeException"):
     _definition = find(_name)
     assert _definition is not None
@@ -99,11 +108,12 @@ for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeE
     members(
         _definition,
         {
+            "string? ParamName": _parameter,
             f"new(string {_first}, string {_second})": (
                 lambda one, two, kind=_kind, swap=_first == "name": DotNetError(
                     kind, f"{two} (Parameter '{one}')" if swap else f"{one} (Parameter '{two}')"
                 )
-            )
+            ),
         },
     )
 
@@ -126,12 +136,6 @@ _CODES = {
 }  # fmt: skip
 
 
-def _parameter(error: DotNetError) -> str | None:
-    """The name that stands in the message of an ArgumentException."""
-    found = re.search(r"\(Parameter '([^']*)'\)$", error.message)
-    return found[1] if found else None
-
-
 def _root(error: DotNetError) -> DotNetError:
     while error.inner is not None:
         error = error.inner
@@ -151,11 +155,6 @@ members(
         "string ToString()": _describe,
     },
 )
-
-
-_ARGUMENT = find("ArgumentException")
-assert _ARGUMENT is not None
-members(_ARGUMENT, {"string? ParamName": _parameter})
 
 
 def _type_of(error: DotNetError) -> Type:

@@ -1,42 +1,42 @@
-"""The members of the JToken family and JsonConvert."""
+"""The members of JToken and what its conversions accept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from proxy.expressions.dotnet import json_path
 from proxy.expressions.dotnet.collections import iterate
-from proxy.expressions.dotnet.convert import change_type, to_base64
+from proxy.expressions.dotnet.convert import CHANGES, change_type, from_base64, to_base64
 from proxy.expressions.dotnet.datetext import parse_offset, parse_span
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.enums import enum_value
-from proxy.expressions.dotnet.guid import Guid, parse_guid
+from proxy.expressions.dotnet.guid import Guid, _of_bytes, parse_guid
+from proxy.expressions.dotnet.json_compare import deep_equals, same_value
 from proxy.expressions.dotnet.json_convert import from_object, to_object
 from proxy.expressions.dotnet.json_reader import read_json
 from proxy.expressions.dotnet.json_tokens import (
     JArray,
+    JConstructor,
+    JContainer,
     JObject,
     JProperty,
+    JRaw,
     JToken,
     JValue,
+    add_beside,
     detach,
+    kind_of,
     parent_of,
     path_of,
+    place_of,
     replace,
-)  # fmt: skip
-from proxy.expressions.dotnet.json_writer import token_text, write
-from proxy.expressions.dotnet.text import TEXTS
-from proxy.expressions.dotnet.values import Array, Sequence, instance_of
-from proxy.expressions.runtime import (
-    DotNetError,
-    argument,
-    argument_null,
-    invalid_cast,
-    invalid_operation,
-    out_of_range,
 )
+from proxy.expressions.dotnet.json_writer import token_text, write
+from proxy.expressions.dotnet.text import TEXTS, to_text
+from proxy.expressions.dotnet.values import Array, Sequence, Single, instance_of, name_of
+from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, tick
 from proxy.expressions.table import define, members, setters, with_types
 from proxy.expressions.types import Type, type_of_name
 
@@ -44,37 +44,17 @@ _LINQ = "Newtonsoft.Json.Linq"
 TOKEN = define("JToken", f"{_LINQ}.JToken", bases=("IEnumerable<JToken>",))
 CONTAINER = define("JContainer", f"{_LINQ}.JContainer", bases=("JToken",))
 VALUE = define("JValue", f"{_LINQ}.JValue", bases=("JToken",))
+RAW = define("JRaw", f"{_LINQ}.JRaw", bases=("JValue",))
 PROPERTY = define("JProperty", f"{_LINQ}.JProperty", bases=("JContainer",))
 OBJECT = define("JObject", f"{_LINQ}.JObject", bases=("JContainer", "IEnumerable<KeyValuePair<string, JToken>>"))
 ARRAY = define("JArray", f"{_LINQ}.JArray", bases=("JContainer", "IList<JToken>"))
+CONSTRUCTOR = define("JConstructor", f"{_LINQ}.JConstructor", bases=("JContainer",))
 CONVERT = define("JsonConvert", "Newtonsoft.Json.JsonConvert", kind="static")
 _TYPES = type_of_name("JTokenType")
-_STRING = type_of_name("string")
+TOKENS = type_of_name("JToken")
 
-for _class in (JValue, JProperty, JObject, JArray):
+for _class in (JValue, JRaw, JProperty, JObject, JArray, JConstructor):
     TEXTS[_class] = token_text
-
-
-def kind_of(token: JToken) -> str:
-    """The name of the JTokenType."""
-    if isinstance(token, JObject):
-        return "Object"
-    if isinstance(token, JArray):
-        return "Array"
-    if isinstance(token, JProperty):
-        return "Property"
-    assert isinstance(token, JValue)
-    if token.undefined:
-        return "Undefined"
-    value = token.value
-    if value is None:
-        return "Null"
-    table = (
-        (bool, "Boolean"), (Guid, "Guid"), (str, "String"), (int, "Integer"), ((float, Decimal), "Float"),
-        ((DateTime, DateTimeOffset), "Date"), (TimeSpan, "TimeSpan"), (Array, "Bytes"),
-    )  # fmt: skip
-    return next((name for classes, name in table if isinstance(value, classes)), "Uri")
-
 
 _NUMBERS = {
     "None": 0, "Object": 1, "Array": 2, "Constructor": 3, "Property": 4, "Comment": 5, "Integer": 6, "Float": 7,
@@ -83,52 +63,82 @@ _NUMBERS = {
 }  # fmt: skip
 
 
+# token[key]
+
+
+def _shown(key: Any) -> str:
+    return "{null}" if key is None else f'"{key}"' if isinstance(key, str) else to_text(key)
+
+
+_EXPECTED = {
+    JObject: ("JObject", "Object property name"),
+    JArray: ("JArray", "Int32 array index"),
+    JConstructor: ("JConstructor", "Argument position index"),
+}
+
+
+def _bad_key(verb: str, token: JToken, key: Any) -> Any:
+    name, wanted = _EXPECTED[type(token)]
+    return argument(f"{verb} {name} values with invalid key value: {_shown(key)}. {wanted} expected.")
+
+
 def get(token: JToken, key: Any) -> JToken | None:
     """token[key] with a key of type object."""
+    if key is None and not isinstance(token, JValue):
+        argument_null("key")
     if isinstance(token, JObject):
-        if not isinstance(key, str):
-            argument(f"Accessed JObject values with invalid key value: {key}. Object property name expected.")
-        return token.items.get(key)
+        return token.items.get(key) if isinstance(key, str) else _bad_key("Accessed", token, key)
     if isinstance(token, JArray):
-        if isinstance(key, str) or not isinstance(key, int):
-            argument(f'Accessed JArray values with invalid key value: "{key}". Int32 array index expected.')
+        if type(key) is not int:
+            _bad_key("Accessed", token, key)
         return item(token, key)
-    name = "JValue" if isinstance(token, JValue) else "JProperty"
-    return invalid_operation(f"Cannot access child value on Newtonsoft.Json.Linq.{name}.")
+    return invalid_operation(f"Cannot access child value on {name_of(token)}.")
 
 
 def item(array: JArray, index: int) -> JToken:
     if 0 <= index < len(array.items):
         return array.items[index]
-    out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "index")
-    return None
+    index_range()
 
 
 def put(token: JToken, key: Any, value: JToken | None) -> None:
+    if key is None and not isinstance(token, JValue):
+        argument_null("key")
     if isinstance(token, JObject):
         if not isinstance(key, str):
-            argument(f"Set JObject values with invalid key value: {key}. Object property name expected.")
+            _bad_key("Set", token, key)
         token.put(key, value)
     elif isinstance(token, JArray):
-        if isinstance(key, str) or not isinstance(key, int):
-            argument(f'Set JArray values with invalid key value: "{key}". Int32 array index expected.')
-        replace(item(token, key), value)
+        if type(key) is not int:
+            _bad_key("Set", token, key)
+        token.replace(key, value)
     else:
-        name = "JValue" if isinstance(token, JValue) else "JProperty"
-        invalid_operation(f"Cannot set child value on Newtonsoft.Json.Linq.{name}.")
+        invalid_operation(f"Cannot set child value on {name_of(token)}.")
 
 
-_CONVERTIBLE = {"Integer", "Float", "String", "Boolean"}
+# (T)token
+
+_TEXTUAL = {"String", "Comment", "Raw"}
+_NUMERIC = {"Integer", "Float", "Boolean", *_TEXTUAL}
+_ACCEPTED = {
+    "string": {"Date", "Bytes", "Guid", "TimeSpan", "Uri", *_NUMERIC}, "char": {"Integer", "Float", *_TEXTUAL},
+    "DateTime": {"Date", *_TEXTUAL}, "DateTimeOffset": {"Date", *_TEXTUAL}, "Guid": {"Guid", "Bytes", *_TEXTUAL},
+    "TimeSpan": {"TimeSpan", *_TEXTUAL}, "Uri": {"Uri", *_TEXTUAL}, "byte[]": {"Bytes", "Integer", *_TEXTUAL},
+}  # fmt: skip
 _LABELS = {
     "int": "Int32", "long": "Int64", "short": "Int16", "uint": "UInt32", "ulong": "UInt64", "ushort": "UInt16",
-    "byte": "Byte", "sbyte": "SByte", "double": "Double", "float": "Single",
-    "decimal": "Decimal", "bool": "Boolean", "char": "Char",
+    "byte": "Byte", "sbyte": "SByte", "double": "Double", "float": "Single", "decimal": "Decimal", "bool": "Boolean",
+    "char": "Char", "string": "String", "byte[]": "byte array",
 }  # fmt: skip
+_VALUE_TYPES = (*(name for name in _LABELS if name not in ("string", "byte[]")), "DateTime", "DateTimeOffset", "Guid",
+                "TimeSpan")  # fmt: skip
 
 
 def _explicit(name: str, nullable: bool) -> Callable[[JToken | None], Any]:
     """(T)token: what the operator of Json.NET accepts."""
-    label = _LABELS.get(name, name if name != "string" else "String")
+    label = _LABELS.get(name, name)
+    accepted = _ACCEPTED.get(name, _NUMERIC)
+    special = _SPECIAL.get(name)
 
     def convert(token: JToken | None) -> Any:
         if token is None:
@@ -136,51 +146,79 @@ def _explicit(name: str, nullable: bool) -> Callable[[JToken | None], Any]:
         if isinstance(token, JProperty):
             token = token.value
         kind = kind_of(token)
-        value = token.value if isinstance(token, JValue) else None
-        if kind in ("Null", "Undefined") and nullable:
+        empty = nullable and name != "byte[]" and kind in ("Null", "Undefined")
+        if not isinstance(token, JValue) or not (kind in accepted or empty):
+            argument(f"Can not convert {kind} to {label}.")
+        value = token.value
+        if value is None and nullable:
             return None
-        if name == "string":
-            if kind not in (*_CONVERTIBLE, "Date", "Guid", "TimeSpan", "Uri", "Bytes"):
-                argument(f"Can not convert {kind} to String.")
-            return to_base64(value) if kind == "Bytes" else change_type(value, "string")
-        if name in _LABELS:
-            if kind not in _CONVERTIBLE:
-                argument(f"Can not convert {kind} to {label}.")
-            return change_type(value, name)
-        return _special(value, kind, name)
+        return special(value) if special else _change(value, name)
 
     return convert
 
 
-def _special(value: Any, kind: str, name: str) -> Any:
-    accepted: dict[str, tuple[type, Callable[[Any], Any]]] = {
-        "DateTime": (DateTime, lambda v: change_type(v, "DateTime")),
-        "DateTimeOffset": (DateTimeOffset, parse_offset),
-        "Guid": (Guid, parse_guid),
-        "TimeSpan": (TimeSpan, parse_span),
-    }
-    if name in accepted:
-        wanted, parse = accepted[name]
-        if isinstance(value, wanted):
-            return value
-        if name == "DateTime" and isinstance(value, DateTimeOffset):
-            return DateTime(value.ticks)
-        if name == "DateTimeOffset" and isinstance(value, DateTime):
-            return DateTimeOffset(value.ticks)
-        if isinstance(value, str):
-            return parse(value)
-    if name == "byte[]":
-        from proxy.expressions.dotnet.convert import from_base64
+_SOURCES: tuple[tuple[Any, str], ...] = (
+    (bool, "Boolean"), (int, "Int64"), (Single, "Single"), (float, "Double"), (Decimal, "Decimal"),
+    (DateTime, "DateTime"),
+)  # fmt: skip
 
-        if isinstance(value, Array):
-            return value
-        if isinstance(value, str):
-            return from_base64(value)
-    return argument(f"Can not convert {kind} to {name}.")
+
+def _change(value: Any, name: str) -> Any:
+    """Convert.ChangeType of what a token holds."""
+    if isinstance(value, str) or value is None or name == "string":
+        return change_type(value, name)
+    if isinstance(value, _NOT_CONVERTIBLE):
+        raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
+    bad = isinstance(value, DateTime) != (name == "DateTime")
+    if bad or (name == "char" and (isinstance(value, bool) or not isinstance(value, int))):
+        source = next((word for classes, word in _SOURCES if isinstance(value, classes)), name_of(value))
+        raise DotNetError(
+            "System.InvalidCastException", f"Invalid cast from '{source}' to '{_LABELS.get(name, name)}'."
+        )
+    return change_type(value, name)
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, str):
+        return from_base64(value)
+    return value if isinstance(value, Array) else argument("Can not convert Integer to byte array.")
+
+
+def _date(value: Any) -> DateTime:
+    return DateTime(value.ticks) if isinstance(value, DateTimeOffset) else _change(value, "DateTime")
+
+
+def _offset(value: Any) -> DateTimeOffset:
+    if isinstance(value, DateTimeOffset):
+        return value
+    return DateTimeOffset(value.ticks) if isinstance(value, DateTime) else parse_offset(value)
+
+
+def _guid(value: Any) -> Any:
+    if isinstance(value, Array):
+        return _of_bytes(value)
+    return value if isinstance(value, Guid) else parse_guid(to_text(value))
+
+
+def _uri(value: Any) -> Any:
+    from proxy.expressions.dotnet.uri import Uri
+
+    return value if isinstance(value, Uri) else Uri(to_text(value))
+
+
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "string": lambda value: to_base64(value) if isinstance(value, Array) else to_text(value),
+    "DateTime": _date, "DateTimeOffset": _offset, "Guid": _guid, "Uri": _uri,
+    "TimeSpan": lambda value: value if isinstance(value, TimeSpan) else parse_span(to_text(value)),
+    "byte[]": _bytes,
+}  # fmt: skip
+
+
+# Value<T>, Values, Children
 
 
 def value_as(kind: Type, token: JToken | None) -> Any:
-    """token.Value<T>(): converts a leaf, casts a container, null for a missing token."""
+    """token.Value<T>(): converts a leaf, casts a container, default for a missing token."""
     from proxy.expressions.bind_creation import default_of
 
     if token is None:
@@ -188,123 +226,128 @@ def value_as(kind: Type, token: JToken | None) -> Any:
     if kind.name == "object" or instance_of(token, kind):
         return token
     if not isinstance(token, JValue):
-        from proxy.expressions.dotnet.values import name_of
-
-        raise DotNetError(
-            "System.InvalidCastException", f"Cannot cast {name_of(token)} to Newtonsoft.Json.Linq.JToken."
-        )
+        raise DotNetError("System.InvalidCastException", f"Cannot cast {name_of(token)} to {_LINQ}.JToken.")
     value = token.value
     target = kind.underlying
-    if value is not None and instance_of(value, target):
+    # what was parsed is an Int64, and only that is there as it is
+    if value is not None and type(value) is not int and instance_of(value, target):
         return value
     if value is None and (kind.is_nullable or not kind.is_value):
         return None
-    if target.name in ("Guid", "TimeSpan", "DateTimeOffset", "JObject", "JArray", "JToken"):
-        return invalid_cast(type_name(value), target.full_name)
-    return change_type(value, target.name)
+    if value is not None and target.name not in CHANGES and not isinstance(value, _NOT_CONVERTIBLE):
+        source = "System.Int64" if type(value) is int else name_of(value)
+        raise DotNetError("System.InvalidCastException", f"Invalid cast from '{source}' to '{target.full_name}'.")
+    return _change(value, target.name)
 
 
-def type_name(value: Any) -> str:
-    from proxy.expressions.dotnet.values import name_of
-
-    return name_of(value) if value is not None else "null"
+_NOT_CONVERTIBLE = (Guid, TimeSpan, DateTimeOffset, Array)
 
 
-def _child_as(kind: Type, token: JToken, key: Any) -> Any:
-    return value_as(kind, get(token, key))
+def _value_of(kind: Type, token: Any) -> Any:
+    if token is None:
+        argument_null("value")
+    return value_as(kind, token) if isinstance(token, JToken) else argument("Source value must be a JToken.")
 
 
-def _values(kind: Type, token: Any) -> Sequence:
-    return Sequence(lambda: (value_as(kind, child) for child in _children(token)), kind)
+def _own_values(kind: Type, token: JToken) -> Sequence:
+    if not isinstance(token, JContainer):
+        invalid_operation(f"Cannot access child value on {name_of(token)}.")
+    return Sequence(lambda: (value_as(kind, child) for child in token.children()), kind)
 
 
-def _children(token: Any) -> Any:
-    return token.children() if isinstance(token, JToken) else iterate(token)
+def of_type(tokens: Iterator[JToken], kind: Type) -> Iterator[Any]:
+    return (token for token in tokens if instance_of(token, kind))
 
 
-def _deep_equals(left: JToken | None, right: JToken | None) -> bool:
-    if left is None or right is None:
-        return left is right
-    if kind_of(left) != kind_of(right):
-        return False
-    if isinstance(left, JValue) and isinstance(right, JValue):
-        return bool(left.value == right.value)
-    if isinstance(left, JObject) and isinstance(right, JObject):
-        return left.items.keys() == right.items.keys() and all(
-            _deep_equals(v, right.items[k]) for k, v in left.items.items()
-        )
-    if isinstance(left, JProperty) and isinstance(right, JProperty) and left.name != right.name:
-        return False
-    one, two = list(left.children()), list(right.children())
-    return len(one) == len(two) and all(_deep_equals(a, b) for a, b in zip(one, two, strict=True))
+def _each(source: Any) -> Iterator[JToken]:
+    return source.children() if isinstance(source, JToken) else iterate(source)
 
 
-def _show(token: JToken, formatting: Any = 1) -> str:
-    if int(formatting) and isinstance(token, JValue):
-        return token_text(token)
-    return write(token, bool(int(formatting)))
+def each_of(source: Any, step: Callable[[JToken], Iterator[Any]]) -> Sequence:
+    """Of each token of the source, what the step gives."""
+    if source is None:
+        argument_null("source")
+    return Sequence(lambda: (found for token in _each(source) for found in step(token)), TOKENS)
 
 
-def _neighbours(after: bool) -> Callable[[JToken, Any], None]:
-    def add(token: JToken, content: Any) -> None:
-        parent = token.parent
-        if isinstance(parent, JArray):
-            from proxy.expressions.dotnet.json_tokens import adopt
-
-            index = next(i for i, other in enumerate(parent.items) if other is token)
-            parent.items.insert(index + int(after), adopt(from_object(content), parent))
-            return
-        if isinstance(token, JProperty) and isinstance(parent, JObject) and isinstance(content, JProperty):
-            before = list(parent.items.items())
-            index = next(i for i, (name, _) in enumerate(before) if name == token.name)
-            parent.add(content.name, content.value)
-            before.insert(index + int(after), (content.name, parent.items[content.name]))
-            parent.items = dict(before)
-            content.parent = parent
-            return
-        invalid_operation("The parent is missing.")
-
-    return add
+def _keyed(token: JToken, key: Any) -> Iterator[JToken]:
+    if isinstance(token, JValue):
+        return iter((token,))
+    found = get(token, key)
+    return iter(()) if found is None else iter((found,))
 
 
-def _descendants(token: JToken) -> Sequence:
-    def run(current: JToken) -> Any:
-        for child in current.children():
-            yield child
-            yield from run(child)
+# neighbours
 
-    return Sequence(lambda: run(token), type_of_name("JToken"))
+
+def ancestors(token: JToken | None) -> Iterator[JToken]:
+    above = parent_of(token) if token is not None else None
+    while above is not None:
+        tick()
+        yield above
+        above = parent_of(above)
+
+
+def with_self(walk: Callable[[JToken], Iterator[JToken]]) -> Callable[[JToken], Iterator[JToken]]:
+    def run(token: JToken) -> Iterator[JToken]:
+        yield token
+        yield from walk(token)
+
+    return run
+
+
+def descendants(token: JToken) -> Iterator[JToken]:
+    for child in token.children():
+        tick()
+        yield child
+        yield from descendants(child)
 
 
 def _root(token: JToken) -> JToken:
-    while token.parent is not None:
-        token = token.parent
+    while (parent := parent_of(token)) is not None:
+        token = parent
     return token
 
 
 def _ends(last: bool) -> Callable[[JToken], JToken | None]:
     def pick(token: JToken) -> JToken | None:
-        children = list(token.children())
         if isinstance(token, JValue):
-            invalid_operation("Cannot access child value on Newtonsoft.Json.Linq.JValue.")
+            invalid_operation(f"Cannot access child value on {name_of(token)}.")
+        children = list(token.children())
         return children[-1 if last else 0] if children else None
 
     return pick
 
 
-def _sibling(step: int) -> Callable[[JToken], JToken | None]:
-    def find(token: JToken) -> JToken | None:
-        parent = token.parent
-        children = list(parent.children()) if parent is not None else []
-        for index, child in enumerate(children):
-            if child is token or (
-                isinstance(child, JProperty) and isinstance(token, JProperty) and child.name == token.name
-            ):
-                at = index + step
-                return children[at] if 0 <= at < len(children) else None
-        return None
+def _siblings(token: JToken, after: bool) -> list[JToken]:
+    parent = parent_of(token)
+    if parent is None:
+        return []
+    children = list(parent.children())
+    at = place_of(parent, token)
+    return children[at + 1 :] if after else children[:at]
 
-    return find
+
+def sequence(walk: Callable[[Any], Any]) -> Callable[[Any], Sequence]:
+    """A member that gives a deferred IEnumerable<JToken>."""
+    return lambda token: Sequence(lambda: iter(walk(token)), TOKENS)
+
+
+def _show(token: JToken, formatting: Any = 1) -> str:
+    return write(token, bool(int(formatting)))
+
+
+def text_value(text: str | None) -> JValue:
+    """Of a string; one that is null has the type String all the same."""
+    return JValue(text, "String" if text is None else "")
+
+
+def text_of(text: str | None) -> str:
+    return argument_null("s") if text is None else text
+
+
+def given(value: Any) -> Any:
+    return argument_null("o") if value is None else value
 
 
 members(
@@ -318,76 +361,71 @@ members(
         "JToken Root": _root,
         "JToken? First": _ends(False),
         "JToken? Last": _ends(True),
-        "JToken? Next": _sibling(1),
-        "JToken? Previous": _sibling(-1),
-        "T? Value<T>(object key)": with_types(_child_as),
-        "IEnumerable<JToken> Children()": lambda token: Sequence(token.children, type_of_name("JToken")),
+        "JToken? Next": lambda token: next(iter(_siblings(token, True)), None),
+        "JToken? Previous": lambda token: next(reversed(_siblings(token, False)), None),
+        "T? Value<T>(object key)": with_types(lambda kind, token, key: value_as(kind, get(token, key))),
+        "IEnumerable<JToken> Children()": sequence(lambda token: token.children()),
         "IEnumerable<T> Children<T>()": with_types(
-            lambda kind, token: Sequence(lambda: (c for c in token.children() if instance_of(c, kind)), kind)
+            lambda kind, token: Sequence(lambda: of_type(token.children(), kind), kind)
         ),
-        "IEnumerable<T> Values<T>()": with_types(_values),
-        "IEnumerable<JToken> Values()": lambda token: Sequence(token.children, type_of_name("JToken")),
+        "IEnumerable<T> Values<T>()": with_types(_own_values),
         "JToken? SelectToken(string path)": json_path.select_one,
         "JToken? SelectToken(string path, bool errorWhenNoMatch)": json_path.select_one,
         "IEnumerable<JToken> SelectTokens(string path)": json_path.select,
+        "IEnumerable<JToken> SelectTokens(string path, bool errorWhenNoMatch)": json_path.select,
         "JToken DeepClone()": lambda token: token.clone(),
-        "static bool DeepEquals(JToken a, JToken b)": _deep_equals,
+        "static bool DeepEquals(JToken a, JToken b)": deep_equals,
         "void Remove()": detach,
         "void Replace(JToken value)": replace,
-        "void AddAfterSelf(object content)": _neighbours(True),
-        "void AddBeforeSelf(object content)": _neighbours(False),
+        "void AddAfterSelf(object content)": lambda token, content: add_beside(token, content, after=True),
+        "void AddBeforeSelf(object content)": lambda token, content: add_beside(token, content, after=False),
+        "IEnumerable<JToken> Ancestors()": sequence(ancestors),
+        "IEnumerable<JToken> AncestorsAndSelf()": sequence(with_self(ancestors)),
+        "IEnumerable<JToken> AfterSelf()": sequence(lambda token: _siblings(token, True)),
+        "IEnumerable<JToken> BeforeSelf()": sequence(lambda token: _siblings(token, False)),
         "T? ToObject<T>()": with_types(to_object),
         "string ToString()": token_text,
         "string ToString(Formatting formatting)": _show,
-        "static JToken Parse(string json)": lambda text: read_json(_text(text)),
-        "static JToken FromObject(object o)": lambda value: from_object(_given(value)),
-    },
-)
-
-
-def _text(text: str | None) -> str:
-    return argument_null("s") if text is None else text
-
-
-def _given(value: Any) -> Any:
-    return argument_null("o") if value is None else value
-
-
-def _value_of(kind: Type, token: JToken | None) -> Any:
-    return argument_null("value") if token is None else value_as(kind, token)
-
-
-def _above(token: JToken) -> Any:
-    above = parent_of(token)
-    while above is not None:
-        yield above
-        above = parent_of(above)
-
-
-def _same_value(left: JToken, right: Any) -> bool:
-    if isinstance(left, JValue) and isinstance(right, JValue):
-        return bool(_deep_equals(left, right))
-    return left is right
-
-
-_TOKENS = type_of_name("JToken")
-members(
-    TOKEN,
-    {
-        "IEnumerable<JToken> Ancestors()": lambda token: Sequence(lambda: _above(token), _TOKENS),
-        "bool Equals(JToken other)": _same_value,
+        "static JToken Parse(string json)": lambda text: read_json(text_of(text)),
+        "static JToken FromObject(object o)": lambda value: from_object(given(value)),
+        "bool Equals(object other)": same_value,
     },
 )
 setters(TOKEN, {"this[object]": put})
 _EXTENSIONS = define("JsonExtensions", f"{_LINQ}.Extensions", kind="static")
+_SOURCE = "this IEnumerable<JToken> source"
 members(
     _EXTENSIONS,
     {
         "static T? Value<T>(this IEnumerable<JToken> value)": with_types(_value_of),
-        "static IEnumerable<T> Values<T>(this IEnumerable<JToken> source)": with_types(_values),
+        f"static IEnumerable<T> Values<T>({_SOURCE})": with_types(
+            lambda kind, source: Sequence(
+                lambda: (value_as(kind, child) for token in _each(source) for child in token.children()), kind
+            )
+        ),
+        f"static IEnumerable<T> Values<T>({_SOURCE}, object key)": with_types(
+            lambda kind, source, key: Sequence(
+                lambda: (value_as(kind, found) for token in _each(source) for found in _keyed(token, key)), kind
+            )
+        ),
+        f"static IEnumerable<JToken> Values({_SOURCE})": lambda source: each_of(source, lambda token: token.children()),
+        f"static IEnumerable<JToken> Values({_SOURCE}, object key)": lambda source, key: each_of(
+            source, lambda token: _keyed(token, key)
+        ),
+        f"static IEnumerable<JToken> Children({_SOURCE})": lambda source: each_of(
+            source, lambda token: token.children()
+        ),
+        f"static IEnumerable<JToken> Ancestors({_SOURCE})": lambda source: each_of(source, ancestors),
+        f"static IEnumerable<JToken> AncestorsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(ancestors)),
+        f"static IEnumerable<JToken> Descendants({_SOURCE})": lambda source: each_of(source, descendants),
+        f"static IEnumerable<JToken> DescendantsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(descendants)),
+        "static IEnumerable<JProperty> Properties(this IEnumerable<JObject> source)": lambda source: Sequence(
+            lambda: (found for token in _each(source) for found in token.properties()), type_of_name("JProperty")
+        ),
+        f"static IEnumerable<JToken> AsJEnumerable({_SOURCE})": lambda source: source,
     },
 )
-for _name in (*_LABELS, "DateTime", "DateTimeOffset", "Guid", "TimeSpan"):
+for _name in _VALUE_TYPES:
     members(
         TOKEN,
         {
@@ -395,13 +433,9 @@ for _name in (*_LABELS, "DateTime", "DateTimeOffset", "Guid", "TimeSpan"):
             f"explicit {_name}?(JToken value)": _explicit(_name, True),
         },
     )
-members(
-    TOKEN,
-    {
-        "explicit string?(JToken value)": _explicit("string", True),
-        "explicit byte[]?(JToken value)": _explicit("byte[]", True),
-    },
-)
-for _name in (*_LABELS, "DateTime", "DateTimeOffset", "Guid", "TimeSpan"):
-    members(TOKEN, {f"implicit JToken({_name} value)": JValue, f"implicit JToken({_name}? value)": JValue})
-members(TOKEN, {"implicit JToken(string value)": JValue, "implicit JToken(byte[] value)": JValue})
+    # a char has none of its own and goes as a number
+    if _name != "char":
+        members(TOKEN, {f"implicit JToken({_name} value)": JValue, f"implicit JToken({_name}? value)": JValue})
+for _name in ("string", "byte[]", "Uri"):
+    members(TOKEN, {f"explicit {_name}?(JToken value)": _explicit(_name, True)})
+members(TOKEN, {"implicit JToken(string value)": text_value, "implicit JToken(byte[] value)": JValue})

@@ -1,175 +1,217 @@
-"""The members of JValue, JProperty, JObject, JArray and JsonConvert."""
+"""The members of JValue, JRaw, JProperty, JContainer, JObject, JArray, JConstructor and JsonConvert."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from proxy.expressions.dotnet.collections import iterate
+from proxy.expressions.dotnet.culture import upper
 from proxy.expressions.dotnet.json import (
     ARRAY,
+    CONSTRUCTOR,
     CONTAINER,
     CONVERT,
     OBJECT,
     PROPERTY,
+    RAW,
+    TOKENS,
     VALUE,
-    _descendants,
-    _given,
-    _text,
+    descendants,
+    given,
     item,
-    kind_of,
+    sequence,
+    text_value,
+    with_self,
 )
-from proxy.expressions.dotnet.json_convert import deserialize, from_object
-from proxy.expressions.dotnet.json_reader import expect, read_json
+from proxy.expressions.dotnet.json_compare import compare_tokens, same_value
+from proxy.expressions.dotnet.json_convert import deserialize, deserialize_any, from_object
+from proxy.expressions.dotnet.json_reader import parse
 from proxy.expressions.dotnet.json_tokens import (
     JArray,
+    JConstructor,
+    JContainer,
     JObject,
     JProperty,
+    JRaw,
     JToken,
     JValue,
-    detach,
-    replace,
-)  # fmt: skip
-from proxy.expressions.dotnet.json_writer import write
-from proxy.expressions.dotnet.values import Array, List, Sequence
-from proxy.expressions.runtime import (
-    argument,
-    out_of_range,
+    add_content,
+    is_many,
+    kind_of,
+    token_of,
 )
+from proxy.expressions.dotnet.json_writer import write
+from proxy.expressions.dotnet.values import Int64, List, Sequence, name_of
+from proxy.expressions.runtime import argument, argument_null, invalid_cast
 from proxy.expressions.table import attribute, members, setters, with_types
 from proxy.expressions.types import type_of_name
 
-# JValue, JProperty
+# JValue, JRaw
 
 
 def _set_value(token: JValue, value: Any) -> None:
-    token.value = value
+    token.value = token_of(value).value  # type: ignore[attr-defined]
+    if token.label not in ("Comment", "Raw") or not isinstance(value, str):
+        token.label = ""
 
 
+def _value(token: JValue) -> Any:
+    """What was parsed is an Int64."""
+    return Int64(token.value) if type(token.value) is int else token.value
+
+
+def _format(token: JValue, pattern: str | None) -> str:
+    from proxy.expressions.dotnet.format import format_value
+    from proxy.expressions.dotnet.text import to_text
+
+    value = token.value
+    if value is None:
+        return ""
+    return to_text(value) if isinstance(value, (str, bool)) else str(format_value(value, pattern or ""))
+
+
+def _compare(token: JValue, other: Any) -> int:
+    if other is None:
+        return 1
+    return compare_tokens(token, other if isinstance(other, JValue) else JValue(other))
+
+
+_CLOCK = ("DateTime", "DateTimeOffset", "TimeSpan", "Guid", "Uri")
 members(
     VALUE,
     {
-        "new(object value)": lambda value: JValue(value.value if isinstance(value, JValue) else value),
-        "object? Value": attribute("value"),
+        **{
+            f"new({kind} value)": JValue
+            for kind in ("long", "decimal", "ulong", "double", "float", "bool", *_CLOCK)
+        },
+        "new(string value)": text_value,
+        "new(char value)": lambda value: JValue(str(value)),
+        "new(JValue other)": lambda other: argument_null("other") if other is None else other.clone(),
+        "new(object value)": lambda value: JValue(token_of(value).value),  # type: ignore[attr-defined]
+        "object? Value": _value,
+        "string ToString(string format)": _format,
         "static JValue CreateNull()": lambda: JValue(None),
-        "static JValue CreateString(string value)": JValue,
-        "int CompareTo(JValue other)": lambda a, b: int(a.value > b.value) - int(a.value < b.value),
+        "static JValue CreateUndefined()": lambda: JValue(None, "Undefined"),
+        "static JValue CreateString(string value)": text_value,
+        "static JValue CreateComment(string value)": lambda text: JValue(text, "Comment"),
+        "int CompareTo(JValue other)": _compare,
+        "bool Equals(JValue other)": same_value,
     },
 )
 setters(VALUE, {"Value": _set_value})
+members(RAW, {"new(object rawJson)": JRaw, "new(JRaw other)": lambda other: other.clone()})
+
+# JProperty
 
 
 def _property(name: str, content: Any) -> JProperty:
-    return JProperty(name, from_object(content))
-
-
-def _property_many(name: str, content: Any) -> JProperty:
-    array = JArray()
-    for inner in content:
-        array.append(from_object(inner))
-    return JProperty(name, array)
+    if name is None:
+        argument_null("name")
+    return JProperty(name, _content_array(content) if is_many(content) else token_of(content))
 
 
 def _set_property(token: JProperty, value: JToken | None) -> None:
-    token.value = value
+    token.value = value  # type: ignore[assignment]
 
 
 members(
     PROPERTY,
     {
+        "new(JProperty other)": lambda other: other.clone(),
         "new(string name, object content)": _property,
-        "new(string name, params object[] content)": _property_many,
+        "new(string name, params object[] content)": _property,
         "string Name": attribute("name"),
         "JToken Value": attribute("value"),
     },
 )
 setters(PROPERTY, {"Value": _set_property})
 
-# JObject
+# JContainer
 
 
-def _new_object(content: Any = ()) -> JObject:
-    made = JObject()
-    if isinstance(content, JObject):
-        clone = content.clone()
-        assert isinstance(clone, JObject)
-        return clone
-    for inner in content:
-        made.add_content(inner)
-    return made
-
-
-def _required_property(token: JObject, name: str, comparison: Any = 4) -> JToken | None:
-    found = token.items.get(name) if name is not None else None
-    if found is None and int(comparison) % 2 == 1 and name is not None:
-        found = next((value for key, value in token.items.items() if key.lower() == name.lower()), None)
-    return found
-
-
-def _try_get(token: JObject, name: str, comparison: Any = 4) -> tuple[bool, JToken | None]:
-    found = _required_property(token, name, comparison)
-    return found is not None, found
-
-
-def _remove(token: JObject, name: str) -> bool:
-    found = token.items.pop(name, None)
-    if found is not None:
-        found.parent = None
-    return found is not None
+def _replace_all(container: JContainer, content: Any) -> None:
+    container.clear()
+    add_content(container, content)
 
 
 def _merge(target: JToken, content: Any) -> None:
     """Objects merge by name, arrays are concatenated, anything else is replaced."""
     if isinstance(target, JObject) and isinstance(content, JObject):
-        for name, value in content.items.items():
+        for name, value in list(content.items.items()):
             current = target.items.get(name)
-            if type(current) is type(value) and isinstance(current, (JObject, JArray)):
-                _merge(current, value)
-            elif not (isinstance(value, JValue) and value.value is None and current is not None):
+            if current is None:
                 target.put(name, value)
-    elif isinstance(target, JArray) and isinstance(content, JArray):
-        for value in list(content.items):
+            elif isinstance(current, JContainer) and kind_of(current) == kind_of(value):
+                _merge(current, value)
+            elif kind_of(value) != "Null":
+                target.put(name, value)
+    elif isinstance(target, JArray) and (isinstance(content, JArray) or is_many(content)):
+        for value in list(content):
+            if value is not None and not isinstance(value, JToken):
+                invalid_cast(name_of(value), "Newtonsoft.Json.Linq.JToken")
             target.append(value)
-
-
-def _view(token: JObject, name: str) -> JProperty | None:
-    return JProperty.view(token, name) if name in token.items else None
-
-
-_TOKEN_TYPE = type_of_name("JToken")
-
-
-def _remove_all(token: Any) -> None:
-    token.items.clear()
+    elif isinstance(target, JProperty) and isinstance(content, JProperty) and kind_of(content.value) != "Null":
+        target.value = content.value
 
 
 members(
-    OBJECT,
+    CONTAINER,
     {
-        "new()": _new_object,
-        "new(JObject other)": _new_object,
-        "new(object content)": lambda content: _new_object([content]),
-        "new(params object[] content)": _new_object,
-        "JToken? this[string name]": lambda token, name: token.items.get(name),
-        "void Add(string name, JToken value)": JObject.add,
-        "void Add(object content)": JObject.add_content,
-        "bool ContainsKey(string name)": lambda token, name: name in token.items,
-        "int Count": lambda token: len(token.items),
-        "JToken? GetValue(string name)": _required_property,
-        "JToken? GetValue(string name, StringComparison comparison)": _required_property,
-        "bool TryGetValue(string name, out JToken value)": _try_get,
-        "bool TryGetValue(string name, StringComparison comparison, out JToken value)": _try_get,
-        "JProperty? Property(string name)": _view,
-        "IEnumerable<JProperty> Properties()": lambda token: List(type_of_name("JProperty"), token.properties()),
-        "IEnumerable<JToken> PropertyValues()": lambda token: List(_TOKEN_TYPE, token.items.values()),
-        "bool Remove(string name)": _remove,
-        "void RemoveAll()": _remove_all,
+        "int Count": lambda token: token.count(),
+        "void Add(object content)": add_content,
+        "void AddFirst(object content)": lambda container, content: add_content(container, content, 0),
+        "void RemoveAll()": lambda container: container.clear(),
+        "void ReplaceAll(object content)": _replace_all,
         "void Merge(object content)": _merge,
-        "IEnumerable<JToken> Descendants()": _descendants,
-        "static JObject Parse(string json)": lambda text: expect(read_json(_text(text), "JObject"), JObject, "JObject"),
-        "static JObject FromObject(object o)": lambda value: expect_object(from_object(_given(value))),
+        "IEnumerable<JToken> Descendants()": sequence(descendants),
+        "IEnumerable<JToken> DescendantsAndSelf()": sequence(with_self(descendants)),
     },
 )
-setters(OBJECT, {"this[string]": JObject.put})
+
+# JObject
+
+
+def _new_object(content: Any) -> JObject:
+    made = JObject()
+    add_content(made, content)
+    return made
+
+
+def find(token: JObject, name: str | None, comparison: Any = 4) -> str | None:
+    """The name of the property that is found: the very name first, then one that compares equal."""
+    if name is None:
+        return None
+    if name in token.items:
+        return name
+    if int(comparison) % 2 == 0:
+        return None
+    wanted = upper(name)
+    return next((key for key in token.items if upper(key) == wanted), None)
+
+
+def _get_value(token: JObject, name: str | None, comparison: Any = 4) -> JToken | None:
+    found = find(token, name, comparison)
+    return None if found is None else token.items[found]
+
+
+def _try_get(token: JObject, name: str | None, comparison: Any = 4) -> tuple[bool, JToken | None]:
+    found = _get_value(token, name, comparison)
+    return found is not None, found
+
+
+def _view(token: JObject, name: str | None, comparison: Any = 4) -> JProperty | None:
+    found = find(token, name, comparison)
+    return None if found is None else token.view(found)
+
+
+def _remove(token: JObject, name: str | None) -> bool:
+    if name is None or name not in token.items:
+        return False
+    token.drop(name)
+    return True
+
+
+def _by_name(token: JObject, name: str | None) -> JToken | None:
+    return argument_null("propertyName") if name is None else token.items.get(name)
 
 
 def expect_object(token: JToken | None) -> JObject:
@@ -178,105 +220,105 @@ def expect_object(token: JToken | None) -> JObject:
     return token
 
 
-# JArray
+members(
+    OBJECT,
+    {
+        "new()": JObject,
+        "new(JObject other)": lambda other: argument_null("other") if other is None else other.clone(),
+        "new(object content)": _new_object,
+        "new(params object[] content)": _new_object,
+        "JToken? this[string name]": _by_name,
+        "void Add(string name, JToken value)": JObject.add,
+        "bool ContainsKey(string name)": lambda token, name: _by_name(token, name) is not None,
+        "JToken? GetValue(string name)": _get_value,
+        "JToken? GetValue(string name, StringComparison comparison)": _get_value,
+        "bool TryGetValue(string name, out JToken value)": _try_get,
+        "bool TryGetValue(string name, StringComparison comparison, out JToken value)": _try_get,
+        "JProperty? Property(string name)": _view,
+        "JProperty? Property(string name, StringComparison comparison)": _view,
+        "IEnumerable<JProperty> Properties()": lambda token: Sequence(token.properties, type_of_name("JProperty")),
+        "IEnumerable<JToken> PropertyValues()": lambda token: List(TOKENS, token.items.values()),
+        "bool Remove(string name)": _remove,
+        "static JObject Parse(string json)": lambda text: parse(text, JObject, "JObject"),
+        "static JObject FromObject(object o)": lambda value: expect_object(from_object(given(value))),
+    },
+)
+setters(OBJECT, {"this[string]": JObject.put})
 
-
-def _new_array(content: Any = ()) -> JArray:
-    made = JArray()
-    for inner in content:
-        _add(made, inner)
-    return made
+# JArray, JConstructor
 
 
 def _content_array(content: Any) -> JArray:
-    """new JArray(x): the elements of a sequence, or the one value; a JArray is copied."""
-    if isinstance(content, JArray):
-        clone = content.clone()
-        assert isinstance(clone, JArray)
-        return clone
-    if isinstance(content, (Array, List, Sequence)) or (
-        hasattr(content, "__iter__") and not isinstance(content, (str, JToken))
-    ):
-        return _new_array(iterate(content))
-    return _new_array([content])
+    made = JArray()
+    add_content(made, content)
+    return made
 
 
-def _add(array: JArray, content: Any) -> None:
-    array.append(from_object(content))
-
-
-def _insert(array: JArray, index: int, token: JToken | None) -> None:
-    from proxy.expressions.dotnet.json_tokens import adopt
-
-    if not 0 <= index <= len(array.items):
-        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "index")
-    array.items.insert(index, adopt(token, array))
+def _expect_array(token: JToken) -> JArray:
+    if not isinstance(token, JArray):
+        argument(f"Object serialized to {kind_of(token)}. JArray instance expected.")
+    return token
 
 
 def _remove_item(array: JArray, token: JToken) -> bool:
-    found = next((item for item in array.items if item is token or _leaf_equals(item, token)), None)
-    if found is not None:
-        detach(found)
-    return found is not None
-
-
-def _leaf_equals(left: JToken, right: JToken) -> bool:
-    return isinstance(left, JValue) and isinstance(right, JValue) and bool(left.value == right.value)
-
-
-def _index_of(array: JArray, token: JToken) -> int:
-    return next((i for i, found in enumerate(array.items) if found is token or _leaf_equals(found, token)), -1)
+    at = array.place(token)
+    if at >= 0:
+        array.remove_at(at)
+    return at >= 0
 
 
 members(
     ARRAY,
     {
-        "new()": _new_array,
+        "new()": JArray,
+        "new(JArray other)": lambda other: argument_null("other") if other is None else other.clone(),
         "new(object content)": _content_array,
-        "new(params object[] content)": _new_array,
+        "new(params object[] content)": _content_array,
         "JToken this[int index]": item,
-        "int Count": len,
-        "void Add(JToken item)": lambda array, token: array.append(token),
-        "void Add(object content)": _add,
-        "void AddFirst(object content)": lambda array, content: _insert(array, 0, from_object(content)),
-        "void Insert(int index, JToken item)": _insert,
-        "void Clear()": _remove_all,
-        "void RemoveAll()": _remove_all,
-        "void RemoveAt(int index)": lambda array, index: detach(item(array, index)),
+        "void Add(JToken item)": JArray.append,
+        "void Insert(int index, JToken item)": JArray.insert,
+        "void Clear()": JArray.clear,
+        "void RemoveAt(int index)": JArray.remove_at,
         "bool Remove(JToken item)": _remove_item,
-        "bool Contains(JToken item)": lambda array, token: _index_of(array, token) >= 0,
-        "int IndexOf(JToken item)": _index_of,
-        "void Merge(object content)": _merge,
-        "IEnumerable<JToken> Descendants()": _descendants,
-        "static JArray Parse(string json)": lambda text: expect(read_json(_text(text), "JArray"), JArray, "JArray"),
-        "static JArray FromObject(object o)": lambda value: from_object(_given(value)),
+        "bool Contains(JToken item)": lambda array, token: array.place(token) >= 0,
+        "int IndexOf(JToken item)": JArray.place,
+        "bool IsReadOnly": lambda array: False,
+        "static JArray Parse(string json)": lambda text: parse(text, JArray, "JArray"),
+        "static JArray FromObject(object o)": lambda value: _expect_array(from_object(given(value))),
     },
 )
-setters(ARRAY, {"this[int]": lambda array, index, token: replace(item(array, index), token)})
+setters(ARRAY, {"this[int]": JArray.replace})
 
 
-def _first(container: JToken, content: Any) -> None:
-    if isinstance(container, JArray):
-        _insert(container, 0, from_object(content))
-    elif isinstance(container, JObject) and isinstance(content, JProperty):
-        container.add(content.name, content.value)
-        container.items = {content.name: container.items.pop(content.name), **container.items}
+def _constructor(name: str, *content: Any) -> JConstructor:
+    made = JConstructor(name)
+    for piece in content:
+        add_content(made, piece)
+    return made
+
+
+def _set_name(token: JConstructor, name: str) -> None:
+    token.name = name
 
 
 members(
-    CONTAINER,
+    CONSTRUCTOR,
     {
-        "int Count": lambda token: len(list(token.children())),
-        "void AddFirst(object content)": _first,
-        "void RemoveAll()": _remove_all,
+        "new()": JConstructor,
+        "new(string name)": _constructor,
+        "new(string name, object content)": _constructor,
+        "new(string name, params object[] content)": _constructor,
+        "new(JConstructor other)": lambda other: other.clone(),
+        "string Name": attribute("name"),
     },
 )
+setters(CONSTRUCTOR, {"Name": _set_name})
 members(
     CONVERT,
     {
         "static string SerializeObject(object value)": write,
         "static string SerializeObject(object value, Formatting formatting)": lambda v, f: write(v, bool(int(f))),
         "static T? DeserializeObject<T>(string value)": with_types(deserialize),
-        "static object? DeserializeObject(string value)": lambda text: read_json(_text(text)),
+        "static object? DeserializeObject(string value)": deserialize_any,
     },
 )

@@ -1,258 +1,193 @@
-"""JSON text to tokens, as lenient as Json.NET: orjson where it agrees, our own reader for the rest.
-
-Json.NET takes single quotes, unquoted names, comments, trailing commas, hexadecimal and octal numbers, NaN; it turns
-date-like strings into dates; a repeated name keeps the last value. At most 128 levels.
-"""
+"""JSON text to tokens: orjson where it agrees with Json.NET, its own rules for the rest."""
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 import orjson
 
-from proxy.expressions.dotnet.datetext import read_date
-from proxy.expressions.dotnet.datetime import DateTime
-from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue, json_error
-from proxy.expressions.runtime import DotNetError, allocate, spend, tick
+from proxy.expressions.dotnet.datetime import EPOCH, UTC, DateTime, ticks_of
+from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated
+from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JContainer, JObject, JToken, JValue
+from proxy.expressions.runtime import DotNetError, allocate, argument_null, spend, stepwise, tick
 
-MAX_DEPTH = 128
-_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _LONG_DIGITS = re.compile(r"\d{19}")
-_DEEP = re.compile(r"(?:[\[{][^\[\]{}]*){100}")
+MAX_DEPTH = 128
 
 
 def read_json(text: str, name: str = "JToken") -> JToken:
     """The token that the whole text is; raises JsonReaderException. `name` is the class asked for."""
+    token = plain_json(text)
+    if token is not None:
+        return token
+    reader = JsonTextReader(text)
+    token = load(reader, name)
+    while reader.read():
+        pass
+    return token
+
+
+def plain_json(text: str) -> JToken | None:
+    """The token of a text that is strict JSON; None when our own reader has to look at it."""
     allocate(len(text))
     spend(len(text) >> 4)
-    if not _LONG_DIGITS.search(text) and not _DEEP.search(text):
-        try:
-            return wrap(orjson.loads(text))
-        except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
-            pass
-    return _Reader(text).document(name)
+    if _LONG_DIGITS.search(text):
+        return None
+    tick()
+    try:
+        return wrap(orjson.loads(text))
+    except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
+        return None
 
 
-def wrap(value: Any) -> JToken:
-    """Plain Python data as tokens."""
+def parse(text: str | None, kind: type[JToken], name: str) -> Any:
+    """JObject.Parse, JArray.Parse: the text has to be of that class."""
+    if text is None:
+        argument_null("s")
+    token = read_json(text, name)
+    # what orjson took is checked here; our own reader has said so with its place
+    return token if isinstance(token, kind) else load(JsonTextReader(text), name)
+
+
+def wrap(value: Any, depth: int = 1) -> JToken:
+    """Plain Python data as tokens; raises RecursionError when it is too deep."""
     kind = type(value)
     if kind is str:
         return JValue(dated(value))
     if kind is dict:
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        tick()
         made = JObject()
         items = made.items
-        for name, inner in value.items():
-            token = wrap(inner)
+        for name, inner in stepwise(value.items()):
+            token = wrap(inner, depth + 1)
             token.parent = made
             items[name] = token
         return made
     if kind is list:
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        tick()
         array = JArray()
-        for inner in value:
-            token = wrap(inner)
+        for inner in stepwise(value):
+            token = wrap(inner, depth + 1)
             token.parent = array
             array.items.append(token)
         return array
     return JValue(value)
 
 
-def dated(text: str) -> Any:
-    """A DateTime where the text has the shape of an ISO 8601 moment, else the text."""
-    if len(text) < 19 or text[10] != "T" or text[4] != "-" or not _DATE.fullmatch(text):
-        return text
-    found = read_date(text)
-    if found is None:
-        return text
-    ticks, offset = found
-    if offset is None:
-        return DateTime(ticks)
-    return DateTime(ticks - offset, 1 if text[-1] == "Z" else 2)
+_WANTED = {"JObject": ("StartObject", "an object"), "JArray": ("StartArray", "an array"),
+           "JConstructor": ("StartConstructor", "a constructor")}  # fmt: skip
+_LEAVES = ("String", "Integer", "Float", "Date", "Boolean", "Bytes")
 
 
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_WORDS = {"true": True, "false": False, "null": None, "NaN": math.nan, "Infinity": math.inf, "undefined": None}
-_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|Infinity|[0-9.]+(?:[eE][+-]?[0-9]+)?)")
-_SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)+", re.S)
-_NAME = re.compile(r"[A-Za-z0-9_$]+")
+def load(reader: JsonReader, name: str = "JToken") -> JToken:
+    """JToken.Load: the token that starts at the reader's next piece."""
+    if not reader.token and not reader.read():
+        reader.fail(f"Error reading {name} from JsonReader")
+    wanted = _WANTED.get(name)
+    if wanted is not None:
+        reader.content()
+        if reader.token != wanted[0]:
+            message = f"Current JsonReader item is not {wanted[1]}: {reader.token or 'None'}"
+            reader.fail(f"Error reading {name} from JsonReader. {message}")
+    token = reader.token
+    if token in _LEAVES:
+        return JValue(reader.value)
+    if token in ("Comment", "Undefined"):
+        return JValue(reader.value, token)
+    if token == "Null":
+        return JValue(None)
+    if not token.startswith("Start"):
+        reader.fail(f"Error reading JToken from JsonReader. Unexpected token: {token}")
+    made = _container(reader)
+    name = type(made).__name__
+    if not reader.read():
+        reader.fail(f"Error reading {name} from JsonReader")
+    if not _fill(made, reader):
+        reader.fail(f"Unexpected end of content while loading {name}")
+    return made
 
 
-class _Reader:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.place = 0
-        self.path: list[str] = []
-
-    def where(self) -> str:
-        before = self.text[: self.place]
-        # at the very start Json.NET has not counted the first line yet
-        line = before.count("\n") + 1 if before else 0
-        path = "".join(self.path).removeprefix(".")
-        return f"Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
-
-    def fail(self, message: str) -> None:
-        json_error(f"{message} {self.where()}")
-
-    def skip(self) -> str:
-        """Past white space and comments; the next character or ""."""
-        match = _SPACE.match(self.text, self.place)
-        if match:
-            self.place = match.end()
-        return self.text[self.place : self.place + 1]
-
-    def document(self, name: str) -> JToken:
-        if not self.skip():
-            json_error(f"Error reading {name} from JsonReader. {self.where()}")
-        token = self.value(1)
-        if char := self.skip():
-            json_error(f"Additional text encountered after finished reading JSON content: {char}. {self.where()}")
-        return token
-
-    def value(self, depth: int) -> JToken:
-        tick()
-        if depth > MAX_DEPTH:
-            json_error(f"The reader's MaxDepth of {MAX_DEPTH} has been exceeded. {self.where()}")
-        char = self.skip()
-        if char == "{":
-            return self.object(depth)
-        if char == "[":
-            return self.array(depth)
-        if char and char in "\"'":
-            return JValue(dated(self.string(char)))
-        for word, value in _WORDS.items():
-            if self.text.startswith(word, self.place):
-                self.place += len(word)
-                return JValue(value, undefined=word == "undefined")
-        if char and (char in "-." or char.isdigit()):
-            return self.number()
-        if not char:
-            json_error(f"Unexpected end of content while loading JToken. {self.where()}")
-        json_error(f"Unexpected character encountered while parsing value: {char}. {self.where()}")
-        return None
-
-    def number(self) -> JToken:
-        match = _NUMBER.match(self.text, self.place)
-        text = match[0] if match else ""
-        body = text.lstrip("-")
-        sign = -1 if text.startswith("-") else 1
-        try:
-            if body == "Infinity":
-                value: Any = sign * math.inf
-            elif body[:2].lower() == "0x":
-                value = sign * int(body, 16)
-            elif len(body) > 1 and body[0] == "0" and body.isdigit():
-                value = sign * int(body, 8)
-            elif body.isdigit():
-                value = sign * int(body) if len(body) < 4000 else int("x")
-            else:
-                value = float(text)
-        except ValueError:
-            json_error(f"Input string '{text[:40]}' is not a valid number. {self.where()}")
-        self.place += len(text)
-        return JValue(value)
-
-    def string(self, quote: str) -> str:
-        self.place += 1
-        made: list[str] = []
-        text = self.text
-        while True:
-            if self.place >= len(text):
-                json_error(f"Unterminated string. Expected delimiter: {quote}. {self.where()}")
-            char = text[self.place]
-            self.place += 1
-            if char == quote:
-                return "".join(made).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            if char != "\\":
-                made.append(char)
-                continue
-            code = text[self.place : self.place + 1]
-            self.place += 1
-            if code == "u":
-                digits = text[self.place : self.place + 4]
-                if not re.fullmatch("[0-9a-fA-F]{4}", digits):
-                    json_error(f"Invalid Unicode escape sequence: \\u{digits}. {self.where()}")
-                made.append(chr(int(digits, 16)))
-                self.place += 4
-            elif code in _ESCAPES:
-                made.append(_ESCAPES[code])
-            elif code and code in "\"'\\/":
-                made.append(code)
-            else:
-                json_error(f"Bad JSON escape sequence: \\{code}. {self.where()}")
-
-    def name(self) -> str:
-        char = self.skip()
-        if char and char in "\"'":
-            return self.string(char)
-        match = _NAME.match(self.text, self.place)
-        if match is None:
-            if not char:
-                json_error(f"Unexpected end of content while loading JObject. {self.where()}")
-            json_error(f"Invalid property identifier character: {char}. {self.where()}")
-        self.place = match.end()
-        return match[0]
-
-    def object(self, depth: int) -> JObject:
-        self.place += 1
-        made = JObject()
-        while True:
-            if self.skip() == "}":
-                self.place += 1
-                return made
-            name = self.name()
-            if self.skip() != ":":
-                char = self.text[self.place : self.place + 1]
-                json_error(
-                    f"Invalid character after parsing property name. Expected ':' but got: {char}. {self.where()}"
-                )
-            self.place += 1
-            self.path.append(f".{name}")
-            token = self.value(depth + 1)
-            token.parent = made
-            made.items.pop(name, None)
-            made.items[name] = token
-            self.after("}", "JObject")
-            self.path.pop()
-
-    def array(self, depth: int) -> JArray:
-        self.place += 1
-        made = JArray()
-        while True:
-            if self.skip() == "]":
-                self.place += 1
-                return made
-            self.path.append(f"[{len(made.items)}]")
-            token = self.value(depth + 1)
-            token.parent = made
-            made.items.append(token)
-            self.after("]", "JArray")
-            self.path.pop()
-
-    def after(self, closing: str, kind: str) -> None:
-        """A comma, or the closing bracket next."""
-        char = self.skip()
-        if char == ",":
-            self.place += 1
-        elif char == "":
-            json_error(f"Unexpected end of content while loading {kind}. {self.where()}")
-        elif char != closing:
-            json_error(f"After parsing a value an unexpected character was encountered: {char}. {self.where()}")
+def _container(reader: JsonReader) -> JContainer:
+    if reader.token == "StartObject":
+        return JObject()
+    return JArray() if reader.token == "StartArray" else JConstructor(reader.value)
 
 
-def expect(token: JToken, kind: type, name: str) -> JToken:
-    """The token, which must be of that class: JObject.Parse("[]") fails so."""
-    if isinstance(token, kind):
-        return token
-    found = "StartObject" if isinstance(token, JObject) else "StartArray" if isinstance(token, JArray) else "Value"
-    if found == "Value":
-        value = getattr(token, "value", None)
-        found = {str: "String", bool: "Boolean", int: "Integer", float: "Float", type(None): "Null"}.get(
-            type(value), "Date"
-        )
-    raise DotNetError(
-        "Newtonsoft.Json.JsonReaderException",
-        f"Error reading {name} from JsonReader. "
-        f"Current JsonReader item is not an {'object' if name == 'JObject' else 'array'}: {found}. "
-        "Path '', line 1, position 1.",
-    )
+def _fill(root: JContainer, reader: JsonReader, *, comments: bool = False) -> bool:
+    """The children of a container up to its end; False when there is no end."""
+    open_ones: list[tuple[JContainer, str]] = [(root, "")]
+    name = ""
+    while True:
+        token = reader.token
+        parent = open_ones[-1][0]
+        if token.startswith("End"):
+            open_ones.pop()
+            if not open_ones:
+                return True
+        elif token == "PropertyName":
+            name = reader.value
+        elif token.startswith("Start"):
+            made = _container(reader)
+            _give(parent, name, made)
+            open_ones.append((made, name))
+        elif token in _LEAVES or token == "Null":
+            _give(parent, name, JValue(reader.value))
+        elif token == "Undefined":
+            _give(parent, name, JValue(None, token))
+        elif token == "Comment" and comments and isinstance(parent, JArray):
+            _give(parent, name, JValue(reader.value, token))
+        if not reader.read():
+            return False
+
+
+def _give(parent: JContainer, name: str, token: JToken) -> None:
+    token.parent = parent
+    if isinstance(parent, JObject):
+        parent.items[name] = token
+    else:
+        assert isinstance(parent, JArray)
+        parent.items.append(token)
+
+
+def write_token(reader: JsonReader) -> JToken | None:
+    """The token at the reader's current piece as JsonConvert makes it: text that ends early ends the token, and
+    `undefined` is null."""
+    if not reader.token.startswith("Start"):
+        return JValue(None) if reader.token == "Undefined" else JValue(reader.value)
+    made = _container(reader)
+    if reader.read() and not _fill(made, reader, comments=True) and reader.token:
+        raise DotNetError("Newtonsoft.Json.JsonWriterException", "Unexpected end when reading token. Path ''.")
+    return _as_written(made)
+
+
+def _as_written(token: JToken) -> JToken:
+    """Null for `undefined` and a date for new Date(...), everywhere in it."""
+    if isinstance(token, JValue):
+        token.label = "" if token.label == "Undefined" else token.label
+    elif isinstance(token, JConstructor) and token.name == "Date":
+        return JValue(_date_of([item.value for item in token.items if isinstance(item, JValue)]))
+    elif isinstance(token, JObject):
+        for name, inner in token.items.items():
+            token.items[name] = _as_written(inner)
+            token.items[name].parent = token
+    elif isinstance(token, JArray):
+        for index, inner in enumerate(token.items):
+            token.items[index] = _as_written(inner)
+            token.items[index].parent = token
+    return token
+
+
+def _date_of(parts: list[Any]) -> DateTime:
+    """Milliseconds since 1970, or year, month from 0, day, hour ..."""
+    if not parts or not all(type(part) is int for part in parts):
+        raise DotNetError("Newtonsoft.Json.JsonWriterException", "Unexpected arguments of a date constructor. Path ''.")
+    if len(parts) == 1:
+        return DateTime(EPOCH + parts[0] * 10_000, UTC)
+    year, month, *rest = parts
+    day, *clock = rest or (1,)
+    return DateTime(ticks_of(year, month + 1, max(day, 1), *clock[:4]))

@@ -7,14 +7,16 @@ import math
 from decimal import Decimal
 from typing import Any
 
+from multidict import CIMultiDict
+
 from proxy.expressions.dotnet.collections import Dictionary, Pair, iterate
 from proxy.expressions.dotnet.datetext import format_date, format_span
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset, TimeSpan
 from proxy.expressions.dotnet.guid import Guid
-from proxy.expressions.dotnet.json_tokens import JArray, JObject, JProperty, JToken, JValue
+from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JObject, JProperty, JToken, JValue, is_many
 from proxy.expressions.dotnet.text import decimal_text, double_text, single_text, to_text
-from proxy.expressions.dotnet.values import Anonymous, Array, EnumValue, Single
-from proxy.expressions.runtime import DotNetError, allocate, tick
+from proxy.expressions.dotnet.values import Anonymous, Array, EnumValue, Single, runtime_type
+from proxy.expressions.runtime import DotNetError, allocate, spend, tick
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 _MAX_DEPTH = 200
@@ -25,7 +27,13 @@ def quote(text: str) -> str:
     made = _quote(text)
     if not text.isascii():
         made = made.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return made.replace("\x7f", "\x7f")
+    return made
+
+
+def escaped(text: str, delimiter: str) -> str:
+    """The inside of a text that stands between such quotes."""
+    inner = quote(text)[1:-1]
+    return inner if delimiter == '"' else inner.replace('\\"', '"').replace(delimiter, f"\\{delimiter}")
 
 
 def float_text(value: float) -> str:
@@ -87,7 +95,7 @@ def _write(value: Any, parts: list[str], line: str | None, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise DotNetError("Newtonsoft.Json.JsonSerializationException", "Self referencing loop or nesting too deep.")
     if isinstance(value, JValue):
-        parts.append("undefined" if value.undefined else leaf(value.value) or "null")
+        parts.append(_leaf_token(value))
         return
     simple = leaf(value)
     if simple is not None:
@@ -107,11 +115,25 @@ def _write(value: Any, parts: list[str], line: str | None, depth: int) -> None:
         parts.append(f"{line + '  ' * depth if line and entries else ''}}}")
         return
     items = list(value.children() if isinstance(value, JToken) else iterate(value))
-    parts.append("[")
-    for index, item in enumerate(items):
-        parts.append(f"{',' if index else ''}{inner}")
+    begin, end = (f"new {value.name}(", ")") if isinstance(value, JConstructor) else ("[", "]")
+    parts.append(begin)
+    comma = ""
+    for item in items:
+        note = isinstance(item, JValue) and item.label == "Comment"
+        parts.append(f"{'' if note else comma}{inner}")
         _write(item, parts, line, depth + 1)
-    parts.append(f"{line + '  ' * depth if line and items else ''}]")
+        comma = comma if note else ","
+    # Json.NET breaks the line in a constructor without arguments too
+    broken = line and (items or end == ")")
+    parts.append(f"{line + '  ' * depth if line and broken else ''}{end}")
+
+
+def _leaf_token(token: JValue) -> str:
+    if token.label == "Raw":
+        return to_text(token.value)
+    if token.label == "Comment":
+        return f"/*{to_text(token.value)}*/"
+    return "undefined" if token.label == "Undefined" else leaf(token.value) or "null"
 
 
 def entries_of(value: Any) -> list[tuple[str, Any]] | None:
@@ -124,13 +146,30 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
         return [(to_text(key), item) for key, item in value.items.values()]
     if isinstance(value, Pair):
         return [("Key", value.key), ("Value", value.value)]
-    if isinstance(value, JArray) or hasattr(value, "__iter__"):
+    if isinstance(value, JArray):
         return None
-    from proxy.expressions.dotnet.text import TEXTS
+    if type(value) is dict:
+        return list(value.items())
+    if isinstance(value, CIMultiDict):
+        from proxy.expressions.dotnet.context_headers import pairs
 
-    if type(value) in TEXTS:
-        return [("Value", to_text(value))]
-    return []
+        return [(pair.key, pair.value) for pair in pairs(value)]
+    return None if is_many(value) else _properties(value)
+
+
+def _properties(value: Any) -> list[tuple[str, Any]]:
+    """The readable properties of an instance, in the order of the table."""
+    definition = runtime_type(value).definition
+    found: list[tuple[str, Any]] = []
+    for name, overloads in definition.members.items() if definition else ():
+        native = overloads[0].native
+        if overloads[0].kind == "property" and not overloads[0].static and not native.exchange and not native.types:
+            spend(8)
+            if native.function is not None:
+                found.append((name, native.function(value)))
+            else:
+                found.append((name, getattr(value, native.attribute) if native.attribute else native.constant))
+    return found
 
 
 def token_text(token: JToken, indented: bool = True) -> str:

@@ -9,7 +9,15 @@ from urllib.parse import quote, unquote, urljoin
 from proxy.expressions.dotnet import enums
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, invalid_operation, out_of_range
+from proxy.expressions.runtime import (
+    DotNetError,
+    allocate,
+    argument,
+    argument_null,
+    in_pieces,
+    invalid_operation,
+    out_of_range,
+)
 from proxy.expressions.table import attribute, constant, define, members
 from proxy.expressions.types import type_of_name
 
@@ -297,7 +305,7 @@ def escape(text: str | None) -> str:
     if text is None:
         argument_null("stringToEscape")
     allocate(len(text) * 3)
-    return quote(text, safe=_SAFE)
+    return in_pieces(lambda part: quote(part, safe=_SAFE), text)
 
 
 def unescape(text: str | None) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes, quote_plus, unquote_plus, unquote_to_
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet.convert import BYTE
 from proxy.expressions.dotnet.values import Array
-from proxy.expressions.runtime import allocate, argument_null, out_of_range
+from proxy.expressions.runtime import allocate, argument_null, in_pieces, out_of_range
 from proxy.expressions.table import define, members
 
 
@@ -21,11 +21,14 @@ def _optional(function: Callable[[str], str]) -> Callable[[str | None], str | No
 
 def _url_encode(text: str) -> str:
     allocate(len(text) * 3)
-    return quote_plus(text, safe="-_.!*()").replace("~", "%7E")
+    return in_pieces(lambda part: quote_plus(part, safe="-_.!*()"), text).replace("~", "%7E")
+
+
+_HTML = re.compile(r"[\u00a0-\u00ff]|[\U00010000-\U0010ffff]")
 
 
 def _html_encode(text: str) -> str:
-    allocate(len(text) * 2)
+    allocate(len(text) * 5)
     made = (
         text.replace("&", "&amp;")
         .replace("<", "&lt;")
@@ -33,7 +36,8 @@ def _html_encode(text: str) -> str:
         .replace('"', "&quot;")
         .replace("'", "&#39;")
     )
-    return re.sub(r"[\u00a0-\u00ff]|[\U00010000-\U0010ffff]", lambda m: f"&#{ord(m[0])};", made)
+    allocate(len(made))
+    return in_pieces(lambda part: _HTML.sub(lambda m: f"&#{ord(m[0])};", part), made)
 
 
 _ENTITY = re.compile(r"&(?:#(\d{1,10})|#[xX]([0-9a-fA-F]{1,8})|(\w{1,8}));", re.ASCII)

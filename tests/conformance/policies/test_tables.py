@@ -10,7 +10,8 @@ import pytest
 import proxy.policies
 from passerelle.cases import table
 from proxy.pipeline.element import Element
-from proxy.pipeline.markup import Node, read
+from proxy.pipeline.markup import read
+from proxy.pipeline.nodes import Node
 from proxy.pipeline.registry import REGISTRY
 
 TABLES = Path(__file__).parent

@@ -1,0 +1,80 @@
+"""What changed between two revisions of a service, and the way back to one of them. Ours, not ARM's.
+
+    GET  {service}/changes?from=12&to=20      what each of the revisions 13 to 20 did
+    POST {service}/rollback {"revision": 12}  everything as it was after revision 12, as one new revision
+
+Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from management.declare import Answer, Call
+from management.errors import ArmError, invalid
+from management.schema import former, log
+from management.transaction import Transaction
+
+MOST_REVISIONS = 1000  # that one GET tells
+
+
+def changes(call: Call) -> list[dict[str, Any]]:
+    last = call.tx.service.revision
+    start = _number(call.query, "from", max(call.tx.service.horizon, last - MOST_REVISIONS))
+    end = _number(call.query, "to", last)
+    if not call.tx.service.horizon <= start <= end <= last or end - start > MOST_REVISIONS:
+        raise invalid(
+            "from",
+            f"from and to must be revisions from {call.tx.service.horizon} to {last}, at most {MOST_REVISIONS} apart.",
+        )
+    query = (
+        select(log.c.revision, log.c.time, log.c.op, log.c.id)
+        .where(log.c.service == call.tx.service.number, log.c.revision > start, log.c.revision <= end)
+        .order_by(log.c.revision, log.c.id)
+    )
+    told: dict[int, dict[str, Any]] = {}
+    for revision, time, op, id in call.tx.connection.execute(query):
+        entry = told.setdefault(revision, {"name": str(revision), "revision": revision, "time": time, "changes": []})
+        entry["changes"].append({"operation": op, "id": id})
+    return list(told.values())
+
+
+def roll_back(call: Call) -> Answer:
+    tx, target = call.tx, call.body.get("revision")
+    if not isinstance(target, int) or isinstance(target, bool):
+        raise invalid("revision", "revision must be the number of the revision to go back to.")
+    if not tx.service.horizon <= target <= tx.service.revision:
+        raise ArmError(
+            400,
+            "ValidationError",
+            f"Revision {target} is out of reach: choose one from {tx.service.horizon} to {tx.service.revision}.",
+        )
+    restored = _restore(tx, target)
+    return Answer(200, {"revision": tx.revision if restored else tx.service.revision, "restored": restored})
+
+
+def _restore(tx: Transaction, target: int) -> int:
+    """Put back what each resource was before its first change after `target`; how many there were."""
+    query = (
+        select(former.c.key, former.c.row, former.c.sealed)
+        .where(former.c.service == tx.service.number, former.c.revision > target)
+        .order_by(former.c.revision)
+    )
+    oldest: dict[str, tuple[str | None, bytes | None]] = {}
+    for key, row, sealed in tx.connection.execute(query):
+        oldest.setdefault(key, (row, sealed))
+    for key, (row, sealed) in oldest.items():
+        tx.restore(key, row, sealed)
+    return len(oldest)
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or len(text) > 12:
+        raise invalid(name, f"{name} must be the number of a revision.")
+    return int(text)

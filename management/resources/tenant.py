@@ -1,0 +1,64 @@
+"""Access of the service itself: the direct management API and the Git repository, and the public tenant settings."""
+
+from __future__ import annotations
+
+from management.declare import BOOLEAN, Action, Answer, Call, Change, Field, ResourceType
+from management.keys import new_key
+from management.secret_fields import Secret
+
+KEYS = ("primaryKey", "secondaryKey")
+
+
+def prepare(change: Change) -> None:
+    for name in KEYS:
+        change.properties[name] = change.properties.get(name) or change.former.get(name) or new_key()
+    change.properties["id"] = change.name
+
+
+def list_secrets(call: Call) -> Answer:
+    row = call.row if call.row.hidden else call.write.put(call.row.id, call.row.body)
+    clear = row.clear()
+    return Answer(200, {name: clear[name] for name in ("id", "principalId", "enabled", *KEYS) if name in clear}, True)
+
+
+def regenerate(name: str) -> Action:
+    def act(call: Call) -> Answer:
+        call.write.put(call.row.id, {**call.row.clear(), name: new_key()}, trusted=True)
+        return Answer(204)
+
+    return act
+
+
+TYPES = (
+    ResourceType(
+        path="tenant",
+        title="Tenant access",
+        audience="none",
+        fields=(Field("enabled", BOOLEAN), Field("principalId")),
+        readonly=frozenset({"id"}),
+        secrets=tuple(Secret(name) for name in KEYS),
+        built_in={
+            "access": {"id": "access", "principalId": "integration", "enabled": False},
+            "gitAccess": {"id": "gitAccess", "principalId": "git", "enabled": False},
+        },
+        closed=True,
+        put_needs_match=True,
+        prepare=prepare,
+        actions={
+            "listSecrets": list_secrets,
+            **{
+                f"{below}regenerate{name[0].upper()}{name[1:]}": regenerate(name)
+                for below in ("", "git/")
+                for name in KEYS
+            },
+        },
+    ),
+    ResourceType(
+        path="settings",
+        title="Tenant settings",
+        audience="none",
+        can_patch=False,
+        built_in={"public": {"settings": {"CustomPortalSettings.UserRegistrationTerms": ""}}},
+        closed=True,
+    ),
+)

@@ -1,0 +1,21 @@
+"""`llm-semantic-cache-store`: keeps what a language model answered, for prompts that mean the same.
+
+https://learn.microsoft.com/azure/api-management/llm-semantic-cache-store-policy
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.pipeline.registry import OUTBOUND, Handler, policy
+from proxy.pipeline.semantic import SCOPES, semantic_store
+
+if TYPE_CHECKING:
+    from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.element import Element
+
+
+@policy("llm-semantic-cache-store", sections={OUTBOUND}, scopes=SCOPES)
+def llm_semantic_cache_store(element: Element, compiler: Compiler) -> Handler:
+    """Keep the answer of a language model for `duration` seconds where the semantic lookup missed."""
+    return semantic_store(element, compiler)

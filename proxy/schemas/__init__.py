@@ -1,0 +1,1 @@
+"""Schemas of bodies and parameters: read, made into validators and examples when configuration is applied. Pure."""
