@@ -179,7 +179,9 @@ def write(file: Path, *, texts: bool = False) -> None:
                 table[source] = row
             else:
                 mine.pop("type", None)
-                table[source] = {**mine, "differs": str(known[source].get("throws") or known[source].get("gives"))}
+                wanted_ = str(known[source].get("throws") or known[source].get("gives"))
+                given = {"with": setups[source]} if setups[source] else {}
+                table[source] = {**mine, "differs": wanted_, **given}
     head = "".join(line for line in file.read_text().splitlines(keepends=True) if line.startswith("#"))
     file.write_text(head + yaml.dump(groups, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=118))
 
