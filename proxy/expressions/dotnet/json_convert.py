@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from proxy.expressions.dotnet.collections import Dictionary, HashSet, iterate
+from proxy.expressions.dotnet.collections import Dictionary, HashSet
 from proxy.expressions.dotnet.convert import CHANGES, change_type, from_base64
 from proxy.expressions.dotnet.json_reader import NOT_PLAIN, plain_data, wrap, write_token
 from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue
 from proxy.expressions.dotnet.json_typed import JsonTokenReader, read_type
-from proxy.expressions.dotnet.json_writer import entries_of, leaf
+from proxy.expressions.dotnet.json_writer import entries_of, leaf, rows_of
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, List, instance_of, name_of
 from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_cast, tick
@@ -32,7 +32,7 @@ def from_object(value: Any) -> JToken:
             made.put(name, from_object(inner))
         return made
     array = JArray()
-    for inner in iterate(value):
+    for inner in rows_of(value):
         array.append(from_object(inner))
     return array
 

@@ -115,7 +115,7 @@ def _write(value: Any, parts: list[str], line: str | None, depth: int) -> None:
             _write(item, parts, line, depth + 1)
         parts.append(f"{line + '  ' * depth if line and entries else ''}}}")
         return
-    items = list(value.children() if isinstance(value, JToken) else iterate(value))
+    items = rows_of(value)
     begin, end = (f"new {value.name}(", ")") if isinstance(value, JConstructor) else ("[", "]")
     parts.append(begin)
     comma = ""
@@ -127,6 +127,18 @@ def _write(value: Any, parts: list[str], line: str | None, depth: int) -> None:
     # Json.NET breaks the line in a constructor without arguments too
     broken = line and (items or end == ")")
     parts.append(f"{line + '  ' * depth if line and broken else ''}{end}")
+
+
+def rows_of(value: Any) -> list[Any]:
+    """The elements of a sequence; those of int[,] row by row."""
+    from proxy.expressions.dotnet.matrices import Matrix
+
+    if not isinstance(value, Matrix):
+        return list(value.children() if isinstance(value, JToken) else iterate(value))
+    rows = value.items
+    for length in reversed(value.lengths[1:]):
+        rows = [rows[at : at + length] for at in range(0, len(rows), length)]
+    return rows
 
 
 def _leaf_token(token: JValue) -> str:
@@ -144,7 +156,7 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
     if isinstance(value, Anonymous):
         return list(value.items)
     if isinstance(value, Dictionary):
-        return [(to_text(key), item) for key, item in value.items.values()]
+        return [(_key_text(key), item) for key, item in value.items.values()]
     if isinstance(value, Pair):
         return [("Key", value.key), ("Value", value.value)]
     if isinstance(value, JArray):
@@ -156,6 +168,10 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
 
         return [(pair.key, pair.value) for pair in pairs(value)]
     return None if is_many(value) else _properties(value)
+
+
+def _key_text(key: Any) -> str:
+    return date_text(key)[1:-1] if isinstance(key, (DateTime, DateTimeOffset)) else to_text(key)
 
 
 def _properties(value: Any, definition: Definition | None = None) -> list[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.collections import HashSet, count_of, equal
 from proxy.expressions.dotnet.dictionaries import Comparer, _new, add_entry
-from proxy.expressions.dotnet.json_tokens import JArray
+from proxy.expressions.dotnet.json_tokens import JArray, JObject
 from proxy.expressions.dotnet.linq_lazy import (
     _append,
     _concat,
@@ -59,13 +59,20 @@ _MANY_MATCH = "Sequence contains more than one matching element"
 
 
 def _of_type(kind: Type, source: Any) -> Sequence:
-    return Sequence(lambda: (item for item in _each(source) if instance_of(item, kind)), kind)
+    return Sequence(lambda: (item for item in _plain(source, kind) if instance_of(item, kind)), kind)
+
+
+def _plain(source: Any, kind: Type) -> Iterator[Any]:
+    """A JObject without a type of elements is a sequence of properties."""
+    if isinstance(source, JObject) and kind.name != "KeyValuePair":
+        return source.children()
+    return _each(source)
 
 
 def _cast(kind: Type, source: Any) -> Sequence:
     def run() -> Iterator[Any]:
-        for item in _each(source):
-            if item is not None and not instance_of(item, kind):
+        for item in _plain(source, kind):
+            if item is not None and kind.name != "KeyValuePair" and not instance_of(item, kind):
                 invalid_cast(name_of(item), kind.full_name)
             yield item
 

@@ -120,6 +120,14 @@ def _show(node: XObject, options: int) -> str:
     return xml_text(node, indent=not int(options) & 1)
 
 
+def _save(node: XDocument | XElement, writer: Any, options: int = 0) -> None:
+    """The text behind a declaration; a writer of .NET's strings writes UTF-16."""
+    held = node.declaration if isinstance(node, XDocument) else None
+    alone = held.standalone if held is not None else None
+    line = "" if int(options) & 1 else "\n"
+    writer.write(f"{XDeclaration('1.0', 'utf-16', alone)}{line}{_show(node, options)}")
+
+
 def _place(node: XNode, content: Any, after: int) -> None:
     parent = node.parent
     if parent is None:
@@ -346,6 +354,12 @@ members(
         "static XElement Parse(string text, LoadOptions options)": lambda text, options: read_element(
             text, keep_space=bool(options & 1)
         ),
+        "static XElement Load(TextReader textReader)": lambda reader: read_element(reader.rest()),
+        "static XElement Load(TextReader textReader, LoadOptions options)": lambda reader, options: read_element(
+            reader.rest(), keep_space=bool(options & 1)
+        ),
+        "void Save(TextWriter textWriter)": _save,
+        "void Save(TextWriter textWriter, SaveOptions options)": _save,
         "XName Name": attribute("name"),
         "string Value": attribute("value"),
         "bool HasAttributes": lambda element: bool(element.attributes),
@@ -439,6 +453,8 @@ members(
         "static XDocument Parse(string text, LoadOptions options)": lambda text, options: read_document(
             text, keep_space=bool(options & 1)
         ),
+        "void Save(TextWriter textWriter)": _save,
+        "void Save(TextWriter textWriter, SaveOptions options)": _save,
         "XElement? Root": attribute("root"),
         "XDeclaration? Declaration": attribute("declaration"),
         "XDocumentType? DocumentType": lambda document: _first(
