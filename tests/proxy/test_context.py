@@ -8,12 +8,13 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import NoEncryption
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 from sidecar_harness import Backend, Harness, api, operation, policy, resource
@@ -269,6 +270,51 @@ async def test_what_there_is_not_is_null(harness: Harness) -> None:
     answer = await harness.request("GET", "/open/x")
     assert answer.status == 200, answer.body
     assert not differing(ANONYMOUS, json.loads(answer.body))
+
+
+CLIENT: tuple[tuple[str, str], ...] = (
+    ("context.Request.Certificate.Thumbprint", THUMBPRINT),
+    ("context.Request.Certificate.Subject", "CN=signer.example"),
+    ("context.Request.Certificate.GetNameInfo(X509NameType.SimpleName, false)", "signer.example"),
+    ("context.Request.Certificate.HasPrivateKey", "False"),
+    ("context.Request.Certificate.Verify()", "True"),
+    ("context.Request.Certificate.NotAfter > DateTime.Now", "True"),
+)
+
+
+def forms(der: bytes) -> list[str]:
+    """The ways in which proxies write a certificate."""
+    plain = base64.b64encode(der).decode()
+    lines = "\n".join(plain[at : at + 64] for at in range(0, len(plain), 64))
+    pem = f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+    return [plain, quote(pem, safe=""), f'By=x;Hash=y;Cert="{quote(pem, safe="")}";Subject="CN=x"']
+
+
+@pytest.mark.parametrize("form", range(3))
+async def test_the_certificate_that_a_proxy_in_front_tells(harness: Harness, form: int) -> None:
+    harness.sidecar.certificate_header = "X-Client-Cert"
+    harness.configure(
+        api("open", "http://backend.example"), operation("open", "GET", "/*"), policy("/apis/open", collecting(CLIENT))
+    )
+    told = forms(CERTIFICATE.public_bytes(Encoding.DER))[form]
+    answer = await harness.request("GET", "/open/x", {"X-Client-Cert": told})
+    assert answer.status == 200, answer.body
+    assert not differing(CLIENT, json.loads(answer.body))
+
+
+@pytest.mark.parametrize("told", ["", "nope", "%", "Cert=", "MIIC", "-----BEGIN CERTIFICATE-----"])
+async def test_what_is_no_certificate_is_none_and_without_the_setting_there_never_is_one(
+    harness: Harness, told: str
+) -> None:
+    rows = (("context.Request.Certificate == null", "True"),)
+    harness.configure(
+        api("open", "http://backend.example"), operation("open", "GET", "/*"), policy("/apis/open", collecting(rows))
+    )
+    good = forms(CERTIFICATE.public_bytes(Encoding.DER))[0]
+    for header, text in (("", good), ("X-Client-Cert", told)):
+        harness.sidecar.certificate_header = header
+        answer = await harness.request("GET", "/open/x", {"X-Client-Cert": text} if text else {})
+        assert not differing(rows, json.loads(answer.body))
 
 
 FAILED: tuple[tuple[str, str], ...] = (
