@@ -36,7 +36,7 @@ from proxy.expressions.dotnet.json_tokens import (
 from proxy.expressions.dotnet.json_writer import token_text, write
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.values import Array, Sequence, Single, instance_of, name_of
-from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, tick
+from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, spend, tick
 from proxy.expressions.table import define, members, setters, with_types
 from proxy.expressions.types import Type, type_of_name
 
@@ -309,6 +309,7 @@ def descendants(token: JToken) -> Iterator[JToken]:
 
 def _root(token: JToken) -> JToken:
     while (parent := parent_of(token)) is not None:
+        tick()
         token = parent
     return token
 
@@ -328,6 +329,7 @@ def _siblings(token: JToken, after: bool) -> list[JToken]:
     if parent is None:
         return []
     children = list(parent.children())
+    spend(len(children) >> 4)
     at = place_of(parent, token)
     return children[at + 1 :] if after else children[:at]
 

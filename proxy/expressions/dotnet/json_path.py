@@ -6,6 +6,7 @@ Names, ['name'], [index], [start:end:step], [a,b], *, .. and filters [?(...)] wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -32,6 +33,9 @@ from proxy.expressions.types import type_of_name
 Tokens = Iterator[JToken]
 # (root, current tokens, whether a token that is not there is an error) -> tokens
 Filter = Callable[[JToken, Tokens, bool], Tokens]
+_UNQUOTED = re.compile(r"[^'\\]+")
+# names, indexers and comparisons of one path
+MAX_PARTS = 256
 _OPEN_INDEXER, _OPEN_QUERY = "Path ended with open indexer.", "Path ended with open query."
 
 
@@ -253,6 +257,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.parts = 0
 
     def char(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -269,6 +274,12 @@ class _Reader:
         found = self.text.startswith(text, self.at)
         self.at += len(text) if found else 0
         return found
+
+    def part(self) -> None:
+        """One filter or comparison more."""
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            json_exception(f"The path has more than {MAX_PARTS} parts.")
 
     def main(self) -> list[Filter]:
         start = self.at
@@ -292,6 +303,7 @@ class _Reader:
 
         def member() -> None:
             nonlocal scan
+            self.part()
             name = self.text[start : self.at].rstrip() if self.at > start else ""
             if self.at > start:
                 if scan:
@@ -322,6 +334,7 @@ class _Reader:
             else:
                 if after_indexer:
                     json_exception(f"Unexpected character following indexer: {char}")
+                tick()
                 self.at += 1
         at_end = self.at == len(self.text)
         if self.at > start:
@@ -402,19 +415,25 @@ class _Reader:
 
     def quoted(self) -> str:
         self.at += 1
-        made = ""
+        made: list[str] = []
         while self.at < len(self.text):
+            tick()
+            run = _UNQUOTED.match(self.text, self.at)
+            if run is not None:
+                made.append(run[0])
+                self.at = run.end()
+                continue
             char = self.char()
             self.at += 1
             if char == "'":
-                return made
+                return "".join(made)
             if char == "\\" and self.at < len(self.text):
                 code = self.char()
                 self.at += 1
                 if code not in _ESCAPES:
                     json_exception(f"Unknown escape character: \\{code}")
                 char = _ESCAPES[code]
-            made += char
+            made.append(char)
         return json_exception("Path ended with an open string.")
 
     def query(self, closing: str, scan: bool) -> Filter:
@@ -435,6 +454,7 @@ class _Reader:
         root: Test | None = None
         above: _Composite | None = None
         while self.at < len(self.text):
+            self.part()
             left = self.side()
             operator, right = "", left
             if self.char() not in ")|&":
@@ -526,9 +546,13 @@ _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "\\": "\\", '
 
 
 @lru_cache(256)
-def parse(path: str) -> list[Filter]:
-    """The filters of a path; raises JsonException."""
+def _remembered(path: str) -> list[Filter]:
     return _Reader(path).main()
+
+
+def parse(path: str) -> list[Filter]:
+    """The filters of a path; raises JsonException. Short ones are kept."""
+    return _remembered(path) if len(path) < 256 else _Reader(path).main()
 
 
 def evaluate(filters: list[Filter], root: JToken, token: JToken, strict: bool) -> Tokens:

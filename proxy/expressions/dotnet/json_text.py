@@ -16,7 +16,7 @@ from proxy.expressions.dotnet.datetext import read_date
 from proxy.expressions.dotnet.datetime import DAY, EPOCH, LOCAL, MAX_TICKS, UTC, DateTime
 from proxy.expressions.dotnet.json_tokens import json_error, path_step
 from proxy.expressions.dotnet.numbers import parse_double
-from proxy.expressions.runtime import DotNetError, tick
+from proxy.expressions.runtime import DotNetError, allocate, tick
 
 MAX_DEPTH = 128
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:[Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
@@ -91,7 +91,11 @@ class JsonReader:
 
 
 _CLOSES = {"EndObject": "Object", "EndArray": "Array", "EndConstructor": "Constructor"}
-_DIGITS = frozenset("-+.xX0123456789abcdefABCDEF")
+_DIGITS = re.compile(r"[-+.xX0-9a-fA-F]+")
+# what needs no look: inside a string, between pieces, inside a comment of either kind
+_PLAIN = re.compile(r"[^\"'\\\r\n]+")
+_BLANK = re.compile(r"[^\S\r\n]+")
+_REMARK = re.compile(r"[^*\r\n]+")
 
 
 class JsonTextReader(JsonReader):
@@ -147,9 +151,13 @@ class JsonTextReader(JsonReader):
         return True
 
     def space(self) -> None:
-        while not self.ended and (self.new_line() or self.char().isspace()):
-            if self.char().isspace() and self.char() not in "\r\n":
-                self.at += 1
+        while not self.ended:
+            run = _BLANK.match(self.text, self.at)
+            if run is not None:
+                self.at = run.end()
+            elif not self.new_line():
+                return
+            tick()
 
     def read(self) -> bool:
         tick()
@@ -190,6 +198,7 @@ class JsonTextReader(JsonReader):
                 self.state = self.open[-1][0] if self.open else "Finished"
                 return False
             if char == "\0":
+                tick()
                 self.at += 1
                 continue
             self.fail(f"After parsing a value an unexpected character was encountered: {char}")
@@ -206,6 +215,7 @@ class JsonTextReader(JsonReader):
                 return False
             char = self.char()
             if char == "\0":
+                tick()
                 self.at += 1
             elif char == "}":
                 return self.close(char)
@@ -259,6 +269,7 @@ class JsonTextReader(JsonReader):
                 found(self)
                 return True
             if char == "\0":
+                tick()
                 self.at += 1
                 continue
             if char.isnumeric() or char in "-.":
@@ -328,8 +339,8 @@ class JsonTextReader(JsonReader):
 
     def number_text(self) -> str:
         start = self.at
-        while self.char() in _DIGITS:
-            self.at += 1
+        run = _DIGITS.match(self.text, start)
+        self.at = run.end() if run else start
         char = self.char()
         if not (self.ended or char.isspace() or char in ",}])/\0"):
             self.fail(f"Unexpected character encountered while parsing number: {char}")
@@ -365,6 +376,13 @@ class JsonTextReader(JsonReader):
                 self.new_line()
                 made.append(self.text[start : self.at])
                 continue
+            run = _PLAIN.match(self.text, self.at)
+            if run is not None:
+                allocate(len(run[0]))
+                made.append(run[0])
+                self.at = run.end()
+                continue
+            tick()
             char = self.char()
             self.at += 1
             if char == quote:
@@ -425,7 +443,9 @@ class JsonTextReader(JsonReader):
             if kind == "*" and char == "*" and self.char(1) == "/":
                 break
             if not self.new_line():
-                self.at += 1
+                run = _REMARK.match(self.text, self.at)
+                self.at = run.end() if run else self.at + 1
+            tick()
         self.piece, self.value = "Comment", self.text[start : self.at]
         self.at += 2 if kind == "*" else 0
         return True

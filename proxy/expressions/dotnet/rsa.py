@@ -14,9 +14,8 @@ from proxy.expressions.runtime import argument, argument_null, spend
 from proxy.expressions.table import attribute, constant, define, members, setters
 from proxy.expressions.types import find
 
-# what one private-key operation costs of the budget: about a millisecond; a new key about a tenth of a second
+# what one private-key operation costs of the budget: about a millisecond
 SIGN_STEPS = 10_000
-KEY_STEPS = 500_000
 
 
 class Named:
@@ -96,7 +95,7 @@ for _label in ("RSASignaturePadding", "RSAEncryptionPadding"):
 
 
 class Rsa:
-    """A public key, or a private one, which can do what a public one can; None is one that is yet to be made.
+    """A public key, or a private one, which can do what a public one can; None is one without a key yet.
 
     The key of a certificate signs and decrypts, and is not handed out (`exportable`).
     """
@@ -111,10 +110,7 @@ class Rsa:
     @property
     def key(self) -> Any:
         if self._key is None:
-            from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-
-            spend(KEY_STEPS)
-            self._key = generate_private_key(65537, self.size)
+            cryptographic("An expression makes no RSA keys: it would hold up other requests. Import one.")
         return self._key
 
     def take(self, key: Any) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from proxy.expressions.runtime import tick
+from proxy.expressions.runtime import spend, tick
 
 _NAME = re.compile("[A-Za-z_:\u00b7-\uffff\U00010000-\U000effff][-.\\w:\u00b7]*")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BAD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# what may stand in text and in values without a look
+_RUN = re.compile("[^<&\\]'\"\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]+")
 _KNOWN = {"amp", "lt", "gt", "quot", "apos"}
 _ROOT = "Data at the root level is invalid."
 _END = "Unexpected end of file has occurred."
@@ -287,6 +289,12 @@ class _Walker:
         if char == "&":
             self.reference()
             return
+        run = _RUN.match(self.text, self.at)
+        if run is not None:
+            spend(len(run[0]) >> 4)
+            self.at = run.end()
+            return
+        tick()
         if _BAD.match(char):
             self.invalid(self.at)
         self.at += 1

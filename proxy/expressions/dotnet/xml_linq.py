@@ -36,7 +36,7 @@ from proxy.expressions.dotnet.xml_tree import (
 )
 from proxy.expressions.dotnet.xml_values import READERS, cast
 from proxy.expressions.dotnet.xml_writer import Writer, xml_text
-from proxy.expressions.runtime import argument_null, invalid_operation
+from proxy.expressions.runtime import argument_null, invalid_operation, spend
 from proxy.expressions.table import attribute, members, setters
 from proxy.expressions.types import type_of_name
 
@@ -86,6 +86,7 @@ def _siblings(node: XNode, step: int) -> list[XNode]:
     if node.parent is None:
         return []
     all_nodes = node.parent.nodes
+    spend(len(all_nodes) >> 4)
     at = next(index for index, other in enumerate(all_nodes) if other is node)
     return all_nodes[at + 1 :] if step > 0 else all_nodes[:at]
 
@@ -132,6 +133,7 @@ def _place(node: XNode, content: Any, after: int) -> None:
     parent = node.parent
     if parent is None:
         invalid_operation("The parent is missing.")
+    spend(len(parent.nodes) >> 6)
     at = next(index for index, other in enumerate(parent.nodes) if other is node)
     add(parent, content, at + after)
 
@@ -140,6 +142,7 @@ def _replace(node: XNode, content: Any) -> None:
     parent = node.parent
     if parent is None:
         invalid_operation("The parent is missing.")
+    spend(len(parent.nodes) >> 6)
     at = next(index for index, other in enumerate(parent.nodes) if other is node)
     remove(node)
     add(parent, content, at)
@@ -170,6 +173,7 @@ def _trail(node: XNode) -> list[int]:
     """Where a node is, from the top of its tree down."""
     places: list[int] = []
     while node.parent is not None:
+        spend(1 + (len(node.parent.nodes) >> 6))
         places.append(next(index for index, other in enumerate(node.parent.nodes) if other is node))
         node = node.parent
     return places[::-1]

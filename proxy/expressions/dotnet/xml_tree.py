@@ -22,6 +22,7 @@ from proxy.expressions.runtime import (
     argument_null,
     invalid_operation,
     null_reference,
+    spend,
     tick,
 )
 
@@ -401,6 +402,7 @@ def remove(item: XObject) -> None:
         parent.attributes = [other for other in parent.attributes if other is not item]
     else:
         assert isinstance(item, XNode)
+        spend(len(parent.nodes) >> 4)
         parent.nodes[:] = [other for other in parent.nodes if other is not item]
         if isinstance(parent, XElement) and not parent.nodes:
             parent.full = False
