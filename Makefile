@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql lint format lock proto docs bench-quick bench-policies clean python oracle
+.PHONY: run setup test test-postgresql lint format lock proto docs bench-quick bench-policies bench-compile clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -78,6 +78,10 @@ docs: $(VENV)/.setup
 # Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
 bench-quick: setup
 	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+
+# What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
+bench-compile: setup
+	$(BIN)/python -m benchmarks.policies_compile $(FOLDER)
 
 # What each of the most used policies and typical expressions cost; the last table is through real processes.
 bench-policies: setup

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from management.access import READING, SIGNED, Access
 from management.arm import Arm, json_response
 from management.errors import ArmError, forbidden, unauthorized
+from management.exports import Exports
 from management.feed_server import FeedServer
 from management.paths import parse
 from management.sign_in import SignIn
@@ -26,7 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def make_app(store: Store, admin_token: str) -> web.Application:
     """`admin_token` opens the ARM side, see `access.py`; gateways come in with their own tokens on theirs."""
-    arm, feed, access = Arm(store), FeedServer(store), Access(store, admin_token)
+    exports = Exports(store, admin_token.encode())
+    arm, feed, access = Arm(store, exports), FeedServer(store), Access(store, admin_token)
 
     async def administered(request: web.Request) -> web.StreamResponse:
         header = request.headers.get("Authorization", "")
@@ -43,6 +45,7 @@ def make_app(store: Store, admin_token: str) -> web.Application:
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
     app.router.add_get("/health", health)
     SignIn(store, access).add_to(app)
+    app.router.add_get("/exports/{ticket}", exports.open)
     for endpoint in ("/configuration/{service}", ""):  # a bare host means the first service
         app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)

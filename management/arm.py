@@ -24,6 +24,7 @@ from management import filters, provider
 from management.apply import Applier, parent_of, type_of
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
+from management.exports import Exports
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
@@ -49,8 +50,9 @@ def json_response(
 
 
 class Arm:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, exports: Exports) -> None:
         self.store = store
+        self.exports = exports
 
     async def handle(self, request: web.Request) -> web.Response:
         path = parse(request.rel_url.raw_path)
@@ -101,6 +103,8 @@ class Arm:
             row = _existing(tx, type, id)
             if request.method == "HEAD":
                 return web.Response(status=type.head_status, headers={"ETag": row.etag}, content_type=JSON)
+            if type.path == "apis" and request.query.get("export", "").lower() == "true":
+                return json_response(self.exports.tell(request, tx_of(tx), row))
             return json_response(show(tx_of(tx), row, request.query), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:

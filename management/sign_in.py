@@ -19,10 +19,11 @@ class SignIn:
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/metadata/endpoints", self.metadata)
-        for path in (f"/{TENANT}", f"/{TENANT}/v2.0", ""):
-            app.router.add_get(f"{path}/.well-known/openid-configuration", self.openid_configuration)
-        for path in (f"/{TENANT}/oauth2/token", f"/{TENANT}/oauth2/v2.0/token"):
-            app.router.add_post(path, self.token)
+        # clients put the tenant and their version of the protocol in the middle
+        app.router.add_get(
+            "/{where:(adfs/)?(adfs/)?(v2.0/)?}.well-known/openid-configuration", self.openid_configuration
+        )
+        app.router.add_post("/{where:adfs/(adfs/)?}oauth2/{version:(v2.0/)?}token", self.token)
         app.router.add_get("/subscriptions", self.subscriptions)
         app.router.add_get("/tenants", self.tenants)
 

@@ -30,6 +30,7 @@ from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
+from proxy.adapters.external_cache import ExternalCache
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
@@ -56,6 +57,9 @@ except metadata.PackageNotFoundError:  # run from a tree that is not installed
 
 JOURNAL_DELAY = 1.0  # seconds
 SOON_LOOKED_AT = 5_000  # resources
+# Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
+# everybody.
+COLLECT_AFTER = (20_000, 20, 50)
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class Configuration:
     version: int = 0
     resources: dict[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    external: ExternalCache | None = None
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -104,6 +109,8 @@ class Configuration:
         in_force: threading.Event,
     ) -> None:
         self.sidecar.ports.keys.prefetch(providers)
+        if self.external is not None:
+            self.external.use(gateway.cache)
         self.sidecar.publish(gateway)
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
@@ -139,6 +146,7 @@ def main() -> int:
         return workers.supervise(settings.workers, settings.values)
     if number is not None:
         workers.end_with_parent(settings.values)
+    gc.set_threshold(*COLLECT_AFTER)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, number))
 
@@ -177,7 +185,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         service_bus=settings.values.get("policy.servicebus.namespace", ""),
     )
     sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
-    configuration = Configuration(loop, sidecar, journal, skipping=settings.lenient)
+    caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
+    configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
         await server.listen(settings.host, settings.port, shared=worker is not None)
@@ -217,8 +226,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await tokens.close()
     await grants.close()
     await transport.close()
-    if external is not None:
-        await external.close()
+    await caches.close()
     telling.cancel()
     await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
     log.info("ended", extra={"event": "GatewayStopped"})

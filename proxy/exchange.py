@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.pipeline.responses import CachingPlan
     from proxy.pipeline.semantic import SemanticPlan
+    from proxy.pipeline.service_fabric import FabricCall
     from proxy.pipeline.watch import Watch
 
 
@@ -46,6 +47,8 @@ class Exchange:
     backend: Backend | None = None
     # the scope whose set-backend-service chose `backend` by id
     backend_scope: str = ""
+    # where the service of a Service Fabric backend is, for forward-request
+    fabric: FabricCall | None = None
     # what authentication-certificate has us show to the backend
     identity: ClientIdentity | None = None
     # the HTTP proxy on the way to the backend

@@ -35,7 +35,7 @@ from proxy.pipeline.link import Pipeline
 from proxy.pipeline.registry import Outcome
 from proxy.pipeline.run import execute, fail
 from proxy.pipeline.steps import Step
-from proxy.ports import Ports
+from proxy.ports import Cache, Ports
 from proxy.record import record
 from proxy.routing import UnknownOperation
 from proxy.traceparent import new_span, trace_context
@@ -97,6 +97,10 @@ class Sidecar:
         """Put a configuration in force; on the event loop."""
         self.deployment = replace(gateway.deployment, instance_id=self.instance)
         self.gateway = gateway
+
+    def use_external_cache(self, cache: Cache | None) -> None:
+        """Have requests that begin now use this one; on the event loop."""
+        self.ports = replace(self.ports, external_cache=cache)
 
 
 async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
@@ -236,4 +240,4 @@ def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipel
         raise error
 
     last = Step.of(refuse, Origin(error.source, "", "inbound", ""))
-    return Pipeline(inbound=(*first, last), on_error=known.on_error)
+    return Pipeline(inbound=(*first, last), on_error=known.on_error, lasting=known.lasting)

@@ -104,7 +104,7 @@ class Body:
         return self._buffer
 
     def consume(self) -> bytes:
-        """Take the buffered content away, as documented for a read without preserveContent: what follows finds nothing."""
+        """Take the buffered content away, as documented for a read without preserveContent."""
         content, self._buffer, self.length, self.consumed = self.content(), b"", 0, True
         return content
 

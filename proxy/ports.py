@@ -5,19 +5,21 @@ A pure module never opens a socket, reads a file, asks the time or draws a rando
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.errors import GatewayError
-from proxy.messages import Body, Headers, Response, Url
+from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
+from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import RequestRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
     from proxy.pipeline.backends import Circuit
+    from proxy.pipeline.service_fabric import Resolved
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,12 +63,31 @@ class Outgoing:
     identity: ClientIdentity | None = None
     guarded: bool = False
     proxy: HttpProxy | None = None
+    # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
+    thumbprints: frozenset[str] = frozenset()
 
 
 class Transport(Protocol):
     async def send(self, request: Outgoing) -> Response:
         """The response head, with a streaming body. Raises BackendConnectionFailure or BackendTimeout."""
         ...
+
+
+async def whole_answer(transport: Transport, request: Outgoing) -> Response:
+    """The whole answer, body included, within the timeout. Raises as `send` does."""
+    response: Response | None = None
+    try:
+        async with asyncio.timeout(request.timeout):
+            response = await transport.send(request)
+            await response.body.read()
+    except TimeoutError as late:
+        raise BackendTimeout(f"The request did not complete within {request.timeout:g} seconds.") from late
+    except BodyTooLarge as large:
+        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
+    finally:
+        if response is not None and not response.body.buffered:
+            await response.body.discard()
+    return response
 
 
 @dataclass(slots=True, frozen=True)
@@ -223,8 +244,9 @@ class Ports:
     """Everything a policy may reach, in one hand.
 
     `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool. `dapr` is where
-    the Dapr runtime beside this sidecar listens; `service_bus` the namespace for documents that name none.
+    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool; `resolved` is
+    where partitions of Service Fabric services are. `dapr` is where the Dapr runtime beside this sidecar listens;
+    `service_bus` is the namespace for documents that name none.
     """
 
     transport: Transport
@@ -237,6 +259,7 @@ class Ports:
     errands: Errands = field(default_factory=NoErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
     tokens: Tokens = field(default_factory=_Nobody)
     grants: Grants = field(default_factory=_Nobody)

@@ -59,6 +59,7 @@ TYPES = (
             Field("credentials.query", OBJECT),
             Field("credentials.header", OBJECT),
             Field("credentials.authorization", OBJECT),
+            Field("properties", OBJECT),
             Field("proxy", OBJECT),
             Field("tls", OBJECT),
             Field("circuitBreaker", OBJECT),
@@ -66,7 +67,11 @@ TYPES = (
             Field("pool.services", ARRAY),
         ),
         secrets=(
-            Secret("credentials", masked=True, open=frozenset({"scheme", "certificate", "certificateIds"})),
+            Secret(
+                "credentials",
+                masked=True,
+                open=frozenset({"scheme", "certificate", "certificateIds", "managedIdentity"}),
+            ),
             Secret("proxy.password", masked=True),
         ),
         prepare=prepare,

@@ -46,22 +46,29 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
-from passerelle.cases.world import SUBSCRIPTION, DownCache, Sent, World, content, document, operation, policies
+from passerelle.cases.world import (
+    SUBSCRIPTION,
+    DownCache,
+    Sent,
+    World,
+    content,
+    document,
+    operation,
+    policies,
+    schema_library,
+)
 from proxy.adapters.cache import LocalCache
 from proxy.config.connections import connection
 from proxy.config.read import logger
-from proxy.config.read import operation as read_operation
-from proxy.config.resources import Backend, BreakerRule, Example, PoolMember
+from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
-from proxy.schemas.library import Library, read_document
 from proxy.tracing.ports import watched
 from proxy.tracing.recorder import Entry, Recorder
 
@@ -165,6 +172,8 @@ def environment(row: Row) -> Environment:
         members = [dict(each) for each in given.get("pool", ())]
         given["pool"] = tuple(PoolMember(backends[each.pop("id")], **each) for each in members)
         given["breaker"] = tuple(BreakerRule("rule", **rule) for rule in given.get("breaker", ()))
+        if "cluster" in given:
+            given["cluster"] = Cluster(**given["cluster"])
         backends[name] = Backend(name, **given)
     certificates = {name: opened(name.removesuffix(".cer"), "." not in name) for name in row.get("certificates", ())}
     values = row.get("named-values", {})
@@ -180,12 +189,8 @@ def environment(row: Row) -> Environment:
         certificates=certificates,
         loggers=loggers,
         connections=connections,
-        schemas=_library(row, "schemas"),
+        schemas=schema_library(row.get("schemas", {})),
     )
-
-
-def _library(row: Row, key: str) -> Library:
-    return Library({name: read_document(body) for name, body in row.get(key, {}).items()})
 
 
 def compiled(row: Row) -> CompiledDocument:
@@ -239,14 +244,8 @@ def _exchange(world: World, row: Row, request: dict[str, Any]) -> Exchange:
     if isinstance(request.get("body"), dict | list):
         request["body"] = json.dumps(request["body"], ensure_ascii=False)
     request["subscription"] = SUBSCRIPTION if request.get("subscription", True) else None
-    fields = dict(row.get("operation", {}))
-    fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
-    described = fields.pop("described", None)
-    made = operation(**fields)
-    if described is not None:
-        said = read_operation(made.id, "shop", {"method": made.method, "urlTemplate": made.url_template, **described})
-        made = replace(said, examples=made.examples or said.examples)
-    return world.exchange(of=made, schemas=_library(row, "api-schemas"), **request)
+    made = operation(**row.get("operation", {}))
+    return world.exchange(of=made, schemas=schema_library(row.get("api-schemas", {})), **request)
 
 
 def _with_token(part: Any, made: str) -> Any:

@@ -10,7 +10,7 @@ import datetime
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,7 +20,8 @@ from passerelle.cases.tokens import certificate as client_certificate
 from proxy.adapters.cache import LocalCache
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.quotas import LocalQuotas
-from proxy.config.resources import Api, Deployment, Operation, Product, Subscription
+from proxy.config.read import operation as read_operation
+from proxy.config.resources import Api, Deployment, Example, Operation, Product, Subscription
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.exchange import Exchange
 from proxy.messages import Body, Headers, Request, Response, Url
@@ -28,8 +29,9 @@ from proxy.pipeline.backends import Circuit
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
+from proxy.pipeline.service_fabric import Resolved
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
-from proxy.schemas.library import Library
+from proxy.schemas.library import Library, read_document
 from telemetry.records import RequestRecord
 
 
@@ -161,8 +163,22 @@ async def streamed(content: bytes) -> AsyncIterator[bytes]:
     yield content[half:]
 
 
-def operation(url_template: str = "/orders/{id}", method: str = "GET", **fields: Any) -> Operation:
-    return Operation("get-order", "Get order", method, url_template, "shop", **fields)
+def operation(
+    url_template: str = "/orders/{id}",
+    method: str = "GET",
+    examples: Iterable[Mapping[str, Any]] = (),
+    described: Mapping[str, Any] | None = None,
+) -> Operation:
+    """`described` is what the ARM resource says of requests and responses; `examples` come before its own."""
+    name = "get-order"
+    properties = {**(described or {}), "displayName": "Get order", "method": method, "urlTemplate": url_template}
+    said = read_operation(name, "shop", properties)
+    return replace(said, examples=tuple(Example(**each) for each in examples) or said.examples)
+
+
+def schema_library(resources: Mapping[str, Mapping[str, Any]]) -> Library:
+    """Schema resources by name, of which each is what its `properties` hold."""
+    return Library({name: read_document(body) for name, body in resources.items()})
 
 
 SUBSCRIPTION = Subscription("sub-1", "Sub 1", "product:starter", "active", "key-one", "key-two")
@@ -181,6 +197,7 @@ class World:
     errands: FakeErrands = field(default_factory=FakeErrands)
     in_flight: dict[str, int] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))
     tokens: FakeTokens = field(default_factory=lambda: FakeTokens({}))
 
@@ -203,6 +220,7 @@ class World:
             errands=self.errands,
             in_flight=self.in_flight,
             circuits=self.circuits,
+            resolved=self.resolved,
             keys=self.keys,
             tokens=self.tokens,
             grants=self.grants,

@@ -1,7 +1,8 @@
 """`passerelle policy check`: what is wrong with policy documents, with the place and the remedy of each finding.
 
 A reference is looked up where the command was told what there is: without --named-values, a named value that is asked
-for is a warning; with it, one that is not in the file is an error. The same holds for fragments and backends.
+for is a warning; with it, one that is not in the file is an error. The same holds for fragments and backends; of
+certificates nothing is said until one is named. What a template leaves open is a warning too.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Finding:
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
 @click.option("--backend-id", "backends", multiple=True, metavar="ID", help="A backend that exists; may be repeated.")
+@click.option("--certificate-id", "certificates", multiple=True, metavar="ID",
+              help="A certificate that exists; may be repeated.")  # fmt: skip
 @click.option(
     "--lenient",
     is_flag=True,
@@ -48,14 +51,19 @@ class Finding:
 )
 def command(
     names: tuple[str, ...], style: str, scope: str | None, values: str | None, folder: str | None,
-    backends: tuple[str, ...], lenient: bool,
+    backends: tuple[str, ...], certificates: tuple[str, ...], lenient: bool,
 ) -> None:  # fmt: skip
     """Check policy documents. A FILE may be a folder (its .xml files) or - (standard input).
 
     Exit code: 0 nothing found (warnings aside), 1 errors, 2 usage.
     """
     environment = Environment(
-        files.named_values(values), files.fragments(folder), backends, strict=not lenient, skipping=lenient
+        files.named_values(values),
+        files.fragments(folder),
+        backends,
+        certificates=certificates or None,
+        strict=not lenient,
+        skipping=lenient,
     )
     unknown = not_told(values, folder, backends)
     texts: dict[str, str] = {}
@@ -71,7 +79,7 @@ def command(
 def not_told(values: str | None, folder: str | None, backends: object) -> set[str]:
     """The codes of missing references that are only warnings, since nobody said what there is."""
     told = {"unknown-named-value": values, "unknown-fragment": folder, "unknown-backend": backends}
-    return {code for code, source in told.items() if not source}
+    return {"unfilled", *(code for code, source in told.items() if not source)}
 
 
 def finding(file: str, issue: Issue) -> Finding:

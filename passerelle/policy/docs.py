@@ -24,6 +24,10 @@ Made from the code by `make docs`; do not edit it. `passerelle policy check FILE
 - *complete*: every documented attribute does what its page says. *partial*: what is missing is named, and a document
   that uses it is refused with the place. *refused*: a document with it does not compile.
 - With the setting `policy.check=lenient` what is missing or refused is left out with a warning instead.
+- Documents are read as people write them: quotes, `<`, `&&` and `//` comments stand raw in expressions, or escaped, or
+  mixed. What is irregular beyond that but has one reading is read, with a warning. A DOCTYPE is refused.
+- A placeholder that a template leaves open (`${x}`, `%{ if }`, `{{ x }}`, `#{x}#`, `__X__`) is an error when a document
+  is published and a warning in `passerelle policy check`; what it becomes is judged once it is filled in.
 - A value is an expression where the last column says so; everything else is a literal. `{{name}}` may stand anywhere.
 - Every policy takes an `id`, which `context.LastError.PolicyId` shows.
 - `<base/>` stands once in a section, at any scope: there the section of the broader scope runs.

@@ -1,7 +1,7 @@
 """Requests and backend answers from small files: YAML, JSON, or a raw HTTP message.
 
 A request has what `request` of a case has (passerelle/cases/table.py), and `url` in place of `path` for an absolute
-one, `operation` (url_template, method). A backend is one answer, or a list of answers in order.
+one, `operation` and `api-schemas` (what stands there of a row). A backend is one answer, or a list of answers in order.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from passerelle.cases.world import SUBSCRIPTION, World, operation
+from passerelle.cases.world import SUBSCRIPTION, World, operation, schema_library
 from passerelle.policy.files import parse_yaml, read_text
-from proxy.config.resources import Example
 from proxy.exchange import Exchange
 from proxy.messages import DEFAULT_PORTS, Url
 
@@ -25,6 +24,7 @@ _REQUEST_LINE = re.compile(r"([A-Z]+) (/\S*|\w+://\S+)(?: HTTP/[\d.]+)?")
 _STATUS_LINE = re.compile(r"HTTP/[\d.]+ (\d{3})(?: (.*))?")
 _REQUEST_KEYS = {
     *("method", "path", "url", "headers", "body", "ip", "parameters", "variables", "subscription", "operation"),
+    "api-schemas",
 }
 _ANSWER_KEYS = {"status", "reason", "headers", "body"}
 _FAILURES = ("timeout", "refused")
@@ -74,7 +74,7 @@ def make(world: World, given: Mapping[str, Any]) -> Exchange:
     url = urlsplit(str(request.pop("url", request.get("path", "/"))))
     target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
     fields = dict(request.pop("operation", {}))
-    fields["examples"] = tuple(Example(**example) for example in fields.get("examples", ()))
+    schemas = schema_library(request.pop("api-schemas", {}))
     fields.setdefault("method", str(request.get("method", "GET")))
     request |= {
         "method": str(request.get("method", "GET")).upper(),
@@ -85,7 +85,7 @@ def make(world: World, given: Mapping[str, Any]) -> Exchange:
         "parameters": request.get("parameters", {}),
         "subscription": SUBSCRIPTION if request.get("subscription", True) else None,
     }
-    exchange = world.exchange(of=operation(**{"url_template": "/*", **fields}), **request)
+    exchange = world.exchange(of=operation(**{"url_template": "/*", **fields}), schemas=schemas, **request)
     hosts = [value for name, value in request["headers"] if name.lower() == "host"]
     if url.hostname or hosts:
         named = url if url.hostname else urlsplit(f"https://{hosts[-1]}")

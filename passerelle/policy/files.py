@@ -18,6 +18,7 @@ import yaml
 
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.pipeline.registry import REGISTRY
+from proxy.schemas.library import Document, Library, read_document
 
 SCOPES = ("global", "workspace", "product", "api", "operation", "fragment")
 STDIN = "-"
@@ -26,7 +27,13 @@ _FOLDERS = {
     "apis": "api", "operations": "operation", "products": "product", "workspaces": "workspace",
     "policyfragments": "fragment", "policy fragments": "fragment",
 }  # fmt: skip
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_STARTS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"),
+)  # fmt: skip
+_DECLARED = re.compile(
+    rb"""<\?xml[^>]*\bencoding\s*=\s*["'](iso-8859-[0-9]+|windows-[0-9]+|us-ascii)["']""", re.IGNORECASE
+)
 
 
 def documents(names: tuple[str, ...]) -> Iterator[str]:
@@ -46,12 +53,22 @@ def read_text(name: str) -> str:
     """The text of a file, or of standard input for `-`."""
     try:
         data = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
-        encoding = next((encoding for mark, encoding in _BOMS if data.startswith(mark)), "utf-8")
-        return data.decode(encoding)
+        return data.decode(_encoding(data))
     except OSError as problem:
         raise click.UsageError(f"{name} cannot be read: {problem.strerror}.") from None
+    except LookupError as problem:
+        raise click.UsageError(f"{name}: {problem}. Save it as UTF-8.") from None
     except UnicodeDecodeError as problem:
         raise click.UsageError(f"{name} is not UTF-8 text (byte {problem.start}). Save it as UTF-8.") from None
+
+
+def _encoding(data: bytes) -> str:
+    """What the first bytes tell. A declared UTF-16 is not believed: what .NET writes says so in any encoding."""
+    for mark, encoding in _STARTS:
+        if data.startswith(mark):
+            return encoding
+    declared = _DECLARED.match(data)
+    return declared[1].decode() if declared else "utf-8"
 
 
 def read_yaml(name: str) -> Any:
@@ -94,6 +111,23 @@ def fragments(folder: str | None) -> dict[str, str]:
     if not found:
         raise click.UsageError(f"{folder} holds no fragment. A fragment is a file NAME.xml or NAME/policy.xml.")
     return found
+
+
+def schemas(folder: str | None) -> Library | None:
+    """Schemas of the service by id: NAME.json and NAME.xsd; None when nobody says which there are."""
+    if folder is None:
+        return None
+    found: dict[str, Document] = {}
+    for path in sorted(Path(folder).iterdir()):
+        if path.suffix.lower() in (".json", ".xsd"):
+            kind = "json" if path.suffix.lower() == ".json" else "xml"
+            try:
+                found[path.stem] = read_document({"schemaType": kind, "value": read_text(str(path))})
+            except ValueError as problem:
+                raise click.UsageError(f"{path}: {problem}.") from None
+    if not found:
+        raise click.UsageError(f"{folder} holds no schema. A schema is a file NAME.json or NAME.xsd.")
+    return Library(found)
 
 
 def scope_of(name: str, text: str) -> str:

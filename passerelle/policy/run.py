@@ -53,9 +53,11 @@ class Ran:
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
 @click.option("--backends", "backends", metavar="FILE", help="YAML or JSON: backend id to its URL.")
+@click.option("--schemas", "schemas", type=click.Path(exists=True, file_okay=False), metavar="DIR",
+              help="NAME.json or NAME.xsd each.")  # fmt: skip
 def command(
     name: str, request: str | None, backend: str | None, style: str, scope: str | None, values: str | None,
-    folder: str | None, backends: str | None,
+    folder: str | None, backends: str | None, schemas: str | None,
 ) -> None:  # fmt: skip
     """Run the policy document FILE for one request, without any server, and print the trace and the outcome.
 
@@ -72,7 +74,11 @@ def command(
     """
     text = files.read_text(name)
     environment = Environment(
-        files.named_values(values), files.fragments(folder), read_backends(backends), strict=False
+        files.named_values(values),
+        files.fragments(folder),
+        read_backends(backends),
+        strict=False,
+        schemas=files.schemas(schemas),
     )
     kind = scope or files.scope_of(name, text)
     if kind == "fragment":

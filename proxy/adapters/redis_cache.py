@@ -19,11 +19,10 @@ import hashlib
 import importlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from proxy.config.caches import EXAMPLES, Address, address
 from proxy.settings import SettingError
 
 log = logging.getLogger("proxy.cache")
@@ -43,23 +42,15 @@ FILE_SETTING = "policy.cache.external.connection.file"
 _Command = tuple[tuple[str | bytes | int, ...], "asyncio.Future[Any]"]
 
 
-@dataclass(slots=True, frozen=True)
-class Address:
-    """Where the server is. `ssl`: over TLS, with the certificate checked."""
-
-    host: str
-    port: int = 6379
-    ssl: bool = False
-    db: int = 0
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
 def from_settings(values: Mapping[str, str]) -> RedisCache | None:
     """The external cache of the settings, if there is one. Raises SettingError."""
     server = configured(values)
-    prefix = values.get("policy.cache.external.prefix", "").strip() or "passerelle/"
-    return None if server is None else RedisCache(server, prefix)
+    return None if server is None else RedisCache(server, prefix(values))
+
+
+def prefix(values: Mapping[str, str]) -> str:
+    """What stands before every key."""
+    return values.get("policy.cache.external.prefix", "").strip() or "passerelle/"
 
 
 def configured(values: Mapping[str, str]) -> Address | None:
@@ -71,66 +62,12 @@ def configured(values: Mapping[str, str]) -> Address | None:
             text = Path(path).read_text(encoding="utf-8").strip()
         except OSError as problem:
             raise SettingError(f"{FILE_SETTING}: {path} cannot be read: {problem.strerror}.") from problem
-    return address(text) if text else None
-
-
-def address(text: str) -> Address:
-    """From redis://user:password@host:port/db, rediss://, or `host:port,password=…,ssl=True` as Azure writes it.
-
-    Raises SettingError, without the text, since that holds a password.
-    """
+    if not text:
+        return None
     try:
-        found = _url(text) if "://" in text else _pairs(text)
+        return address(text)
     except ValueError as problem:
-        raise SettingError(f"{SETTING}: {problem}. Write redis://host:port or host:port,password=…,ssl=True.") from None
-    if not found.host:
-        raise SettingError(f"{SETTING} names no host. Write redis://host:port or host:port,password=…,ssl=True.")
-    return found
-
-
-def _url(text: str) -> Address:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError("the URL is malformed") from None
-    if parts.scheme not in ("redis", "rediss"):
-        raise ValueError("the URL must begin with redis:// or rediss://")
-    return Address(
-        parts.hostname or "",
-        port or 6379,
-        parts.scheme == "rediss",
-        _number("database", parts.path.strip("/") or "0"),
-        unquote(parts.username) if parts.username else None,
-        unquote(parts.password) if parts.password else None,
-    )
-
-
-def _pairs(text: str) -> Address:
-    hosts: list[str] = []
-    options: dict[str, str] = {}
-    for part in text.split(","):
-        name, equals, value = part.strip().partition("=")
-        if equals:
-            options[name.strip().lower()] = value.strip()
-        elif name:
-            hosts.append(name)
-    host, _, port = (hosts[0] if hosts else "").partition(":")
-    ssl = options.get("ssl", "false").lower() == "true"
-    return Address(
-        host,
-        _number("port", port or ("6380" if ssl else "6379")),
-        ssl,
-        _number("defaultDatabase", options.get("defaultdatabase", "0")),
-        options.get("user") or None,
-        options.get("password") or None,
-    )
-
-
-def _number(what: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        raise ValueError(f"the {what} is no number")
-    return int(text)
+        raise SettingError(f"{SETTING}: {problem}. {EXAMPLES}.") from None
 
 
 class RedisCache:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -109,6 +110,8 @@ class HttpTransport:
             assert protocol is not None
             pooled = protocol._parser is not None
             try:
+                if request.thumbprints:
+                    _pinned(protocol, request.thumbprints)
                 return await self._exchange(request, connection, protocol)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as broken:
                 connection.close()
@@ -135,15 +138,16 @@ class HttpTransport:
                 objection = self._reach.objection(Url("https", proxy.host, proxy.port))
             if objection:
                 raise BackendConnectionFailure(objection)
-        name = (url.scheme, url.host, url.port, request.verify_tls, identity.name if identity else "", proxy)
+        verify = request.verify_tls and not request.thumbprints
+        name = (url.scheme, url.host, url.port, verify, identity.name if identity else "", proxy)
         destination = self._destinations.get(name)
         if destination is None:
             if len(self._destinations) >= 4096:
                 self._destinations.clear()
-            tls = self._tls if request.verify_tls else False
+            tls = self._tls if verify else False
             if identity is not None and url.scheme in ("https", "wss"):
                 try:
-                    tls = await self._identities.context(identity, request.verify_tls)
+                    tls = await self._identities.context(identity, verify)
                 except ValueError as wrong:
                     raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
             try:
@@ -208,6 +212,14 @@ class HttpTransport:
             raise
         response.body = _body(message, payload, connection, upload)
         return response
+
+
+def _pinned(protocol: ResponseHandler, thumbprints: frozenset[str]) -> None:
+    """Raises BackendConnectionFailure unless the server showed one of these certificates."""
+    secured = protocol.transport.get_extra_info("ssl_object") if protocol.transport is not None else None
+    shown = secured.getpeercert(binary_form=True) if secured is not None else None
+    if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
+        raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
 
 
 def _first_line(request: Outgoing) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.config.read import name_of
-from proxy.config.resources import Backend, BreakerRule, PoolMember
+from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.pipeline.http_proxy import http_proxy_of
 from proxy.ports import HttpProxy
 
@@ -22,6 +22,7 @@ _DURATION = re.compile(rf"P(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{
 def backend(name: str, body: Body) -> Backend:
     credentials = body.get("credentials") or {}
     authorization = credentials.get("authorization") or {}
+    own = credentials.get("managedIdentity") or {}
     tls = body.get("tls") or {}
     return Backend(
         id=name,
@@ -39,6 +40,8 @@ def backend(name: str, body: Body) -> Backend:
         validate_certificate_name=tls.get("validateCertificateName") is not False,
         breaker=tuple(_breaker_rule(rule) for rule in (body.get("circuitBreaker") or {}).get("rules") or ()),
         proxy=_proxy(body.get("proxy") or {}),
+        cluster=_cluster((body.get("properties") or {}).get("serviceFabricCluster") or {}),
+        managed_identity=(str(own.get("resource") or ""), str(own.get("clientId") or "")),
     )
 
 
@@ -65,6 +68,20 @@ def pooled(backend: Backend, body: Body, others: Mapping[str, Backend]) -> Backe
     if affinity and not _COOKIE_NAME.fullmatch(affinity):
         raise ValueError(f"{affinity!r} is not the name of a cookie")
     return replace(backend, pool=tuple(members), affinity=affinity)
+
+
+def _cluster(body: Body) -> Cluster | None:
+    endpoints = tuple(str(each).rstrip("/") for each in body.get("managementEndpoints") or ())
+    if not endpoints:
+        return None
+    retries = body.get("maxPartitionResolutionRetries")
+    shown = (name_of(body.get("clientCertificateId")), str(body.get("clientCertificatethumbprint") or "").upper())
+    return Cluster(
+        endpoints,
+        1 if retries is None else int(retries),
+        frozenset(str(each).upper() for each in body.get("serverCertificateThumbprints") or ()),
+        tuple(filter(None, shown)),
+    )
 
 
 def _proxy(body: Body) -> HttpProxy | None:

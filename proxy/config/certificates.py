@@ -40,13 +40,19 @@ def identity_of(certificate: Certificate) -> ClientIdentity:
 
 
 def with_identity(backend: Backend, certificates: Mapping[str, Certificate]) -> Backend:
-    """A backend with the client certificate that it names. Raises ValueError when it names some and none is there."""
-    if not backend.certificates:
-        return backend
+    """A backend with the client certificates that it names. Raises ValueError when it names some and none is there."""
+    cluster = backend.cluster
+    if cluster is not None and cluster.certificates:
+        cluster = replace(cluster, identity=_first(cluster.certificates, certificates))
+    identity = _first(backend.certificates, certificates) if backend.certificates else backend.identity
+    return replace(backend, cluster=cluster, identity=identity) if (identity or cluster) else backend
+
+
+def _first(wanted: tuple[str, ...], certificates: Mapping[str, Certificate]) -> ClientIdentity:
     for each in certificates.values():
-        if each.has_private_key and (each.id in backend.certificates or each.thumbprint in backend.certificates):
-            return replace(backend, identity=identity_of(each))
-    names = ", ".join(backend.certificates)
+        if each.has_private_key and (each.id in wanted or each.thumbprint in wanted):
+            return identity_of(each)
+    names = ", ".join(wanted)
     raise ValueError(f"none of its certificates is there with a private key: {names}. Add one to the service")
 
 

@@ -17,8 +17,10 @@ from typing import TypeVar
 from proxy.admission import Access
 from proxy.config import read
 from proxy.config.backends import backend, pooled
+from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
+from proxy.config.deployment import deployment_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
@@ -37,6 +39,7 @@ from proxy.config.resources import (
 from proxy.config.schemas import library, prepare_operations, unusable
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
+from proxy.pipeline.source import substitute
 from proxy.routing import ApiEntry, Routes, build_routes
 from proxy.schemas.library import Library
 
@@ -64,6 +67,7 @@ class Gateway:
     documents: Mapping[str, Document]
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
+    cache: Address | None = None  # the external one
     # what debug tokens may be signed with: the key of this gateway, that of the service
     debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
@@ -154,13 +158,17 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
     if "diagnostics" in touched:
         found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
         diagnostics = {each.id: value for each, value in found}
+    deployment = before.deployment
+    if touched & {"", "gateways", "certificates"}:
+        deployment = deployment_of(shelves, environment)
     documents = _documents(after, environment, references, changed, removed)
     prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
-        deployment=_deployment(shelves, environment)
-        if touched & {"", "gateways", "certificates"}
-        else before.deployment,
+        deployment=deployment,
+        cache=_cache(after, environment, deployment)
+        if touched & {"caches", "namedValues", "gateways"}
+        else before.cache,
         environment=environment,
         debug_keys=_debug_keys(shelves),
         entries=entries,
@@ -400,16 +408,15 @@ def _documents(
     return documents
 
 
-def _deployment(shelves: Mapping[str, Shelf], environment: Environment) -> Deployment:
-    service = shelves.get("", _EMPTY).get("/")
-    body = service.body if service is not None else {}
-    region, gateway = body.get("location") or "", ""
-    for resource in shelves.get("gateways", _EMPTY).values():
-        if resource.id.count("/") == 2:
-            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", _name(resource)
-            break
-    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
-    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
+def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> Address | None:
+    """The external cache for where this gateway is."""
+
+    def entity(resource: Resource) -> CacheEntity:
+        text = str(resource.body.get("connectionString") or "")
+        return cache_entity(resource.body, substitute(text, environment.named_values).text)
+
+    found = _read_all(after.shelves.get("caches", _EMPTY), after.unread, entity)
+    return nearest_cache((value for _, value in found), deployment.region)
 
 
 def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:

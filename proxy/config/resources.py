@@ -205,11 +205,25 @@ class PoolMember:
 
 
 @dataclass(slots=True, frozen=True)
+class Cluster:
+    """A Service Fabric cluster: URLs of its management endpoints, what is shown to them, and the thumbprints that their
+    certificates may have (none: these are checked as any other). `retries`: how often a call may be repeated elsewhere.
+    """
+
+    endpoints: tuple[str, ...]
+    retries: int = 1
+    thumbprints: frozenset[str] = frozenset()
+    certificates: tuple[str, ...] = ()
+    identity: ClientIdentity | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Backend:
     """A backend entity; `credentials` are added to each call: headers, query, Authorization, client certificate.
 
     A pool has no URL of its own; `affinity` is the name of its session cookie, empty for none.
-    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`.
+    `certificates` are ids and thumbprints, of which the first that is there becomes the `identity`. `managed_identity`
+    is the resource, and the client id or "", of the token that calls carry; an empty resource is none.
     """
 
     id: str
@@ -227,6 +241,8 @@ class Backend:
     affinity: str = ""
     breaker: tuple[BreakerRule, ...] = ()
     proxy: HttpProxy | None = None
+    managed_identity: tuple[str, str] = ("", "")
+    cluster: Cluster | None = None  # then `url` is the name of a service: fabric:/app/service
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tree_sitter import Node
 
-from proxy.expressions.conversions import NULL, Conversion
+from proxy.expressions.conversions import NULL, Conversion, explicit
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import Syntax, text_of
@@ -24,15 +24,17 @@ from proxy.expressions.tree import (
     Constant,
     Expr,
     Function,
+    Label,
     Let,
     Local,
     Operator,
     Return,
     Statement,
     Symbol,
+    TupleLiteral,
     Unbound,
 )
-from proxy.expressions.types import Native, Type, nullable_of, type_of_name
+from proxy.expressions.types import BITS, Native, Type, nullable_of, type_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,13 +74,24 @@ def binds_statement(*kinds: str) -> Callable[[BindStatement], BindStatement]:
     return register
 
 
+class Scope(dict[str, Symbol]):
+    """The names of a block; `inner` has those of the blocks in it that are done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner: set[str] = set()
+
+
 class Binder:
     """The state of binding one source."""
 
     def __init__(self, syntax: Syntax) -> None:
         self.syntax = syntax
         self.function = Function(None, "expression")
-        self.scopes: list[dict[str, Symbol]] = [{}]
+        self.scopes: list[Scope] = [Scope()]
+        # variables that may be read only once C# can prove that they have a value
+        self.unassigned: list[Symbol] = []
+        self.current: Node = syntax.root
         self.guards: list[tuple[Symbol, Expr]] = []
         self.loops = 0
         self.depth = 0
@@ -88,6 +101,11 @@ class Binder:
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
         self.jumps: list[str] = []
+        # the labels and local functions' type parameters in scope
+        self.labels: list[dict[str, Label]] = []
+        # of each switch around: the type of its value, and the `goto case` in it
+        self.switches: list[tuple[Type, list[tuple[Any, Node]]]] = []
+        self.type_names: dict[str, Type] = {}
         # operator expressions that the grammar put before a `?.`, and the operand that belongs there
         self.substitutes: dict[int, Node] = {}
         source = syntax.root.text or b""
@@ -116,14 +134,27 @@ class Binder:
         self.function.symbols.append(made)
         return made
 
-    def declare(self, node: Node, name: str, kind: Type) -> Symbol:
-        if not name.isascii():
-            raise self.error(node, f"The name '{name}' has characters outside ASCII, which expressions do not allow")
+    def declare(self, node: Node, name: str, kind: Type, *, inline: bool = False) -> Symbol:
+        """A new variable in scope; `inline` when an expression declares it (`out var x`, `is T x`)."""
         if any(name in scope for scope in self.scopes) or name == "context":
-            raise self.error(node, f"A local variable named '{name}' is already defined in this scope")
+            raise self.error(node, f"A local variable or function named '{name}' is already defined in this scope")
+        if name in self.scopes[-1].inner:
+            raise self.error(
+                node,
+                f"A local variable named '{name}' cannot be declared here: a block above in this scope has the name",
+            )
         made = self.symbol(name, kind)
+        made.place = self.place(node)
+        # a lambda in the same statement is made before the statement runs
+        made.captured_early = inline
+        if inline:
+            self.unassigned.append(made)
         self.scopes[-1][name] = made
         return made
+
+    def declared(self) -> list[Symbol]:
+        """The variables of the innermost scope."""
+        return list(self.scopes[-1].values())
 
     def lookup(self, name: str) -> Symbol | None:
         for scope in reversed(self.scopes):
@@ -136,6 +167,8 @@ class Binder:
         function: Function | None = self.function
         while function is not None and function is not symbol.owner:
             function.captured[symbol.python] = symbol
+            symbol.captured = True
+            symbol.captured_early = symbol.captured_early or function.hoisted
             function = function.parent
 
     def assigned(self, symbol: Symbol) -> None:
@@ -160,11 +193,15 @@ class Binder:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        self.scopes.append({})
+        self.scopes.append(Scope())
         try:
             yield
         finally:
-            self.scopes.pop()
+            self.left(self.scopes.pop())
+
+    def left(self, scope: Scope) -> None:
+        """The names of a block that is done; none may be declared after it in the block around."""
+        self.scopes[-1].inner |= scope.keys() | scope.inner
 
     # expressions
 
@@ -188,8 +225,10 @@ class Binder:
         handler = EXPRESSIONS.get(node.type)
         if handler is None:
             words = node.type.removesuffix("_expression").replace("_", " ")
-            raise self.error(node, f"A {words} is not supported within expressions")
+            article = "An" if words[0] in "aeiou" else "A"
+            raise self.error(node, f"{article} {words} is not supported within expressions")
         self.depth += 1
+        self.current = node
         try:
             if self.depth > MAX_DEPTH:
                 raise self.error(node, f"The expression nests deeper than {MAX_DEPTH} levels")
@@ -237,17 +276,21 @@ class Binder:
             name = (
                 "null" if value.type is NULL else "lambda expression" if isinstance(value, Unbound) else str(value.type)
             )
-            raise Finding(f"Cannot implicitly convert type '{name}' to '{target}'", where)
+            raise Finding(_refusal(value, name, target), where)
         if isinstance(value, Unbound):
             assert value.bind is not None
             return value.bind(target)
+        if isinstance(value, TupleLiteral) and target.underlying.is_tuple:
+            parts = zip(value.elements, target.underlying.args, strict=True)
+            elements = [self.convert(element, part) for element, part in parts]
+            return TupleLiteral(type=target, place=value.place, nonnull=True, elements=elements)
         return self.apply(value, target, found)
 
     def apply(self, value: Expr, target: Type, conversion: Conversion) -> Expr:
         """Put a conversion into the tree."""
         native = conversion.native
         if native is None:
-            if value.type is target:
+            if value.type is target or (isinstance(value, TupleLiteral) and target.name == "object"):
                 return value
             if isinstance(value, Constant):
                 return Constant(type=target, place=value.place, nonnull=value.nonnull, value=value.value)
@@ -274,6 +317,24 @@ class Binder:
 
     def text(self, node: Node) -> str:
         return text_of(node)
+
+
+def _refusal(value: Expr, name: str, target: Type) -> str:
+    """Why the value does not convert, as C# says it."""
+    if isinstance(value, Unbound) and value.kind == "group":
+        return f"Cannot convert method group to non-delegate type '{target}'. Did you intend to invoke the method?"
+    if isinstance(value, Constant) and value.type is INT and target.name in BITS:
+        return f"Constant value '{value.value}' cannot be converted to a '{target}'"
+    if isinstance(value, Constant) and value.type.name == "double" and target.name in ("float", "decimal"):
+        suffix = "F" if target.name == "float" else "M"
+        return (
+            f"Literal of type double cannot be implicitly converted to type '{target}'; use an '{suffix}' suffix to "
+            "create a literal of this type"
+        )
+    text = f"Cannot implicitly convert type '{name}' to '{target}'"
+    if isinstance(value, Unbound) or value.type is NULL or explicit(value.type, target) is None:
+        return text
+    return f"{text}. An explicit conversion exists (are you missing a cast?)"
 
 
 def _retyped(value: Expr, target: Type) -> Expr:

@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.expressions.bind import OBJECT, Binder
 from proxy.expressions.errors import Place
-from proxy.expressions.overloads import Argument, Match, parameter_type
+from proxy.expressions.overloads import Argument, Match, Writing, parameter_type
 from proxy.expressions.tree import (
     Assign,
     Call,
@@ -24,18 +24,23 @@ from proxy.expressions.types import (
     substitute,
 )
 
+# the variable, its type, and how its value reaches a target that is no variable
+Out = tuple[Symbol, Type, Writing | None]
+
 
 def finish_call(b: Binder, match: Match, receiver: Expr | None, place: Place, *, checks: bool = True) -> Expr:
     """The call with its arguments converted, defaults filled in and out results assigned."""
     member = match.member
     values: list[Expr] = [] if receiver is None else [receiver]
-    outs: list[tuple[Symbol, Type]] = []
+    outs: list[Out] = []
     for parameter, filled in zip(member.parameters, match.places, strict=True):
         target = parameter_type(parameter, match.filling)
-        if parameter.out:
-            outs.append((_out_symbol(b, filled[0].value, target), target))
+        if parameter.out or parameter.ref:
+            if parameter.ref:
+                values.append(b.local(out_symbol(filled[0].value, target), place))
+            outs.append((out_symbol(filled[0].value, target), target, filled[0].write))
         elif match.expanded and parameter.params:
-            values.append(_spread_array(b, filled, target, place))
+            values.append(spread_array(b, filled, target, place))
         elif filled:
             values.append(b.convert(filled[0].value, target))
         else:
@@ -49,7 +54,7 @@ def finish_call(b: Binder, match: Match, receiver: Expr | None, place: Place, *,
     types: tuple[Type, ...] = ()
     if member.native.types:
         names = member.generics or (member.owner.parameters if member.owner else ())
-        types = tuple(match.filling[name] for name in names)
+        types = tuple(match.filling[name].plain for name in names)
     call = Call(
         type=returns,
         place=place,
@@ -59,32 +64,40 @@ def finish_call(b: Binder, match: Match, receiver: Expr | None, place: Place, *,
         checks=null_check,
         types=types,
     )
-    if not outs:
-        return call
+    return call if not outs else _with_results(b, call, outs, returns, nonnull)
+
+
+def _with_results(b: Binder, call: Call, outs: list[Out], returns: Type, nonnull: bool) -> Expr:
+    """A call that gives its result and its out results, in a Python tuple."""
+    place = call.place
     held = b.symbol("", OBJECT, nonnull=True)
     results = Local(type=OBJECT, place=place, symbol=held, nonnull=True)
     effects: list[Expr] = []
-    for index, (symbol, target) in enumerate(outs):
+    before: list[tuple[Symbol, Expr]] = []
+    for index, (symbol, target, write) in enumerate(outs):
         b.assigned(symbol)
         effects.append(Assign(type=target, symbol=symbol, value=Item(type=target, source=results, index=index + 1)))
+        if write is not None:
+            before.append((symbol, write[0]))
+            effects.append(write[1](b.local(symbol, place)))
     return Let(
         type=returns,
         place=place,
         nonnull=nonnull,
-        bindings=[(held, call)],
+        bindings=[*before, (held, call)],
         effects=effects,
         value=Item(type=returns, source=results, index=0, nonnull=nonnull),
     )
 
 
-def _out_symbol(b: Binder, target: Expr, kind: Type) -> Symbol:
+def out_symbol(target: Expr, kind: Type) -> Symbol:
     assert isinstance(target, Local)
     if target.symbol.type.name == "var":
         target.symbol.type = kind
     return target.symbol
 
 
-def _spread_array(b: Binder, filled: list[Argument], target: Type, place: Place) -> Expr:
+def spread_array(b: Binder, filled: list[Argument], target: Type, place: Place) -> Expr:
     element = target.args[0]
     items = [b.convert(argument.value, element) for argument in filled]
     return make_array(element, items, place)
@@ -93,7 +106,9 @@ def _spread_array(b: Binder, filled: list[Argument], target: Type, place: Place)
 def make_array(element: Type, items: list[Expr], place: Place) -> Expr:
     from proxy.expressions.dotnet.values import Array
 
+    held = element.plain
+
     def build(*values: Any) -> Array:
-        return Array(element, values)
+        return Array(held, values)
 
     return Call(type=array_of(element), place=place, nonnull=True, native=Native(build), arguments=items)

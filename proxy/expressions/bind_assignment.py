@@ -8,9 +8,18 @@ from tree_sitter import Node
 
 from proxy.expressions.bind import VOID, Binder, binds
 from proxy.expressions.bind_casts import cast
-from proxy.expressions.bind_members import bind_index, bind_property, bind_receiver, find_indexer, set_member
+from proxy.expressions.bind_members import (
+    bind_index,
+    bind_property,
+    bind_receiver,
+    find_indexer,
+    set_member,
+    tuple_index,
+)
 from proxy.expressions.bind_operators import apply_binary, coalesce
-from proxy.expressions.errors import Finding, Place
+from proxy.expressions.bind_tuples import deconstruct, element_at
+from proxy.expressions.dotnet.value_tuples import with_item
+from proxy.expressions.errors import Finding, Place, unsupported_member
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Assign, Call, Constant, Expr, Let, Local, Symbol, Unbound
@@ -19,10 +28,49 @@ from proxy.expressions.types import Type, substitute, type_of_name
 Target = tuple[Type, list[tuple[Symbol, Expr]], Callable[[], Expr], Callable[[Expr], Expr]]
 
 
+def _tuple_field(b: Binder, node: Node) -> Target | None:
+    """`t.a` of a variable or element `t` that holds a tuple: the write puts a changed copy into `t`."""
+    receiver = field_of(node, "expression")
+    name = text_of(field_of(node, "name"))
+    place = b.place(node)
+    while receiver.type == "parenthesized_expression":
+        receiver = named(receiver)[0]
+    symbol = b.lookup(text_of(receiver)) if receiver.type == "identifier" else None
+    if symbol is None and receiver.type not in ("member_access_expression", "element_access_expression"):
+        return None
+    if symbol is not None:
+        if not symbol.type.is_tuple:
+            return None
+        local_target(b, receiver)
+
+        def put(value: Expr) -> Expr:
+            b.assigned(symbol)
+            return Assign(type=symbol.type, place=place, symbol=symbol, value=value)
+
+        outer: Target = (symbol.type, [], lambda: b.local(symbol, place), put)
+    else:
+        probe = bind_receiver(b, receiver)
+        if not isinstance(probe, Expr) or not probe.type.is_tuple:
+            return None
+        outer = target_of(b, receiver)
+    kind, bindings, read, write = outer
+    index = tuple_index(kind, name)
+    if index < 0:
+        raise unsupported_member(name, kind.full_name, place)
+
+    def replace(value: Expr) -> Expr:
+        return write(b.call(lambda whole, item: with_item(whole, index, item), [read(), value], kind, place))
+
+    return kind.args[index], bindings, lambda: element_at(read(), index, place), replace
+
+
 def target_of(b: Binder, node: Node) -> Target:
     """Of a property or element: its type, temporaries for receiver and index, how to read it, how to write it."""
     place = b.place(node)
     if node.type == "member_access_expression":
+        field = _tuple_field(b, node)
+        if field is not None:
+            return field
         receiver = bind_receiver(b, field_of(node, "expression"))
         name = text_of(field_of(node, "name"))
         if not isinstance(receiver, Expr):
@@ -79,10 +127,13 @@ def _read_only(name: str, place: Place) -> Finding:
     return Finding(f"Property or indexer '{name}' cannot be assigned to -- it is read only", place)
 
 
-def _local(b: Binder, node: Node) -> Symbol | None:
+def local_target(b: Binder, node: Node) -> Symbol | None:
+    """The variable that the node names, None when it names none."""
     if node.type == "parenthesized_expression":
-        return _local(b, named(node)[0])
+        return local_target(b, named(node)[0])
     symbol = b.lookup(text_of(node)) if node.type == "identifier" else None
+    if symbol is not None and symbol.local_function is not None:
+        raise b.error(node, f"Cannot assign to '{text_of(node)}' because it is a method group")
     if symbol is not None and symbol.constant:
         raise b.error(node, f"'{symbol.name}' is a constant or a loop variable and cannot be assigned to")
     return symbol
@@ -93,11 +144,13 @@ def bind_assignment(b: Binder, node: Node) -> Expr:
     left, right = field_of(node, "left"), field_of(node, "right")
     op = text_of(field_of(node, "operator"))
     place = b.place(node)
+    if left.type == "tuple_expression":
+        return deconstruct(b, left, b.expr(right), declare=False)
     if left.type == "identifier" and b.lookup(text_of(left)) is None:
         if text_of(left) == "_" and op == "=":
             return b.value(right)
         b.expr(left)
-    symbol = _local(b, left)
+    symbol = local_target(b, left)
     if symbol is not None:
         if op == "=":
             value = b.convert(b.expr(right), symbol.type)
@@ -123,6 +176,8 @@ def bind_assignment(b: Binder, node: Node) -> Expr:
 def _combined(b: Binder, op: str, left: Expr, right: Expr, kind: Type, place: Place) -> Expr:
     if op == "??":
         return b.convert(coalesce(b, left, right, place), kind)
+    if kind.is_delegate and isinstance(right, Unbound):
+        right = b.convert(right, kind)
     value = apply_binary(b, op, left, right, place)
     if convertible(value, kind) is None and not isinstance(right, Unbound):
         return cast(b, value, kind, place)
@@ -140,7 +195,7 @@ def bind_postfix(b: Binder, node: Node) -> Expr:
 def step(b: Binder, node: Node, operand: Node, op: str, *, prefix: bool) -> Expr:
     """`i++` and its like."""
     place = b.place(node)
-    symbol = _local(b, operand)
+    symbol = local_target(b, operand)
     one = Constant(type=type_of_name("int"), place=place, nonnull=True, value=1)
     if symbol is not None:
         value = _combined(b, op[0], b.local(symbol, place), one, symbol.type, place)

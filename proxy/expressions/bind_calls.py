@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import CHAIN, VOID, Binder, binds
+from proxy.expressions.bind import CHAIN, OBJECT, VOID, Binder, binds
 from proxy.expressions.bind_application import finish_call
-from proxy.expressions.bind_members import bind_index, bind_property, bind_receiver, candidates, member_value
+from proxy.expressions.bind_casts import reread
+from proxy.expressions.bind_functions import call_local
+from proxy.expressions.bind_members import (
+    bind_index,
+    bind_property,
+    bind_receiver,
+    candidates,
+    member_value,
+    tuple_index,
+)
+from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_types import bind_type, type_arguments
-from proxy.expressions.errors import Finding, unsupported_member, unsupported_type
-from proxy.expressions.overloads import Argument, Candidate, delegate_signature, resolve
+from proxy.expressions.dotnet.reflection import type_of_value as reflect
+from proxy.expressions.errors import Finding, Place, unsupported_member, unsupported_type
+from proxy.expressions.overloads import Argument, Candidate, Writing, delegate_signature, describe, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.table import extensions
 from proxy.expressions.tree import (
     Constant,
     Expr,
     Invoke,
+    Let,
     Local,
     Unbound,
 )
@@ -50,20 +62,40 @@ def bind_invocation(b: Binder, node: Node) -> Expr:
             inner = _after_question(b, field_of(rest, "expression"), held)
             return bind_call(b, node, inner, field_of(rest, "name"), arguments)
         raise b.error(node, "This form of '?.' is not supported within expressions")
-    if function.type == "identifier" and text_of(function) == "nameof":
-        last = named(arguments)[0]
-        return Constant(
-            type=type_of_name("string"), place=b.place(node), nonnull=True, value=text_of(last).split(".")[-1]
-        )
+    plain_name = function.named_children[0] if function.type == "generic_name" else function
+    if function.type == "identifier" and text_of(function) == "nameof" and b.lookup("nameof") is None:
+        return _nameof(b, node, named(named(arguments)[0])[-1])
+    symbol = b.lookup(text_of(plain_name)) if plain_name.type == "identifier" else None
+    if symbol is not None and symbol.local_function is not None:
+        given = type_arguments(b, function) if function.type == "generic_name" else ()
+        return call_local(b, symbol.local_function, bind_arguments(b, arguments), given, b.place(node))
+    if function.type == "identifier" and symbol is None and text_of(function) not in ("context",):
+        raise b.error(function, f"The name '{text_of(function)}' does not exist in the current context")
     target = b.value(function)
     return invoke(b, node, target, bind_arguments(b, arguments))
+
+
+def _nameof(b: Binder, node: Node, operand: Node) -> Expr:
+    last = operand
+    while last.type in ("member_access_expression", "qualified_name", "alias_qualified_name"):
+        last = field_of(last, "name") if last.type != "qualified_name" else named(last)[-1]
+    if last.type == "generic_name":
+        last = last.named_children[0]
+    if last.type not in ("identifier", "predefined_type") or last.type == "predefined_type":
+        raise b.error(operand, "Expression does not have a name")
+    first = operand
+    while first.type == "member_access_expression":
+        first = field_of(first, "expression")
+    if first.type == "identifier" and b.lookup(text_of(first)) is None:
+        bind_receiver(b, first)
+    return Constant(type=type_of_name("string"), place=b.place(node), nonnull=True, value=text_of(last))
 
 
 def invoke(b: Binder, node: Node, target: Expr, arguments: list[Argument]) -> Expr:
     """A call of a delegate value or local function."""
     signature = delegate_signature(target.type)
     if signature is None:
-        raise b.error(node, f"A value of type '{target.type}' cannot be called")
+        raise b.error(node, f"Method name expected: a value of type '{target.type}' cannot be called")
     inputs, output = signature
     if len(arguments) != len(inputs) or any(argument.out for argument in arguments):
         raise b.error(node, f"The delegate takes {len(inputs)} arguments")
@@ -78,30 +110,54 @@ def bind_arguments(b: Binder, node: Node) -> list[Argument]:
     found: list[Argument] = []
     for argument in named(node):
         label = argument.child_by_field_name("name")
+        split = named(argument)[-1]
+        declares = split.type == "declaration_expression" and argument.child_count == 1
+        if declares and field_of(split, "type").type == "generic_name":
+            found += _comparisons(b, split)
+            continue
         values = [child for child in named(argument) if label is None or child.id != label.id]
         keyword = [child.type for child in argument.children if child.type in ("out", "ref", "in")]
-        if keyword and keyword[0] != "out":
-            raise b.error(argument, f"'{keyword[0]}' arguments are not supported within expressions")
-        if keyword:
-            found.append(Argument(_out_target(b, values[0]), text_of(label) if label else "", out=True))
+        if keyword and keyword[0] != "in":
+            target, write = _reference_target(b, values[0], ref=keyword[0] == "ref")
+            name = text_of(label) if label else ""
+            found.append(Argument(target, name, out=keyword[0] == "out", ref=keyword[0] == "ref", write=write))
         else:
             found.append(Argument(b.expr(values[0]), text_of(label) if label else ""))
     return found
 
 
-def _out_target(b: Binder, node: Node) -> Expr:
-    """A declared variable, `out var x`, `out T x` or `out _`."""
+def _comparisons(b: Binder, node: Node) -> list[Argument]:
+    """`f(a < b, c > d)` parses as the declaration of a d of the generic type a<b, c>."""
+    kind, name = field_of(node, "type"), field_of(node, "name")
+    parts = [part for child in named(kind) if child.type == "type_argument_list" for part in named(child)]
+    if len(parts) != 2:
+        raise b.error(node, "A variable can be declared here only with out")
+    place = b.place(node)
+    first = apply_binary(b, "<", b.expr(named(kind)[0]), reread(b, parts[0]), place)
+    return [Argument(first), Argument(apply_binary(b, ">", reread(b, parts[1]), b.expr(name), place))]
+
+
+def _reference_target(b: Binder, node: Node, *, ref: bool) -> tuple[Expr, Writing | None]:
+    """A declared variable, `out var x`, `out T x`, `out _`; a property or element with what writes to it."""
+    from proxy.expressions.bind_assignment import local_target, target_of
+
     if node.type == "declaration_expression":
         kind_node, name = field_of(node, "type"), field_of(node, "name")
         kind = type_of_name("var") if kind_node.type == "implicit_type" else bind_type(b, kind_node)
-        symbol = b.declare(name, text_of(name), kind)
-        return Local(type=kind, place=b.place(node), symbol=symbol)
-    if node.type == "identifier" and text_of(node) == "_" and b.lookup("_") is None:
-        return Local(type=type_of_name("var"), place=b.place(node), symbol=b.symbol("_", type_of_name("var")))
-    value = b.value(node)
-    if not isinstance(value, Local):
-        raise b.error(node, "An out argument must be a local variable")
-    return value
+        if name.type == "discard" or text_of(name) == "_":
+            return Local(type=kind, place=b.place(node), symbol=b.symbol("_", kind)), None
+        symbol = b.declare(name, text_of(name), kind, inline=True)
+        return Local(type=kind, place=b.place(node), symbol=symbol), None
+    if node.type in ("identifier", "discard") and text_of(node) == "_" and b.lookup("_") is None:
+        return Local(type=type_of_name("var"), place=b.place(node), symbol=b.symbol("_", type_of_name("var"))), None
+    symbol_given = local_target(b, node)
+    if symbol_given is not None:
+        return b.local(symbol_given, b.place(node)), None
+    kind, bindings, read, write = target_of(b, node)
+    held = b.symbol("_", kind)
+    first = read() if ref else Constant(type=kind, value=None)
+    start = Let(type=kind, place=b.place(node), bindings=bindings, effects=[], value=first)
+    return Local(type=kind, place=b.place(node), symbol=held), (start, write)
 
 
 def bind_call(b: Binder, node: Node, receiver: Expr | Type, name_node: Node, argument_list: Node) -> Expr:
@@ -116,25 +172,53 @@ def bind_call(b: Binder, node: Node, receiver: Expr | Type, name_node: Node, arg
     kind = receiver if isinstance(receiver, Type) else receiver.type
     if isinstance(receiver, Unbound) or kind is VOID:
         raise Finding(f"'{name}' cannot be called on this expression", place)
+    if not isinstance(receiver, Type) and not named(argument_list) and name == "GetType":
+        return type_of_value(b, receiver, b.place(node))
+    if not isinstance(receiver, Type) and kind.is_delegate and name == "Invoke":
+        return invoke(b, node, receiver, bind_arguments(b, argument_list))
+    for candidate in candidates(kind, name, static=static):
+        if candidate.member.kind == "property" and candidate.member.returns.is_delegate:
+            value = member_value(b, None if isinstance(receiver, Type) else receiver, candidate, place)
+            return invoke(b, node, value, bind_arguments(b, argument_list))
+    fields = kind.definition.parameters if kind.name == "anonymous" and kind.definition else ()
+    if isinstance(receiver, Expr) and (name in fields or (kind.is_tuple and tuple_index(kind, name) >= 0)):
+        return invoke(b, node, bind_property(b, receiver, name, place), bind_arguments(b, argument_list))
+    return call_method(b, place, receiver, name, bind_arguments(b, argument_list), given, b.place(node))
+
+
+def call_method(
+    b: Binder,
+    place: Place,
+    receiver: Expr | Type,
+    name: str,
+    arguments: list[Argument],
+    given: tuple[Type, ...] = (),
+    whole: Place | None = None,
+) -> Expr:
+    """The method of that name that takes these arguments: the type's own, or an extension."""
+    static = isinstance(receiver, Type)
+    kind = receiver if isinstance(receiver, Type) else receiver.type
     found = [c for c in candidates(kind, name, static=static) if c.member.kind == "method"]
-    arguments = bind_arguments(b, argument_list)
     match = resolve(found, arguments, given)
     if match is not None:
-        return finish_call(b, match, None if isinstance(receiver, Type) else receiver, b.place(node))
+        return finish_call(b, match, None if isinstance(receiver, Type) else receiver, whole or place)
     if not isinstance(receiver, Type):
         extending = [Candidate(member, {}) for member in extensions(name)]
         match = resolve(extending, [Argument(receiver), *arguments], given)
         if match is not None:
-            return finish_call(b, match, None, b.place(node), checks=False)
-        for candidate in candidates(kind, name, static=False):
-            if candidate.member.kind == "property":
-                return invoke(b, node, member_value(b, receiver, candidate, place), arguments)
-        if not found and not extending:
-            raise unsupported_member(name, kind.full_name, place)
+            return finish_call(b, match, None, whole or place, checks=False)
+    if not found and any(c.member.kind == "property" for c in candidates(kind, name, static=static)):
+        raise Finding(f"Non-invocable member '{kind}.{name}' cannot be used like a method", place)
     if not found and (static or not extensions(name)):
         raise unsupported_member(name, kind.full_name, place)
-    kinds = ", ".join("lambda" if isinstance(a.value, Unbound) else str(a.value.type) for a in arguments)
-    raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({kinds})", place)
+    raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({describe(arguments)})", place)
+
+
+def type_of_value(b: Binder, receiver: Expr, place: Place) -> Expr:
+    """`x.GetType()`: of the value, not of the variable."""
+    made = b.call(reflect, [b.convert(receiver, OBJECT)], type_of_name("Type"), place)
+    made.checks = not receiver.nonnull or receiver.type.is_nullable
+    return made
 
 
 @binds("conditional_access_expression")

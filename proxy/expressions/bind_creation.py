@@ -1,4 +1,4 @@
-"""Objects, arrays, initialisers, anonymous types, `is`, `default`, `typeof`."""
+"""Objects, arrays, initialisers, anonymous types, `default`, `typeof`, `sizeof`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from typing import Any
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import BOOL, INT, OBJECT, Binder, binds
+from proxy.expressions.bind import INT, OBJECT, Binder, binds
 from proxy.expressions.bind_application import finish_call, make_array
 from proxy.expressions.bind_assignment import element_target
 from proxy.expressions.bind_calls import bind_arguments
-from proxy.expressions.bind_lambdas import common_type
-from proxy.expressions.bind_members import candidates, set_member
-from proxy.expressions.bind_types import bind_type
+from proxy.expressions.bind_lambdas import common_type_of
+from proxy.expressions.bind_members import bind_index, bind_property, candidates, set_member
+from proxy.expressions.bind_types import array_parts, array_type, bind_type
 from proxy.expressions.conversions import NULL
-from proxy.expressions.dotnet.values import Anonymous, Array, instance_of
-from proxy.expressions.errors import Finding, unsupported_member, unsupported_type
+from proxy.expressions.dotnet.matrices import matrix_of_items, new_matrix
+from proxy.expressions.dotnet.values import Anonymous, Array
+from proxy.expressions.errors import Finding, unsupported_member
 from proxy.expressions.overloads import Argument, Candidate, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.runtime import allocate_elements, overflow
-from proxy.expressions.tree import Assign, Call, Conditional, Constant, Expr, Let, Operator, Symbol, Unbound
-from proxy.expressions.types import BITS, Definition, Native, Type, array_of, find, generic, type_of_name
+from proxy.expressions.tree import Call, Constant, Expr, Let, Symbol, Unbound
+from proxy.expressions.types import BITS, Definition, Native, Type, array_of, matrix_of, type_of_name
 
 
 @binds("object_creation_expression")
@@ -29,11 +30,13 @@ def bind_creation(b: Binder, node: Node) -> Expr:
     arguments_node = node.child_by_field_name("arguments")
     arguments = bind_arguments(b, arguments_node) if arguments_node is not None else []
     place = b.place(node)
+    if arguments_node is None and node.child_by_field_name("initializer") is None:
+        raise b.error(node, "A new expression requires an argument list or (), [], or {} after type")
     definition = target.definition
+    if target.is_delegate and len(arguments) == 1:
+        return b.convert(arguments[0].value, target, place)
     if definition is None or not definition.constructors:
         raise unsupported_member(".ctor", target.full_name, place)
-    if target.is_delegate:
-        return b.convert(arguments[0].value, target)
     filling = dict(zip(definition.parameters, target.args, strict=False))
     match = resolve([Candidate(member, filling) for member in definition.constructors], arguments)
     if match is None:
@@ -49,17 +52,7 @@ def initialise(b: Binder, made: Expr, node: Node) -> Expr:
     """`{ a, b }`, `{ {k, v} }`, `{ [k] = v }` and `{ Name = v }` after `new`."""
     held = b.symbol("", made.type, nonnull=True)
     place = b.place(node)
-    effects: list[Expr] = []
-    for child in named(node):
-        if child.type == "assignment_expression":
-            effects.append(_initialise_member(b, held, child))
-            continue
-        inner = named(child) if child.type == "initializer_expression" else [child]
-        found = [c for c in candidates(made.type, "Add", static=False) if c.member.kind == "method"]
-        match = resolve(found, [Argument(b.expr(item)) for item in inner])
-        if match is None:
-            raise Finding(f"'{made.type}' has no Add method for this element of the initializer", b.place(child))
-        effects.append(finish_call(b, match, b.local(held, place), b.place(child)))
+    effects = _initialisers(b, held, node)
     return Let(
         type=made.type,
         place=made.place,
@@ -70,10 +63,38 @@ def initialise(b: Binder, made: Expr, node: Node) -> Expr:
     )
 
 
+def _initialisers(b: Binder, held: Symbol, node: Node) -> list[Expr]:
+    """What the braces do to the object in `held`."""
+    place = b.place(node)
+    effects: list[Expr] = []
+    for child in named(node):
+        if child.type == "assignment_expression":
+            effects.append(_initialise_member(b, held, child))
+            continue
+        inner = named(child) if child.type == "initializer_expression" else [child]
+        found = [c for c in candidates(held.type, "Add", static=False) if c.member.kind == "method"]
+        match = resolve(found, [Argument(b.expr(item)) for item in inner])
+        if match is None:
+            raise Finding(f"'{held.type}' has no Add method for this element of the initializer", b.place(child))
+        effects.append(finish_call(b, match, b.local(held, place), b.place(child)))
+    return effects
+
+
 def _initialise_member(b: Binder, held: Symbol, node: Node) -> Expr:
     left, right = field_of(node, "left"), field_of(node, "right")
     place = b.place(node)
     receiver = b.local(held, place)
+    if right.type == "initializer_expression":  # { Items = { 1, 2 } } adds to what the property holds
+        if left.type == "element_binding_expression":
+            indexes = [b.value(named(argument)[-1]) for argument in named(left)]
+            found_value = bind_index(b, receiver, indexes, place)
+        else:
+            found_value = bind_property(b, receiver, text_of(left), place)
+        inner = b.symbol("", found_value.type, nonnull=found_value.nonnull)
+        effects = _initialisers(b, inner, right)
+        return Let(
+            type=inner.type, place=place, bindings=[(inner, found_value)], effects=effects, value=b.local(inner, place)
+        )
     if left.type == "element_binding_expression":
         indexes = [b.value(named(argument)[-1]) for argument in named(left)]
         kind, bindings, _, write = element_target(b, receiver, indexes, place)
@@ -106,55 +127,83 @@ def default_of(kind: Type) -> Any:
 
 def new_array(element: Type) -> Any:
     initial = default_of(element)
+    held = element.plain
 
     def build(length: int) -> Array:
         if length < 0:
             overflow()
         allocate_elements(length)
-        return Array(element, [initial]) if length == 1 else Array(element, [initial] * length)
+        return Array(held, [initial]) if length == 1 else Array(held, [initial] * length)
 
     return build
 
 
 @binds("array_creation_expression")
 def bind_array(b: Binder, node: Node) -> Expr:
-    kind_node = field_of(node, "type")
-    element = bind_type(b, field_of(kind_node, "type"))
-    ranks = [child for child in named(kind_node) if child.type == "array_rank_specifier"]
-    for _ in ranks[1:]:
-        element = array_of(element)
-    sizes = named(ranks[0]) if ranks else []
-    if len(sizes) > 1:
-        raise b.error(node, "Arrays of more than one dimension are not supported within expressions")
+    element_node, ranks = array_parts(field_of(node, "type"))
+    element = bind_type(b, element_node)
+    for rank in reversed(ranks[1:]):
+        element = array_type(b, element, rank)
+    whole = array_type(b, element, ranks[0])
+    sizes = named(ranks[0])
     initializer = next((child for child in named(node) if child.type == "initializer_expression"), None)
     if initializer is not None:
-        return array_initialiser(b, element, initializer)
+        return array_initialiser(b, whole, initializer)
     if not sizes:
         raise b.error(node, "Array creation must have array size or array initializer")
-    length = b.convert(b.expr(sizes[0]), INT)
-    made = b.call(new_array(element), [length], array_of(element), b.place(node))
+    lengths = [b.convert(b.expr(size), INT) for size in sizes]
+    build = new_array(element) if len(lengths) == 1 else new_matrix(whole, default_of(element))
+    made = b.call(build, lengths, whole, b.place(node))
     made.nonnull = True
     return made
 
 
-def array_initialiser(b: Binder, element: Type, node: Node) -> Expr:
-    items: list[Expr] = []
+def array_initialiser(b: Binder, whole: Type, node: Node) -> Expr:
+    """`{ a, b }` as an array of the type `whole`; of more dimensions nested to their number."""
+    element = whole.args[0]
+    if whole.rank > 1:
+        lengths: list[int] = []
+        items: list[Expr] = []
+        _matrix_items(b, node, element, whole.rank, lengths, items, 0)
+        made = b.call(matrix_of_items(whole, tuple(lengths)), items, whole, b.place(node))
+        made.nonnull = True
+        return made
+    values: list[Expr] = []
     for child in named(node):
-        if child.type == "initializer_expression" and element.is_array:
-            items.append(array_initialiser(b, element.args[0], child))
-        else:
+        if child.type == "initializer_expression":
+            raise b.error(child, "Array initializers can only be used in a variable or field initializer")
+        values.append(b.convert(b.expr(child), element))
+    return make_array(element, values, b.place(node))
+
+
+def _matrix_items(
+    b: Binder, node: Node, element: Type, rank: int, lengths: list[int], items: list[Expr], level: int
+) -> None:
+    children = named(node)
+    if len(lengths) == level:
+        lengths.append(len(children))
+    elif lengths[level] != len(children):
+        raise b.error(node, f"An array initializer of length '{lengths[level]}' is expected")
+    for child in children:
+        if level + 1 == rank:
             items.append(b.convert(b.expr(child), element))
-    return make_array(element, items, b.place(node))
+        elif child.type == "initializer_expression":
+            _matrix_items(b, child, element, rank, lengths, items, level + 1)
+        else:
+            raise b.error(child, "A nested array initializer is expected")
 
 
 @binds("implicit_array_creation_expression")
 def bind_implicit_array(b: Binder, node: Node) -> Expr:
-    items = [b.expr(child) for child in named(next(c for c in named(node) if c.type == "initializer_expression"))]
-    kinds = [item.type for item in items if not isinstance(item, Unbound) and item.type is not NULL]
-    element = common_type(kinds) if kinds else None
+    initializer = next(child for child in named(node) if child.type == "initializer_expression")
+    rank = 1 + sum(child.type == "," for child in node.children)
+    flat = [initializer]
+    for _ in range(rank):
+        flat = [child for outer in flat for child in named(outer)]
+    element = common_type_of([b.expr(child) for child in flat])
     if element is None:
         raise b.error(node, "No best type found for implicitly-typed array")
-    return make_array(element, [b.convert(item, element) for item in items], b.place(node))
+    return array_initialiser(b, matrix_of(element, rank) if rank > 1 else array_of(element), initializer)
 
 
 @binds("anonymous_object_creation_expression")
@@ -181,6 +230,11 @@ def bind_anonymous(b: Binder, node: Node) -> Expr:
         names.append(text_of(last))
         values.append(b.value(child))
         index += 1
+    if len(set(names)) < len(names):
+        raise b.error(node, "An anonymous type cannot have multiple properties with the same name")
+    for label, value in zip(names, values, strict=True):
+        if value.type is NULL:
+            raise Finding(f"Cannot assign <null> to anonymous type property '{label}'", value.place)
     kind = anonymous_type(tuple(names), tuple(value.type for value in values))
     boxed = [b.convert(value, OBJECT) for value in values]
     labels = tuple(names)
@@ -222,88 +276,15 @@ def bind_default(b: Binder, node: Node) -> Expr:
 
 @binds("typeof_expression")
 def bind_typeof(b: Binder, node: Node) -> Expr:
-    bind_type(b, field_of(node, "type"))
-    raise unsupported_type("System.Type", b.place(node))
+    kind = bind_type(b, field_of(node, "type"))
+    return Constant(type=type_of_name("Type"), place=b.place(node), nonnull=True, value=kind.plain)
 
 
-def type_test(b: Binder, value: Expr, target: Type) -> Expr:
-    return b.call(lambda item: instance_of(item, target), [b.convert(value, OBJECT)], BOOL, value.place)
-
-
-@binds("is_expression")
-def bind_is(b: Binder, node: Node) -> Expr:
-    return type_test(b, b.value(field_of(node, "left")), bind_type(b, field_of(node, "right")))
-
-
-@binds("is_pattern_expression")
-def bind_is_pattern(b: Binder, node: Node) -> Expr:
-    value = b.value(field_of(node, "expression"))
-    pattern = field_of(node, "pattern")
-    held = b.symbol("", value.type, nonnull=value.nonnull)
-    test = bind_pattern(b, pattern, held)
-    return Let(type=BOOL, place=b.place(node), nonnull=True, bindings=[(held, value)], effects=[], value=test)
-
-
-def bind_pattern(b: Binder, node: Node, held: Symbol) -> Expr:
-    """A C# 7 pattern as a test on the variable `held`: a constant, `T x`, `var x`, `_`, `not p`."""
-    place = b.place(node)
-    value = b.local(held, place)
-    if node.type == "declaration_pattern":
-        kind_node = field_of(node, "type")
-        target = bind_type(b, kind_node)
-        name = field_of(node, "name")
-        symbol = b.declare(name, text_of(name), target)
-        b.assigned(symbol)
-        unboxed = b.call(lambda item: item, [b.convert(value, OBJECT)], target, place)
-        store = Assign(type=target, place=place, symbol=symbol, value=unboxed)
-        true = Constant(type=BOOL, nonnull=True, value=True)
-        bound = Let(type=BOOL, place=place, nonnull=True, bindings=[], effects=[store], value=true)
-        false = Constant(type=BOOL, nonnull=True, value=False)
-        return Conditional(type=BOOL, place=place, nonnull=True, test=type_test(b, value, target), yes=bound, no=false)
-    if node.type == "var_pattern":
-        name = named(node)[-1]
-        symbol = b.declare(name, text_of(name), held.type)
-        b.assigned(symbol)
-        store = Assign(type=held.type, place=place, symbol=symbol, value=value)
-        return Let(
-            type=BOOL,
-            place=place,
-            nonnull=True,
-            bindings=[],
-            effects=[store],
-            value=Constant(type=BOOL, nonnull=True, value=True),
-        )
-    if node.type == "discard":
-        return Constant(type=BOOL, nonnull=True, value=True)
-    if node.type == "negated_pattern":
-        return Operator(
-            type=BOOL, place=place, nonnull=True, op="not", operands=[bind_pattern(b, named(node)[0], held)]
-        )
-    if node.type == "constant_pattern":
-        inner = named(node)[0]
-        named_type = _type_named(b, inner)
-        return constant_test(b, value, b.expr(inner)) if named_type is None else type_test(b, value, named_type)
-    if node.type in ("type_pattern", "identifier", "predefined_type"):
-        return type_test(b, value, bind_type(b, named(node)[0] if node.type == "type_pattern" else node))
-    raise b.error(node, f"A {node.type.replace('_', ' ')} is not supported within expressions")
-
-
-def _type_named(b: Binder, node: Node) -> Type | None:
-    """The type that a constant pattern really names: `x is JObject` parses as a constant."""
-    if node.type == "predefined_type":
-        return bind_type(b, node)
-    if node.type not in ("identifier", "member_access_expression"):
-        return None
-    name = text_of(node)
-    found = find(name) if b.lookup(name) is None else None
-    return generic(found.name) if found is not None else None
-
-
-def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:
-    """Value equality with a constant, as `case` and `is` test it."""
-    from proxy.expressions.bind_operators import apply_binary
-
-    if value.type is OBJECT and wanted.type is not NULL:
-        boxed = b.convert(wanted, OBJECT)
-        return b.call(lambda a, c: type(a) is type(c) and a == c, [value, boxed], BOOL, wanted.place)
-    return apply_binary(b, "==", value, wanted, wanted.place)
+@binds("sizeof_expression")
+def bind_sizeof(b: Binder, node: Node) -> Expr:
+    kind = bind_type(b, field_of(node, "type"))
+    sizes = {**{name: bits // 8 for name, bits in BITS.items()}, "bool": 1, "char": 2, "float": 4, "double": 8}
+    size = {**sizes, "decimal": 16}.get("int" if kind.is_enum else kind.name)
+    if size is None:
+        raise b.error(node, f"'{kind}' does not have a predefined size")
+    return Constant(type=INT, place=b.place(node), nonnull=True, value=size)

@@ -1,17 +1,18 @@
-"""Lambdas, anonymous methods and local functions."""
+"""Lambdas and anonymous methods."""
 
 from __future__ import annotations
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import OBJECT, VOID, Binder, binds
+from proxy.expressions.bind import OBJECT, VOID, Binder, Scope, binds
+from proxy.expressions.bind_flow import falls_through, has_goto
 from proxy.expressions.bind_types import bind_type
-from proxy.expressions.conversions import implicit
+from proxy.expressions.conversions import NULL, implicit
 from proxy.expressions.errors import Finding
-from proxy.expressions.overloads import delegate_signature
-from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.tree import Evaluate, Expr, Function, Lambda, Return, Symbol, Unbound
-from proxy.expressions.types import Type, generic, has_parameters, type_of_name
+from proxy.expressions.overloads import convertible, delegate_signature
+from proxy.expressions.parse import named, text_of
+from proxy.expressions.tree import Evaluate, Expr, Function, Lambda, Return, Unbound
+from proxy.expressions.types import Type, has_parameters, type_of_name
 
 
 def _parameters(b: Binder, node: Node | None) -> tuple[list[Node], tuple[Type, ...]]:
@@ -40,10 +41,21 @@ def common_type(kinds: list[Type]) -> Type | None:
     return None
 
 
+def common_type_of(values: list[Expr]) -> Type | None:
+    """The best common type of expressions: among their types, the one that all of them convert to."""
+    kinds = [value.type for value in values if not isinstance(value, Unbound) and value.type is not NULL]
+    found = common_type(kinds)
+    return found if found is not None and all(convertible(value, found) for value in values) else None
+
+
 class Pending:
     """A lambda before its delegate type is known; bound once per list of parameter types."""
 
     def __init__(self, b: Binder, node: Node, names: list[Node], body: Node) -> None:
+        # a local function's own, made before its body is looked at
+        self.function: Function | None = None
+        # how each parameter arrives: "ref", "out" or ""
+        self.references = [""] * len(names)
         self.b, self.node, self.names, self.body = b, node, names, body
         self.scopes = list(b.scopes)
         self.parent = b.function
@@ -60,21 +72,30 @@ class Pending:
     def _bind(self, inputs: list[Type]) -> tuple[Function, list[Return], Type | None]:
         b = self.b
         b.serial += 1
-        function = Function(self.parent, f"f{b.serial}")
+        function = self.function or Function(self.parent, f"f{b.serial}")
         saved = (b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps)
-        b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps = [*self.scopes, {}], function, [], 0, [], []
+        saved_labels, b.labels = b.labels, []
+        b.scopes, b.function, b.returns, b.guards, b.jumps = [*self.scopes, Scope()], function, [], [], []
+        b.loops = 1 if has_goto(self.body) else 0
         try:
             for name, kind in zip(self.names, inputs, strict=True):
-                function.parameters.append(b.declare(name, text_of(name), kind))
+                parameter = b.symbol("_", kind) if self._discards(name) else b.declare(name, text_of(name), kind)
+                reference = self.references[len(function.parameters)]
+                parameter.by_reference = parameter.given = bool(reference)
+                if reference == "out":
+                    b.unassigned.append(parameter)
+                function.parameters.append(parameter)
             result: Type | None
             if self.body.type == "block":
                 from proxy.expressions.bind_statements import bind_block
 
                 function.body = bind_block(b, self.body)
-                kinds = [found.value.type for found in b.returns if found.value is not None]
-                result = common_type(kinds) if kinds else None
-                if kinds and result is None:
+                values = [found.value for found in b.returns if found.value is not None]
+                result = common_type_of(values) if values else None
+                if values and result is None:
                     result = OBJECT
+                if values and self.function is None and falls_through(function.body):
+                    raise Finding("Not all code paths return a value in lambda expression", b.place(self.node))
             else:
                 value = b.expr(self.body)
                 if value.type is VOID:
@@ -87,7 +108,14 @@ class Pending:
                     result = value.type
             return function, b.returns, result
         finally:
+            own = b.scopes[-1]
             b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps = saved
+            b.labels = saved_labels
+            self.scopes[-1].inner |= own.keys() | own.inner
+
+    def _discards(self, name: Node) -> bool:
+        """Of several parameters named `_` none has a name."""
+        return text_of(name) == "_" and sum(text_of(other) == "_" for other in self.names) > 1
 
     def finish(self, target: Type) -> Expr:
         signature = delegate_signature(target)
@@ -134,31 +162,4 @@ def bind_lambda(b: Binder, node: Node) -> Expr:
     )
 
 
-def declare_local_function(b: Binder, node: Node) -> Symbol:
-    """A local function is a delegate variable, in scope in the whole of its block."""
-    names, kinds = _parameters(b, field_of(node, "parameters"))
-    if len(kinds) != len(names):
-        raise b.error(node, "Every parameter needs a type")
-    result_node = field_of(node, "type")
-    result = VOID if text_of(result_node) == "void" else bind_type(b, result_node)
-    target = generic("Action", *kinds) if result is VOID else generic("Func", *kinds, result)
-    name = field_of(node, "name")
-    symbol = b.declare(name, text_of(name), target)
-    symbol.nonnull = True
-    return symbol
-
-
-def bind_local_function(b: Binder, node: Node, symbol: Symbol) -> Function:
-    """The body of a declared local function."""
-    names, _ = _parameters(b, field_of(node, "parameters"))
-    body = field_of(node, "body")
-    if body.type == "arrow_expression_clause":
-        body = named(body)[0]
-    value = Pending(b, node, names, body).finish(symbol.type)
-    assert isinstance(value, Lambda)
-    value.function.calls_out = True
-    value.function.hoisted = True
-    return value.function
-
-
-__all__ = ["bind_lambda", "bind_local_function", "common_type", "declare_local_function"]
+__all__ = ["Pending", "bind_lambda", "common_type"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from tree_sitter import Node
 from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, Binder, binds
 from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.format import format_hole
+from proxy.expressions.interpolation import unmasked
 from proxy.expressions.parse import named, text_of
 from proxy.expressions.tree import Concat, Constant, Expr
 from proxy.expressions.types import type_of_name
@@ -116,7 +118,10 @@ def bind_real(b: Binder, node: Node) -> Expr:
         from proxy.expressions.dotnet.numeric import single
 
         return constant(b, node, "float", single(float(text[:-1])))
-    return constant(b, node, "double", float(text.rstrip("d")))
+    value = float(text.rstrip("d"))
+    if math.isinf(value):
+        raise b.error(node, "Floating-point constant is outside the range of type 'double'")
+    return constant(b, node, "double", value)
 
 
 @binds("interpolated_string_expression")
@@ -131,14 +136,9 @@ def bind_interpolated(b: Binder, node: Node) -> Expr:
     text = ""
     for child in node.children:
         if child.type == "string_content":
-            content = text_of(child)
-            if verbatim:
-                content = content.replace('""', '"')
-            text += content.replace("{{", "{").replace("}}", "}")
+            text += unmasked(text_of(child))
         elif child.type == "escape_sequence":
-            text += text_of(child) if verbatim else unescape(b, child, text_of(child))
-            if verbatim:
-                text = text.replace('""', '"')
+            text += unmasked(text_of(child)) if verbatim else unescape(b, child, text_of(child))
         elif child.type == "interpolation":
             if text:
                 pieces.append(constant(b, child, "string", text))

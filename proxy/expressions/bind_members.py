@@ -10,12 +10,18 @@ from proxy.expressions.bind_types import bind_type, type_arguments
 from proxy.expressions.errors import Finding, Place, unsupported_member, unsupported_type
 from proxy.expressions.overloads import Argument, Candidate, Match, delegate_signature, resolve
 from proxy.expressions.parse import field_of, named, text_of
+from proxy.expressions.table import extensions
 from proxy.expressions.tree import (
     Call,
     Constant,
     Context,
     Expr,
+    Function,
+    Item,
+    Lambda,
+    Let,
     Local,
+    Return,
     Symbol,
     Unbound,
 )
@@ -35,10 +41,18 @@ Receiver = Expr | Type | str
 @binds("identifier")
 def bind_identifier(b: Binder, node: Node) -> Expr:
     name = text_of(node)
-    if not name.isascii():
-        raise b.error(node, f"The name '{name}' has characters outside ASCII, which expressions do not allow")
     symbol = b.lookup(name)
     if symbol is not None:
+        if symbol.local_function is not None:
+            from proxy.expressions.bind_functions import function_group
+
+            return function_group(b, symbol.local_function, b.place(node))
+        if symbol.value is not None:
+            return Constant(
+                type=symbol.type, place=b.place(node), nonnull=symbol.value.nonnull, value=symbol.value.value
+            )
+        if symbol.type.name == "var":
+            raise b.error(node, f"Cannot use local variable '{name}' before it is declared")
         return b.local(symbol, b.place(node))
     if name == "context":
         return Context(type=type_of_name("IProxyRequestContext"), place=b.place(node), nonnull=True)
@@ -52,8 +66,13 @@ def bind_receiver(b: Binder, node: Node) -> Receiver:
     kind = node.type
     if kind == "predefined_type":
         return bind_type(b, node)
+    if kind == "alias_qualified_name":
+        name = text_of(field_of(node, "name"))
+        return name if find(name) is None and is_namespace(name) else bind_type(b, node)
     if kind == "identifier":
         name = text_of(node)
+        if b.lookup(name) is None and name in b.type_names:
+            return b.type_names[name]
         if b.lookup(name) is None and name != "context":
             found = find(name)
             if found is not None:
@@ -108,15 +127,33 @@ def bind_property(b: Binder, receiver: Receiver, name: str, place: Place) -> Exp
         raise Finding("This call returns nothing and has no members", place)
     if isinstance(receiver, Unbound):
         raise Finding(f"'{name}' cannot be taken of this expression", place)
-    found = candidates(kind, name, static=static)
+    found = candidates(kind, name, static=static) if not kind.is_tuple else []
     for candidate in found:
         if candidate.member.kind == "property":
             return member_value(b, None if static else receiver, candidate, place)  # type: ignore[arg-type]
+    if kind.is_tuple and not static:
+        index = tuple_index(kind, name)
+        if index >= 0:
+            part = kind.args[index]
+            sure = part.is_value and not part.is_nullable
+            return Item(type=part, place=place, nonnull=sure, source=receiver, index=index)  # type: ignore[arg-type]
     if kind.name == "anonymous" and not static:
         return _anonymous_member(b, receiver, name, place)  # type: ignore[arg-type]
-    if found and static:
-        return _method_group(b, found, name, place)
+    if not static:
+        found += [Candidate(member, {}) for member in extensions(name)]
+    if found:
+        return _method_group(b, found, None if static else receiver, name, place)  # type: ignore[arg-type]
     raise unsupported_member(name, kind.full_name, place)
+
+
+def tuple_index(kind: Type, name: str) -> int:
+    """The element of a tuple that `name` names, -1 when none does."""
+    if name in kind.labels:
+        return kind.labels.index(name)
+    digits = name.removeprefix("Item")
+    if name.startswith("Item") and digits.isdigit() and 1 <= int(digits) <= len(kind.args):
+        return int(digits) - 1
+    return -1
 
 
 def member_value(b: Binder, receiver: Expr | None, candidate: Candidate, place: Place) -> Expr:
@@ -140,23 +177,55 @@ def _anonymous_member(b: Binder, receiver: Expr, name: str, place: Place) -> Exp
     return b.call(lambda value: value.items[index][1], [receiver], kind, place)
 
 
-def _method_group(b: Binder, found: list[Candidate], name: str, place: Place) -> Expr:
-    """`int.Parse` where a delegate is wanted."""
+def _method_group(b: Binder, found: list[Candidate], receiver: Expr | None, name: str, place: Place) -> Expr:
+    """`int.Parse` or `text.Contains` where a delegate is wanted: a lambda that calls it."""
+
+    def match(inputs: list[Type]) -> tuple[Match, list[Argument]] | None:
+        parameters = [Symbol("", kind, b.function, "") for kind in inputs]
+        given = [Argument(Local(type=symbol.type, symbol=symbol, place=place)) for symbol in parameters]
+        plain = [c for c in found if not c.member.extension or receiver is None]
+        chosen = resolve([c for c in plain if len(c.member.parameters) == len(inputs)], given)
+        if chosen is None and receiver is not None:
+            given = [Argument(receiver), *given]
+            extending = [c for c in found if c.member.extension and len(c.member.parameters) == len(given)]
+            chosen = resolve(extending, given)
+        return None if chosen is None or chosen.expanded else (chosen, given)
 
     def bind(target: Type) -> Expr:
         signature = delegate_signature(target)
         if signature is None:
-            raise Finding(f"Cannot convert method group '{name}' to '{target}'", place)
-        dummies = [Argument(Local(type=kind, symbol=Symbol("", kind, b.function, ""))) for kind in signature[0]]
-        match = resolve(found, dummies)
-        if match is None or match.member.native.function is None or match.member.native.exchange:
-            raise Finding(f"No overload of '{name}' matches the delegate '{target}'", place)
-        return Constant(type=target, place=place, nonnull=True, value=match.member.native.function)
+            raise Finding(f"Cannot convert method group '{name}' to non-delegate type '{target}'", place)
+        inputs, output = signature
+        b.serial += 1
+        function = Function(b.function, f"f{b.serial}")
+        outer, b.function = b.function, function
+        held = Symbol("", receiver.type, outer, f"v{b.serial}r", nonnull=receiver.nonnull) if receiver else None
+        try:
+            function.parameters = [b.symbol("", kind) for kind in inputs]
+            chosen = match(inputs)
+            if chosen is None:
+                raise Finding(f"No overload for '{name}' matches delegate '{target}'", place)
+            given = [Argument(b.local(symbol, place)) for symbol in function.parameters]
+            local = b.local(held, place) if held is not None else None
+            extends = len(chosen[1]) > len(inputs)
+            if extends and local is not None:
+                given.insert(0, Argument(local))
+            real = resolve([Candidate(chosen[0].member, chosen[0].filling)], given) or chosen[0]
+            value = finish_call(b, real, None if extends else local, place, checks=not extends)
+            if output is not None:
+                value = b.convert(value, output) if not output.is_parameter else value
+            function.body = [Return(value=value, place=place)]
+        finally:
+            b.function = outer
+        made = Lambda(type=target, place=place, nonnull=True, function=function)
+        if held is None or receiver is None:
+            return made
+        outer.symbols.append(held)
+        return Let(type=target, place=place, nonnull=True, bindings=[(held, receiver)], effects=[], value=made)
 
     def body_type(inputs: list[Type]) -> Type | None:
-        dummies = [Argument(Local(type=kind, symbol=Symbol("", kind, b.function, ""))) for kind in inputs]
-        match = resolve(found, dummies)
-        return substitute(match.member.returns, match.filling) if match else None
+        chosen = match(inputs)
+        return substitute(chosen[0].member.returns, chosen[0].filling) if chosen else None
 
     return Unbound(type=type_of_name("<group>"), place=place, kind="group", bind=bind, body_type=body_type)
 

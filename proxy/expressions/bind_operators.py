@@ -12,13 +12,14 @@ from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, VOID, Binder, bind
 from proxy.expressions.bind_application import finish_call
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.conversions import NULL, implicit
-from proxy.expressions.dotnet.numeric import wrap32, wrap64
+from proxy.expressions.dotnet.numeric import limits, wrapper
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
-from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
+from proxy.expressions.overloads import UNTYPED_TUPLE, Argument, Candidate, convertible, resolve
 from proxy.expressions.parse import field_of, named, text_of
-from proxy.expressions.tree import Call, Concat, Conditional, Constant, Expr, Let, Operator, Unbound
-from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Native, Type, type_of_name
+from proxy.expressions.runtime import DotNetError
+from proxy.expressions.tree import Call, Concat, Conditional, Constant, Expr, Let, Operator, TupleLiteral, Unbound
+from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Native, Type, nullable_of, type_of_name
 
 _USER = {
     "+": "op_Addition", "-": "op_Subtraction", "*": "op_Multiply", "/": "op_Division", "==": "op_Equality",
@@ -51,7 +52,7 @@ def as_text(b: Binder, value: Expr) -> Expr:
 @binds("binary_expression")
 def bind_binary(b: Binder, node: Node) -> Expr:
     """A left-leaning chain of operators is walked, not recursed into: concatenations can be long."""
-    if b.has_conditional_access:
+    if b.has_conditional_access or _beside_cast(node):
         from proxy.expressions.bind_precedence import flatten, regroup
 
         return regroup(b, flatten(b, node))
@@ -66,6 +67,18 @@ def bind_binary(b: Binder, node: Node) -> Expr:
     return result
 
 
+def _beside_cast(node: Node) -> bool:
+    """Whether an operand is a cast that the grammar only imagines."""
+    from proxy.expressions.bind_casts import holds_misread
+
+    while node.type == "binary_expression":
+        right = field_of(node, "right")
+        if right.type in ("cast_expression", "prefix_unary_expression") and holds_misread(right):
+            return True
+        node = field_of(node, "left")
+    return holds_misread(node)
+
+
 def binary(b: Binder, op: str, left: Expr, right_node: Node, place: Place) -> Expr:
     right = b.expr(right_node)
     if op == "??":
@@ -74,16 +87,33 @@ def binary(b: Binder, op: str, left: Expr, right_node: Node, place: Place) -> Ex
 
 
 def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr:
+    if op in ("==", "!=") and (_is_tuple(left) and _is_tuple(right)):
+        from proxy.expressions.bind_tuples import tuple_equality
+
+        return tuple_equality(b, op, left, right, place)
+    left, right = _typed_default(left, right), _typed_default(right, left)
     if isinstance(left, Unbound) or isinstance(right, Unbound) or VOID in (left.type, right.type):
         raise Finding(f"Operator '{op}' cannot be applied to these operands", place)
     if op in ("&&", "||"):
+        if any(implicit(side.type, BOOL) is None for side in (left, right)):
+            raise Finding(
+                f"Operator '{op}' cannot be applied to operands of type '{left.type}' and '{right.type}'", place
+            )
         operands = [b.convert(left, BOOL), b.convert(right, BOOL)]
+        if all(isinstance(side, Constant) for side in operands):
+            truths = [side.value for side in operands if isinstance(side, Constant)]
+            truth = all(truths) if op == "&&" else any(truths)
+            return Constant(type=BOOL, place=place, nonnull=True, value=truth)
         return Operator(type=BOOL, place=place, nonnull=True, op="and" if op == "&&" else "or", operands=operands)
     if op == "+" and STRING in (left.type, right.type) and left.type.name != "XNamespace":
         return _concat(b, left, right, place)
     numeric = _numeric(b, op, left, right, place)
     if numeric is not None:
         return numeric
+    if left.type.underlying.is_enum or right.type.underlying.is_enum:
+        found = _enumeration(b, op, left, right, place)
+        if found is not None:
+            return found
     if op in _USER:
         found = _user_defined(b, op, left, right, place)
         if found is not None:
@@ -92,10 +122,54 @@ def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
         return _equality(b, op, left, right, place)
     if op in ("&", "|", "^") and left.type is BOOL and right.type is BOOL:
         return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
-    if op in ("&", "|", "^") and left.type.is_enum and left.type is right.type:
-        return b.call(ops.enum_operator(op, left.type), [left, right], left.type, place)
+    if op in ("&", "|", "^") and left.type.underlying is BOOL and right.type.underlying is BOOL:
+        return b.call(ops.three_valued(op), [left, right], nullable_of(BOOL), place)
+    if op == "+" and left.type.is_delegate and left.type is right.type:
+        return b.call(ops.combine, [left, right], left.type, place)
     names = [("<null>" if side.type is NULL else str(side.type)) for side in (left, right)]
     raise Finding(f"Operator '{op}' cannot be applied to operands of type '{names[0]}' and '{names[1]}'", place)
+
+
+def _is_tuple(value: Expr) -> bool:
+    return isinstance(value, TupleLiteral) or value.type.is_tuple
+
+
+def _typed_default(value: Expr, other: Expr) -> Expr:
+    """A `default` literal takes the type of the other operand."""
+    if isinstance(value, Unbound) and value.type.name == "<default>" and not isinstance(other, Unbound):
+        assert value.bind is not None
+        return value.bind(other.type)
+    return value
+
+
+def _enumeration(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr | None:
+    """E + n, n + E, E - n, E - E, comparisons and bit operators, null among them where a side is nullable."""
+    one, two = left.type.underlying, right.type.underlying
+    kind = one if one.is_enum else two
+    if NULL in (one, two) or (one.is_enum and two.is_enum and one is not two):
+        return None
+    if op in ("==", "!=", "<", ">", "<=", ">=", "&", "|", "^"):
+        if one is not two and convertible(right if one.is_enum else left, kind) is None:
+            return None
+        left, right = (side if side.type.underlying.is_enum else b.convert(side, kind) for side in (left, right))
+        if op in ("<", ">", "<=", ">="):
+            return b.call(ops.lifted_comparison(op), [left, right], BOOL, place)
+        if op in ("==", "!="):
+            return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
+        result = kind
+    elif op == "-" and one is two:
+        result = INT
+    elif op == "+" or (op == "-" and one.is_enum):
+        number = right if one.is_enum else left
+        if number.type.is_nullable or convertible(number, INT) is None:
+            return None
+        result = kind
+        left, right = (b.convert(side, INT) if side is number else side for side in (left, right))
+    else:
+        return None
+    if left.type.is_nullable or right.type.is_nullable:
+        return b.call(ops.enum_operator(op, result, lifted=True), [left, right], nullable_of(result), place)
+    return b.call(ops.enum_operator(op, result), [left, right], result, place)
 
 
 def _concat(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
@@ -103,6 +177,9 @@ def _concat(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
     for side in (left, right):
         made = as_text(b, side)
         operands += made.operands if isinstance(made, Concat) else [made]
+    if len(operands) == 2 and all(isinstance(part, Constant) for part in operands):
+        text = "".join(part.value for part in operands if isinstance(part, Constant))
+        return Constant(type=STRING, place=place, nonnull=True, value=text)
     return Concat(type=STRING, place=place, nonnull=True, operands=operands)
 
 
@@ -129,15 +206,20 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
         goals = [wide, INT]
     else:
         if lifted and NULL in (left.type, right.type):
-            return None
+            if op in ("==", "!="):
+                return None
+            kinds = [kinds[0] if kinds[1] is NULL else kinds[1]] * 2
         found = promoted(kinds[0], kinds[1])
         if found is None:
             return None
-        # an int constant next to a uint or ulong takes its type
-        if any(isinstance(side, Constant) and side.type is INT for side in (left, right)):
-            for one, other in ((left, right), (right, left)):
-                if isinstance(one, Constant) and other.type.name in ("ulong", "uint") and convertible(one, other.type):
-                    found = other.type
+        # a constant next to a uint or ulong takes its type where it fits
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, Constant) and other.type.name in ("ulong", "uint") and convertible(one, other.type):
+                found = other.type
+        if found.name == "ulong" and any(
+            not side.type.is_nullable and convertible(side, found) is None for side in (left, right)
+        ):
+            return None
         goals = [found, found]
         wide = found
     operation = ops.numeric(op, wide.name)
@@ -145,14 +227,12 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
         return None
     result = BOOL if operation.comparison else wide
     if lifted:
-        from proxy.expressions.types import nullable_of
-
         operands = [b.convert(side, nullable_of(goal)) for side, goal in zip((left, right), goals, strict=True)]
         if operation.comparison:
             return b.call(ops.lifted_comparison(op), operands, BOOL, place)
         return b.call(ops.lifted(operation), operands, nullable_of(result), place)
     operands = [b.convert(side, goal) for side, goal in zip((left, right), goals, strict=True)]
-    folded = _folded(b, operation, operands, result, place)
+    folded = _folded(b, op, operation, operands, result, place)
     if folded is not None:
         return folded
     if b.checked and op in ("+", "-", "*") and wide.name in BITS:
@@ -162,19 +242,31 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
     return Operator(type=result, place=place, nonnull=True, op=op, operands=operands, wrap=operation.wrap)
 
 
-def _folded(b: Binder, operation: ops.Operation, operands: list[Expr], result: Type, place: Place) -> Expr | None:
-    """Integer arithmetic on constants happens here, and must not overflow."""
+def _folded(
+    b: Binder, op: str, operation: ops.Operation, operands: list[Expr], result: Type, place: Place
+) -> Expr | None:
+    """Arithmetic on constants happens here; that on integers must not overflow."""
     left, right = operands
-    if not (isinstance(left, Constant) and isinstance(right, Constant) and result.name in ("int", "long")):
+    if isinstance(right, Constant) and op in ("/", "%") and right.value == 0 and right.type.name in (*BITS, "decimal"):
+        raise Finding("Division by constant zero", place)
+    if not (isinstance(left, Constant) and isinstance(right, Constant)):
         return None
-    if operation.plain is None:
-        return None
-    value = operation.plain(left.value, right.value)
-    bits = operation.wrap
-    if bits and b.unchecked:
-        value = {32: wrap32, 64: wrap64}[bits](value)
-    elif bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-        raise Finding("The operation overflows at compile time in checked mode", place)
+    exact = ops.exact(op, left.type.name)
+    if exact is not None and result.name in BITS:
+        value = exact(left.value, right.value)
+        low, high = limits(result.name)
+        if not low <= value <= high:
+            if not b.unchecked:
+                raise Finding("The operation overflows at compile time in checked mode", place)
+            value = wrapper(result.name)(value)
+    else:
+        function = operation.function or operation.plain
+        if function is None:
+            return None
+        try:
+            value = function(left.value, right.value)
+        except (DotNetError, ArithmeticError):
+            return None
     return Constant(type=result, place=place, nonnull=True, value=value)
 
 
@@ -192,8 +284,6 @@ def _user_defined(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> 
         match = resolve(found, raw)
         if match is None or match.member.native.function is None:
             return None
-        from proxy.expressions.types import nullable_of
-
         function = ops.lifted_call(match.member.native.function, op)
         returns = match.member.returns if match.member.returns is BOOL else nullable_of(match.member.returns)
         return b.call(function, [left, right], returns, place)
@@ -268,28 +358,36 @@ def bind_conditional(b: Binder, node: Node) -> Expr:
     yes = b.expr(field_of(node, "consequence"))
     no = b.expr(field_of(node, "alternative"))
     place = b.place(node)
-    if (
-        not isinstance(no, Unbound)
-        and no.type is not NULL
-        and convertible(yes, no.type) is not None
-        and (
-            isinstance(yes, Unbound)
-            or yes.type is NULL
-            or convertible(no, yes.type) is None
-            or isinstance(yes, Constant)
-        )
-    ):
-        target = no.type
-    elif not isinstance(yes, Unbound) and yes.type is not NULL and convertible(no, yes.type) is not None:
-        target = yes.type
-    else:
+    target = _common(yes, no)
+    if target is None:
+        names = [_spoken(side) for side in (yes, no)]
         raise Finding(
-            f"Type of conditional expression cannot be determined because there is no implicit conversion between "
-            f"'{yes.type}' and '{no.type}'",
+            "Type of conditional expression cannot be determined because there is no implicit conversion between "
+            f"{names[0]} and {names[1]}",
             place,
         )
     yes, no = b.convert(yes, target), b.convert(no, target)
     return Conditional(type=target, place=place, nonnull=yes.nonnull and no.nonnull, test=test, yes=yes, no=no)
+
+
+def _common(yes: Expr, no: Expr) -> Type | None:
+    """The type of `c ? yes : no`: that of one side to which the other converts, and not the other way round."""
+    known = [side for side in (yes, no) if not isinstance(side, Unbound) and side.type not in (NULL, UNTYPED_TUPLE)]
+    if len(known) == 2 and known[0].type.plain is not known[1].type.plain:
+        forth, back = implicit(yes.type, no.type), implicit(no.type, yes.type)
+        order = [no.type, yes.type] if forth is not None and back is None else [yes.type, no.type]
+        if forth is None and back is None:
+            order = [kind for kind in order if convertible(yes, kind) and convertible(no, kind)]
+            order = order if len(order) == 1 else []
+    else:
+        order = [side.type for side in known][:1]
+    return next((kind for kind in order if convertible(yes, kind) and convertible(no, kind)), None)
+
+
+def _spoken(side: Expr) -> str:
+    if side.type is NULL:
+        return "'<null>'"
+    return "'lambda expression'" if isinstance(side, Unbound) else f"'{side.type}'"
 
 
 @binds("throw_expression")
@@ -325,6 +423,12 @@ def bind_prefix(b: Binder, node: Node) -> Expr:
         from proxy.expressions.bind_assignment import step
 
         return step(b, node, operand, op, prefix=True)
+    from proxy.expressions.bind_casts import holds_misread
+
+    if holds_misread(node):
+        from proxy.expressions.bind_precedence import flatten, regroup
+
+        return regroup(b, flatten(b, node))
     value = b.value(operand)
     return unary(b, op, value, b.place(node))
 
@@ -332,12 +436,23 @@ def bind_prefix(b: Binder, node: Node) -> Expr:
 def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
     if op == "!" and value.type.is_nullable and value.type.underlying is BOOL:
         return b.call(lambda flag: None if flag is None else not flag, [value], value.type, place)
+    if op == "!" and isinstance(value, Constant) and value.type is BOOL:
+        return Constant(type=BOOL, place=place, nonnull=True, value=not value.value)
+    if op == "!" and implicit(value.type, BOOL) is None:
+        raise Finding(f"Operator '!' cannot be applied to operand of type '{value.type}'", place)
     if op == "!":
         return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[b.convert(value, BOOL)])
     kind = value.type.underlying
+    if op == "~" and kind.is_enum and not value.type.is_nullable:
+        return b.call(ops.enum_complement(kind), [value], kind, place)
     if op in ("-", "+", "~") and kind.name in NUMERIC:
+        if isinstance(value, Constant) and op == "~" and kind.name in BITS:
+            goal = kind if kind.name in ("long", "ulong", "uint") else INT
+            return Constant(type=goal, place=place, nonnull=True, value=wrapper(goal.name)(~value.value))
         if isinstance(value, Constant) and op == "-" and kind.name in ("int", "long", "double", "decimal", "float"):
             return Constant(type=kind, place=place, nonnull=True, value=-value.value)
+        if isinstance(value, Constant) and op == "-" and kind.name == "ulong" and value.value == 1 << 63:
+            return Constant(type=type_of_name("long"), place=place, nonnull=True, value=-value.value)
         if isinstance(value, Constant) and op == "-" and kind.name == "uint":
             return Constant(
                 type=INT if value.value == 1 << 31 else type_of_name("long"),
@@ -348,11 +463,9 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
         goal = kind if kind.name in ("long", "ulong", "uint", "double", "float", "decimal") else INT
         if op == "-" and goal.name == "uint":
             goal = type_of_name("long")
-        if op == "~" and goal.name in ("double", "float", "decimal"):
-            raise Finding(f"Operator '~' cannot be applied to operand of type '{value.type}'", place)
+        if (op == "~" and goal.name in ("double", "float", "decimal")) or (op == "-" and goal.name == "ulong"):
+            raise Finding(f"Operator '{op}' cannot be applied to operand of type '{value.type}'", place)
         if value.type.is_nullable:
-            from proxy.expressions.types import nullable_of
-
             operation: Callable[[Any], Any] = ops.lifted_unary(op)
             return b.call(operation, [b.convert(value, nullable_of(goal))], nullable_of(goal), place)
         operand = b.convert(value, goal)

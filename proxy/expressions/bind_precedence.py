@@ -1,8 +1,9 @@
-"""Repairs one misreading of the grammar: in `a + x?.b` it takes `a + x` for the receiver of `?.b`.
+"""Repairs two misreadings of the grammar. In `a + x?.b` it takes `a + x` for the receiver of `?.b`.
 
 The same happens to casts and prefix operators: `(T)x?.b`, `!x?.b`. In C# `?.` binds tighter than all of them, so the
 operator is taken off, the chain bound with its real receiver, and the operator applied to the result. As the misreading
 also bends the tree above (`a && x?.b == 1`), binary operators are laid out flat and grouped again by precedence.
+So are those around `(x) + 1`, which the grammar takes for a cast of `+1` to the type x.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from proxy.expressions.bind import CHAIN, Binder
-from proxy.expressions.bind_casts import cast
+from proxy.expressions.bind_casts import cast, holds_misread, misread_cast, reread
 from proxy.expressions.bind_operators import apply_binary, coalesce, unary
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.parse import field_of, named, text_of
@@ -46,12 +47,18 @@ class Operand(NamedTuple):
 
     node: Node
     moved: tuple[tuple[Node, Node], ...] = ()
+    # the node is type syntax, to be read as an expression
+    misread: bool = False
+    # casts and prefix operators to apply, outermost first
+    wraps: tuple[Node, ...] = ()
 
 
 def flatten(b: Binder, node: Node, moved: tuple[tuple[Node, Node], ...] = ()) -> list[Operand | Node]:
     """Operands and, between them, the binary nodes whose operators join them."""
     if node.type == "binary_expression":
         return [*flatten(b, field_of(node, "left"), ()), node, *flatten(b, field_of(node, "right"), ())]
+    if node.type in ("cast_expression", "prefix_unary_expression") and holds_misread(node):
+        return _spread(b, node)
     for operator, operand in moved:
         b.substitutes[operator.id] = operand
     try:
@@ -63,6 +70,18 @@ def flatten(b: Binder, node: Node, moved: tuple[tuple[Node, Node], ...] = ()) ->
         return [Operand(node, moved)]
     rest = flatten(b, node, (*moved, (found, field_of(found, "right"))))
     return [*flatten(b, field_of(found, "left"), ()), found, *rest]
+
+
+def _spread(b: Binder, node: Node) -> list[Operand | Node]:
+    """A misread cast as operand, operator, operand; what is applied to it belongs to the first operand alone."""
+    misread = misread_cast(node) if node.type == "cast_expression" else None
+    if misread is not None:
+        operand = named(misread[1])[0] if doubled(misread[0]) else misread[1]
+        return [Operand(field_of(node, "type"), misread=True), misread[0], *flatten(b, operand)]
+    inner = field_of(node, "value") if node.type == "cast_expression" else named(node)[0]
+    first, *rest = _spread(b, inner)
+    assert isinstance(first, Operand)
+    return [first._replace(wraps=(node, *first.wraps)), *rest]
 
 
 _LEVELS = (
@@ -80,6 +99,23 @@ _LEVELS = (
 _LEVEL = {op: level for level, ops in enumerate(_LEVELS, 1) for op in ops} | {"??": 0}
 
 
+def doubled(node: Node) -> bool:
+    """`(a) && b` parses as a cast of `& &b`."""
+    inner = named(node)[0]
+    return (
+        node.children[0].type == "&"
+        and inner.type == "prefix_unary_expression"
+        and inner.children[0].type == "&"
+        and node.children[0].end_byte == inner.start_byte
+    )
+
+
+def _operator(node: Node) -> str:
+    if node.type != "prefix_unary_expression":
+        return text_of(field_of(node, "operator"))
+    return "&&" if doubled(node) else node.children[0].type
+
+
 def regroup(b: Binder, items: list[Operand | Node]) -> Expr:
     """Bind a flat sequence by C#'s precedence; `??` groups to the right, the others to the left."""
     values: list[Expr] = []
@@ -88,7 +124,7 @@ def regroup(b: Binder, items: list[Operand | Node]) -> Expr:
     def apply() -> None:
         node = waiting.pop()
         right, left = values.pop(), values.pop()
-        op = text_of(field_of(node, "operator"))
+        op = _operator(node)
         place = b.place(node)
         values.append(coalesce(b, left, right, place) if op == "??" else apply_binary(b, op, left, right, place))
 
@@ -96,10 +132,8 @@ def regroup(b: Binder, items: list[Operand | Node]) -> Expr:
         if isinstance(item, Operand):
             values.append(_operand(b, item))
             continue
-        level = _LEVEL[text_of(field_of(item, "operator"))]
-        while (
-            waiting and (top := _LEVEL[text_of(field_of(waiting[-1], "operator"))]) >= level and not top == level == 0
-        ):
+        level = _LEVEL[_operator(item)]
+        while waiting and (top := _LEVEL[_operator(waiting[-1])]) >= level and not top == level == 0:
             apply()
         waiting.append(item)
     while waiting:
@@ -111,7 +145,13 @@ def _operand(b: Binder, item: Operand) -> Expr:
     for operator, operand in item.moved:
         b.substitutes[operator.id] = operand
     try:
-        return b.expr(item.node)
+        value = reread(b, item.node) if item.misread else b.expr(item.node)
+        for wrap in reversed(item.wraps):
+            if wrap.type == "cast_expression":
+                value = cast(b, value, bind_type(b, field_of(wrap, "type")), b.place(wrap))
+            else:
+                value = unary(b, wrap.children[0].type, value, b.place(wrap))
+        return value
     finally:
         for operator, _ in item.moved:
             del b.substitutes[operator.id]

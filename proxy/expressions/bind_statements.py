@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from proxy.expressions.bind import BOOL, VOID, Binder, binds_statement
 from proxy.expressions.bind import STATEMENTS as STATEMENTS
+from proxy.expressions.bind import VOID, Binder, binds_statement
 from proxy.expressions.bind_casts import cast
-from proxy.expressions.bind_creation import array_initialiser, bind_pattern, constant_test, default_of
-from proxy.expressions.bind_lambdas import bind_local_function, declare_local_function
+from proxy.expressions.bind_creation import array_initialiser
+from proxy.expressions.bind_functions import declare_local_function
 from proxy.expressions.bind_members import candidates
+from proxy.expressions.bind_switch import switch_goto
+from proxy.expressions.bind_tuples import deconstruct
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, implicit
 from proxy.expressions.dotnet.collections import element_of
@@ -20,35 +22,62 @@ from proxy.expressions.tree import (
     Call,
     Catch,
     Constant,
+    Declare,
     Define,
+    Enter,
     Evaluate,
     Expr,
     ForEach,
+    Goto,
     If,
     Jump,
+    Label,
+    Labels,
     Local,
     Loop,
-    Operator,
     Return,
     Statement,
-    Switch,
     Symbol,
     Throw,
     Try,
     Unbound,
+    Yield,
 )
 from proxy.expressions.types import Type, type_of_name
 
 
 def bind_block(b: Binder, node: Node) -> list[Statement]:
-    with b.scope():
-        found: list[Statement] = []
-        for child in named(node):
-            if child.type == "local_function_statement":
-                declare_local_function(b, child)
-        for child in named(node):
-            bind_statement(b, child, found)
-        return found
+    """The statements of a block; where it has labels, one `Labels` statement."""
+    children = named(node)
+    labels: dict[str, Label] = {}
+    for child in children:
+        while child.type == "labeled_statement":
+            name = named(child)[0]
+            if any(text_of(name) in scope for scope in (*b.labels, labels)):
+                raise b.error(name, f"The label '{text_of(name)}' is already defined")
+            labels[text_of(name)] = Label(text_of(name), b.place(name))
+            child = named(child)[1]
+    b.labels.append(labels)
+    try:
+        with b.scope():
+            found: list[Statement] = []
+            for child in children:
+                if child.type == "local_function_statement":
+                    declare_local_function(b, child, found)
+            pieces: list[tuple[Label | None, list[Statement]]] = [(None, found)]
+            for child in children:
+                while child.type == "labeled_statement":
+                    name, child = named(child)
+                    pieces.append((labels[text_of(name)], []))
+                bind_statement(b, child, pieces[-1][1])
+            if labels:
+                defines = [statement for statement in found if isinstance(statement, Define)]
+                found[:] = [statement for statement in found if not isinstance(statement, Define)]
+                found = [*defines, Labels(place=b.place(node), pieces=pieces)]
+            found.insert(0, Enter(place=b.place(node), symbols=b.declared()))
+            return found
+    finally:
+        b.labels.pop()
 
 
 def bind_statement(b: Binder, node: Node, into: list[Statement]) -> None:
@@ -66,10 +95,13 @@ def bind_statement(b: Binder, node: Node, into: list[Statement]) -> None:
 
 
 def embedded(b: Binder, node: Node) -> list[Statement]:
+    """A statement that another one holds: a block of its own, and no declaration."""
+    if node.type in ("local_declaration_statement", "labeled_statement", "local_function_statement"):
+        raise b.error(node, "Embedded statement cannot be a declaration or labeled statement")
     with b.scope():
         found: list[Statement] = []
         bind_statement(b, node, found)
-        return found
+        return [Enter(place=b.place(node), symbols=b.declared()), *found]
 
 
 @binds_statement("block")
@@ -90,9 +122,14 @@ def bind_checked(b: Binder, node: Node, into: list[Statement]) -> None:
 
 @binds_statement("local_declaration_statement")
 def bind_declaration(b: Binder, node: Node, into: list[Statement]) -> None:
+    modifiers = [text_of(child) for child in node.children if child.type == "modifier"]
+    if any(word != "const" for word in modifiers):
+        raise b.error(node, f"The modifier '{modifiers[0]}' is not valid for this item")
     if node.children[0].type in ("using", "await"):
         raise b.error(node, "using declarations are not supported within expressions; use a using statement")
-    constant = any(child.type == "modifier" and text_of(child) == "const" for child in node.children)
+    if any(child.type == "ref_type" for part in named(node) for child in named(part)):
+        raise b.error(node, "ref locals are not supported within expressions")
+    constant = bool(modifiers)
     for child in named(node):
         if child.type == "variable_declaration":
             bind_variables(b, child, into, constant=constant)
@@ -108,19 +145,26 @@ def bind_variables(b: Binder, node: Node, into: list[Statement], *, constant: bo
             continue
         name = declarator.child_by_field_name("name")
         if name is None:
-            raise b.error(declarator, "Tuple deconstruction is not supported within expressions")
+            pattern, right = named(declarator)
+            into.append(Evaluate(value=deconstruct(b, pattern, b.expr(right), declare=True), place=b.place(declarator)))
+            continue
         initial = [child for child in named(declarator) if child.id != name.id]
         place = b.place(declarator)
         value: Expr
         if not initial:
             if declared is None:
                 raise b.error(declarator, "Implicitly-typed variables must be initialized")
+            if constant:
+                raise b.error(declarator, "A const field requires a value to be provided")
             symbol = b.declare(name, text_of(name), declared)
-            value = Constant(type=declared, place=place, value=default_of(declared))
-        elif initial[0].type == "initializer_expression":
-            if declared is None or not declared.is_array:
+            b.unassigned.append(symbol)
+            into.append(Declare(place=place, symbol=symbol))
+            symbols.append(symbol)
+            continue
+        if initial[0].type == "initializer_expression":
+            if declared is None or not declared.rank:
                 raise b.error(declarator, "An array initializer needs an array type")
-            value = array_initialiser(b, declared.args[0], initial[0])
+            value = array_initialiser(b, declared, initial[0])
             symbol = b.declare(name, text_of(name), declared)
         else:
             value = b.expr(initial[0])
@@ -134,6 +178,10 @@ def bind_variables(b: Binder, node: Node, into: list[Statement], *, constant: bo
                 value = b.convert(value, declared)
             symbol = b.declare(name, text_of(name), kind)
         symbol.constant = constant
+        if constant:
+            if not isinstance(value, Constant):
+                raise b.error(declarator, f"The expression being assigned to '{symbol.name}' must be constant")
+            symbol.value = value
         b.assigned(symbol)
         into.append(Evaluate(value=Assign(type=symbol.type, place=place, symbol=symbol, value=value), place=place))
         symbols.append(symbol)
@@ -147,6 +195,8 @@ def bind_expression_statement(b: Binder, node: Node, into: list[Statement]) -> N
         "invocation_expression", "assignment_expression", "postfix_unary_expression", "prefix_unary_expression",
         "object_creation_expression", "conditional_access_expression",
     )  # fmt: skip
+    while inner.type == "parenthesized_expression" and named(inner)[0].type == "assignment_expression":
+        inner = named(inner)[0]
     if inner.type not in allowed:
         raise b.error(
             node, "Only assignment, call, increment, decrement, and new object expressions can be used as a statement"
@@ -157,6 +207,10 @@ def bind_expression_statement(b: Binder, node: Node, into: list[Statement]) -> N
 @binds_statement("return_statement")
 def bind_return(b: Binder, node: Node, into: list[Statement]) -> None:
     inner = named(node)
+    if "finally" in b.jumps:
+        raise b.error(node, "Control cannot leave the body of a finally clause")
+    if b.function.yields is not None:
+        raise b.error(node, "Cannot return a value from an iterator; use yield return or yield break")
     found = Return(value=b.expr(inner[0]) if inner else None, place=b.place(node))
     if found.value is not None and found.value.type is VOID:
         raise b.error(node, "This call returns nothing and cannot be used as a value")
@@ -187,6 +241,7 @@ def bind_while(b: Binder, node: Node, into: list[Statement]) -> None:
     with b.scope():
         test = b.condition(node.child_by_field_name("condition") or named(node)[0])
         body = _body(b, node.child_by_field_name("body") or named(node)[-1])
+        into.append(Enter(place=b.place(node), symbols=b.declared()))
     into.append(Loop(place=b.place(node), test=test, body=body))
 
 
@@ -199,6 +254,7 @@ def bind_do(b: Binder, node: Node, into: list[Statement]) -> None:
 
 @binds_statement("for_statement")
 def bind_for(b: Binder, node: Node, into: list[Statement]) -> None:
+    start = len(into)
     with b.scope():
         for initial in node.children_by_field_name("initializer"):
             if initial.type == "variable_declaration":
@@ -212,72 +268,51 @@ def bind_for(b: Binder, node: Node, into: list[Statement]) -> None:
             if update.is_named:
                 step.append(Evaluate(value=b.expr(update), place=b.place(update)))
         body = _body(b, field_of(node, "body"))
+        into.insert(start, Enter(place=b.place(node), symbols=b.declared()))
         into.append(Loop(place=b.place(node), test=test, body=body, step=step))
 
 
 @binds_statement("foreach_statement")
 def bind_foreach(b: Binder, node: Node, into: list[Statement]) -> None:
     source = b.value(field_of(node, "right"))
-    element = element_of(source.type)
+    element = source.type.args[0] if source.type.rank > 1 else element_of(source.type)
     if element is None:
-        raise b.error(node, f"foreach cannot operate on a value of type '{source.type}'")
+        raise b.error(
+            node, f"foreach statement cannot operate on variables of type '{source.type}' because it is no collection"
+        )
+    place = b.place(node)
     with b.scope():
         b.loops += 1
-        kind_node, name = field_of(node, "type"), field_of(node, "left")
-        kind = element if kind_node.type == "implicit_type" else bind_type(b, kind_node)
-        symbol = b.declare(name, text_of(name), kind)
-        b.assigned(symbol)
+        left, kind_node = field_of(node, "left"), node.child_by_field_name("type")
         raw = b.symbol("", element, nonnull=element.is_value and not element.is_nullable)
-        place = b.place(node)
-        convert = None if kind is element else (lambda value: cast(b, value, kind, place))
+        prepare: list[Statement] = []
+        if left.type != "identifier":
+            value = deconstruct(b, left, b.local(raw, place), declare=left.type == "tuple_pattern")
+            prepare.append(Evaluate(value=value, place=place))
+        else:
+            assert kind_node is not None
+            kind = element if kind_node.type == "implicit_type" else bind_type(b, kind_node)
+            symbol = b.declare(left, text_of(left), kind)
+            b.assigned(symbol)
+            if kind is element:
+                raw = symbol
+            else:
+                value = cast(b, b.local(raw, place), kind, place)
+                prepare.append(Evaluate(value=Assign(type=kind, place=place, symbol=symbol, value=value), place=place))
+            symbol.constant = True
+        prepare.insert(0, Enter(place=place, symbols=[symbol for symbol in b.declared() if symbol is not raw]))
         b.loops -= 1
         body = _body(b, field_of(node, "body"))
-        symbol.constant = True
-    into.append(ForEach(place=b.place(node), symbol=symbol, source=source, convert=convert, element=raw, body=body))
+    into.append(ForEach(place=place, source=source, element=raw, body=body, prepare=prepare))
 
 
 @binds_statement("break_statement", "continue_statement")
 def bind_jump(b: Binder, node: Node, into: list[Statement]) -> None:
     kind = "break" if node.type == "break_statement" else "continue"
-    if not b.jumps or (kind == "continue" and "loop" not in b.jumps):
+    within = b.jumps[len(b.jumps) - b.jumps[::-1].index("finally") :] if "finally" in b.jumps else b.jumps
+    if "loop" not in within and (kind == "continue" or "switch" not in within):
         raise b.error(node, "No enclosing loop out of which to break or continue")
     into.append(Jump(kind=kind, place=b.place(node)))
-
-
-@binds_statement("switch_statement")
-def bind_switch(b: Binder, node: Node, into: list[Statement]) -> None:
-    value = b.value(field_of(node, "value"))
-    place = b.place(node)
-    held = b.symbol("", value.type, nonnull=value.nonnull)
-    into.append(Evaluate(value=Assign(type=value.type, place=place, symbol=held, value=value), place=place))
-    sections: list[tuple[list[Expr] | None, list[Statement]]] = []
-    waiting: list[Expr] = []
-    shared_default = False
-    b.jumps.append("switch")
-    for section in named(field_of(node, "body")):
-        with b.scope():
-            tests: list[Expr] = []
-            default = any(child.type == "default" for child in section.children)
-            body: list[Statement] = []
-            for child in named(section):
-                if child.type.endswith("_statement") or child.type == "block":
-                    bind_statement(b, child, body)
-                elif child.type == "when_clause":
-                    both = [tests[-1], b.condition(named(child)[0])]
-                    tests[-1] = Operator(type=BOOL, place=b.place(child), nonnull=True, op="and", operands=both)
-                elif child.type.endswith("pattern") or child.type in ("discard",):
-                    tests.append(bind_pattern(b, child, held))
-                else:
-                    tests.append(constant_test(b, b.local(held, place), b.expr(child)))
-            if not body:  # `case 1: case 2:` share the statements of the last
-                waiting += tests
-                shared_default = shared_default or default
-                continue
-            default = default or shared_default
-            sections.append((None if default else waiting + tests, body))
-            waiting, shared_default = [], False
-    b.jumps.pop()
-    into.append(Switch(place=place, sections=sections))
 
 
 @binds_statement("try_statement")
@@ -289,7 +324,19 @@ def bind_try(b: Binder, node: Node, into: list[Statement]) -> None:
         if child.type == "catch_clause":
             catches.append(_catch(b, child))
         elif child.type == "finally_clause":
+            b.jumps.append("finally")
             final = bind_block(b, named(child)[0])
+            b.jumps.pop()
+    if not catches and not any(child.type == "finally_clause" for child in named(node)):
+        raise b.error(node, "Expected catch or finally")
+    for index, clause in enumerate(catches):
+        for earlier in catches[:index]:
+            if earlier.test is None and implicit(clause.type, earlier.type) is not None:
+                raise Finding(
+                    f"A previous catch clause already catches all exceptions of this or of a super type "
+                    f"('{earlier.type}')",
+                    clause.place,
+                )
     into.append(Try(place=b.place(node), body=body, catches=catches, final=final))
 
 
@@ -313,14 +360,19 @@ def _catch(b: Binder, node: Node) -> Catch:
             elif child.type == "catch_filter_clause":
                 test = b.condition(named(child)[0])
             elif child.type == "block":
+                b.jumps.append("catch")
                 body = bind_block(b, child)
-    return Catch(kind=kind.full_name, symbol=symbol, test=test, body=body)
+                b.jumps.pop()
+        body.insert(0, Enter(place=b.place(node), symbols=b.declared()))
+    return Catch(type=kind, place=b.place(node), symbol=symbol, test=test, body=body)
 
 
 @binds_statement("throw_statement")
 def bind_throw(b: Binder, node: Node, into: list[Statement]) -> None:
     inner = named(node)
-    value = b.convert(b.value(inner[0]), type_of_name("Exception")) if inner else None
+    if not inner and "catch" not in b.jumps:
+        raise b.error(node, "A throw statement with no arguments is not allowed outside of a catch clause")
+    value = b.convert(b.expr(inner[0]), type_of_name("Exception")) if inner else None
     into.append(Throw(place=b.place(node), value=value))
 
 
@@ -346,12 +398,30 @@ def bind_using(b: Binder, node: Node, into: list[Statement]) -> None:
                     f"'{symbol.type}': type used in a using statement must be 'System.IDisposable'", b.place(node)
                 )
             local: Local = b.local(symbol, b.place(node))
-            final.append(Evaluate(value=Call(type=VOID, native=found[0].member.native, arguments=[local])))
+            final.insert(0, Evaluate(value=Call(type=VOID, native=found[0].member.native, arguments=[local])))
         into.append(Try(place=b.place(node), body=embedded(b, body_node), catches=[], final=final))
 
 
-@binds_statement("local_function_statement")
-def bind_function(b: Binder, node: Node, into: list[Statement]) -> None:
-    name = text_of(field_of(node, "name"))
-    symbol = b.lookup(name) or declare_local_function(b, node)
-    into.insert(0, Define(place=b.place(node), symbol=symbol, function=bind_local_function(b, node, symbol)))
+@binds_statement("goto_statement")
+def bind_goto(b: Binder, node: Node, into: list[Statement]) -> None:
+    word = node.children[1]
+    if word.type in ("case", "default"):
+        switch_goto(b, node, into)
+        return
+    label = next((scope[text_of(word)] for scope in reversed(b.labels) if text_of(word) in scope), None)
+    if label is None:
+        raise b.error(word, f"No such label '{text_of(word)}' within the scope of the goto statement")
+    label.aimed = True
+    into.append(Goto(place=b.place(node), target=label))
+
+
+@binds_statement("yield_statement")
+def bind_yield(b: Binder, node: Node, into: list[Statement]) -> None:
+    element = b.function.yields
+    if element is None:
+        raise b.error(node, "yield cannot be used here: the body is not that of a function returning IEnumerable<T>")
+    inner = named(node)
+    if inner:
+        into.append(Yield(place=b.place(node), value=b.convert(b.expr(inner[0]), element)))
+    else:
+        into.append(Return(place=b.place(node), value=None))

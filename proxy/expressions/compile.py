@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import proxy.expressions.dotnet.index  # noqa: F401  # fills the table
 from proxy.errors import ExpressionFailed
-from proxy.expressions import bind_assignment, bind_calls, bind_casts, bind_creation, bind_literals, runtime  # noqa: F401
+from proxy.expressions import (  # noqa: F401  # each declares what it binds
+    bind_assignment,
+    bind_calls,
+    bind_casts,
+    bind_creation,
+    bind_literals,
+    bind_patterns,
+    bind_query,
+    bind_switch,
+    bind_tuples,
+    runtime,
+)
 from proxy.expressions.bind import OBJECT, VOID, Binder
+from proxy.expressions.bind_assigned import check_assigned
 from proxy.expressions.bind_body import bind_body
 from proxy.expressions.conversions import NULL
 from proxy.expressions.errors import ExpressionError, Finding, located
 from proxy.expressions.lower import Lowering
 from proxy.expressions.lower_statements import lower_entry
 from proxy.expressions.parse import parse
-from proxy.expressions.runtime import BudgetExhausted, DotNetError, budget
-from proxy.expressions.tree import Return
+from proxy.expressions.runtime import FIRST_SLICE, BudgetExhausted, DotNetError, budget
+from proxy.expressions.tree import Return, Unbound
 from proxy.expressions.types import settle
 
 if TYPE_CHECKING:
@@ -44,8 +56,9 @@ class Expression:
 
     def evaluate(self, exchange: Exchange) -> Any:
         """The value, as an object (see dotnet/values.py). Raises ExpressionFailed with the .NET message."""
-        budget.left = runtime.MAX_STEPS
+        budget.left = FIRST_SLICE
         budget.depth = 0
+        budget.began = False
         try:
             return self._run(exchange)
         except DotNetError as error:
@@ -98,22 +111,33 @@ def compile_expression(source: str) -> Expression:
 
 def _compile(source: str) -> Expression:
     source_text = source
+    binder: Binder | None = None
     try:
         syntax = parse(source_text)
         binder = Binder(syntax)
         if syntax.is_body:
             kind = bind_body(binder, syntax.root)
         else:
-            value = binder.value(syntax.root)
+            value = binder.expr(syntax.root)
+            if isinstance(value, Unbound):
+                value = binder.convert(value, OBJECT)
+            if value.type is VOID:
+                raise Finding("This call returns nothing and cannot be used as a value", value.place)
             kind = OBJECT if value.type is NULL else value.type
-            if kind is VOID:
-                raise Finding("The expression has no value", value.place)
             binder.function.body = [Return(value=binder.convert(value, OBJECT), place=syntax.place(syntax.root))]
+            check_assigned(binder.function, binder.unassigned)
         lowering = Lowering(checked_concat=syntax.is_body)
         module = lower_entry(lowering, binder.function)
         code = compile(module, "<expression>", "exec", dont_inherit=True, optimize=0)
     except Finding as finding:
         raise located(finding, source_text) from None
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        # a form that the grammar knows and the binder does not: no reason to fail the whole document without a place
+        if binder is None:
+            raise
+        words = binder.current.type.replace("_", " ")
+        problem = binder.error(binder.current, f"This form of {words} is not supported within expressions")
+        raise located(problem, source_text) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise ExpressionError([(1, 1, "The expression is too complex")]) from None
     return Expression(source_text, _function(code, lowering.globals), frozenset(lowering.reads), str(kind))

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from proxy.expressions.dotnet.numeric import converter
-from proxy.expressions.dotnet.values import BOXES, instance_of, name_of
+from proxy.expressions.dotnet.value_tuples import tuple_converter
+from proxy.expressions.dotnet.values import BOXES, Delegate, EnumValue, instance_of, name_of
 from proxy.expressions.runtime import DotNetError, invalid_cast, null_reference
-from proxy.expressions.types import INTEGRAL, NUMERIC, Member, Native, Type, type_of_name
+from proxy.expressions.types import NUMERIC, Member, Native, Type, type_of_name
 
 _FLOATING = ("float", "double", "decimal")
 WIDENING: dict[str, tuple[str, ...]] = {
@@ -53,7 +54,7 @@ def _lifted(function: Callable[[Any], Any] | None) -> Native | None:
 @lru_cache(8192)
 def implicit(source: Type, target: Type) -> Conversion | None:
     """The implicit conversion, or None when C# has none."""
-    if source is target:
+    if source is target or source.plain is target.plain:
         return IDENTITY
     if source is NULL:
         return Conversion(1) if not target.is_value or target.is_nullable else None
@@ -65,11 +66,25 @@ def implicit(source: Type, target: Type) -> Conversion | None:
         return Conversion(1 + WIDENING[source.name].index(target.name), _native(converter(source.name, target.name)))
     if target.name == "object":
         return Conversion(BOXING, box(source))
+    if source.is_tuple and target.is_tuple:
+        return _tuple(source, target, implicit)
     if not source.is_value:
         found = _upcast(source, target)
         if found is not None:
             return found
     return _user_defined(source, target, explicit=False)
+
+
+def _tuple(source: Type, target: Type, convert: Callable[[Type, Type], Conversion | None]) -> Conversion | None:
+    """Element by element."""
+    if len(source.args) != len(target.args):
+        return None
+    parts = [convert(one, other) for one, other in zip(source.args, target.args, strict=True)]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    functions = tuple(part.native.function if part.native else None for part in found)
+    return Conversion(max((part.rank for part in found), default=0), Native(tuple_converter(target, functions)))
 
 
 def _to_nullable(source: Type, target: Type) -> Conversion | None:
@@ -83,6 +98,8 @@ def _to_nullable(source: Type, target: Type) -> Conversion | None:
 
 def box(source: Type) -> Native | None:
     """What makes an object of a value whose static type will be forgotten."""
+    if source.is_delegate:
+        return _lifted(lambda function: Delegate(source.plain, function))
     function = BOXES.get(source.underlying.name)
     if function is None:
         return None
@@ -90,15 +107,27 @@ def box(source: Type) -> Native | None:
 
 
 def _upcast(source: Type, target: Type) -> Conversion | None:
+    if source.is_delegate:
+        return Conversion(12) if _variant_delegate(source, target) else None
     for distance, above in enumerate(source.ancestry()):
-        if above is target:
+        if above.plain is target.plain:
             return Conversion(10 + min(distance, 20))
-        if above.name == target.name and above.args and len(above.args) == len(target.args) and not target.is_delegate:
+        if above.name == target.name and above.args and len(above.args) == len(target.args):
             pairs = zip(above.args, target.args, strict=True)
             variant = target.is_interface or target.is_array
             if variant and all(a is b or _reference_conversion(a, b) for a, b in pairs):
                 return Conversion(12 + min(distance, 20))
     return None
+
+
+def _variant_delegate(source: Type, target: Type) -> bool:
+    """Results may be more specific, parameters less: Func<object, string> is a Func<string, object>."""
+    if source.name != target.name or len(source.args) != len(target.args) or source.definition is not target.definition:
+        return False
+    result = {"Func": 1, "Converter": 1}.get(source.name, 0)
+    split = len(source.args) - result
+    pairs = [(b, a) if i < split else (a, b) for i, (a, b) in enumerate(zip(source.args, target.args, strict=True))]
+    return all(a.plain is b.plain or _reference_conversion(a, b) for a, b in pairs)
 
 
 def _reference_conversion(source: Type, target: Type) -> bool:
@@ -155,8 +184,11 @@ def explicit(source: Type, target: Type) -> Conversion | None:
         return found
     if source.name in NUMERIC and target.name in NUMERIC:
         return Conversion(1, _native(converter(source.name, target.name)))
-    if target.is_enum and source.name in INTEGRAL:
-        return Conversion(1, Native(lambda value: _enum_of(value, target)))
+    if target.is_enum and (source.name in NUMERIC or source.is_enum):
+        whole = converter(source.name, "int") if source.name in NUMERIC else int
+        return Conversion(1, Native(lambda value: _enum_of(value if whole is None else whole(value), target)))
+    if source.is_tuple and target.is_tuple:
+        return _tuple(source, target, explicit)
     if source.is_enum and target.name in NUMERIC:
         inner = converter("int", target.name)
         return Conversion(1, Native(lambda value: int(value) if inner is None else inner(int(value))))
@@ -210,6 +242,11 @@ def caster(target: Type) -> Callable[[Any], Any]:
             return None if nullable else null_reference()
         if instance_of(value, target):
             return value
+        # an enumeration and its underlying type unbox to each other
+        if target.underlying.is_enum and type(value) is int:
+            return _enum_of(value, target.underlying)
+        if target.underlying.name == "int" and isinstance(value, EnumValue):
+            return int(value)
         return invalid_cast(name_of(value), name)
 
     return cast

@@ -9,12 +9,14 @@ Rules
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from proxy.expressions.dotnet.numeric import WRAPPERS
+from proxy.expressions.dotnet.value_tuples import tuple_builder
 from proxy.expressions.errors import NOWHERE, Place
 from proxy.expressions.operators import concat
-from proxy.expressions.runtime import null_reference
+from proxy.expressions.runtime import null_reference, set_cell, stepped
 from proxy.expressions.tree import (
     Assign,
     Call,
@@ -30,6 +32,9 @@ from proxy.expressions.tree import (
     Let,
     Local,
     Operator,
+    Reference,
+    Symbol,
+    TupleLiteral,
 )
 
 _BINARY: dict[str, type[ast.operator]] = {
@@ -40,6 +45,26 @@ _COMPARE: dict[str, type[ast.cmpop]] = {
 }  # fmt: skip
 # Up to this many operands a concatenation is written inline; its size is bounded by its operands'.
 INLINE_CONCAT = 8
+# Also code without loops takes steps: one for so many calls.
+CALLS_PER_STEP = 8
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One Python loop that is being written. `kind`: loop, switch or labels.
+
+    A jump over inner loops leaves them one by one: it sets the variable `pending` (1 break, 2 continue) of its target,
+    and each loop in between is followed by a test of it.
+    """
+
+    kind: str
+    state: str = ""
+    targets: list[Any] = field(default_factory=list)
+    pending: str = ""
+    # a `continue` aims at it
+    continued: bool = False
+    # the frames further out that a jump from inside this one leads to
+    outward: list[Frame] = field(default_factory=list)
 
 
 class Lowering:
@@ -54,6 +79,9 @@ class Lowering:
         self.block: list[ast.stmt] = []
         self.checked_concat = checked_concat
         self.serial = 0
+        self.calls = 0
+        # the Python loops around the statement under construction, innermost last
+        self.frames: list[Frame] = []
 
     # names
 
@@ -85,12 +113,29 @@ class Lowering:
         return load(self.constant(value), node.place)
 
     def lower_local(self, node: Local) -> ast.expr:
+        held = load(node.symbol.python, node.place)
+        if not node.symbol.shared:
+            return held
+        return at(ast.Subscript(held, at(ast.Constant(0), node.place), ast.Load()), node.place)
+
+    def lower_reference(self, node: Reference) -> ast.expr:
         return load(node.symbol.python, node.place)
+
+    def lower_tupleliteral(self, node: TupleLiteral) -> ast.expr:
+        build = load(self.constant(tuple_builder(node.type)), node.place)
+        return at(ast.Call(build, [self.expr(element) for element in node.elements], []), node.place)
 
     def lower_context(self, node: Context) -> ast.expr:
         return load("context", node.place)
 
     def lower_call(self, node: Call) -> ast.expr:
+        made = self.called(node)
+        self.calls += 1
+        if self.calls % CALLS_PER_STEP:
+            return made
+        return at(ast.Call(load(self.constant(stepped), node.place), [made], []), node.place)
+
+    def called(self, node: Call) -> ast.expr:
         native = node.native
         if native.reads:
             self.reads.add(native.reads)
@@ -131,6 +176,8 @@ class Lowering:
         if op == "not":
             return at(ast.UnaryOp(ast.Not(), values[0]), place)
         if op in ("is null", "is not null"):
+            if isinstance(values[0], ast.Constant):
+                return at(ast.Constant((values[0].value is None) == (op == "is null")), place)
             test: ast.cmpop = ast.Is() if op == "is null" else ast.IsNot()
             return at(ast.Compare(values[0], [test], [at(ast.Constant(None), place)]), place)
         if op in _COMPARE:
@@ -179,7 +226,14 @@ class Lowering:
         return at(ast.Subscript(pair, at(ast.Constant(-1), place), ast.Load()), place)
 
     def lower_assign(self, node: Assign) -> ast.expr:
-        return at(ast.NamedExpr(store(node.symbol.python, node.place), self.expr(node.value)), node.place)
+        return self.store_value(node.symbol, self.expr(node.value), node.place)
+
+    def store_value(self, symbol: Symbol, value: ast.expr, place: Place) -> ast.expr:
+        """Assignment as an expression."""
+        if symbol.shared:
+            cell: list[ast.expr] = [load(symbol.python, place), value]
+            return at(ast.Call(load(self.constant(set_cell), place), cell, []), place)
+        return at(ast.NamedExpr(store(symbol.python, place), value), place)
 
     def lower_item(self, node: Item) -> ast.expr:
         index = at(ast.Constant(node.index), node.place)

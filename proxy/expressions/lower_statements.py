@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import ast
 
-from proxy.expressions.dotnet.collections import iterate
 from proxy.expressions.dotnet.exceptions import catches, make_catchable, raise_exception
+from proxy.expressions.dotnet.values import Sequence
 from proxy.expressions.errors import NOWHERE, Place
 from proxy.expressions.lower import Lowering, at, load, store
+from proxy.expressions.lower_jumps import jump, lower_foreach, lower_labels, lower_loop, lower_switch
 from proxy.expressions.runtime import DotNetError, budget, enter, exhausted, leave
 from proxy.expressions.tree import (
     Assign,
+    Declare,
     Define,
+    Enter,
     Evaluate,
     Expr,
     ForEach,
     Function,
+    Goto,
     If,
     Jump,
+    Labels,
     Let,
     Local,
     Loop,
     Return,
     Statement,
     Switch,
+    Symbol,
     Throw,
     Try,
+    Yield,
 )
 
 
@@ -58,26 +65,49 @@ def lower_statement(low: Lowering, node: Statement) -> None:
                 place,
             )
         case Loop():
-            _loop(low, node)
+            lower_loop(low, node)
         case ForEach():
-            _foreach(low, node)
+            lower_foreach(low, node)
         case Switch():
-            _switch(low, node)
+            lower_switch(low, node)
         case Try():
             _try(low, node)
         case Throw():
             _throw(low, node)
-        case Jump():
-            emit(low, ast.Break() if node.kind == "break" else ast.Continue(), place)
+        case Labels():
+            lower_labels(low, node)
+        case Jump() | Goto():
+            jump(low, node)
         case Define():
             lower_function(low, node.function, node.symbol.python, place)
+        case Declare():
+            return
+        case Enter():
+            for symbol in node.symbols:
+                if symbol.shared and symbol.in_loop:
+                    emit(low, ast.Assign([store(symbol.python, place)], _cell(place)), place)
+        case Yield():
+            emit(low, ast.Expr(at(ast.Yield(low.expr(node.value)), place)), place)
         case _:
             raise AssertionError(type(node).__name__)
 
 
+def _cell(place: Place, value: ast.expr | None = None) -> ast.expr:
+    """A new shared variable."""
+    return at(ast.List([value or at(ast.Constant(None), place)], ast.Load()), place)
+
+
+def variable(symbol: Symbol, place: Place) -> ast.expr:
+    """What a statement assigns to when the C# assigns to this variable."""
+    if not symbol.shared:
+        return store(symbol.python, place)
+    return at(ast.Subscript(load(symbol.python, place), at(ast.Constant(0), place), ast.Store()), place)
+
+
 def _evaluate(low: Lowering, value: Expr, place: Place) -> None:
     if isinstance(value, Assign):
-        emit(low, ast.Assign([store(value.symbol.python, place)], low.expr(value.value)), place)
+        made = low.expr(value.value)
+        emit(low, ast.Assign([variable(value.symbol, place)], made), place)
         return
     if isinstance(value, Let):
         for symbol, bound in value.bindings:
@@ -90,7 +120,7 @@ def _evaluate(low: Lowering, value: Expr, place: Place) -> None:
     emit(low, ast.Expr(low.expr(value)), place)
 
 
-def _tick(low: Lowering, place: Place) -> None:
+def tick(low: Lowering, place: Place) -> None:
     """budget.left -= 1; if budget.left < 0: exhausted()"""
     name = low.constant(budget)
 
@@ -104,152 +134,6 @@ def _tick(low: Lowering, place: Place) -> None:
     emit(low, ast.If(test, [stop], []), place)
 
 
-def _leave_unless(low: Lowering, test: Expr, place: Place) -> None:
-    condition = at(ast.UnaryOp(ast.Not(), low.expr(test)), place)
-    emit(low, ast.If(condition, [at(ast.Break(), place)], []), place)
-
-
-def _loop(low: Lowering, node: Loop) -> None:
-    """while True: tick; [step unless first]; [test]; body; [post test]"""
-    place = node.place
-    continues = bool(node.step or node.post) and _continues(node.body)
-    first = low.temporary() if continues else ""
-    if continues:
-        emit(low, ast.Assign([store(first, place)], at(ast.Constant(True), place)), place)
-    outer, low.block = low.block, []
-    _tick(low, place)
-    if continues:
-        inner, low.block = low.block, []
-        if node.post:
-            assert node.test is not None
-            _leave_unless(low, node.test, place)
-        for statement in node.step:
-            lower_statement(low, statement)
-        later, low.block = low.block, inner
-        reset = at(ast.Assign([store(first, place)], at(ast.Constant(False), place)), place)
-        emit(low, ast.If(load(first, place), [reset], later or [at(ast.Pass(), place)]), place)
-    if node.test is not None and not node.post:
-        _leave_unless(low, node.test, place)
-    for statement in node.body:
-        lower_statement(low, statement)
-    if not continues:
-        if node.post:
-            assert node.test is not None
-            _leave_unless(low, node.test, place)
-        for statement in node.step:
-            lower_statement(low, statement)
-    body, low.block = low.block, outer
-    emit(low, ast.While(at(ast.Constant(True), place), body, []), place)
-
-
-def _continues(body: list[Statement]) -> bool:
-    """Whether a `continue` of this loop stands in `body`."""
-    for statement in body:
-        match statement:
-            case Jump(kind="continue"):
-                return True
-            case If():
-                if _continues(statement.yes) or _continues(statement.no):
-                    return True
-            case Try():
-                if any(map(_continues, [statement.body, *(c.body for c in statement.catches), statement.final])):
-                    return True
-            case Switch():
-                if any(_continues(part) for _, part in statement.sections):
-                    return True
-    return False
-
-
-def _foreach(low: Lowering, node: ForEach) -> None:
-    place = node.place
-    source = low.expr(node.source)
-    items = at(ast.Call(load(low.constant(iterate), place), [source], []), place)
-    outer, low.block = low.block, []
-    _tick(low, place)
-    if node.convert is not None:
-        element = Local(type=node.element.type, place=place, symbol=node.element, nonnull=node.element.nonnull)
-        emit(low, ast.Assign([store(node.symbol.python, place)], low.expr(node.convert(element))), place)
-    for statement in node.body:
-        lower_statement(low, statement)
-    body, low.block = low.block, outer
-    target = node.symbol if node.convert is None else node.element
-    emit(low, ast.For(store(target.python, place), items, body, []), place)
-
-
-def _switch(low: Lowering, node: Switch) -> None:
-    """while True: if/elif sections; break. A `continue` of the loop around it is carried out after it."""
-    place = node.place
-    carries = any(_continues(part) for _, part in node.sections)
-    flag = low.temporary() if carries else ""
-    if carries:
-        emit(low, ast.Assign([store(flag, place)], at(ast.Constant(False), place)), place)
-    outer, low.block = low.block, []
-    default: list[Statement] = []
-    chosen: list[tuple[ast.expr, list[ast.stmt]]] = []
-    for tests, part in node.sections:
-        marked = _flagged(part, flag) if carries else part
-        if tests is None:
-            default = marked
-            continue
-        values = [low.expr(test) for test in tests]
-        condition = values[0] if len(values) == 1 else at(ast.BoolOp(ast.Or(), values), place)
-        chosen.append((condition, statements(low, marked, place)))
-    orelse = statements(low, default, place) if default else []
-    for condition, part_body in reversed(chosen):
-        orelse = [at(ast.If(condition, part_body, orelse), place)]
-    low.block += orelse
-    emit(low, ast.Break(), place)
-    body, low.block = low.block, outer
-    emit(low, ast.While(at(ast.Constant(True), place), body, []), place)
-    if carries:
-        emit(low, ast.If(load(flag, place), [at(ast.Continue(), place)], []), place)
-
-
-class _SetFlag(Statement):
-    """Raise the flag of a switch and leave it."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str, place: Place) -> None:
-        self.name = name
-        self.place = place
-
-
-def _flagged(body: list[Statement], flag: str) -> list[Statement]:
-    """The statements with each `continue` turned into: raise the flag, break."""
-    from proxy.expressions.tree import Constant
-    from proxy.expressions.types import type_of_name
-
-    made: list[Statement] = []
-    for statement in body:
-        match statement:
-            case Jump(kind="continue"):
-                from proxy.expressions.tree import Symbol
-
-                bool_type = type_of_name("bool")
-                symbol = Symbol("", bool_type, Function(None, ""), flag)
-                true = Constant(type=bool_type, place=statement.place, value=True)
-                made.append(Evaluate(value=Assign(type=bool_type, symbol=symbol, value=true), place=statement.place))
-                made.append(Jump(kind="break", place=statement.place))
-            case If():
-                made.append(
-                    If(
-                        place=statement.place,
-                        test=statement.test,
-                        yes=_flagged(statement.yes, flag),
-                        no=_flagged(statement.no, flag),
-                    )
-                )
-            case Try():
-                for clause in statement.catches:
-                    clause.body = _flagged(clause.body, flag)
-                statement.body = _flagged(statement.body, flag)
-                made.append(statement)
-            case _:
-                made.append(statement)
-    return made
-
-
 def _try(low: Lowering, node: Try) -> None:
     place = node.place
     body = statements(low, node.body, place)
@@ -260,16 +144,19 @@ def _try(low: Lowering, node: Try) -> None:
         for clause in reversed(node.catches):
             name = load(caught, place)
             test: ast.expr = at(
-                ast.Call(load(low.constant(catches), place), [name, at(ast.Constant(clause.kind), place)], []), place
+                ast.Call(
+                    load(low.constant(catches), place), [name, at(ast.Constant(clause.type.full_name), place)], []
+                ),
+                place,
             )
             outer, low.block = low.block, []
             if clause.symbol is not None and clause.test is None:
-                emit(low, ast.Assign([store(clause.symbol.python, place)], load(caught, place)), place)
+                emit(low, ast.Assign([variable(clause.symbol, place)], load(caught, place)), place)
             inner = low.block + statements(low, clause.body, place)
             low.block = outer
             if clause.test is not None:
                 if clause.symbol is not None:
-                    bind = at(ast.NamedExpr(store(clause.symbol.python, place), load(caught, place)), place)
+                    bind = low.store_value(clause.symbol, load(caught, place), place)
                     kept = at(ast.Compare(bind, [ast.IsNot()], [at(ast.Constant(None), place)]), place)
                     test = at(ast.BoolOp(ast.And(), [test, kept]), place)
                 test = at(ast.BoolOp(ast.And(), [test, low.expr(clause.test)]), place)
@@ -297,26 +184,28 @@ def _throw(low: Lowering, node: Throw) -> None:
 def lower_function(low: Lowering, function: Function, name: str, place: Place) -> None:
     """Put the definition of a lambda or local function before the current statement."""
     outer, low.block = low.block, []
-    _tick(low, place) if not function.calls_out else None
+    frames, low.frames = low.frames, []
+    if not function.calls_out or function.yields is not None:
+        tick(low, place)
     _initialise(low, function, place)
     for statement in function.body:
         lower_statement(low, statement)
     body, low.block = low.block, outer
+    low.frames = frames
+    head: list[ast.stmt] = []
     if function.nonlocals:
-        body.insert(0, at(ast.Nonlocal(sorted(function.nonlocals)), place))
-    if function.calls_out:
+        shared = {symbol.python for symbol in function.captured.values() if symbol.shared}
+        names = sorted(function.nonlocals - shared)
+        head = [at(ast.Nonlocal(names), place)] if names else []
+    if function.yields is not None:
+        body = _iterator(low, function, [*head, *body], place)
+    elif function.calls_out:
         begin = at(ast.Expr(at(ast.Call(load(low.constant(enter), place), [], []), place)), place)
         end = at(ast.Expr(at(ast.Call(load(low.constant(leave), place), [], []), place)), place)
-        head = body[:1] if function.nonlocals else []
-        body = [*head, begin, at(ast.Try(body[len(head) :] or [at(ast.Pass(), place)], [], [], [end]), place)]
-    kept = [
-        symbol
-        for symbol in function.captured.values()
-        if symbol.in_loop
-        and symbol.assignments <= 1
-        and symbol.python not in function.nonlocals
-        and not function.hoisted
-    ]
+        body = [*head, begin, at(ast.Try(body or [at(ast.Pass(), place)], [], [], [end]), place)]
+    else:
+        body = [*head, *body]
+    kept = [symbol for symbol in function.captured.values() if _kept(symbol, function)]
     arguments = ast.arguments(
         posonlyargs=[],
         args=[at(ast.arg(symbol.python), place) for symbol in function.parameters],
@@ -324,15 +213,57 @@ def lower_function(low: Lowering, function: Function, name: str, place: Place) -
         kw_defaults=[load(symbol.python, place) for symbol in kept],
         defaults=[],
     )
-    emit(low, ast.FunctionDef(name, arguments, body, [], None), place)
+    emit(low, ast.FunctionDef(name, arguments, body or [at(ast.Pass(), place)], [], None), place)
+
+
+def _kept(symbol: Symbol, function: Function) -> bool:
+    """Whether the function keeps this turn's variable instead of looking at the current one."""
+    if not symbol.in_loop or symbol.python in (parameter.python for parameter in function.parameters):
+        return False
+    if symbol.shared:
+        return True
+    return symbol.assignments <= 1 and symbol.python not in function.nonlocals and not function.hoisted
+
+
+def _iterator(low: Lowering, function: Function, body: list[ast.stmt], place: Place) -> list[ast.stmt]:
+    """def g(*, own copies of the parameters): body; return Sequence(g, element type)"""
+    assert function.yields is not None
+    name = low.temporary()
+    # a body without a reachable `yield return` is an iterator too
+    never = at(ast.If(at(ast.Constant(False), place), [at(ast.Expr(at(ast.Yield(None), place)), place)], []), place)
+    arguments = ast.arguments(
+        posonlyargs=[],
+        args=[],
+        kwonlyargs=[at(ast.arg(symbol.python), place) for symbol in function.parameters],
+        kw_defaults=[load(symbol.python, place) for symbol in function.parameters],
+        defaults=[],
+    )
+    inner = at(ast.FunctionDef(name, arguments, [*body, never], [], None), place)
+    made = at(
+        ast.Call(
+            load(low.constant(Sequence), place),
+            [load(name, place), load(low.constant(function.yields.plain), place)],
+            [],
+        ),
+        place,
+    )
+    return [inner, at(ast.Return(made), place)]
 
 
 def _initialise(low: Lowering, function: Function, place: Place) -> None:
     """Named variables that a nested function shares exist from the start, so that Python can close over them."""
     names = [symbol for symbol in function.symbols if symbol.name and symbol not in function.parameters]
-    targets: list[ast.expr] = [store(symbol.python, place) for symbol in names]
-    if targets:
+    plain_names = [store(symbol.python, place) for symbol in names if not symbol.shared]
+    if plain_names:
+        targets: list[ast.expr] = [*plain_names]
         emit(low, ast.Assign(targets, at(ast.Constant(None), place)), place)
+    for symbol in names:
+        if symbol.shared:
+            emit(low, ast.Assign([store(symbol.python, place)], _cell(place)), place)
+    for symbol in function.parameters:
+        if symbol.shared and not symbol.given:
+            cell = _cell(place, load(symbol.python, place))
+            emit(low, ast.Assign([store(symbol.python, place)], cell), place)
 
 
 def lower_entry(low: Lowering, function: Function) -> ast.Module:

@@ -146,9 +146,60 @@ def complement(kind: str) -> Callable[[int], int]:
     return lambda value: fold(~value)
 
 
-def enum_operator(op: str, kind: Type) -> Callable[[Any, Any], Any]:
+@lru_cache(256)
+def enum_operator(op: str, kind: Type, *, lifted: bool = False) -> Callable[[Any, Any], Any]:
+    """An operator on enumerations and numbers whose result is of the type `kind`."""
     plain = _PLAIN[op]
-    return lambda a, b: enum_value(kind, plain(int(a), int(b)))
+
+    def run(a: Any, b: Any) -> Any:
+        made = n.wrap32(plain(int(a), int(b)))
+        return enum_value(kind, made) if kind.is_enum else made
+
+    return run if not lifted else (lambda a, b: None if a is None or b is None else run(a, b))
+
+
+def enum_complement(kind: Type) -> Callable[[Any], Any]:
+    return lambda value: enum_value(kind, ~int(value))
+
+
+def three_valued(op: str) -> Callable[[bool | None, bool | None], bool | None]:
+    """& and | of bool?: false & null is false, true | null is true; ^ with null is null."""
+    plain = _PLAIN[op]
+    decisive = {"&": False, "|": True}.get(op)
+
+    def run(a: bool | None, b: bool | None) -> bool | None:
+        if a is None or b is None:
+            return decisive if decisive is not None and decisive in (a, b) else None
+        return bool(plain(a, b))
+
+    return run
+
+
+def combine(first: Callable[..., Any] | None, second: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Delegates added: both are called, the second gives the result."""
+    if first is None or second is None:
+        return first or second
+    one, two = first, second
+
+    def run(*given: Any) -> Any:
+        one(*given)
+        return two(*given)
+
+    return run
+
+
+def exact(op: str, kind: str) -> Callable[[int, int], int] | None:
+    """The operation of integers of any size that `op` is before it is folded to its type, for constants."""
+    if kind not in BITS:
+        return None
+    mask = max(BITS[kind], 32) - 1
+    fold = n.wrapper(kind)
+    operations: dict[str, Callable[[int, int], int]] = {
+        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": n.divide_int, "%": n.remainder_int,
+        "&": operator.and_, "|": operator.or_, "^": operator.xor, ">>": lambda a, b: a >> (b & mask),
+        "<<": lambda a, b: fold(a << (b & mask)),
+    }  # fmt: skip
+    return operations.get(op)
 
 
 def or_empty(value: str | None) -> str:

@@ -7,23 +7,43 @@ arguments from the plain arguments first and from the results of lambdas second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.expressions.conversions import NULL, Conversion, implicit
+from proxy.expressions.dotnet.enums import enum_value
 from proxy.expressions.errors import Finding
-from proxy.expressions.tree import Constant, Expr, Unbound
-from proxy.expressions.types import BITS, Member, Parameter, Type, generic, has_parameters, substitute, type_of_name
+from proxy.expressions.tree import Constant, Expr, TupleLiteral, Unbound
+from proxy.expressions.types import (
+    BITS,
+    NUMERIC,
+    Member,
+    Native,
+    Parameter,
+    Type,
+    generic,
+    has_parameters,
+    substitute,
+    type_of_name,
+)
+
+Writing = tuple[Expr, Callable[[Expr], Expr]]
+UNTYPED_TUPLE = type_of_name("<tuple>")
 
 
 @dataclass(eq=False, slots=True)
 class Argument:
-    """One argument of a call. For `out` the value is the target: a Local, or a declaration waiting for its type."""
+    """One argument of a call. For `out` the value is the target: a Local, or a declaration waiting for its type.
+
+    A `ref` or `out` target that is no variable is stood for by one; `write` has its first value, and what writes back.
+    """
 
     value: Expr
     name: str = ""
     out: bool = False
+    ref: bool = False
+    write: Writing | None = None
 
 
 class Candidate(NamedTuple):
@@ -49,6 +69,8 @@ def convertible(value: Expr, target: Type) -> Conversion | None:
     """The implicit conversion of this expression, constants and lambdas included."""
     if isinstance(value, Unbound):
         return _unbound(value, target)
+    if isinstance(value, TupleLiteral):
+        return _tuple_literal(value, target)
     found = implicit(value.type, target)
     if found is None or found.rank >= 40:
         narrowed = _constant(value, target)
@@ -57,9 +79,23 @@ def convertible(value: Expr, target: Type) -> Conversion | None:
     return found
 
 
+def _tuple_literal(value: TupleLiteral, target: Type) -> Conversion | None:
+    """`(1, null)` converts element by element, each as the expression that it is."""
+    goal = target.underlying
+    if not goal.is_tuple or len(goal.args) != len(value.elements):
+        return implicit(value.type, target) if value.type is not UNTYPED_TUPLE else None
+    parts = [convertible(element, part) for element, part in zip(value.elements, goal.args, strict=True)]
+    ranks = [part.rank for part in parts if part is not None]
+    return Conversion(max(ranks, default=0)) if len(ranks) == len(parts) else None
+
+
 def _constant(value: Expr, target: Type) -> Conversion | None:
-    """An int constant fits any integral type that holds it."""
+    """An int constant fits any integral type that holds it, 0 any enumeration; a long not below 0 fits ulong."""
     goal = target.underlying.name
+    if isinstance(value, Constant) and target.underlying.is_enum and value.type.name in NUMERIC and value.value == 0:
+        return Conversion(8, Native(lambda _: enum_value(target.underlying, 0)))
+    if isinstance(value, Constant) and value.type.name == "long" and goal == "ulong":
+        return Conversion(8) if value.value >= 0 else None
     if isinstance(value, Constant) and value.type.name == "int" and goal in BITS and goal != "int":
         bits = BITS[goal]
         low, high = (0, (1 << bits) - 1) if goal[0] in "ub" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
@@ -128,7 +164,7 @@ def _spread(member: Member, arguments: Sequence[Argument], expanded: bool) -> li
     for parameter, filled in zip(member.parameters, places, strict=True):
         if not filled and not parameter.optional and not (expanded and parameter.params):
             return None
-        if filled and filled[0].out != parameter.out:
+        if filled and (filled[0].out != parameter.out or filled[0].ref != parameter.ref):
             return None
     return places
 
@@ -164,7 +200,7 @@ def _infer_all(
         for argument in filled:
             if isinstance(argument.value, Unbound):
                 lambdas.append((pattern, argument.value))
-            else:
+            elif argument.value.type.name != "var":
                 infer(pattern, argument.value.type, generics, found)
     for _ in range(len(lambdas) + 1):
         for pattern, waiting in lambdas:
@@ -213,8 +249,8 @@ def _match(candidate: Candidate, arguments: Sequence[Argument], given: Sequence[
         if not filled:
             omitted += 1
         for argument in filled:
-            if argument.out:
-                if argument.value.type is not target and argument.value.type.name != "var":
+            if argument.out or argument.ref:
+                if argument.value.type.plain is not target.plain and argument.value.type.name != "var":
                     return None
                 continue
             found = convertible(argument.value, target)
@@ -222,6 +258,17 @@ def _match(candidate: Candidate, arguments: Sequence[Argument], given: Sequence[
                 return None
             cost += found.rank
     return Match(member, filling, places, expanded, (cost, int(expanded), omitted + len(member.generics)))
+
+
+def describe(arguments: Sequence[Argument]) -> str:
+    """The arguments' types, for an error."""
+    shown = []
+    for argument in arguments:
+        kind = argument.value.type
+        name = "lambda" if isinstance(argument.value, Unbound) else "null" if kind is NULL else str(kind)
+        word = "ref " if argument.ref else "out " if argument.out else ""
+        shown.append(f"{f'{argument.name}: ' if argument.name else ''}{word}{name}")
+    return ", ".join(shown)
 
 
 def _more_specific(one: Match, other: Match) -> bool:

@@ -8,13 +8,16 @@ Rules
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import tree_sitter_c_sharp
 from tree_sitter import Language, Node, Parser
 
 from proxy.expressions.errors import Finding, Place
-from proxy.expressions.parse_generics import parse_chains
+from proxy.expressions.interpolation import masked
+from proxy.expressions.lexing import mistake
+from proxy.expressions.parse_generics import parse_chains, point
 
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 200
@@ -32,6 +35,7 @@ class Syntax:
     root: Node
     is_body: bool
     shift: int
+    # one character was put in before parsing at each of these rows and columns of the parsed text
     added: tuple[tuple[int, int], ...] = ()
 
     def place(self, node: Node) -> Place:
@@ -57,11 +61,15 @@ def parse(source: str) -> Syntax:
     _refuse_deep(data)
     is_body = data[1:2] == b"{"
     before, after = _BODY if is_body else _EXPRESSION
-    tree, added = parse_chains(_PARSER, before + data[1:] + after)
+    tree, whole, added = parse_chains(_PARSER, before + masked(data[1:]) + after)
+    if b"> {" in whole or b">{" in whole:
+        whole, added = _with_parentheses(tree.root_node, whole, added)
+        tree = _PARSER.parse(whole)
+    end = len(whole) - len(after)
     shift = len(before) - 1
-    syntax = Syntax(tree.root_node, is_body, shift, tuple(added))
+    syntax = Syntax(tree.root_node, is_body, shift, tuple(point(whole, at) for at in sorted(added)))
     if tree.root_node.has_error:
-        raise _first_error(tree.root_node, syntax)
+        raise mistake(source) or _first_error(tree.root_node, syntax, end)
     declared = tree.root_node.named_children[0].child_by_field_name("body")
     if tree.root_node.named_child_count != 1 or declared is None or declared.named_child_count != 1:
         raise Finding("Unexpected text after the end of the expression", start)
@@ -75,9 +83,25 @@ def parse(source: str) -> Syntax:
     if len(statements) != 1 or statements[0].type != "return_statement":
         raise Finding("An expression in @( ) must be a single expression", start)
     syntax.root = next(child for child in statements[0].named_children if child.type != "comment")
-    if syntax.root.end_byte != len(before) + len(data) - 1 + len(added):
+    if syntax.root.end_byte != end:
         raise Finding("The parentheses of the expression do not match", start)
     return syntax
+
+
+def _with_parentheses(root: Node, text: bytes, added: list[int]) -> tuple[bytes, list[int]]:
+    """`new List<(int a, int b)> { ... }` parses as comparisons; with `()` before the brace it does not."""
+    found: list[int] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.named_children
+        right = node.child_by_field_name("right") if node.type == "binary_expression" else None
+        if right is not None and right.type == "initializer_expression":
+            found.append(right.start_byte)
+    for at in sorted(found, reverse=True):
+        text = text[:at] + b"()" + text[at:]
+        added = [each + 2 * (each >= at) for each in added] + [at, at + 1]
+    return text, added
 
 
 def _refuse_deep(data: bytes) -> None:
@@ -95,14 +119,19 @@ def _refuse_deep(data: bytes) -> None:
             line += 1
 
 
-def _first_error(root: Node, syntax: Syntax) -> Finding:
+def _first_error(root: Node, syntax: Syntax, end: int) -> Finding:
+    """The first place that the parser could make no sense of; `end` is where our own wrapping begins again."""
     cursor = root
+    whole = root.text or b""
     while True:
         if cursor.is_missing:
-            return Finding(f"{cursor.type} expected", syntax.place(cursor))
+            if cursor.type != "identifier":
+                return Finding(f"Syntax error: {cursor.type} expected", syntax.place(cursor))
+            after = whole[cursor.start_byte : end].decode(errors="replace").split()
+            return Finding(f"Invalid expression term '{after[0][:20] if after else ')'}'", syntax.place(cursor))
         if cursor.type == "ERROR":
             begins = max(cursor.start_byte, syntax.shift + 1)
-            data = (cursor.text or b"")[begins - cursor.start_byte :]
+            data = whole[begins : min(cursor.end_byte, end)]
             text = data.decode(errors="replace").strip().split("\n")[0][:40]
             return Finding(f"Syntax error near '{text}'" if text else "Syntax error", syntax.place(cursor))
         below = [child for child in cursor.children if child.has_error or child.is_missing or child.type == "ERROR"]
@@ -111,8 +140,15 @@ def _first_error(root: Node, syntax: Syntax) -> Finding:
         cursor = below[0]
 
 
+_UNICODE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+
+
 def text_of(node: Node) -> str:
-    return (node.text or b"").decode()
+    """The source text; of an identifier its name: `@class` is class, `\\u0061` is a."""
+    text = (node.text or b"").decode()
+    if node.type == "identifier" and (text[:1] == "@" or "\\" in text):
+        return _UNICODE.sub(lambda found: chr(int(found[1] or found[2], 16)), text.removeprefix("@"))
+    return text
 
 
 def named(node: Node) -> list[Node]:

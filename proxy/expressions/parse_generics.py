@@ -16,8 +16,8 @@ _CHAIN = frozenset({
 MOST = 50  # repairs in one expression
 
 
-def parse_chains(parser: Parser, data: bytes) -> tuple[Tree, list[tuple[int, int]]]:
-    """The tree as C# has it, and the (row, column) in it of each parenthesis that was added to the text."""
+def parse_chains(parser: Parser, data: bytes) -> tuple[Tree, bytes, list[int]]:
+    """The tree as C# has it, its text, and where in that each added parenthesis stands."""
     added: list[int] = []
     tree = parser.parse(data)
     while len(added) < 2 * MOST and b">(" in data and (found := _misread(tree.root_node)):
@@ -30,7 +30,7 @@ def parse_chains(parser: Parser, data: bytes) -> tuple[Tree, list[tuple[int, int
         data = data[:start] + b"(" + data[start:end] + b")" + data[end:]
         tree = parser.parse(data)
         added = [at + (at >= start) + (at + (at >= start) > end) for at in added] + [start, end + 1]
-    return tree, [_point(data, at) for at in sorted(added)]
+    return tree, data, added
 
 
 def _misread(root: Node) -> tuple[int, int] | None:
@@ -76,5 +76,6 @@ def _chain_end(root: Node, start: int) -> int:
     return end
 
 
-def _point(data: bytes, at: int) -> tuple[int, int]:
+def point(data: bytes, at: int) -> tuple[int, int]:
+    """(row, column)."""
     return data.count(b"\n", 0, at), at - (data.rfind(b"\n", 0, at) + 1)

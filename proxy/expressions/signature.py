@@ -73,9 +73,10 @@ class _Reader:
         while self.peek() != closing:
             params = self.accept("params")
             out = self.accept("out")
+            ref = self.accept("ref")
             kind, _ = self.type()
             name = self.take()
-            parameter = Parameter(kind, name, params=params, out=out)
+            parameter = Parameter(kind, name, params=params, out=out, ref=ref)
             if self.accept("="):
                 parameter.optional = True
                 parameter.default = _literal(self.take())

@@ -15,7 +15,11 @@ from proxy.expressions.types import Native, Type
 
 @dataclass(eq=False, slots=True)
 class Symbol:
-    """A local variable, parameter or temporary. `owner` is the function it lives in."""
+    """A local variable, parameter or temporary. `owner` is the function it lives in.
+
+    A `shared` variable is kept in a cell (a list of one): a loop makes it anew in each turn while closures write to it,
+    or it is passed by reference.
+    """
 
     name: str
     type: Type
@@ -25,6 +29,25 @@ class Symbol:
     in_loop: bool = False
     constant: bool = False
     nonnull: bool = False
+    # the value of a `const`
+    value: Constant | None = None
+    # passed by `ref` or `out`; `given` when it is such a parameter itself and arrives as a cell
+    by_reference: bool = False
+    given: bool = False
+    captured: bool = False
+    # a function that exists before the variable does captures it
+    captured_early: bool = False
+    place: Place = NOWHERE
+    # what calls bind to when this names a local function
+    local_function: Any = None
+
+    @property
+    def shared(self) -> bool:
+        if self.by_reference:
+            return True
+        if self.local_function is not None or not (self.captured and self.in_loop):
+            return False
+        return self.captured_early or self.assignments > 1
 
 
 @dataclass(eq=False, slots=True)
@@ -40,6 +63,8 @@ class Function:
     calls_out: bool = False
     # a local function: defined at the start of its block, so it may be called before its text
     hoisted: bool = False
+    # the element type of what an iterator yields
+    yields: Type | None = None
     body: list[Statement] = field(default_factory=list)
 
 
@@ -116,6 +141,21 @@ class Assign(Expr):
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
+class Reference(Expr):
+    """A shared variable itself, not its value: what a `ref` or `out` parameter gets."""
+
+    symbol: Symbol
+    out: bool = False
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class TupleLiteral(Expr):
+    """`(a, b)`: each element still knows what it is, so that it converts as itself."""
+
+    elements: list[Expr]
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
 class Item(Expr):
     """One of the results of a call with out parameters."""
 
@@ -182,23 +222,79 @@ class Loop(Statement):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class ForEach(Statement):
-    symbol: Symbol
+    """`element` takes each item; `prepare` makes of it the variables that the body sees."""
+
     source: Expr
-    convert: Callable[[Expr], Expr] | None
     element: Symbol
     body: list[Statement]
+    prepare: list[Statement] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Section:
+    """Of a switch: its tests, whether it is the default, and its statements; `aimed` when a `goto` leads here."""
+
+    tests: list[Expr]
+    default: bool
+    body: list[Statement]
+    # `case` constants by value, for `goto case`
+    values: list[Any] = field(default_factory=list)
+    aimed: bool = False
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Switch(Statement):
-    """Sections in order; a section without tests is the default."""
+    """The first section with a true test runs, else the default; no section falls into the next."""
 
-    sections: list[tuple[list[Expr] | None, list[Statement]]]
+    sections: list[Section]
+
+
+@dataclass(eq=False, slots=True)
+class Label:
+    """A place in a block that `goto` may name."""
+
+    name: str
+    place: Place = NOWHERE
+    aimed: bool = False
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Labels(Statement):
+    """Statements cut where labels stand: the first piece has none."""
+
+    pieces: list[tuple[Label | None, list[Statement]]]
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Goto(Statement):
+    target: Label | Section | None = None
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Yield(Statement):
+    """`yield return`."""
+
+    value: Expr
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Declare(Statement):
+    """A variable without a value."""
+
+    symbol: Symbol
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Enter(Statement):
+    """The start of a block: its shared variables are new."""
+
+    symbols: list[Symbol]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Catch:
-    kind: str  # full name of the exception type
+    type: Type
+    place: Place
     symbol: Symbol | None
     test: Expr | None
     body: list[Statement]

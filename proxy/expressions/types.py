@@ -45,6 +45,7 @@ class Parameter:
     optional: bool = False
     params: bool = False
     out: bool = False
+    ref: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -130,17 +131,32 @@ _READING = threading.RLock()
 class Type:
     """An interned type; make it with `type_of_name`, `generic`, `array_of`, `nullable_of`."""
 
-    __slots__ = ("_bases", "args", "definition", "name")
+    __slots__ = ("_bases", "args", "definition", "labels", "name", "plain")
 
-    def __init__(self, name: str, args: tuple[Type, ...], definition: Definition | None) -> None:
+    def __init__(
+        self, name: str, args: tuple[Type, ...], definition: Definition | None, labels: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.args = args
         self.definition = definition
         self._bases: tuple[Type, ...] | None = None
+        # the names of a tuple's elements, "" for one without; they exist for the compiler only
+        self.labels = labels
+        # the type without such names anywhere: what exists when the program runs
+        self.plain: Type = self
 
     @property
     def is_array(self) -> bool:
         return self.name == "[]"
+
+    @property
+    def rank(self) -> int:
+        """The number of dimensions of an array, 0 of other types."""
+        return len(self.name) - 1 if self.name[:1] == "[" else 0
+
+    @property
+    def is_tuple(self) -> bool:
+        return self.name == "ValueTuple"
 
     @property
     def is_nullable(self) -> bool:
@@ -174,8 +190,8 @@ class Type:
     @property
     def full_name(self) -> str:
         """As reflection prints it: System.Collections.Generic.List`1[System.String]."""
-        if self.is_array:
-            return f"{self.args[0].full_name}[]"
+        if self.name[:1] == "[":
+            return f"{self.args[0].full_name}{self.name}"
         name = self.definition.full_name if self.definition else self.name
         if not self.args:
             return name
@@ -183,10 +199,13 @@ class Type:
 
     def __str__(self) -> str:
         """As C# writes it: List<string>, int?, byte[]."""
-        if self.is_array:
-            return f"{self.args[0]}[]"
+        if self.name[:1] == "[":
+            return f"{self.args[0]}{self.name}"
         if self.is_nullable:
             return f"{self.args[0]}?"
+        if self.is_tuple and self.args:
+            labels = self.labels or ("",) * len(self.args)
+            return f"({', '.join(f'{arg} {label}'.rstrip() for arg, label in zip(self.args, labels, strict=True))})"
         if not self.args:
             return self.name
         return f"{self.name}<{', '.join(map(str, self.args))}>"
@@ -221,7 +240,7 @@ class Type:
 
 _DEFINITIONS: dict[tuple[str, int], Definition] = {}
 _BY_FULL_NAME: dict[tuple[str, int], Definition] = {}
-_INTERNED: dict[tuple[str, tuple[Type, ...]], Type] = {}
+_INTERNED: dict[tuple[str, tuple[Type, ...], tuple[str, ...]], Type] = {}
 # namespaces without a type of ours are known too, so that an error names the type and not the namespace
 _NAMESPACES = {
     "System.IO", "System.Xml", "System.Xml.Linq", "System.Diagnostics", "System.Threading", "System.Threading.Tasks",
@@ -253,13 +272,16 @@ def definitions() -> list[Definition]:
     return list({id(definition): definition for definition in _DEFINITIONS.values()}.values())
 
 
-def generic(name: str, *args: Type) -> Type:
+def generic(name: str, *args: Type, labels: tuple[str, ...] = ()) -> Type:
     """The type of that name with these arguments; an unknown name is a type parameter."""
     definition = _DEFINITIONS.get((name, len(args)))
-    key = (definition.name if definition else name, args)
+    key = (definition.name if definition else name, args, labels)
     found = _INTERNED.get(key)
     if found is None:
-        found = _INTERNED[key] = Type(key[0], args, definition)
+        found = Type(key[0], args, definition, labels)
+        if labels or any(arg.plain is not arg for arg in args):
+            found.plain = generic(name, *(arg.plain for arg in args))
+        _INTERNED[key] = found
     elif found.definition is None and definition is not None:
         found.definition = definition
     return found
@@ -271,6 +293,15 @@ def type_of_name(name: str) -> Type:
 
 def array_of(element: Type) -> Type:
     return generic("[]", element)
+
+
+def matrix_of(element: Type, rank: int) -> Type:
+    """`element[,]` for rank 2."""
+    return generic(f"[{',' * (rank - 1)}]", element)
+
+
+def tuple_of(args: tuple[Type, ...], labels: tuple[str, ...] = ()) -> Type:
+    return generic("ValueTuple", *args, labels=labels if any(labels) else ())
 
 
 def nullable_of(value: Type) -> Type:
@@ -286,7 +317,7 @@ def substitute(target: Type, filling: dict[str, Type]) -> Type:
     if not target.args:
         return target
     args = tuple(substitute(arg, filling) for arg in target.args)
-    return target if args == target.args else generic(target.name, *args)
+    return target if args == target.args else generic(target.name, *args, labels=target.labels)
 
 
 def has_parameters(target: Type) -> bool:
@@ -298,7 +329,7 @@ register(Definition("[]", "System.Array", parameters=("T",)))
 
 def settle() -> None:
     """Give every type that was mentioned before its definition that definition; called when the table is complete."""
-    for (name, args), kind in list(_INTERNED.items()):
+    for (name, args, _), kind in list(_INTERNED.items()):
         if kind.definition is None:
             kind.definition = _DEFINITIONS.get((name, len(args)))
             kind._bases = None

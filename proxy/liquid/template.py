@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -121,6 +122,11 @@ class Template:
             raise _located(problem) from problem
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as problem:
             raise LiquidError(f"{type(problem).__name__}: {problem}") from problem
+
+
+async def in_thread(render: Callable[[], str]) -> str:
+    """What a rendering that may take long makes, while others go on."""
+    return await asyncio.to_thread(render)
 
 
 def compile_template(text: str) -> Template:

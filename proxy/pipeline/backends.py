@@ -183,6 +183,14 @@ def _refused(message: str, wait: float) -> PolicyRefused:
     )
 
 
+async def authorized(exchange: Exchange, backend: Backend, outgoing: Outgoing) -> None:
+    """Add the token of the gateway's own identity, where the backend entity asks for one and has no other credentials;
+    raises GatewayError."""
+    resource, client = backend.managed_identity
+    if resource and not backend.authorization:
+        outgoing.headers["Authorization"] = f"Bearer {await exchange.ports.tokens.token(resource, client)}"
+
+
 def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
     """The call with what the backend entity adds to each: headers, query, Authorization, client certificate."""
     for name, values in backend.headers.items():

@@ -9,14 +9,13 @@ Rules
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, ExpressionFailed
-from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Request, Response, Url
+from proxy.errors import BackendConnectionFailure, ExpressionFailed
+from proxy.messages import Body, Headers, Request, Response, Url
 from proxy.pipeline.credentials import basic_authorization
 from proxy.pipeline.edits import HeaderEdit, body_edit, header_edit
 from proxy.pipeline.element import Element
@@ -123,23 +122,6 @@ def call_of(element: Element, compiler: Compiler) -> Call:
         client_identity(certificate, compiler) if certificate else None,
         http_proxy(proxy) if proxy else None,
     )
-
-
-async def answer_of(exchange: Exchange, outgoing: Outgoing) -> Response:
-    """The whole answer, body included, within the timeout."""
-    response: Response | None = None
-    try:
-        async with asyncio.timeout(outgoing.timeout):
-            response = await exchange.ports.transport.send(outgoing)
-            await response.body.read()
-    except TimeoutError as late:
-        raise BackendTimeout(f"The request did not complete within {outgoing.timeout:g} seconds.") from late
-    except BodyTooLarge as large:
-        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
-    finally:
-        if response is not None and not response.body.buffered:
-            await response.body.discard()
-    return response
 
 
 def absolute_url(text: str) -> Url | None:

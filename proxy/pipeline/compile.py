@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
 from proxy.pipeline.described import Lookup, Need, found_in, not_there
 from proxy.pipeline.documented import DOCUMENTED
-from proxy.pipeline.element import Element, nearest
+from proxy.pipeline.element import Element
+from proxy.pipeline.findings import nearest
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import read_document
 from proxy.pipeline.nodes import Node
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from proxy.config.resources import Backend, Certificate, Connection, Logger
 
 log = logging.getLogger("proxy.pipeline")
+
+# What an expression needs to last: statements, lambdas, bodies, patterns, generated sequences.
+_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bBody\b|Regex|Enumerable")
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,6 +80,7 @@ class CompiledDocument:
     references: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()  # URLs of OpenID metadata that its steps will ask for
     needs: frozenset[Need] = frozenset()  # what its steps will ask of the operations below it
+    lasting: bool = False  # it has expressions that may last
 
     @property
     def broken(self) -> bool:
@@ -106,6 +112,7 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
         frozenset(state.references),
         frozenset(state.providers),
         frozenset(state.needs),
+        state.lasting,
     )
 
 
@@ -121,6 +128,7 @@ class _State:
     reads: list[frozenset[str]] = field(default_factory=list)
     providers: set[str] = field(default_factory=set)
     needs: set[Need] = field(default_factory=set)
+    lasting: bool = False
 
     @property
     def missing(self) -> str:
@@ -130,6 +138,7 @@ class _State:
     def root(self, source: Source, name: str) -> Node | None:
         """Read a source, report what is wrong with it as a whole."""
         self.references.update(f"namedValues/{each}" for each in source.used)
+        self.lasting = self.lasting or _LASTING.search(source.text) is not None
         prefix = f"In {source.title}: " if source.title else ""
         for offset, unknown in source.unknown:
             line, column = source.place_of_original(offset)
@@ -148,7 +157,8 @@ class _State:
             return None
         if root.name != name:
             line, column = source.place(root.offset + 1)
-            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>."
+            remedy = f" Write <{name}> around it." if root.name in SECTIONS or root.name in REGISTRY else ""
+            message = f"{prefix}The root element is <{root.name}>; it must be <{name}>.{remedy}"
             self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
             return None
         return root

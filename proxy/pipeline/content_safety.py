@@ -17,7 +17,7 @@ import orjson
 
 from proxy.errors import BackendConnectionFailure, BodyTooLarge, GatewayError, PolicyRefused
 from proxy.messages import MAX_BUFFERED_BODY, Body, Headers
-from proxy.pipeline.backends import answered, chosen, failed, parse_base, with_credentials
+from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, with_credentials
 from proxy.pipeline.usage import parse
 from proxy.ports import Outgoing
 
@@ -157,6 +157,7 @@ async def _ask(exchange: Exchange, checks: Checks, operation: str, question: dic
     url = replace(base, path=f"{base.path.rstrip('/')}/contentsafety/{operation}", query=query)
     headers = Headers({"Content-Type": "application/json", "Accept": "application/json"})
     outgoing = with_credentials(backend, Outgoing("POST", url, headers, Body(orjson.dumps(question)), TIMEOUT))
+    await authorized(exchange, backend, outgoing)
     try:
         response = await exchange.ports.transport.send(outgoing)
     except GatewayError as problem:
@@ -191,22 +192,27 @@ def prompt_text(request: Any) -> str:
     """The text of a request to a language model."""
     if not isinstance(request, dict):
         return ""
-    names = ("system", "instructions", "prompt", "input", "messages")
+    names = ("system", "instructions", "systemInstruction", "prompt", "input", "messages", "contents")
     return "\n".join(text for name in names for text in _texts(request.get(name)))
 
 
 def completion_text(answer: Any) -> str:
     """The text of a language model's answer."""
-    if not isinstance(answer, dict):
-        return ""
-    return "\n".join(text for name in ("choices", "output", "content") for text in _texts(answer.get(name)))
+    answers = answer if isinstance(answer, list) else [answer]
+    names = ("choices", "output", "content", "candidates")
+    return "\n".join(
+        text for each in answers if isinstance(each, dict) for name in names for text in _texts(each.get(name))
+    )
 
 
 def event_text(event: Any) -> str:
     """The text that an event of a stream adds."""
     if not isinstance(event, dict):
         return ""
-    return "".join(text for name in ("choices", "delta") for text in _texts(event.get(name)))
+    return "".join(text for name in ("choices", "delta", "candidates") for text in _texts(event.get(name)))
+
+
+_HOLDERS = ("delta", "message", "text", "content", "parts")
 
 
 def _texts(part: Any) -> list[str]:
@@ -219,5 +225,5 @@ def _texts(part: Any) -> list[str]:
         elif isinstance(each, list):
             pending += each[::-1]
         elif isinstance(each, dict):
-            pending += [each[name] for name in ("delta", "message", "text", "content") if name in each]
+            pending += [each[name] for name in _HOLDERS if name in each]
     return [text for text in found if text]

@@ -9,7 +9,6 @@ Rules
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,12 +16,11 @@ from urllib.parse import quote
 
 from proxy.errors import ExpressionFailed, GatewayError
 from proxy.messages import Body, Headers, Response, Url
-from proxy.pipeline.calls import answer_of
 from proxy.pipeline.edits import is_template
 from proxy.pipeline.element import Element
 from proxy.pipeline.registry import BACKEND, INBOUND
 from proxy.pipeline.values import Value
-from proxy.ports import Outgoing
+from proxy.ports import Outgoing, whole_answer
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -71,7 +69,9 @@ class DaprCall:
         answer: Response | None = None
         problem: GatewayError | None = None
         try:
-            answer = await answer_of(exchange, Outgoing("POST", url, headers, Body(content), timeout))
+            answer = await whole_answer(
+                exchange.ports.transport, Outgoing("POST", url, headers, Body(content), timeout)
+            )
         except GatewayError as failure:
             problem = failure
         if answer is not None and answer.status >= 400:
@@ -116,6 +116,7 @@ def content_of(element: Element, compiler: Compiler, template: bool) -> Content:
 
 def _rendered(element: Element, compiler: Compiler) -> Content:
     # Late, because most processes never meet a template and its library takes long to load.
+    from proxy.liquid.template import in_thread
     from proxy.pipeline.liquid_edit import liquid_edit
 
     edit, section = liquid_edit(element, False, True), compiler.section
@@ -130,10 +131,8 @@ def _rendered(element: Element, compiler: Compiler) -> Content:
         message = exchange.request if section in (INBOUND, BACKEND) else exchange.response or exchange.request
         if edit.reads_body:
             await message.body.read()
-        if edit.loops:
-            made = await asyncio.to_thread(edit.rendered, exchange, message)
-        else:
-            made = edit.rendered(exchange, message)
-        return made.strip().encode()
+        if not edit.loops:
+            return edit.rendered(exchange, message).strip().encode()
+        return (await in_thread(lambda: edit.rendered(exchange, message))).strip().encode()
 
     return render

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from proxy.pipeline.content import is_xml
 from proxy.pipeline.registry import INBOUND
@@ -134,6 +135,62 @@ def checked(library: Library, parameter: Parameter) -> ParameterCheck:
     return library.parameter(parameter.schema, parameter.type_name, parameter.type, parameter.values)
 
 
+@dataclass(slots=True, frozen=True)
+class Checked:
+    """A parameter with its check; `name` is the one that stands in requests, `folded` it in lower case."""
+
+    name: str
+    folded: str
+    parameter: Parameter
+    check: ParameterCheck
+
+
+@dataclass(slots=True, frozen=True)
+class ParameterPlan:
+    """The parameters of an operation by place. `own_headers` and `own_query`, in lower case, need no description: they
+    carry the subscription key and the version, or the URL template fixes their value."""
+
+    operation: Operation
+    headers: tuple[Checked, ...]
+    query: tuple[Checked, ...]
+    path: tuple[Checked, ...]
+    own_headers: frozenset[str]
+    own_query: frozenset[str]
+
+
+def parameters_of(api: Api, operation: Operation) -> ParameterPlan:
+    """Made once for each operation."""
+    plan: ParameterPlan | None = api.schemas.plans.get(operation.id)
+    if plan is None or plan.operation is not operation:
+        plan = api.schemas.plans[operation.id] = _plan(api, operation)
+    return plan
+
+
+def _plan(api: Api, operation: Operation) -> ParameterPlan:
+    def made(parameter: Parameter, name: str = "") -> Checked:
+        name = name or parameter.name.lstrip("*")
+        return Checked(name, name.lower(), parameter, checked(api.schemas, parameter))
+
+    declared = {each.name.lower(): each for each in operation.template_parameters}
+    query, fixed = [], set()
+    for part in filter(None, operation.url_template.partition("?")[2].split("&")):
+        name, _, value = part.partition("=")
+        parameter = declared.pop(value[1:-1].lower(), None) if value.startswith("{") else None
+        if parameter is None:
+            fixed.add(unquote(name).lower())
+        else:
+            query.append(made(parameter, unquote(name)))
+    versions = api.version_set
+    return ParameterPlan(
+        operation,
+        headers=tuple(made(each) for each in operation.headers),
+        query=(*query, *(made(each) for each in operation.query_parameters)),
+        path=tuple(made(each) for each in declared.values()),
+        own_headers=frozenset({api.key_header.lower(), versions.header_name.lower() if versions else ""}),
+        own_query=frozenset({api.key_query.lower(), versions.query_name.lower() if versions else "", *fixed}),
+    )
+
+
 def prepare(api: Api, operation: Operation, need: Need) -> None:
     """Make what a policy will ask of an operation; what is made already costs a look."""
     library = api.schemas
@@ -143,8 +200,7 @@ def prepare(api: Api, operation: Operation, need: Need) -> None:
         case "response":
             messages = [each.representations for each in operation.responses]
         case "parameters":
-            for parameter in (*operation.template_parameters, *operation.query_parameters, *operation.headers):
-                checked(library, parameter)
+            parameters_of(api, operation)
             return
         case "headers":
             for shape in operation.responses:

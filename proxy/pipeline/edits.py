@@ -4,7 +4,7 @@ Rules
 1. Several values of a header become one comma-separated line, except for the headers in REPEATED.
 2. IMMUTABLE headers are the transport's and are refused.
 3. A header name is a token; a value holds no CR, LF or NUL. A literal that breaks this is an issue, a value that an
-   expression makes is a 500.
+   expression makes is a 500. A literal that goes on in the next line, indented, is one line.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ REPEATED = frozenset(
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 Apply = Callable[["Exchange", Headers], None]
 ResponseEdit = Callable[["Exchange", Response], None]
@@ -69,7 +70,7 @@ def header_edit(element: Element) -> HeaderEdit:
     """The edit that a <set-header> element describes."""
     name = element.string("name")
     action = element.choice("exists-action", *EXISTS_ACTIONS, default="override")
-    values = [child.content() for child in element.children("value")]
+    values = [_unfolded(child.content()) for child in element.children("value")]
     if name.constant and name.value and not unresolved(name.value) and (problem := header_problem(name.value)):
         element.issue(problem, "invalid-header")
     for value in values:
@@ -90,6 +91,11 @@ def header_edit(element: Element) -> HeaderEdit:
         _edit_for(header, action.get(exchange), values)(exchange, headers)
 
     return HeaderEdit(name, edit)
+
+
+def _unfolded(value: Value[str]) -> Value[str]:
+    """A literal that goes on in the next line, indented, is one line, as header fields were once folded."""
+    return Value.of(_FOLD.sub(" ", value.value)) if value.constant and "\n" in value.value else value
 
 
 def _constant_override(name: str, values: list[str]) -> Apply:

@@ -10,16 +10,15 @@ Rules
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from proxy.errors import ExpressionFailed, Site
 from proxy.expressions import ExpressionError, compile_expression
 from proxy.expressions.dotnet.convert import to_bool, to_float, to_int, to_text
 from proxy.expressions.dotnet.values import name_of
-from proxy.pipeline import blanks, literals
+from proxy.pipeline import blanks, findings, literals
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.nodes import Node, Piece, original_offset
 from proxy.pipeline.scan import is_expression
@@ -34,8 +33,8 @@ class _Required:
 
 
 REQUIRED = _Required()
-# issues that a blank explains, by the start of their codes
 _SPAN = re.compile(r"@[({][^@]*[)}]")
+# issues that a blank explains, by the start of their codes
 _JUDGED = ("invalid", "missing-element", "missing-text")
 Convert = Callable[[Any], T]
 
@@ -89,22 +88,16 @@ class Element:
             severity == "error"
             and code.startswith(_JUDGED)
             and code != "invalid-template"
-            and (blank := self._blank(offset))
+            and (blank := findings.blank_in(self.node, offset))
         ):
             if blanks.is_unresolved(blank):
                 return
             code, severity = "unfilled", self.missing
             message = f"{blank} is not filled in. {message}"
+        message = findings.as_written(message, self.node, self.source)
         if self.source.title:
             message = f"In {self.source.title}: {message}"
         self.issues.append(Issue(line, column, self.name, message, code, severity))
-
-    def _blank(self, offset: int | None) -> str:
-        """What is left open in the value or text that an issue is about."""
-        pieces = [each.value for each in self.node.attributes]
-        pieces += [each for each in self.node.content if type(each) is Piece]
-        about = pieces if offset is None else [each for each in pieces if each.start <= offset <= each.end]
-        return next((blank for each in about if (blank := blanks.first_blank(each.value))), "")
 
     def has(self, name: str) -> bool:
         """Whether an attribute is given; asking makes it known."""
@@ -295,15 +288,13 @@ class Element:
         for attribute in self.node.attributes:
             foreign = ":" in attribute.name or attribute.name == "xmlns"  # of no policy: xsi:schemaLocation, xml:space
             if attribute.name not in self._known_attributes and not foreign:
-                self.issue(
-                    f"Attribute '{attribute.name}' is not known here.{nearest(attribute.name, self._known_attributes)}",
-                    "unknown-attribute",
-                    offset=attribute.offset,
-                )
+                hint = findings.nearest(attribute.name, self._known_attributes)
+                message = f"Attribute '{attribute.name}' is not known here.{hint}"
+                self.issue(message, "unknown-attribute", offset=attribute.offset)
         if not self._any_child:
             for node in self.node.children:
                 if node.name not in self._known_children:
-                    hint = nearest(node.name, self._known_children)
+                    hint = findings.nearest(node.name, self._known_children)
                     self._child(node).issue(f"<{node.name}> is not known in <{self.name}>.{hint}", "unknown-element")
         if not self._text_known:
             for piece in self.node.content:
@@ -372,7 +363,8 @@ class Element:
         try:
             return parse(piece.value)
         except ValueError as problem:
-            self.issue(f"Attribute '{name}' {problem}", "invalid-attribute", offset=piece.start)
+            remedy = " An expression is written @(...)." if piece.value.lstrip().startswith("@") else ""
+            self.issue(f"Attribute '{name}' {problem}{remedy}", "invalid-attribute", offset=piece.start)
             return stand_in
 
     def _expression(self, piece: Piece, convert: Convert[T], stand_in: T) -> Value[T]:
@@ -413,23 +405,12 @@ class Element:
         return Value.of(stand_in)
 
     def _report(self, piece: Piece, code: str, problem: ExpressionError) -> None:
-        """An expression's errors, at their places in the document."""
-        start = len(piece.value) - len(piece.value.lstrip())
-        starts = [0]
-        starts += (index + 1 for index, character in enumerate(code) if character == "\n")
-        for line, column, message in problem.issues:
-            index = start + starts[min(line, len(starts)) - 1] + column - 1
-            self.issue(message, "expression-syntax", offset=original_offset(self.source.text, piece, index))
+        for message, offset in findings.of_expression(piece, code, problem, self.source):
+            self.issue(message, "expression-syntax", offset=offset)
 
 
 def _unfilled(blank: str) -> Any:
     raise ExpressionFailed(f"{blank} is not filled in.")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def _bytes_of(value: Any) -> bytes:

@@ -21,7 +21,7 @@ def http_proxy(element: Element) -> Callable[[Exchange], HttpProxy]:
     """The proxy of this moment; raises ExpressionFailed for a URL that is none."""
     url = element.string("url")
     username, password = element.string("username", ""), element.string("password", "")
-    if url.constant and not unresolved(url.value) and element.has("url"):
+    if url.constant and url.value and not unresolved(url.value):
         try:
             http_proxy_of(url.value, "", "")
         except ValueError as problem:
@@ -38,10 +38,10 @@ def http_proxy(element: Element) -> Callable[[Exchange], HttpProxy]:
 
 @lru_cache(maxsize=256)
 def http_proxy_of(url: str, username: str, password: str) -> HttpProxy:
-    """Raises ValueError."""
-    address = Url.parse(url)
+    """Without a scheme it is http. Raises ValueError."""
+    address = Url.parse(url if "://" in url else f"http://{url.strip()}")
     if address is None or address.scheme not in ("http", "https"):
-        raise ValueError(f"must be an absolute URL such as http://proxy.example:8080, and {url[:200]!r} is none.")
+        raise ValueError(f"must be a URL such as http://proxy.example:8080, and {url[:200]!r} is none.")
     pair = f"{username}:{password}".encode()
     authorization = f"Basic {base64.b64encode(pair).decode()}" if username or password else ""
     return HttpProxy(address.scheme, address.host, address.port, authorization)

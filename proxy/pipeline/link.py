@@ -21,12 +21,13 @@ from proxy.pipeline.steps import Base, Step
 
 @dataclass(slots=True, frozen=True)
 class Pipeline:
-    """The effective policy of one operation in one product context."""
+    """The effective policy of one operation in one product context; `lasting`: expressions in it may last."""
 
     inbound: tuple[Step, ...] = ()
     backend: tuple[Step, ...] = ()
     outbound: tuple[Step, ...] = ()
     on_error: tuple[Step, ...] = ()
+    lasting: bool = False
 
 
 def link(documents: Sequence[CompiledDocument]) -> Pipeline:
@@ -35,7 +36,14 @@ def link(documents: Sequence[CompiledDocument]) -> Pipeline:
     if broken is not None:
         return _broken(broken)
     chain = [_DEFAULT, *documents]
-    return Pipeline(*(tuple(_section(chain, len(chain) - 1, name)) for name in (INBOUND, BACKEND, OUTBOUND, ON_ERROR)))
+    last = len(chain) - 1
+    return Pipeline(
+        inbound=tuple(_section(chain, last, INBOUND)),
+        backend=tuple(_section(chain, last, BACKEND)),
+        outbound=tuple(_section(chain, last, OUTBOUND)),
+        on_error=tuple(_section(chain, last, ON_ERROR)),
+        lasting=any(document.lasting for document in chain),
+    )
 
 
 def _section(chain: Sequence[CompiledDocument], index: int, name: str) -> list[Step]:

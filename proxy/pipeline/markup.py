@@ -33,6 +33,7 @@ from proxy.pipeline.nodes import (
     Problem,
     character,
     decode,
+    set_apart,
 )
 from proxy.pipeline.scan import UnbalancedError, scan_expression
 
@@ -48,7 +49,7 @@ _ATTRIBUTE = re.compile(rf"\s*(?:(?P<name>{_NAME})\s*=\s*(?P<quote>[\"'])|(?P<en
 _UNQUOTED = re.compile(
     rf"\s*(?P<name>{_NAME})\s*=\s*(?P<value>(?=@[({{])|[^\s\"'<>=/](?:[^\s\"'<>/]|/(?!>))*(?=[\s/>]))"
 )
-_UNVALUED = re.compile(rf"\s*(?P<name>{_NAME})(?=\s*(?:/?>|{_NAME}\s*=))")
+_UNVALUED = re.compile(rf"\s*(?P<name>{_NAME})(?![\w.\-:])(?=\s*(?:/?>|{_NAME}\s*=))")
 _LITTER = re.compile(r"(?:[^\s<>/]|/(?!>))+")
 _PLAIN = {'"': re.compile(r'[^"<@]*"(?=[\s/>])'), "'": re.compile(r"[^'<@]*'(?=[\s/>])")}
 # A quote that a tag can go on behind; the first that does is taken for the end of a value with quotes inside.
@@ -64,7 +65,6 @@ _DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[]*(?:\[[^\]]*\])?[^<>]*>")
 _INSTRUCTION = re.compile(r"<\?.*?\?>", re.DOTALL)
 _BODY_OF_ELEMENTS = re.compile(rf"\s*<(?!value[\s/>]){_NAME}")
 _TEMPLATE_END = re.compile(r"</(?:set-body|publish-to-da(?:pr|rp))\s*>")
-_CDATA_OR_COMMENT = re.compile(r"<!\[CDATA\[(?P<cdata>.*?)\]\]>|<!--.*?-->", re.DOTALL)
 # Stands for an expression that does not end; it compiles to nothing, so that its error is reported once.
 _STAND_IN = "@(null)"
 
@@ -109,7 +109,9 @@ class _Reader:
         root, position = self._element_tree(position)
         position = self._skip_outside(position)
         if position < len(text):
-            self._error("There is text after the root element. A document has one root.", position, root.name)
+            self._error(
+                f"More stands behind the root element <{root.name}>. A document has one root.", position, root.name
+            )
         return root
 
     def _error(self, message: str, offset: int, element: str) -> None:
@@ -364,13 +366,14 @@ class _Reader:
         if closing is None:
             raise MarkupError(f"<{element}> is never closed. Write </{element}>.", len(text), element)
         raw = text[position : closing.start()]
-        bare = _CDATA_OR_COMMENT.sub("", raw)
-        if not _OPEN.search(bare):
-            parts, done = [], 0
-            for found in _CDATA_OR_COMMENT.finditer(raw):
-                parts += [decode(raw[done : found.start()]), found["cdata"] or ""]
-                done = found.end()
-            raw = "".join([*parts, decode(raw[done:])])
+        texts, cdata, done = [], [], 0
+        for start, end, inner in set_apart(raw):
+            texts.append(raw[done:start])
+            cdata.append(inner)
+            done = end
+        texts.append(raw[done:])
+        if not any(map(_OPEN.search, texts)):
+            raw = "".join(decode(text) + inner for text, inner in zip(texts, [*cdata, ""], strict=True))
         content.append(Piece(raw, position, closing.start()))
         return closing.start()
 

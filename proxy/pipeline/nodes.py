@@ -6,9 +6,11 @@ Offsets are into the text that was read. An entity is what XML has by itself: fi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(quot|apos|lt|gt|amp));")
+_SET_APART = re.compile(r"<!\[CDATA\[|<!--")
 _PREDEFINED = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&"}
 
 
@@ -90,3 +92,16 @@ def character(found: re.Match[str]) -> str | None:
 def decode(raw: str) -> str:
     """Replace the predefined and numeric entities; what is none stays."""
     return ENTITY.sub(lambda found: character(found) or found.group(), raw)
+
+
+def set_apart(raw: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, CDATA text) of the comments and CDATA sections; what does not end is neither."""
+    position, endless = 0, set()
+    while found := _SET_APART.search(raw, position):
+        mark, position = found.group(), found.end()
+        end = -1 if mark in endless else raw.find("-->" if mark == "<!--" else "]]>", position)
+        if end < 0:
+            endless.add(mark)
+            continue
+        yield found.start(), end + 3, "" if mark == "<!--" else raw[position:end]
+        position = end + 3

@@ -32,14 +32,14 @@ class ManagedIdentity(NamedTuple):
 def managed_identity(element: Element) -> ManagedIdentity:
     """What an <authentication-managed-identity> element describes."""
     resource = element.string("resource")
-    client = element.literal("client-id", "")
+    client = element.string("client-id", "")
     variable = element.literal("output-token-variable-name", "")
     ignore = element.literal_boolean("ignore-error", False)
 
     async def token(exchange: Exchange) -> str:
         wanted = resource.get(exchange)
         try:
-            return await exchange.ports.tokens.token(wanted, client)
+            return await exchange.ports.tokens.token(wanted, client.get(exchange))
         except GatewayError:
             if not ignore:
                 raise

@@ -8,14 +8,16 @@ Rules
 4. What policies left in `after_outbound` runs last, on whatever response there is.
 5. For a CORS preflight only the cors policies run; without any of them it is a 404.
 6. Cancellation passes through: nobody is left to answer.
+7. Where expressions may last, they give way to other requests; where none may, nothing is paid for that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from proxy.errors import BackendErrorStatus, GatewayError, OperationNotFound
 from proxy.exchange import Exchange
+from proxy.expressions.slices import GivingWay
 from proxy.messages import Body, Headers, Response
 from proxy.pipeline.link import Pipeline
 from proxy.pipeline.preflight import is_preflight
@@ -23,8 +25,13 @@ from proxy.pipeline.registry import ANSWERED, RESPOND
 from proxy.pipeline.steps import Late, Step, read_bodies, run_steps
 
 
-async def execute(pipeline: Pipeline, exchange: Exchange) -> None:
+def execute(pipeline: Pipeline, exchange: Exchange) -> Awaitable[None]:
     """Run the pipeline; the answer is in `exchange.response`."""
+    work = _execute(pipeline, exchange)
+    return GivingWay(work) if pipeline.lasting else work
+
+
+async def _execute(pipeline: Pipeline, exchange: Exchange) -> None:
     try:
         inbound = pipeline.inbound
         if exchange.request.method == "OPTIONS" and is_preflight(exchange):

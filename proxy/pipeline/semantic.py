@@ -163,9 +163,10 @@ async def _embedded(exchange: Exchange, backend: Backend, text: str, with_identi
     if "/deployments/" in url.path and "api-version" not in dict(parse_qsl(outgoing.url.query)):
         query = f"{outgoing.url.query}&" if outgoing.url.query else ""
         outgoing.url = replace(outgoing.url, query=f"{query}api-version={AZURE_VERSION}")
-    if with_identity and "Authorization" not in headers and "api-key" not in headers:
+    if (with_identity or member.managed_identity[0]) and "Authorization" not in headers and "api-key" not in headers:
+        resource, client = member.managed_identity
         try:
-            headers["Authorization"] = f"Bearer {await exchange.ports.tokens.token(AUDIENCE)}"
+            headers["Authorization"] = f"Bearer {await exchange.ports.tokens.token(resource or AUDIENCE, client)}"
         except GatewayError as problem:  # a backend that wants one says so itself
             _tell(exchange, "embeddings", f"{problem.message} The embeddings backend is asked without.")
     try:

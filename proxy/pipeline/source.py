@@ -18,9 +18,8 @@ NAMED_VALUE = re.compile(r"\{\{([A-Za-z0-9._-]+)\}\}")
 _START_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9.-]*)")
 # Liquid templates write their own outputs as {{...}}; only known names are named values there.
 _LIQUID = re.compile(
-    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>"
-    r".*?</\1\s*>",
-    re.DOTALL | re.IGNORECASE,
+    r"<(set-body|publish-to-da(?:pr|rp)|invoke-da(?:pr|rp)-binding)\b[^<>]*\btemplate\s*=\s*[\"']liquid[\"'][^<>]*>",
+    re.IGNORECASE,
 )
 
 
@@ -52,6 +51,22 @@ class Source:
         if index % 2 == 0:  # even entries open a replacement, odd ones close it
             return origin
         return origin + offset - start
+
+    def written(self, start: int, end: int) -> str:
+        """The author's text that the parsed text's [start, end) comes from."""
+        return self.original[self.original_offset(start) : self.original_offset(end)]
+
+    def values_within(self, start: int, end: int) -> list[tuple[str, str]]:
+        """(value, `{{name}}`) of what was put in between two offsets of the parsed text."""
+        found = []
+        for (opened, first), (closed, last) in zip(self.shifts[::2], self.shifts[1::2], strict=True):
+            if opened < end and closed > start:
+                found.append((self.text[opened:closed], self.original[first:last]))
+        return found
+
+    def value_at(self, offset: int) -> str:
+        """The `{{name}}` whose value an offset of the parsed text lies in; "" if it is the author's own text."""
+        return next((name for _, name in self.values_within(offset, offset + 1)), "")
 
     def place(self, offset: int) -> tuple[int, int]:
         """1-based line and column of an offset into the parsed text."""
@@ -94,10 +109,30 @@ def substitute(original: str, values: Mapping[str, str]) -> Source:
         done = found.end()
     pieces.append(original[done:])
     if unknown and "liquid" in original.lower():
-        templates = [found.span() for found in _LIQUID.finditer(original)]
-        unknown = [each for each in unknown if not any(start <= each[0] < end for start, end in templates)]
+        starts, ends = _templates(original)
+        unknown = [each for each in unknown if not _lies_within(each[0], starts, ends)]
     used.update(name for _, name in unknown)
     return Source("".join(pieces), original, tuple(shifts), tuple(unknown), frozenset(used))
+
+
+def _templates(text: str) -> tuple[list[int], list[int]]:
+    """Where Liquid templates start, and where they end, in their order."""
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+    while found := _LIQUID.search(text, position):
+        end = text.find(f"</{found[1]}", found.end())
+        if end < 0:
+            break
+        starts.append(found.start())
+        ends.append(end)
+        position = end
+    return starts, ends
+
+
+def _lies_within(offset: int, starts: list[int], ends: list[int]) -> bool:
+    index = bisect_right(starts, offset) - 1
+    return index >= 0 and offset < ends[index]
 
 
 def unresolved(text: str) -> bool:

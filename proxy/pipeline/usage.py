@@ -1,7 +1,8 @@
 """How many tokens a request to a language model takes: what the model reports, and estimates where it reports nothing.
 
 Rules
-1. Understood: OpenAI chat completions, completions, embeddings and responses; Anthropic messages; event streams too.
+1. Understood: OpenAI chat completions, completions, embeddings and responses; Anthropic messages; contents of Google's
+   Vertex AI; event streams too, and the list that Vertex AI streams when it is not asked for events.
 2. An estimate is one token for four bytes of text and a few for each message; an image counts IMAGE tokens.
 3. Nothing here raises: what is not understood is no usage, and an estimate of 0.
 """
@@ -17,6 +18,7 @@ IMAGE = 1200
 PER_MESSAGE = 4
 BYTES_PER_TOKEN = 4
 _LONGEST_LINE = 1024 * 1024
+_SAID = ("content", "text", "name", "tool_calls", "arguments", "parts")
 
 
 def parse(content: bytes) -> Any:
@@ -32,7 +34,7 @@ def estimate_prompt(request: Any) -> int:
     if not isinstance(request, dict):
         return 0
     total = 0
-    for name in ("prompt", "input", "instructions", "system", "messages"):
+    for name in ("prompt", "input", "instructions", "system", "messages", "systemInstruction", "contents"):
         if name in request:
             total += _estimate(request[name])
     tools = request.get("tools") or request.get("functions")
@@ -53,12 +55,12 @@ def _estimate(part: Any) -> int:
         elif isinstance(each, int):
             tokens += 1
         elif isinstance(each, dict):
-            if "image" in str(each.get("type", "")):
+            if "image" in str(each.get("type", "")) or "inlineData" in each or "fileData" in each:
                 tokens += IMAGE
                 continue
             if "role" in each:
                 tokens += PER_MESSAGE
-            pending += [each[name] for name in ("content", "text", "name", "tool_calls", "arguments") if name in each]
+            pending += [each[name] for name in _SAID if name in each]
     return tokens + text_tokens(size)
 
 
@@ -69,14 +71,28 @@ def text_tokens(size: int) -> int:
 
 def reported(answer: Any) -> int | None:
     """Prompt and completion tokens that a model reports in its answer."""
-    usage = answer.get("usage") if isinstance(answer, dict) else None
-    if not isinstance(usage, dict):
+    usage = _usage(answer)
+    if usage is None:
         return None
-    total = _number(usage, "total_tokens")
-    if total is not None:
-        return total
-    parts = [_number(usage, name) for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")]
+    for name in ("total_tokens", "totalTokenCount"):
+        if (total := _number(usage, name)) is not None:
+            return total
+    parts = [_number(usage, name) for name in (*_ASKED, *_MADE)]
     return None if all(part is None for part in parts) else sum(part or 0 for part in parts)
+
+
+_ASKED = ("prompt_tokens", "input_tokens", "promptTokenCount")
+_MADE = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+
+
+def _usage(answer: Any) -> dict[str, Any] | None:
+    """The part of an answer that tells its usage; of a list of answers the last one's."""
+    for each in reversed(answer) if isinstance(answer, list) else (answer,):
+        for name in ("usage", "usageMetadata"):
+            usage = each.get(name) if isinstance(each, dict) else None
+            if isinstance(usage, dict):
+                return usage
+    return None
 
 
 class Tokens(NamedTuple):
@@ -89,12 +105,10 @@ class Tokens(NamedTuple):
 
 def reported_tokens(answer: Any) -> Tokens | None:
     """As `reported`, in parts."""
-    total = reported(answer)
-    if total is None:
+    total, usage = reported(answer), _usage(answer)
+    if total is None or usage is None:
         return None
-    usage = answer["usage"]
-    prompt = _number(usage, "prompt_tokens") or _number(usage, "input_tokens") or 0
-    completion = _number(usage, "completion_tokens") or _number(usage, "output_tokens") or 0
+    prompt, completion = (next(filter(None, (_number(usage, name) for name in names)), 0) for names in (_ASKED, _MADE))
     return Tokens(prompt, completion, total)
 
 
@@ -160,4 +174,9 @@ def _text_size(event: dict[str, Any]) -> int:
             inner = choice.get("delta")
             if isinstance(inner, dict):
                 texts.append(inner.get("content"))
+    candidates = event.get("candidates")
+    for candidate in candidates if isinstance(candidates, list) else ():
+        content = candidate.get("content") if isinstance(candidate, dict) else None
+        parts = content.get("parts") if isinstance(content, dict) else None
+        texts += [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else ()
     return sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.errors import BackendConnectionFailure, BackendErrorStatus, GatewayError
-from proxy.messages import Body, Headers
-from proxy.pipeline.backends import answered, chosen, failed, parse_base, remember_session, with_credentials
+from proxy.messages import Body, Headers, Response
+from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, remember_session, with_credentials
 from proxy.pipeline.registry import BACKEND, Handler, policy
+from proxy.pipeline.service_fabric import repeated
 from proxy.ports import Outgoing
 
 if TYPE_CHECKING:
@@ -36,23 +37,16 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
     element.literal_boolean("buffer-response", True)  # bytes stream as they come, in both cases
     fail_on_error = element.literal_boolean("fail-on-error-status-code", False)
 
-    async def handle(exchange: Exchange) -> None:
+    async def send(exchange: Exchange) -> Response:
         request = exchange.request
-        if exchange.response is not None:  # what an earlier attempt left
-            await exchange.response.body.discard()
-            exchange.response = None
-        if buffer_request.get(exchange):
-            await request.body.read()
-        if _spent(request.body):
-            raise BackendConnectionFailure(
-                'The request body was already sent once. Set buffer-request-body="true" to send it again.'
-            )
         backend = member = exchange.backend
         if backend is not None and (backend.pool or backend.breaker):
             member = chosen(exchange, backend)
             if member is not backend:
                 request.base = parse_base(member.url)
         outgoing = _outgoing(exchange, member)
+        if member is not None and member.managed_identity[0]:
+            await authorized(exchange, member, outgoing)
         outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
         outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
         outgoing.http_version = http_version
@@ -76,6 +70,20 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         if backend is not None and member is not None and (backend.pool or backend.breaker):
             answered(exchange, member, response)
             remember_session(backend, member, request.headers, response.headers)
+        return response
+
+    async def handle(exchange: Exchange) -> None:
+        request, fabric = exchange.request, exchange.fabric
+        if exchange.response is not None:  # what an earlier attempt left
+            await exchange.response.body.discard()
+            exchange.response = None
+        if buffer_request.get(exchange):
+            await request.body.read()
+        if _spent(request.body):
+            raise BackendConnectionFailure(
+                'The request body was already sent once. Set buffer-request-body="true" to send it again.'
+            )
+        response = await (send(exchange) if fabric is None else repeated(exchange, fabric, lambda: send(exchange)))
         if fail_on_error and response.status >= 400:
             raise BackendErrorStatus(response.status, response.reason)
 

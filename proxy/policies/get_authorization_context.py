@@ -5,6 +5,7 @@ Rules
    tenant and an object that an access policy of the connection names, for the audience AUDIENCE, and valid.
 2. Whatever fails, a connection that is not there included, is a 500, or null where errors are to be ignored.
 
+Documented for inbound; the public policy toolkit writes it in backend and outbound too.
 https://learn.microsoft.com/azure/api-management/get-authorization-context-policy
 """
 
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from proxy.errors import GatewayError
 from proxy.expressions.dotnet.credentials import Authorization
 from proxy.expressions.dotnet.json_reader import wrap
-from proxy.pipeline.registry import INBOUND, Handler, policy
+from proxy.pipeline.registry import BACKEND, INBOUND, OUTBOUND, Handler, policy
 from proxy.pipeline.source import unresolved
 from proxy.pipeline.token_keys import Providers
 from proxy.pipeline.tokens import Trust
@@ -43,7 +44,7 @@ REASON = "AuthorizationFailure"
 SCOPES = frozenset({"global", "product", "api", "operation"})
 
 
-@policy("get-authorization-context", sections={INBOUND}, scopes=SCOPES)
+@policy("get-authorization-context", sections={INBOUND, BACKEND, OUTBOUND}, scopes=SCOPES)
 def get_authorization_context(element: Element, compiler: Compiler) -> Handler:
     """Get the access token of a connection to a credential provider, fetched by client credentials, into a variable."""
     provider, name = element.string("provider-id"), element.string("authorization-id")

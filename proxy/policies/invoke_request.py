@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import BackendConnectionFailure, ExpressionFailed, GatewayError
 from proxy.messages import Body, Headers, Response, Url
-from proxy.pipeline.backends import answered, chosen, failed, named_backend, parse_base, with_credentials
-from proxy.pipeline.calls import METHOD, absolute_url, answer_of
+from proxy.pipeline.backends import answered, authorized, chosen, failed, named_backend, parse_base, with_credentials
+from proxy.pipeline.calls import METHOD, absolute_url
 from proxy.pipeline.edits import header_problem, value_problem
 from proxy.pipeline.registry import ANYWHERE, RESPOND, Handler, Outcome, policy
 from proxy.pipeline.source import unresolved
-from proxy.ports import Outgoing
+from proxy.ports import Outgoing, whole_answer
 
 if TYPE_CHECKING:
     from proxy.config.resources import Backend
@@ -59,6 +59,7 @@ def invoke_request(element: Element, compiler: Compiler) -> Handler:
         outgoing = Outgoing(name.upper(), target, headers_of(exchange), Body(content), TIMEOUT, guarded=member is None)
         if member is not None:
             outgoing = with_credentials(member, outgoing)
+            await authorized(exchange, member, outgoing)
         response = await _answer(exchange, outgoing, member, whole=bool(variable))
         if variable:
             exchange.variables[variable] = response
@@ -74,7 +75,7 @@ def invoke_request(element: Element, compiler: Compiler) -> Handler:
 async def _answer(exchange: Exchange, outgoing: Outgoing, member: Backend | None, whole: bool) -> Response:
     try:
         if whole:
-            response = await answer_of(exchange, outgoing)
+            response = await whole_answer(exchange.ports.transport, outgoing)
         else:
             response = await exchange.ports.transport.send(outgoing)
     except GatewayError as problem:

@@ -33,9 +33,14 @@ def ip_filter(element: Element, compiler: Compiler) -> Handler:
         elif value.value and (address := _literal(child, value.value)):
             singles.add(address)
     ranges = []
+    computed = []
     range_elements = element.children("address-range")
     for child in range_elements:
-        first, last = child.literal("from"), child.literal("to")
+        start, end = child.string("from"), child.string("to")
+        if not (start.constant and end.constant):
+            computed.append((start, end))
+            continue
+        first, last = start.value, end.value
         low, high = _literal(child, first), _literal(child, last)
         if low and high:
             if low.version != high.version or int(low) > int(high):
@@ -50,7 +55,9 @@ def ip_filter(element: Element, compiler: Compiler) -> Handler:
         number = int(caller)
         if any(caller.version == version and low <= number <= high for version, low, high in ranges):
             return True
-        return any(_computed(value.get(exchange)) == caller for value in dynamic)
+        if any(_computed(value.get(exchange)) == caller for value in dynamic):
+            return True
+        return any(_within(caller, start.get(exchange), end.get(exchange)) for start, end in computed)
 
     def handle(exchange: Exchange) -> None:
         caller = parse_address(exchange.request.client_ip)
@@ -91,6 +98,11 @@ def _computed(text: str) -> Address:
     if address is None:
         raise ExpressionFailed(f"{text!r} is not an IP address.")
     return address
+
+
+def _within(caller: Address, start: str, end: str) -> bool:
+    low, high = _computed(start), _computed(end)
+    return caller.version == low.version == high.version and int(low) <= int(caller) <= int(high)
 
 
 def _refused(reason: str, message: str) -> PolicyRefused:

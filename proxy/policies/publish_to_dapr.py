@@ -27,8 +27,8 @@ def publish_to_dapr(element: Element, compiler: Compiler) -> Handler:
         element.issue("The policy is called publish-to-dapr. Correct the name.", "misspelled", severity="warning")
     component, topic = _component(element), element.string("topic")
     if component is None and topic.constant and topic.value and "/" not in topic.value:
-        message = "Without 'pubsub-name' the topic must be written as pubsub-name/topic-name."
-        element.issue(message, "missing-attribute")
+        message = "Without 'pubsub-name' the topic must be written as pubsub-name/topic-name: requests will fail."
+        element.issue(message, "missing-attribute", severity="warning")
     call, media = DaprCall.of(element), content_type(element)
     content = content_of(element, compiler, templated(element))
 

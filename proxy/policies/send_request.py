@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.errors import ExpressionFailed, GatewayError
+from proxy.errors import BackendErrorStatus, ExpressionFailed, GatewayError
 from proxy.messages import Response
-from proxy.pipeline.calls import answer_of, call_of
+from proxy.pipeline.calls import call_of
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
+from proxy.ports import whole_answer
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -23,13 +24,18 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
     """Send a request to any URL and keep the answer in a variable."""
     variable = element.string("response-variable-name", "")
     ignore_error = element.literal_boolean("ignore-error", False)
+    fail_on_error = element.literal_boolean("fail-on-error-status-code", False)
+    element.literal_boolean("buffer-response", True)  # whoever asks for the body has all of it, in both cases
     call = call_of(element, compiler)
 
     async def handle(exchange: Exchange) -> None:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            answer = await answer_of(exchange, await call.outgoing(exchange))
+            given = await whole_answer(exchange.ports.transport, await call.outgoing(exchange))
+            if fail_on_error and given.status >= 400:
+                raise BackendErrorStatus(given.status, given.reason)
+            answer = given
         except ExpressionFailed:
             raise
         except GatewayError as problem:

@@ -23,11 +23,11 @@ from proxy.expressions.dotnet.guid import new_guid, parse_guid
 from proxy.expressions.dotnet.json_reader import wrap
 from proxy.expressions.runtime import DotNetError
 from proxy.messages import Body, Headers, Url
-from proxy.pipeline.calls import absolute_url, answer_of
+from proxy.pipeline.calls import absolute_url
 from proxy.pipeline.edits import header_problem
 from proxy.pipeline.registry import INBOUND, ON_ERROR, OUTBOUND, Handler, policy
 from proxy.pipeline.source import unresolved
-from proxy.ports import Outgoing
+from proxy.ports import Outgoing, whole_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def send_service_bus_message(element: Element, compiler: Compiler) -> Handler:
 
 async def _send(exchange: Exchange, outgoing: Outgoing, client: str) -> None:
     outgoing.headers["Authorization"] = f"Bearer {await exchange.ports.tokens.token(AUDIENCE, client)}"
-    answer = await answer_of(exchange, outgoing)
+    answer = await whole_answer(exchange.ports.transport, outgoing)
     if answer.status >= 300:
         where = outgoing.url.path.removesuffix("/messages").strip("/")
         raise GatewayError(f"Service Bus did not take the message for '{where}': {answer.status}.", reason=FAILED)
@@ -101,7 +101,7 @@ async def _send(exchange: Exchange, outgoing: Outgoing, client: str) -> None:
 
 def _address(namespace: str, entity: str) -> Url:
     """Where an entity of a namespace takes messages; raises ExpressionFailed for what is none."""
-    host, name = namespace.strip().rstrip("/"), entity.strip().strip("/")
+    host, name = namespace.strip().removeprefix("sb://").rstrip("/"), entity.strip().strip("/")
     if not name or any(part in ("", ".", "..") for part in name.split("/")):
         raise ExpressionFailed(f"{entity!r} is not the name of a queue or a topic.")
     path = f"{quote(name)}/messages?timeout={TIMEOUT:g}"

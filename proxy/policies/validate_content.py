@@ -8,7 +8,6 @@ https://learn.microsoft.com/azure/api-management/validate-content-policy
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from proxy.messages import Response
 from proxy.pipeline.content import charset, media_type
 from proxy.pipeline.described import Described, Lookup, Need, described, matches, media_of
 from proxy.pipeline.registry import INBOUND, ON_ERROR, OUTBOUND, Handler, policy
-from proxy.pipeline.validation import ACTIONS, IGNORE, LARGEST_BODY, SMALL_BODY, Findings, Problem, whole
+from proxy.pipeline.validation import ACTIONS, IGNORE, LARGEST_BODY, PREVENT, SMALL_BODY, Findings, Problem, whole
 from proxy.schemas.flatten import Reading
 
 if TYPE_CHECKING:
@@ -45,6 +44,38 @@ class Content:
     lookup: Lookup | None
 
 
+@dataclass(slots=True, frozen=True)
+class Side:
+    """Whose body it is, and the documented errors in its words."""
+
+    whose: str
+    part: str
+
+    def too_large(self, size: int, limit: int) -> Problem:
+        text = f"{self.whose}'s body is {size} bytes long and it exceeds the {{}}limit of {limit} bytes."
+        return Problem("", f"{self.whose}Body", "SizeLimit", text.format("configured "), text.format(""))
+
+    def unspecified(self, media: str) -> Problem:
+        text = f"Unspecified content type {media} is not allowed."
+        return Problem(media, f"{self.whose}Body", "Unspecified", text, text)
+
+    def unreadable(self, media: str, reason: str) -> Problem:
+        details = f"Body of the {self.part} cannot be validated for the content type {media}. {reason}"
+        return Problem("", f"{self.whose}Body", "ValidationException", details)
+
+    def unusable(self, media: str, lookup: Lookup) -> Problem:
+        if not lookup.missing:
+            return Problem("", "ApiSchema", "", lookup.problem)
+        details = f"{lookup.problem}, which is associated with the content type {media}."
+        return Problem(media, f"{self.whose}Body", "MissingDefinition", details)
+
+    def incorrect(self, media: str, name: str, found: Finding) -> Problem:
+        definition = f"definition {name}, which is" if name else "definition which is"
+        wrong = f"Body of the {self.part} does not conform to the {definition} associated with the content type"
+        text = f"{wrong} {media}. {found}"
+        return Problem(media, f"{self.whose}Body", "IncorrectMessage", text, text)
+
+
 @policy("validate-content", sections={INBOUND, OUTBOUND, ON_ERROR})
 def validate_content(element: Element, compiler: Compiler) -> Handler:
     """Refuse or report a body that is too large, of an unexpected type, or not as its schema says."""
@@ -58,7 +89,7 @@ def validate_content(element: Element, compiler: Compiler) -> Handler:
         element.issue(message, "invalid-attribute", severity="warning")
     map_type = _content_type_map(element)
     contents = [_content(child, compiler) for child in element.children("content")]
-    whose, part = ("Request", "request") if section == INBOUND else ("Response", "response")
+    side = Side("Request", "request") if section == INBOUND else Side("Response", "response")
 
     async def handle(exchange: Exchange) -> None:
         message = exchange.message(section)
@@ -77,33 +108,43 @@ def validate_content(element: Element, compiler: Compiler) -> Handler:
         limit, too_large = max_size.get(exchange), size_exceeded.get(exchange)
         size = None if "Content-Encoding" in message.headers else message.body.length
         if size is not None and size > limit:
-            findings.add(_too_large(whose, size, limit), too_large)
+            findings.add(side.too_large(size, limit), too_large)
             findings.settle(exchange)
-        content = b""
+        body = b""
         if due or (size is None and too_large != IGNORE):
-            try:
-                content = await whole(message.body, message.headers)
-            except (BodyTooLarge, ValueError) as problem:
-                if size is None and isinstance(problem, BodyTooLarge):
-                    findings.add(_too_large(whose, LARGEST_BODY + 1, limit), too_large)
-                for _, action in due:
-                    findings.add(_exception(whose, part, media, str(problem)), action)
+            # who cannot look inside cannot say that it is small enough
+            found = await _read(message, side, media, [action for _, action in due] or [too_large], findings)
+            if found is None:
                 findings.settle(exchange)
-                if not message.body.buffered and message.body.length is None:
-                    raise  # a part of the stream is gone
                 return
-            if size is None and len(content) > limit:
-                findings.add(_too_large(whose, len(content), limit), too_large)
+            body = found
+            if size is None and len(body) > limit:
+                findings.add(side.too_large(len(body), limit), too_large)
                 findings.settle(exchange)
         if not known:
-            text = f"Unspecified content type {given or media} is not allowed."
-            findings.add(Problem(given or media, f"{whose}Body", "Unspecified", text, text), unspecified.get(exchange))
-        for each, action in due:
-            for found in await _problems(each, operation, media, content, message.headers, whose, part):
-                findings.add(found, action)
+            findings.add(side.unspecified(given or media), unspecified.get(exchange))
+        for content, action in due:
+            for problem in await _problems(content, operation, side, media, body, message.headers):
+                findings.add(problem, action)
         findings.settle(exchange)
 
     return handle
+
+
+async def _read(
+    message: Request | Response, side: Side, media: str, actions: list[str], findings: Findings
+) -> bytes | None:
+    """The body, decompressed; None with findings when that cannot be had. Raises BodyTooLarge when nothing prevents
+    that the rest of it goes on without its beginning."""
+    try:
+        return await whole(message.body, message.headers)
+    except (BodyTooLarge, ValueError) as problem:
+        for action in actions:
+            findings.add(side.unreadable(media, str(problem)), action)
+        consumed = not message.body.buffered and message.body.length is None
+        if consumed and PREVENT not in actions:
+            raise
+    return None
 
 
 def _content_type_map(element: Element) -> Map:
@@ -168,40 +209,18 @@ def _due(contents: list[Content], media: str) -> list[Content]:
 
 
 async def _problems(
-    content: Content, operation: Described, media: str, body: bytes, headers: Headers, whose: str, part: str
+    content: Content, operation: Described, side: Side, media: str, body: bytes, headers: Headers
 ) -> list[Problem]:
     lookup = content.lookup or operation.lookup(media, content.need)
-    kind = f"{whose}Body"
     if lookup.problem:
-        type, rule = ("ApiSchema", "") if not lookup.missing else (kind, "MissingDefinition")
-        details = lookup.problem
-        if lookup.missing:
-            details = f"{details}, which is associated with the content type {media}."
-        return [Problem(media if lookup.missing else "", type, rule, details)]
+        return [side.unusable(media, lookup)]
     if content.engine == "json" and (coding := charset(headers)) not in ("utf-8", "ascii"):
         body = body.decode(coding, "replace").encode()
     try:
         if len(body) <= SMALL_BODY and not lookup.busy:
             found = lookup.check(body)
         else:
-            found = await asyncio.to_thread(functools.partial(lookup.check, body))
+            found = await asyncio.to_thread(lookup.check, body)
     except (ValueError, RecursionError) as problem:
-        return [_exception(whose, part, media, str(problem))]
-    return [_incorrect(each, kind, part, media, lookup.name) for each in found]
-
-
-def _incorrect(found: Finding, kind: str, part: str, media: str, name: str) -> Problem:
-    definition = f"the definition {name}, which is" if name else "the definition which is"
-    text = f"Body of the {part} does not conform to {definition} associated with the content type {media}. {found}"
-    return Problem(media, kind, "IncorrectMessage", text, text)
-
-
-def _too_large(whose: str, size: int, limit: int) -> Problem:
-    details = f"{whose}'s body is {size} bytes long and it exceeds the configured limit of {limit} bytes."
-    public = f"{whose}'s body is {size} bytes long and it exceeds the limit of {limit} bytes."
-    return Problem("", f"{whose}Body", "SizeLimit", details, public)
-
-
-def _exception(whose: str, part: str, media: str, reason: str) -> Problem:
-    details = f"Body of the {part} cannot be validated for the content type {media}. {reason}"
-    return Problem("", f"{whose}Body", "ValidationException", details)
+        return [side.unreadable(media, str(problem))]
+    return [side.incorrect(media, lookup.name, each) for each in found]

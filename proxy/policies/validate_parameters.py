@@ -7,19 +7,18 @@ https://learn.microsoft.com/azure/api-management/validate-parameters-policy
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from proxy.pipeline.described import Need, checked
+from proxy.pipeline.described import Need, parameters_of
 from proxy.pipeline.registry import INBOUND, Handler, policy
 from proxy.pipeline.validation import ACTIONS, IGNORE, Findings, Problem, problem_of
 
 if TYPE_CHECKING:
-    from proxy.config.resources import Operation, Parameter
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
+    from proxy.pipeline.described import Checked
     from proxy.pipeline.element import Element
     from proxy.pipeline.values import Value
 
@@ -42,10 +41,6 @@ class Place:
     unspecified: Value[str]
     named: dict[str, Value[str]]
 
-    def action(self, exchange: Exchange, name: str, specified: bool) -> str:
-        own = self.named.get(name.lower())
-        return (own or (self.specified if specified else self.unspecified)).get(exchange)
-
 
 @policy("validate-parameters", sections={INBOUND})
 def validate_parameters(element: Element, compiler: Compiler) -> Handler:
@@ -59,20 +54,24 @@ def validate_parameters(element: Element, compiler: Compiler) -> Handler:
     compiler.needs(Need("parameters"))
 
     def handle(exchange: Exchange) -> None:
-        operation = exchange.operation
-        if operation is None:
+        api, operation, request = exchange.api, exchange.operation, exchange.request
+        if api is None or operation is None:
             return
+        plan = parameters_of(api, operation)
         findings = Findings(variable, INBOUND)
-        request = exchange.request
-        in_path, in_query = _of_template(operation)
-        given = {name.lower(): (name, request.headers.getall(name)) for name in request.headers}
-        _examine(exchange, headers, operation.headers, given, ANYBODY | _own(exchange, True), findings)
-        asked = {name.lower(): (name, values) for name, values in request.url.query_values().items()}
-        own = _own(exchange, False) | {name for name, parameter in in_query if parameter is None}
-        described = [*(parameter for _, parameter in in_query if parameter is not None), *operation.query_parameters]
-        _examine(exchange, query, described, asked, own, findings)
-        matched = {name.lower(): (name, [value]) for name, value in exchange.matched_parameters.items()}
-        _examine(exchange, path, in_path, matched, matched.keys(), findings)
+        given = {name.lower(): name for name in request.headers}
+        present = {folded: request.headers.getall(folded) for each in plan.headers if (folded := each.folded) in given}
+        _specified(exchange, headers, plan.headers, present, findings)
+        _unspecified(exchange, headers, plan.headers, given, ANYBODY | plan.own_headers, findings)
+        if request.query or plan.query:
+            values = {name.lower(): (name, listed) for name, listed in request.url.query_values().items()}
+            present = {folded: listed for folded, (_, listed) in values.items()}
+            _specified(exchange, query, plan.query, present, findings)
+            given = {folded: name for folded, (name, _) in values.items()}
+            _unspecified(exchange, query, plan.query, given, plan.own_query, findings)
+        if plan.path:
+            present = {name.lower(): [value] for name, value in exchange.matched_parameters.items()}
+            _specified(exchange, path, plan.path, present, findings)
         findings.settle(exchange)
 
     return handle
@@ -90,55 +89,35 @@ def _place(element: Element, name: str, type: str, words: str, specified: Value[
     return Place(type, words, specified, unspecified, named)
 
 
-def _of_template(operation: Operation) -> tuple[list[Parameter], list[tuple[str, Parameter | None]]]:
-    """The parameters of the URL template's path, and of its query by their name there; None for a fixed value."""
-    _, _, query = operation.url_template.partition("?")
-    if not query:
-        return list(operation.template_parameters), []
-    declared = {each.name.lower(): each for each in operation.template_parameters}
-    in_query: list[tuple[str, Parameter | None]] = []
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        in_query.append((unquote(name).lower(), declared.pop(value.strip("{}").lower(), None)))
-    return list(declared.values()), in_query
-
-
-def _own(exchange: Exchange, header: bool) -> frozenset[str]:
-    """What carries the subscription key and the version: the gateway's own."""
-    api = exchange.api
-    if api is None:
-        return frozenset()
-    names = [api.key_header if header else api.key_query]
-    if api.version_set is not None:
-        names.append(api.version_set.header_name if header else api.version_set.query_name)
-    return frozenset(name.lower() for name in names)
-
-
-def _examine(
+def _specified(
     exchange: Exchange,
     place: Place,
-    described: Sequence[Parameter],
-    given: dict[str, tuple[str, list[str]]],
+    described: Sequence[Checked],
+    present: Mapping[str, list[str]],
+    findings: Findings,
+) -> None:
+    for each in described:
+        action = place.named.get(each.folded, place.specified).get(exchange)
+        if action == IGNORE:
+            continue
+        texts = present.get(each.folded, [])
+        problem = problem_of(each.name, place.type, place.words, each.parameter, texts, each.check)
+        if problem is not None:
+            findings.add(problem, action)
+
+
+def _unspecified(
+    exchange: Exchange,
+    place: Place,
+    described: Sequence[Checked],
+    given: Mapping[str, str],
     own: Set[str],
     findings: Findings,
 ) -> None:
-    assert exchange.api is not None
-    library = exchange.api.schemas
-    known = set()
-    for parameter in described:
-        name = parameter.name.lstrip("*")
-        known.add(name.lower())
-        action = place.action(exchange, name, True)
-        if action == IGNORE:
-            continue
-        values = given.get(name.lower(), (name, []))[1]
-        problem = problem_of(name, place.type, place.words, parameter, values, checked(library, parameter))
-        if problem is not None:
-            findings.add(problem, action)
-    for folded, (name, _) in given.items():
-        if folded in known or (folded in own and folded not in place.named):
-            continue
-        action = place.action(exchange, name, False)
+    """`given` are names by their lower case."""
+    left = given.keys() - {each.folded for each in described}
+    for folded in [each for each in given if each in left and (each not in own or each in place.named)]:
+        action = place.named.get(folded, place.unspecified).get(exchange)
         if action != IGNORE:
-            text = f"Unspecified {place.words} {name} is not allowed."
-            findings.add(Problem(name, place.type, "Unspecified", text, text), action)
+            text = f"Unspecified {place.words} {given[folded]} is not allowed."
+            findings.add(Problem(given[folded], place.type, "Unspecified", text, text), action)

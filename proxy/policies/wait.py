@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from proxy.expressions.slices import GivingWay
 from proxy.pipeline.registry import BACKEND, INBOUND, OUTBOUND, RESPOND, Handler, Outcome, policy
 from proxy.pipeline.steps import run_steps
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
+    from proxy.pipeline.steps import Step
 
 CHILDREN = ("send-request", "cache-lookup-value", "choose")
 Child = asyncio.Task[Outcome | None]
@@ -37,7 +39,7 @@ def wait(element: Element, compiler: Compiler) -> Handler:
             element.issue(message, "unknown-element", offset=node.offset + 1)
 
     async def handle(exchange: Exchange) -> Outcome | None:
-        children = [asyncio.create_task(run_steps((step,), exchange)) for step in steps]
+        children = [asyncio.create_task(_run(step, exchange)) for step in steps]
         try:
             return await (_any(children) if which.get(exchange) == "any" else _all(children))
         finally:
@@ -46,6 +48,10 @@ def wait(element: Element, compiler: Compiler) -> Handler:
             await asyncio.gather(*children, return_exceptions=True)
 
     return handle
+
+
+async def _run(step: Step, exchange: Exchange) -> Outcome | None:
+    return await GivingWay(run_steps((step,), exchange))
 
 
 async def _all(children: Sequence[Child]) -> Outcome | None:

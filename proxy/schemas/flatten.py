@@ -67,6 +67,14 @@ def flatten(root: Any, pointer: str, reading: Reading, others: Mapping[str, Any]
     return _Flattener(root, reading, others or {}).take(_Part("", pointer, reading.additional is False))
 
 
+def flatten_all(
+    root: Any, pointers: Mapping[str, str], reading: Reading, others: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The schemas at several pointers as properties of one schema, by their keys. Raises SchemaError."""
+    flattener = _Flattener(root, reading, others or {})
+    return flattener.take_all({name: _Part("", each, reading.additional is False) for name, each in pointers.items()})
+
+
 def find(root: Any, pointer: str) -> Any:
     """What stands at a JSON pointer. Raises KeyError."""
     value = root
@@ -93,6 +101,13 @@ class _Flattener:
 
     def take(self, first: _Part) -> dict[str, Any]:
         top = self._refer(first)
+        return {"$ref": top, "$defs": self._definitions()}
+
+    def take_all(self, parts: Mapping[str, _Part]) -> dict[str, Any]:
+        tops = {name: {"$ref": self._refer(part)} for name, part in parts.items()}
+        return {"properties": tops, "$defs": self._definitions()}
+
+    def _definitions(self) -> dict[str, Any]:
         made: dict[str, Any] = {}
         while self.waiting:
             part = self.waiting.pop()
@@ -101,7 +116,7 @@ class _Flattener:
             except KeyError:
                 raise SchemaError(f"There is nothing at '#{part.pointer}'.") from None
             made[self.parts[part]] = self._schema(node, part.document, part.closed, 0)
-        return {"$ref": top, "$defs": made}
+        return made
 
     def _refer(self, part: _Part) -> str:
         name = self.parts.get(part)

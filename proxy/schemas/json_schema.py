@@ -2,8 +2,10 @@
 
 Rules
 1. It reaches nothing: no reference is fetched, a pattern has a budget of steps.
-2. A sound value costs one pass; sentences are made for findings only, at most MOST_FINDINGS of them, and places too;
-   in a text of more than LARGE characters only that of the first, since each costs a pass of its own.
+2. A sound value costs one pass; sentences and places are made for findings only, at most MOST_FINDINGS of them.
+3. The engine collects findings eagerly, those inside choices (`oneOf` and its like) too, and in a schema within itself
+   that grows with the depth of the value. So a text of more than SHORT characters, and one for a schema that has both
+   choices and circles, is explained by its first finding outside of choices: the same schema without them.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from proxy.schemas.choices import Shape, without_choices
 from proxy.schemas.flatten import SchemaError
 from proxy.schemas.json_messages import message
 from proxy.schemas.json_places import place
 
 MOST_FINDINGS = 20
-LARGE = 64 * 1024
+SHORT = 2048
 MOST_STEPS = 100_000  # of a pattern with look-around; others are linear
 
 # as .NET reads it: a time zone may be left out
@@ -45,23 +48,38 @@ class Finding:
         return f"{self.message} Line: {self.line}, Position: {self.position}"
 
 
+class Engine:
+    """A compiled schema, of draft 2020-12 and complete in itself; validators of several of its parts may share it."""
+
+    __slots__ = ("full", "plain", "shape")
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raises SchemaError."""
+        self.full = _made(schema)
+        self.shape = Shape(schema)
+        self.plain = _made(without_choices(schema)) if self.shape.choices else self.full
+
+
 class JsonValidator:
-    """`names` gives folded names of properties in their own case; they make it fold the names of what it is asked."""
+    """`part`: the property of the engine's schema by whose schema values are judged, and the definition that it leads
+    to; without it, they are judged by the schema itself.
 
-    __slots__ = ("_fold", "_names", "_validator")
+    `names` gives folded names of properties in their own case; `fold` folds the names of what it is asked.
+    """
 
-    def __init__(self, schema: dict[str, Any], fold: bool = False, names: Mapping[str, str] | None = None) -> None:
-        """`schema` of draft 2020-12, complete in itself. Raises SchemaError."""
-        try:
-            self._validator = jsonschema_rs.Draft202012Validator(
-                schema,
-                formats={"date-time": _is_date_time, "byte": _is_base64},
-                validate_formats=True,
-                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MOST_STEPS),
-                offline=True,
-            )
-        except (ValueError, TypeError, OverflowError) as problem:
-            raise SchemaError(f"The schema is not sound: {_first_line(problem)}") from None
+    __slots__ = ("_engine", "_fold", "_names", "_part", "_tame")
+
+    def __init__(
+        self,
+        schema: dict[str, Any] | Engine,
+        fold: bool = False,
+        names: Mapping[str, str] | None = None,
+        part: tuple[str, str] | None = None,
+    ) -> None:
+        """Raises SchemaError."""
+        self._engine = schema if isinstance(schema, Engine) else Engine(schema)
+        self._part = part[0] if part is not None else None
+        self._tame = self._engine.shape.tame(part[1] if part is not None else "")
         self._fold = fold
         self._names = names or {}
 
@@ -75,22 +93,44 @@ class JsonValidator:
             return [json_finding(problem)]
         if self._fold:
             value = _folded(value)
-        if self._validator.is_valid(value):
+        if self._part is not None:
+            value = {self._part: value}
+        if self._engine.full.is_valid(value):
             return []
         text = content.decode()
-        findings = self._findings(value)
-        if len(text) > LARGE:
-            findings = itertools.islice(findings, 1)
-        found = [Finding(said, *place(text, path, self._fold)) for said, path in findings]
+        found = [Finding(said, *place(text, path, self._fold)) for said, path in self._findings(value, len(text))]
         return sorted(found, key=lambda each: (each.line, each.position))
 
     def value(self, value: Any) -> list[str]:
-        """What is wrong with a value."""
-        return [] if self._validator.is_valid(value) else [said for said, _ in self._findings(value)]
+        """What is wrong with a value, by the schema itself."""
+        return [] if self._engine.full.is_valid(value) else [said for said, _ in self._findings(value, 0)]
 
-    def _findings(self, value: Any) -> Iterator[tuple[str, list[str | int]]]:
-        for error in itertools.islice(self._validator.iter_errors(value), MOST_FINDINGS):
-            yield message(error.kind, error.instance, self._names), error.instance_path
+    def _findings(self, value: Any, length: int) -> Iterator[tuple[str, list[str | int]]]:
+        """(sentence, path) of what is wrong with a value that is not valid; `length` of its text."""
+        skip = 0 if self._part is None else 1
+        if self._tame and length <= SHORT:
+            for error in itertools.islice(self._engine.full.iter_errors(value), MOST_FINDINGS):
+                yield message(error.kind, error.instance, self._names), error.instance_path[skip:]
+            return
+        try:
+            self._engine.plain.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            yield message(error.kind, error.instance, self._names), error.instance_path[skip:]
+        else:
+            yield "JSON does not match a choice of the schema (anyOf, oneOf, not, if or contains).", []
+
+
+def _made(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema,
+            formats={"date-time": _is_date_time, "byte": _is_base64},
+            validate_formats=True,
+            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MOST_STEPS),
+            offline=True,
+        )
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise SchemaError(f"The schema is not sound: {_first_line(problem)}") from None
 
 
 def json_finding(problem: orjson.JSONDecodeError) -> Finding:

@@ -12,15 +12,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proxy.schemas.flatten import Reading, SchemaError, find, flatten
+from proxy.schemas.flatten import Reading, SchemaError, find, flatten, flatten_all
 
 if TYPE_CHECKING:
-    from proxy.schemas.json_schema import JsonValidator
+    from proxy.schemas.json_schema import Engine, JsonValidator
     from proxy.schemas.parameters import ParameterCheck
     from proxy.schemas.xml_schema import XmlValidator
 
 T = TypeVar("T")
 LARGEST = 4 * 1024 * 1024  # characters of one document, as APIM documents it
+
+
+_HOLDERS = ("/components/schemas", "/definitions", "/schemas", "/$defs", "")
+FEW = 4  # types of a document that are not worth one engine for all
+
+
+def _step(name: str) -> str:
+    """A name as a step of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1").replace("%", "%25")
+
+
+@dataclass(slots=True, frozen=True)
+class Bundle:
+    """One engine for all types of a document; `parts` by pointer: the property of its schema, the definition there."""
+
+    engine: Engine
+    names: Mapping[str, str]
+    parts: Mapping[str, tuple[str, str]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,12 +50,23 @@ class Document:
     root: Any = None
     text: str = ""
 
+    def types(self) -> dict[str, str]:
+        """Pointers of all types of the JSON document's collection, by name; nothing when it is one schema alone."""
+        for holder in _HOLDERS[:2]:
+            try:
+                found = find(self.root, holder)
+            except KeyError:
+                continue
+            if isinstance(found, Mapping):
+                return {str(name): f"{holder}/{_step(str(name))}" for name in found}
+        return {}
+
     def pointer(self, type_name: str) -> str | None:
         """Where a type stands in a JSON document; None when it does not have it."""
         if not type_name:
             return ""
-        step = type_name.replace("~", "~0").replace("/", "~1").replace("%", "%25")
-        for holder in ("/components/schemas", "/definitions", "/schemas", "/$defs", ""):
+        step = _step(type_name)
+        for holder in _HOLDERS:
             try:
                 find(self.root, f"{holder}/{step}")
             except KeyError:
@@ -83,11 +112,13 @@ def _sized(text: str) -> str:
 
 @dataclass(slots=True)
 class Library:
-    """`sources` says which resources the documents came from, so that an unchanged library can be kept."""
+    """`sources` says which resources the documents came from, so that an unchanged library can be kept; `plans` are
+    for whoever knows operations, by their ids."""
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     sources: tuple[Any, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
+    plans: dict[str, Any] = field(default_factory=dict, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def json(self, name: str, pointer: str, reading: Reading) -> JsonValidator | str:
@@ -100,6 +131,10 @@ class Library:
 
     def parameter(self, name: str, type_name: str, kind: str, values: tuple[str, ...]) -> ParameterCheck:
         """The check of a parameter: by the schema it names, or by its type and what it may be."""
+        key = (name, type_name, kind, values)
+        made: ParameterCheck | None = self._made.get(key)
+        if made is not None:
+            return made
         from proxy.schemas.parameters import ParameterCheck, plain_check, schema_check
 
         def make() -> ParameterCheck:
@@ -110,8 +145,9 @@ class Library:
                 raise SchemaError(f"API's schema does not contain definition {type_name}")
             return schema_check(document.root, pointer)
 
-        found = self._once((name, type_name, kind, values), make)
-        return ParameterCheck(problem=found) if isinstance(found, str) else found
+        found = self._once(key, make)
+        made = self._made[key] = ParameterCheck(problem=found) if isinstance(found, str) else found
+        return made
 
     def example(self, name: str, type_name: str, as_xml: bool) -> str:
         """Text of a value of a type, as JSON or as XML; empty when none can be made."""
@@ -139,10 +175,38 @@ class Library:
         document = self._document(name)
         if document.kind != "json":
             raise SchemaError(f"Schema '{name}' is not a JSON schema.")
-        others = {key: each.root for key, each in self.documents.items() if each.kind == "json"}
-        flat = flatten(document.root, pointer, reading, others)
-        names = _names(flatten(document.root, pointer, Reading(), others)) if reading.fold else None
-        return JsonValidator(flat, reading.fold, names)
+        bundle = self._once(("bundle", name, reading), lambda: self._bundle(document, reading))
+        if isinstance(bundle, Bundle) and (part := bundle.parts.get(pointer)) is not None:
+            return JsonValidator(bundle.engine, reading.fold, bundle.names, part)
+        flat = flatten(document.root, pointer, reading, self._others)
+        return JsonValidator(flat, reading.fold, self._names({"": pointer}, document, reading))
+
+    def _bundle(self, document: Document, reading: Reading) -> Bundle | None:
+        """All types of a document in one engine: they share most of what they lead to. None where one of them cannot
+        be used, so that the others are made one by one."""
+        from proxy.schemas.json_schema import Engine
+
+        pointers = document.types()
+        if len(pointers) < FEW:
+            return None
+        try:
+            flat = flatten_all(document.root, pointers, reading, self._others)
+            names = self._names(pointers, document, reading)
+            engine = Engine(flat)
+        except SchemaError:
+            return None
+        leads = {name: str(top["$ref"]).rpartition("/")[2] for name, top in flat["properties"].items()}
+        return Bundle(engine, names, {pointer: (name, leads[name]) for name, pointer in pointers.items()})
+
+    def _names(self, pointers: Mapping[str, str], document: Document, reading: Reading) -> dict[str, str]:
+        """Names of required properties by their folded form, where names are folded."""
+        if not reading.fold:
+            return {}
+        return _unfolded(flatten_all(document.root, pointers, Reading(), self._others))
+
+    @property
+    def _others(self) -> dict[str, Any]:
+        return {key: each.root for key, each in self.documents.items() if each.kind == "json"}
 
     def _xml(self, name: str) -> XmlValidator:
         from proxy.schemas.xml_schema import XmlValidator
@@ -150,24 +214,20 @@ class Library:
         document = self._document(name)
         if document.kind != "xml":
             raise SchemaError(f"Schema '{name}' is not an XML schema.")
-        return XmlValidator(
-            document.text, {key: each.text for key, each in self.documents.items() if each.kind == "xml"}
-        )
+        others = {key: each.text for key, each in self.documents.items() if each.kind == "xml"}
+        return XmlValidator(document.text, others, name)
 
     def _once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T | str:
-        found: T | str | None = self._made.get(key)
-        if found is None:
+        if key not in self._made:
             try:
-                found = make()
+                self._made[key] = make()
             except SchemaError as problem:
-                found = str(problem)
-                self.problems[str(key[0])] = found
-            self._made[key] = found
+                self._made[key] = self.problems[str(key[0])] = str(problem)
+        found: T | str = self._made[key]
         return found
 
 
-def _names(schema: Any) -> dict[str, str]:
-    """Names of properties by their folded form."""
+def _unfolded(schema: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = [schema]
     while waiting:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -21,16 +22,22 @@ from proxy.schemas.json_schema import MOST_FINDINGS, Finding
 _XS = "http://www.w3.org/2001/XMLSchema"
 _SOAP = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _LOADING = tuple(f"{{{_XS}}}{each}" for each in ("include", "import", "redefine", "override"))
+# around a schema that is included again: the engine knows a document by where it was loaded from
+_AROUND = f'<xs:schema xmlns:xs="{_XS}"{{}}><xs:include schemaLocation="{{}}"/></xs:schema>'
 MOST_DOCUMENTS = 100  # that one schema may include, over all levels
 
 
 class XmlValidator:
-    def __init__(self, text: str, others: Mapping[str, str] | None = None) -> None:
-        """`others` are the texts of schemas that it may include, by name. Raises SchemaError."""
+    def __init__(self, text: str, others: Mapping[str, str] | None = None, name: str = "") -> None:
+        """`others` are the texts of schemas that it may include, by name; `name` is its own, by which these may include
+        it again. Raises SchemaError."""
         parser = _parser()
         parser.resolvers.add(_Documents(others or {}))
         root = _schema_root(text, parser)
-        _check_reach(root, others or {})
+        if name in _reach(root, others or {}):
+            space = root.get("targetNamespace")
+            inside = f" targetNamespace={quoteattr(space)}" if space else ""
+            root = _schema_root(_AROUND.format(inside, SHARED + name), parser)
         try:
             self._schema = etree.XMLSchema(root)
         except (etree.XMLSchemaParseError, ValueError) as problem:
@@ -73,7 +80,7 @@ class _Documents(etree.Resolver):
         self._texts = texts
 
     def resolve(self, url: Any, public_id: Any, context: Any) -> Any:  # type: ignore[override]
-        """Only known names get here: see `_check_reach`."""
+        """Only known names get here: see `_reach`."""
         return self.resolve_string(self._texts[_name(str(url))], context, base_url=str(url))
 
 
@@ -84,8 +91,9 @@ def _schema_root(text: str, parser: Any) -> Any:
         raise SchemaError(f"The XML schema is not XML: {_said(problem)}") from None
 
 
-def _check_reach(root: Any, others: Mapping[str, str]) -> None:
-    """Refuse what would load anything that is not given: the engine opens files by itself where it is let."""
+def _reach(root: Any, others: Mapping[str, str]) -> set[str]:
+    """The names of all that a schema includes. What would load anything else is refused, for the engine opens files by
+    itself where it is let."""
     reached: set[str] = set()
     waiting = [root]
     while waiting:
@@ -100,6 +108,7 @@ def _check_reach(root: Any, others: Mapping[str, str]) -> None:
                 raise SchemaError(f"The schema includes more than {MOST_DOCUMENTS} others.")
             reached.add(name)
             waiting.append(_schema_root(others[name], _parser()))
+    return reached
 
 
 def _name(location: str) -> str:

@@ -82,6 +82,11 @@ def test_findings_for_an_editor(folder: Path) -> None:
 def test_standard_input_and_a_byte_order_mark(folder: Path) -> None:
     assert check("-", given=b"\xef\xbb\xbf" + SOUND.encode()).exit_code == 0
     assert check("-", given=SOUND.encode("utf-16")).exit_code == 0
+    assert check("-", given=SOUND.encode("utf-16-be")).exit_code == 0
+    assert check("-", given=b'<?xml version="1.0" encoding="utf-16"?>' + SOUND.encode()).exit_code == 0
+    latin = '<?xml version="1.0" encoding="iso-8859-1"?><!-- \u00e9 -->' + SOUND
+    assert check("-", given=latin.encode("latin-1")).exit_code == 0
+    assert check("-", given=latin.replace("8859-1", "8859-99").encode("latin-1")).exit_code == 2
     result = check("--format", "json", "-", given=BROKEN.encode())
     assert result.exit_code == 1
     assert {finding["file"] for finding in json.loads(result.output)} == {"-"}
@@ -153,3 +158,26 @@ def test_wrong_usage(folder: Path, arguments: tuple[str, ...], said: str) -> Non
     result = check(*arguments)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def findings(*arguments: str, text: str) -> list[tuple[str, str]]:
+    result = check("--format", "json", "-", *arguments, given=text.encode())
+    return [(finding["severity"], finding["code"]) for finding in json.loads(result.output)]
+
+
+def test_what_a_template_leaves_open_is_a_warning() -> None:
+    text = "<policies><inbound><rate-limit calls='${calls}' renewal-period='60'/></inbound></policies>"
+    assert findings(text=text) == [("warning", "unfilled")]
+
+
+def test_a_policy_that_is_not_supported_is_refused_or_left_out() -> None:
+    text = "<policies><inbound><authentication-oauth2/></inbound></policies>"
+    assert findings(text=text) == [("error", "unsupported-policy")]
+    assert findings("--lenient", text=text) == [("warning", "skipped")]
+
+
+def test_certificates_are_looked_up_once_one_is_named() -> None:
+    text = "<policies><inbound><authentication-certificate certificate-id='a'/></inbound></policies>"
+    assert findings(text=text) == []
+    assert findings("--certificate-id", "a", text=text) == []
+    assert findings("--certificate-id", "b", text=text) == [("error", "unknown-certificate")]

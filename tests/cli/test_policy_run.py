@@ -236,13 +236,48 @@ def test_what_nobody_told_of_is_a_warning(folder: Path) -> None:
     assert json.loads(result.output)[0]["code"] == "unknown-named-value"
 
 
+def test_schemas_of_the_service_and_of_the_api(folder: Path) -> None:
+    (folder / "schemas").mkdir()
+    (folder / "schemas" / "person.json").write_text('{"type": "object", "required": ["name"]}')
+    check = (
+        '<validate-content unspecified-content-type-action="prevent" max-size="100" size-exceeded-action="prevent">'
+        '<content type="application/json" validate-as="json" action="prevent" {} /></validate-content>'
+    )
+    request = {
+        "method": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "body": "{}",
+        "operation": {
+            "described": {
+                "request": {
+                    "representations": [{"contentType": "application/json", "schemaId": "x", "typeName": "Name"}]
+                }
+            }
+        },
+        "api-schemas": {
+            "x": {
+                "contentType": "application/vnd.oai.openapi.components+json",
+                "document": {"components": {"schemas": {"Name": {"type": "string"}}}},
+            }
+        },
+    }
+    for more, words in (('schema-id="person"', "Required properties are missing from object: name."),
+                        ("", "Expected String but got Object.")):  # fmt: skip
+        inbound(folder, check.format(more))
+        arguments = ("small.xml", "--schemas", "schemas", "--request", "-", "--format", "json")
+        ran = json.loads(run(*arguments, given=json.dumps(request)).output)
+        assert ran["outcome"]["status"] == 400
+        assert words in ran["outcome"]["body"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "given", "said"),
     [
+        (("small.xml", "--schemas", "fragments"), "", "fragments holds no schema."),
         ((), "", "Missing argument"),
         (("nowhere.xml",), "", "nowhere.xml cannot be read"),
         (("small.xml", "--request", "-"), "just text", "- must be a mapping"),
-        (("small.xml", "--request", "-"), "{verb: GET}", "-: unknown keys verb; known are body,"),
+        (("small.xml", "--request", "-"), "{verb: GET}", "-: unknown keys verb; known are api-schemas, body,"),
         (("small.xml", "--request", "-"), "GET /\nno header\n\n", "'no header' is no header line"),
         (("small.xml", "--request", "-"), "{operation: {verb: GET}}", "the request cannot be made"),
         (("small.xml", "--backend", "-"), "soon", "an answer is a mapping"),

@@ -81,6 +81,21 @@ def test_what_is_no_expression(source: str) -> None:
     assert message
 
 
+@pytest.mark.parametrize(
+    ("source", "line", "column", "quoted"),
+    [
+        ("@(context.Variables['abc'])", 1, 21, "'abc'"),
+        ("@{\n var a = \"it's\"; var b = context.Variables['abc'];\n return 1; }", 2, 44, "'abc'"),
+        ("@(context.Request.Headers.GetValueOrDefault(\"it's\", 'x-y'))", 1, 53, "'x-y'"),
+    ],
+)
+def test_a_string_in_single_quotes_is_told_of(source: str, line: int, column: int, quoted: str) -> None:
+    with pytest.raises(ExpressionError) as refusal:
+        compile_expression(source)
+    message = f"Too many characters in character literal {quoted}: a string stands in double quotes"
+    assert refusal.value.issues == [(line, column, message)]
+
+
 def test_failures_name_type_and_place(evaluate: Evaluate) -> None:
     with pytest.raises(ExpressionFailed) as failure:
         evaluate('@{\n  var s = "a";\n  return int.Parse(s);\n}')

@@ -15,7 +15,7 @@ assert _spec.loader is not None
 _setup = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_setup)
 
-FLOOR = 0.96
+FLOOR = 0.98
 _LITERAL = re.compile(
     r'[$@]*@[$@]*"(?:[^"]|"")*"|\$"(?:\\.|\{\{|\{(?:[^{}"]|"(?:\\.|[^"\\])*")*\}|[^"\\{])*"'
     r"|\"(?:\\.|[^\"\\])*\"|'(?:\\.[^']*|[^'\\])'|//[^\n]*|/\*.*?\*/",
@@ -41,7 +41,7 @@ def span(text: str, start: int) -> int | None:
 
 def expressions(text: str) -> list[str]:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
-    text = re.sub(r"\{\{[\w.-]+\}\}", "named", text)
+    text = re.sub(r"\{\{[\w.-]+\}\}", "1", text)  # a named value; a number is one in a string and outside
     found = []
     for match in re.finditer(r"[\"'>]\s*(?=@[({])", text):
         tail = text[match.end() : match.end() + 40_000]

@@ -33,7 +33,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     "syncagent": {"grpc", "google", "aiohttp", "cryptography", "orjson", "uvloop"},
     "proxy": {
         "aiohttp", "multidict", "yarl", "uvloop", "grpc", "google", "orjson", "lxml", "regex", "re2",
-        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "jsonschema_rs",
+        "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "greenlet", "jsonschema_rs",
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson",
@@ -54,6 +54,7 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid", "proxy.schemas")),
     ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
+    ("greenlet", "proxy", ("proxy.expressions.slices",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
 PURE = (

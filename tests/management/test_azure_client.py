@@ -349,6 +349,16 @@ def test_connections_to_credential_providers(client: ApiManagementClient) -> Non
     assert "p" not in {each.name for each in client.authorization_provider.list_by_service(*WHERE)}
 
 
+def test_caches(client: ApiManagementClient) -> None:
+    body = {"properties": {"connectionString": "host:6380,password=p,ssl=True", "useFromLocation": "default"}}
+    made = client.cache.create_or_update(*WHERE, "default", body)
+    assert (made.connection_string, made.use_from_location) == ("***", "default")
+    client.cache.update(*WHERE, "default", "*", {"properties": {"description": "ours"}})
+    assert [(each.name, each.description) for each in client.cache.list_by_service(*WHERE)] == [("default", "ours")]
+    client.cache.delete(*WHERE, "default", "*")
+    assert not list(client.cache.list_by_service(*WHERE))
+
+
 def test_revisions_and_releases(client: ApiManagementClient) -> None:
     make_api(client, "revised")
     source = client.api.get(*WHERE, "revised")

@@ -27,6 +27,20 @@ async def test_lenient_takes_what_names_something_that_comes_later(plane: Plane)
     assert reply.status == 400
 
 
+UNSUPPORTED = POLICY.format("<authentication-oauth2 />")
+
+
+async def test_what_is_documented_but_not_supported_is_refused_by_strict_and_left_out_by_lenient(
+    plane: Plane, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await plane.call("PUT", "/policies/policy", {"value": UNSUPPORTED})
+    assert reply.status == 400
+    assert "is not supported" in reply.error()["details"][0]["message"]
+    plane.store.strict = False
+    await plane.put("/policies/policy", {"value": UNSUPPORTED})
+    assert "'authentication-oauth2' is not supported and left out" in caplog.text
+
+
 def test_the_setting(tmp_path: Path) -> None:
     assert read({"management.data": str(tmp_path)}).strict
     assert not read({"management.data": str(tmp_path), "policy.check": "Lenient"}).strict

@@ -9,6 +9,7 @@ import pytest
 from proxy.check import check_document
 from proxy.config.resources import Backend
 from proxy.pipeline.compile import Environment, Scope, compile_document
+from proxy.pipeline.element import Element
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.registry import REGISTRY, Handler
 from proxy.pipeline.steps import BASE, Step
@@ -121,22 +122,27 @@ def test_backends_may_be_names_only() -> None:
     assert "Did you mean 'backend-1'?" in issue.message
 
 
+def partly(element: Element, compiler: object) -> Handler:
+    element.has("rare")
+    element.issue("Attribute 'rare' is not supported.", "unsupported")
+    return lambda exchange: None
+
+
 @pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("<authentication-oauth2/>", "unsupported-policy"),
-        ("<set-backend-service backend-id='b' sf-replica-type='primary'/>", "unsupported"),
-    ],
+    ("text", "code"), [("<authentication-oauth2/>", "unsupported-policy"), ("<jsonp rare='1'/>", "unsupported")]
 )
-def test_a_documented_policy_that_is_not_here_is_refused_or_left_out(text: str, code: str) -> None:
+def test_a_documented_policy_that_is_not_here_is_refused_or_left_out(
+    monkeypatch: pytest.MonkeyPatch, text: str, code: str
+) -> None:
+    sections = frozenset({"inbound"})
+    monkeypatch.setitem(REGISTRY, "jsonp", dataclasses.replace(REGISTRY["jsonp"], factory=partly, sections=sections))
     document = in_inbound(text + "<set-method>GET</set-method>")
-    issue = only(document, backends=["b"])
+    issue = only(document)
     assert (issue.severity, issue.code) == ("error", code)
-    found = issues(document, backends=["b"], skipping=True)
+    found = issues(document, skipping=True)
     assert {each.severity for each in found} == {"warning"}
     assert [each.code for each in found][-1] == "skipped"
-    environment = Environment(backends=["b"], skipping=True)
-    compiled = compile_document(document, Scope("api"), environment)
+    compiled = compile_document(document, Scope("api"), Environment(skipping=True))
     assert [issue.line for issue in compiled.skipped] == [3]
     (step,) = compiled.sections["inbound"]
     assert isinstance(step, Step)
@@ -156,6 +162,8 @@ BLANKS = [
     "<choose>{branches}</choose>",
     "<cors><allowed-origins><origin>${origin}</origin></allowed-origins></cors>",
     "<ip-filter action='allow'><address>${ip}</address></ip-filter>",
+    "<set-backend-service base-url='[[url]]'/><set-backend-service base-url=\"@@url@@\"/>",
+    "<set-variable name='a' value='@(new[] { %{ for each in names ~} \"${each}\", %{ endfor ~} }.Length)'/>",
 ]
 
 
@@ -259,3 +267,30 @@ def test_deep_documents_do_not_exhaust_the_stack() -> None:
     assert issues(f"<policies><inbound>{deep}</inbound></policies>") == []
     deeper = "<choose><when condition='true'>" * 400 + "</when></choose>" * 400
     assert only(f"<policies><inbound>{deeper}</inbound></policies>").code == "malformed"
+
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "<rate-limit calls='{{s}}' renewal-period=' {{s}} '/>",
+        "<set-backend-service base-url='{{s}}'/>",
+        "<set-backend-service backend-id='{{s}}'/>",
+        "<set-header name='{{s}} x'><value>a</value></set-header>",
+        "<ip-filter action='{{s}}'><address>{{s}}</address><address-range from='{{s}}' to='10.0.0.{{s}}'/></ip-filter>",
+        "<set-variable name='a' value='@({{s}} + Nope)'/>",
+        "<set-variable name='a' value='@(1 + + {{s}} ( )'/>",
+        "<set-variable name='a' value='@(new {{s}}())'/>",
+        "<include-fragment fragment-id='{{s}}'/>",
+        "<cors><allowed-origins><origin>{{s}}</origin></allowed-origins></cors>",
+        "<forward-request http-version='{{s}}'/>",
+    ],
+)
+def test_no_message_tells_what_a_named_value_holds(policy: str) -> None:
+    found = issues(in_inbound(policy), named_values={"s": SECRET}, backends=["b"])
+    assert found
+    for issue in found:
+        assert SECRET not in issue.message
+        assert "s3cr" not in issue.message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +66,11 @@ def test_what_was_not_replaced_keeps_its_place(parts: list[str], values: dict[st
         line, column = source.place(offset)
         assert original.split("\n")[line - 1][column - 1 : column] in (original[came_from], "")
         assert character == original[came_from] or original.startswith("{{", came_from)
+
+
+def test_templates_without_an_end_take_linear_time() -> None:
+    text = '<set-body template="liquid">{{a}}' * 10_000
+    started = time.perf_counter()
+    source = substitute(text, {})
+    assert time.perf_counter() - started < 2
+    assert len(source.unknown) == 10_000

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from passerelle.cases.tokens import opened
+from proxy.config.backends import backend as read
 from proxy.config.backends import duration
+from proxy.config.certificates import identity_of, with_identity
 from proxy.config.gateway import Gateway, build
-from proxy.config.resources import Backend, BreakerRule, Resource
+from proxy.config.resources import Backend, BreakerRule, Cluster, Resource
+from proxy.ports import HttpProxy
 
 
 def resources(**bodies: dict[str, Any]) -> dict[str, Resource]:
@@ -94,3 +98,30 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         duration(text)
+
+
+def test_the_identity_and_the_proxy_that_an_entity_names() -> None:
+    body = {
+        "url": "https://a",
+        "credentials": {"managedIdentity": {"resource": "https://r", "clientId": "me"}},
+        "proxy": {"url": "http://p:81", "username": "u", "password": "p"},
+    }
+    made = read("b", body)
+    assert made.managed_identity == ("https://r", "me")
+    assert made.proxy == HttpProxy("http", "p", 81, "Basic dTpw")
+    assert read("b", {"url": "https://a"}).managed_identity == ("", "")
+
+
+def test_a_cluster_and_what_is_shown_to_it() -> None:
+    cluster = {
+        "managementEndpoints": ["https://sf.example:19080/"],
+        "clientCertificateId": "/certificates/rsa",
+        "serverCertificateThumbprints": ["ab"],
+        "maxPartitionResolutionRetries": 5,
+    }
+    made = read("b", {"url": "fabric:/app/web", "properties": {"serviceFabricCluster": cluster}})
+    certificate = opened("rsa")
+    found = with_identity(made, {"rsa": certificate}).cluster
+    assert found == Cluster(("https://sf.example:19080",), 5, frozenset({"AB"}), ("rsa",), identity_of(certificate))
+    with pytest.raises(ValueError, match="rsa"):
+        with_identity(made, {})

@@ -221,3 +221,25 @@ def test_a_thousand_apis_build_in_less_than_a_second_and_one_change_in_a_fractio
     assert full < 3
     assert one < full / 20
     assert after.documents[text.id].resource is text
+
+
+UNSUPPORTED = "<policies><inbound><authentication-oauth2/><set-method>GET</set-method></inbound></policies>"
+
+
+def test_strict_breaks_a_document_with_a_policy_that_is_not_supported() -> None:
+    built, issues = build(held(policy("", UNSUPPORTED)))
+    assert [issue.element for issue in issues] == ["authentication-oauth2"]
+    assert built.documents["/policies/policy"].compiled.broken
+
+
+def test_lenient_leaves_it_out_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    built, issues = build(held(policy("", UNSUPPORTED)), skipping=True)
+    assert not issues
+    assert "policy /policies/policy, line 1, column 21: Policy 'authentication-oauth2'" in caplog.text
+    later, issues = build(
+        {**built.resources, "/namedValues/a": named("a", "1"), "/policies/policy": policy("", UNSUPPORTED)}, built
+    )
+    assert not issues
+    assert [step.origin.source for step in later.documents["/policies/policy"].compiled.sections["inbound"]] == [
+        "set-method"
+    ]

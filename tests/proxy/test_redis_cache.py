@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.cases.world import World, policies
-from proxy.adapters.redis_cache import LANES, TIMEOUT, Address, RedisCache, address, from_settings
+from proxy.adapters.redis_cache import LANES, TIMEOUT, RedisCache, configured, from_settings
+from proxy.config.caches import Address, address
 from proxy.settings import SettingError
 
 needs_client = pytest.mark.skipif(
@@ -260,7 +261,7 @@ def test_addresses(text: str, expected: Address) -> None:
 )
 def test_bad_addresses_are_refused_without_their_secret(text: str) -> None:
     with pytest.raises(SettingError) as refused:
-        address(text)
+        configured({"policy.cache.external.connection": text})
     assert "policy.cache.external.connection" in str(refused.value)
     assert "secret" not in str(refused.value)
 

@@ -12,6 +12,8 @@ def test_defaults_and_durations() -> None:
     settings = Settings.read({})
     assert (settings.host, settings.port, settings.workers, settings.drain_timeout) == ("0.0.0.0", 8080, 1, 30.0)
     assert settings.instance.endswith(":8080")
+    assert not settings.lenient
+    assert Settings.read({"policy.check": "Lenient"}).lenient
     for text, seconds in (("00:01:30", 90.0), ("5", 5.0), ("1.00:00:01", 86401.0), ("0.5", 0.5)):
         assert Settings.read({"net.server.drain.timeout": text}).drain_timeout == seconds
 
@@ -23,6 +25,7 @@ def test_defaults_and_durations() -> None:
         ("net.server.http.port", "x"),
         ("proxy.workers", "0"),
         ("net.server.drain.timeout", "soon"),
+        ("policy.check", "lax"),
         ("net.server.drain.timeout", "-1"),
         ("net.server.http.forwarded.proto.enabled", "yes"),
         ("telemetry.logs.std", "xml"),

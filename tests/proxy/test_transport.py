@@ -189,3 +189,26 @@ async def test_a_self_signed_backend_is_refused_unless_its_check_is_off(
     response = await transport.send(Outgoing("GET", url, Headers(), Body(), verify_tls=False))
     assert response.status == 200
     listener.close()
+
+
+def pem_of(folder: Path) -> bytes:
+    return (folder / "self.pem").read_bytes()
+
+
+async def test_a_certificate_may_be_known_by_its_thumbprint(
+    transport: HttpTransport, backend: Backend, tmp_path: Path
+) -> None:
+    listener = await asyncio.start_server(backend.serve, "127.0.0.1", 0, ssl=certificate(tmp_path))
+    url = Url("https", "127.0.0.1", listener.sockets[0].getsockname()[1])
+    shown = x509.load_pem_x509_certificate(pem_of(tmp_path))
+    thumbprint = shown.fingerprint(hashes.SHA1()).hex().upper()
+    for allowed in ({thumbprint, "00"}, {thumbprint}):
+        request = outgoing(backend, thumbprints=frozenset(allowed))
+        request.url = url
+        assert await (await transport.send(request)).body.read() == b"ok"
+    assert backend.connections == 1
+    request = outgoing(backend, thumbprints=frozenset({"00"}))
+    request.url = url
+    with pytest.raises(BackendConnectionFailure, match="none of those"):
+        await transport.send(request)
+    listener.close()

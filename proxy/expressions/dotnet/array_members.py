@@ -9,7 +9,7 @@ from typing import Any
 from proxy.expressions.dotnet.collections import ARRAY, ARRAY_STATIC, LIST, _array_set, iterate, position
 from proxy.expressions.dotnet.linq_lazy import compare
 from proxy.expressions.dotnet.values import Array, List
-from proxy.expressions.runtime import argument, index_range
+from proxy.expressions.runtime import allocate_elements, argument, index_range, out_of_range
 from proxy.expressions.table import members, with_types
 
 _SHORT = "Offset and length were out of bounds for the array or count is greater than the number of elements."
@@ -65,6 +65,16 @@ def _fill(items: list[Any], value: Any) -> None:
     items[:] = [value] * len(items)
 
 
+def _resize(kind: Any, items: list[Any] | None, size: int) -> tuple[None, Array]:
+    from proxy.expressions.bind_creation import default_of
+
+    if size < 0:
+        out_of_range("Non-negative number required.", "newSize")
+    allocate_elements(size)
+    kept = (items or [])[:size]
+    return None, Array(kind, [*kept, *[default_of(kind)] * (size - len(kept))])
+
+
 def _each(items: Iterable[Any], action: Callable[[Any], Any]) -> None:
     for item in list(items):
         action(item)
@@ -97,6 +107,7 @@ members(
         "static T? FindLast<T>(T[] array, Predicate<T> match)": _last,
         "static int FindLastIndex<T>(T[] array, Predicate<T> match)": _last_index,
         "static int BinarySearch<T>(T[] array, T value)": _search,
+        "static void Resize<T>(ref T[] array, int newSize)": with_types(_resize),
     },
 )
 assert ARRAY is not None

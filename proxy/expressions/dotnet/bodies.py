@@ -1,5 +1,8 @@
-"""context.Request.Body: As<T>, AsFormUrlEncodedContent. Read without preserveContent, the content is gone: a second read
-throws, and nothing is sent on unless a policy sets a new body."""
+"""context.Request.Body: As<T>, AsFormUrlEncodedContent.
+
+Read without preserveContent, the content is gone: a second read throws, and nothing is sent on unless a policy sets a
+new body.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import Array, List, stands_for
 from proxy.expressions.dotnet.web import _url_encode
 from proxy.expressions.dotnet.xml_reader import read_document, read_element
-from proxy.expressions.runtime import allocate, invalid_operation
+from proxy.expressions.runtime import allocate, grant, invalid_operation
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Type, generic, type_of_name
 from proxy.messages import Body
@@ -29,6 +32,7 @@ def _content(body: Body, preserve: bool) -> bytes:
         invalid_operation("Message body has already been read; use preserveContent: true to read it more than once.")
     data = body.content() if preserve else body.consume()
     allocate(len(data))
+    grant(len(data))
     return data
 
 

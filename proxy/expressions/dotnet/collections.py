@@ -27,6 +27,7 @@ from proxy.expressions.runtime import (
     argument_null,
     index_range,
     null_reference,
+    spend,
     tick,
 )
 from proxy.expressions.table import attribute, define, members, setters, with_types
@@ -236,6 +237,7 @@ def _reverse(items: list[Any]) -> None:
 def _sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
+    spend(len(items) << 2)
     items.sort(key=order_key(items.element))
 
 

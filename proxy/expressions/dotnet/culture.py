@@ -7,12 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from proxy.expressions.dotnet.units import units
-from proxy.expressions.runtime import argument
+from proxy.expressions.runtime import PIECE, argument, spend, stepwise
 
 # what the root collation puts before digits and letters, in its order
-_MARKS = {
-    mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")
-}
+_MARKS = {mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
 
 
 def upper(text: str) -> str:
@@ -46,17 +44,20 @@ def _weight(char: str) -> tuple[int, int, str]:
     return 0, _MARKS.get(char, 99), char
 
 
-@lru_cache(4096)
 def _culture_key(text: str) -> tuple[Any, ...]:
     """Base letters first, then accents, then case with small letters before capitals."""
+    spend(len(text) >> 2)
     spread = [
         char
-        for char in unicodedata.normalize("NFD", text)
+        for char in stepwise(unicodedata.normalize("NFD", text))
         if char in _MARKS or unicodedata.category(char) not in ("Cc", "Cf")
     ]
-    letters = [_weight(c) for c in spread if not unicodedata.combining(c)]
-    accents = [c for c in spread if unicodedata.combining(c)]
-    return (letters, accents, [c.isupper() for c in spread])
+    letters = [_weight(c) for c in stepwise(spread) if not unicodedata.combining(c)]
+    accents = [c for c in stepwise(spread) if unicodedata.combining(c)]
+    return (letters, accents, [c.isupper() for c in stepwise(spread)])
+
+
+_remembered_key = lru_cache(4096)(_culture_key)
 
 
 def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:
@@ -64,7 +65,8 @@ def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:
         left, right = upper(left), upper(right)
     if left == right:
         return 0
-    one, two = _culture_key(left), _culture_key(right)
+    key = _culture_key if max(len(left), len(right)) > PIECE else _remembered_key
+    one, two = key(left), key(right)
     return -1 if one < two else 1 if one > two else 0
 
 

@@ -15,6 +15,16 @@ def value_type_default(kind: Type) -> Any:
         return enum_value(kind, 0)
     if kind.name == "decimal":
         return Decimal(0)
+    if kind.is_tuple:
+        from proxy.expressions.bind_creation import default_of
+        from proxy.expressions.dotnet.value_tuples import tuple_builder
+
+        return tuple_builder(kind)(*(default_of(arg) for arg in kind.args))
+    if kind.name == "KeyValuePair":
+        from proxy.expressions.bind_creation import default_of
+        from proxy.expressions.dotnet.collections import Pair
+
+        return Pair(*(default_of(arg) for arg in kind.args))
     if kind.name == "Guid":
         from proxy.expressions.dotnet.guid import EMPTY
 

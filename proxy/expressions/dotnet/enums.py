@@ -54,9 +54,7 @@ def format_enum(value: EnumValue, pattern: str | None) -> str:
         return _joined(value.kind, int(value)) or value.label
     if kind == "G":
         return value.label
-    return format_error(
-        'Format string can be only "G", "g", "X", "x", "F", "f", "D" or "d".'
-    )
+    return format_error('Format string can be only "G", "g", "X", "x", "F", "f", "D" or "d".')
 
 
 def _joined(kind: Type, number: int) -> str:
@@ -77,6 +75,11 @@ def enum_value(kind: Type, number: int) -> EnumValue:
     return EnumValue(kind, number, _joined(kind, number) if kind.name in _FLAGS and number else "")
 
 
+def enum_members(kind: Type) -> list[EnumValue]:
+    """One value for each number."""
+    return list(_VALUES[kind.name].values())
+
+
 def enum_of_name(kind: Type, text: str, ignore_case: bool) -> EnumValue | None:
     """The value that `text` names: a name, several with commas between, or a number; None when it is neither."""
     number = 0
@@ -94,7 +97,7 @@ def enum_of_name(kind: Type, text: str, ignore_case: bool) -> EnumValue | None:
     return enum_value(kind, number)
 
 
-def _parse(kind: Type, text: str | None, ignore_case: bool = False) -> EnumValue:
+def parse_enum(kind: Type, text: str | None, ignore_case: bool = False) -> EnumValue:
     if text is None:
         argument_null("value")
     if not text.strip():
@@ -113,8 +116,8 @@ def _attempt(kind: Type, text: str | None, ignore_case: bool = False) -> tuple[b
 members(
     primitives.ENUM,
     {
-        "static T Parse<T>(string value)": with_types(_parse),
-        "static T Parse<T>(string value, bool ignoreCase)": with_types(_parse),
+        "static T Parse<T>(string value)": with_types(parse_enum),
+        "static T Parse<T>(string value, bool ignoreCase)": with_types(parse_enum),
         "static bool TryParse<T>(string value, out T result)": with_types(_attempt),
         "static bool TryParse<T>(string value, bool ignoreCase, out T result)": with_types(_attempt),
     },

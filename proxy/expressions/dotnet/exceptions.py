@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 from proxy.expressions.dotnet import primitives  # noqa: F401
@@ -90,6 +91,15 @@ for _name in ("Exception", *_TREE):
     members(_definition, {"new()": _make, "new(string message)": _make, "new(string message, Exception inner)": _make})
 
 
+_PARAMETER = re.compile(r"\(Parameter '([^']*)'\)$")
+
+
+def _parameter(error: DotNetError) -> str | None:
+    """What the message of an argument's exception ends with."""
+    found = _PARAMETER.search(error.message)
+    return found[1] if found else None
+
+
 for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeException"):
     _definition = find(_name)
     assert _definition is not None
@@ -98,11 +108,12 @@ for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeE
     members(
         _definition,
         {
+            "string? ParamName": _parameter,
             f"new(string {_first}, string {_second})": (
                 lambda one, two, kind=_kind, swap=_first == "name": DotNetError(
                     kind, f"{two} (Parameter '{one}')" if swap else f"{one} (Parameter '{two}')"
                 )
-            )
+            ),
         },
     )
 

@@ -172,7 +172,9 @@ def _change(value: Any, name: str) -> Any:
     bad = isinstance(value, DateTime) != (name == "DateTime")
     if bad or (name == "char" and (isinstance(value, bool) or not isinstance(value, int))):
         source = next((word for classes, word in _SOURCES if isinstance(value, classes)), name_of(value))
-        raise DotNetError("System.InvalidCastException", f"Invalid cast from '{source}' to '{_LABELS.get(name, name)}'.")
+        raise DotNetError(
+            "System.InvalidCastException", f"Invalid cast from '{source}' to '{_LABELS.get(name, name)}'."
+        )
     return change_type(value, name)
 
 

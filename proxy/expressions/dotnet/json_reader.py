@@ -10,10 +10,10 @@ import orjson
 from proxy.expressions.dotnet.datetime import EPOCH, UTC, DateTime, ticks_of
 from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated
 from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JContainer, JObject, JToken, JValue
-from proxy.expressions.runtime import DotNetError, allocate, argument_null, spend
+from proxy.expressions.runtime import DotNetError, allocate, argument_null, spend, stepwise, tick
 
 _LONG_DIGITS = re.compile(r"\d{19}")
-_DEEP = re.compile(r"(?:[\[{][^\[\]{}]*){100}")
+MAX_DEPTH = 128
 
 
 def read_json(text: str, name: str = "JToken") -> JToken:
@@ -32,8 +32,9 @@ def plain_json(text: str) -> JToken | None:
     """The token of a text that is strict JSON; None when our own reader has to look at it."""
     allocate(len(text))
     spend(len(text) >> 4)
-    if _LONG_DIGITS.search(text) or _DEEP.search(text):
+    if _LONG_DIGITS.search(text):
         return None
+    tick()
     try:
         return wrap(orjson.loads(text))
     except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
@@ -49,23 +50,29 @@ def parse(text: str | None, kind: type[JToken], name: str) -> Any:
     return token if isinstance(token, kind) else load(JsonTextReader(text), name)
 
 
-def wrap(value: Any) -> JToken:
-    """Plain Python data as tokens."""
+def wrap(value: Any, depth: int = 1) -> JToken:
+    """Plain Python data as tokens; raises RecursionError when it is too deep."""
     kind = type(value)
     if kind is str:
         return JValue(dated(value))
     if kind is dict:
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        tick()
         made = JObject()
         items = made.items
-        for name, inner in value.items():
-            token = wrap(inner)
+        for name, inner in stepwise(value.items()):
+            token = wrap(inner, depth + 1)
             token.parent = made
             items[name] = token
         return made
     if kind is list:
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        tick()
         array = JArray()
-        for inner in value:
-            token = wrap(inner)
+        for inner in stepwise(value):
+            token = wrap(inner, depth + 1)
             token.parent = array
             array.items.append(token)
         return array

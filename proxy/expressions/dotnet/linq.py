@@ -97,6 +97,10 @@ def _default(kind: Type) -> Any:
     return default_of(kind)
 
 
+def _default_of_type(kind: Type, source: Any) -> Sequence:
+    return _default_if_empty(source, _default(kind))
+
+
 def _first_or(kind: Type, source: Any, test: Callable[[Any], bool] | None = None) -> Any:
     for item in _each(source):
         if test is None or test(item):
@@ -274,7 +278,7 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<T> Except<T>({_S}, IEnumerable<T> second)": _except,
     f"static IEnumerable<T> Reverse<T>({_S})": _reverse,
     f"static IEnumerable<R> Zip<T, U, R>({_S}, IEnumerable<U> second, Func<T, U, R> selector)": _zip,
-    f"static IEnumerable<T?> DefaultIfEmpty<T>({_S})": _default_if_empty,
+    f"static IEnumerable<T> DefaultIfEmpty<T>({_S})": with_types(_default_of_type),
     f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
     "static IEnumerable<R> OfType<R>(this PlainSequence source)": with_types(_of_type),
     "static IEnumerable<R> Cast<R>(this PlainSequence source)": with_types(_cast),

@@ -12,6 +12,7 @@ from proxy.expressions.dotnet.linq_lazy import (
     ordinal_key,
 )
 from proxy.expressions.dotnet.values import Sequence
+from proxy.expressions.runtime import spend
 from proxy.expressions.table import with_types
 from proxy.expressions.types import Native, Type, generic, type_of_name
 
@@ -32,6 +33,7 @@ class Ordered(Sequence):
     def _run(self) -> Iterator[Any]:
         items = list(_each(self.source))
         for key, descending in reversed(self.keys):
+            spend(len(items) << 2)  # what sorting takes beside the keys
             items.sort(key=key, reverse=descending)
         return iter(items)
 

@@ -82,7 +82,7 @@ ORDERED = define(
     bases=("IEnumerable<T>",),
 )
 
-for _arity in range(5):
+for _arity in range(9):
     _names = tuple(f"T{index}" for index in range(_arity))
     define("Func", "System.Func", kind="delegate", parameters=(*_names, "R"))
     define("Action", "System.Action", kind="delegate", parameters=_names)

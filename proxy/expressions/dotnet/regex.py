@@ -23,7 +23,8 @@ from proxy.expressions.runtime import DotNetError, allocate, argument, argument_
 from proxy.expressions.table import attribute, define, members
 from proxy.expressions.types import type_of_name
 
-TIMEOUT = 0.1
+# seconds of one search: what others may have to wait
+TIMEOUT = 0.04
 # what a second of backtracking costs of the budget
 STEPS_PER_SECOND = 4_000_000
 _SPACE = "System.Text.RegularExpressions"

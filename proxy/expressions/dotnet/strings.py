@@ -17,7 +17,7 @@ from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.units import by_units, joined, length, units
 from proxy.expressions.dotnet.values import Array, runtime_type, stands_for
 from proxy.expressions.operators import concat
-from proxy.expressions.runtime import DotNetError, allocate, out_of_range
+from proxy.expressions.runtime import LONG, DotNetError, allocate, allocate_elements, out_of_range, spend
 from proxy.expressions.table import constant, members
 from proxy.expressions.types import type_of_name
 
@@ -95,7 +95,13 @@ def _pad(left: bool) -> Callable[..., str]:
 
 def _trim(side: str) -> Callable[..., str]:
     function: Callable[[str, str], str] = {"both": str.strip, "start": str.lstrip, "end": str.rstrip}[side]
-    return lambda text, chars=None: function(text, "".join(chars) if chars else WHITE)
+
+    def trim(text: str, chars: Any = None) -> str:
+        if len(text) > LONG:
+            spend(len(text))
+        return function(text, "".join(chars) if chars else WHITE)
+
+    return trim
 
 
 def _join(separator: str | None, values: Any) -> str:
@@ -120,6 +126,7 @@ def _repeat(char: str, count: int) -> str:
 
 
 def _chars(text: str) -> Array:
+    allocate_elements(len(text))
     return Array(CHAR, units(text))
 
 

@@ -147,6 +147,19 @@ class Anonymous:
         return hash(self.items)
 
 
+class Delegate:
+    """A function that became an object: it still knows its delegate type."""
+
+    __slots__ = ("dotnet", "function")
+
+    def __init__(self, dotnet: Type, function: Callable[..., Any]) -> None:
+        self.dotnet = dotnet
+        self.function = function
+
+    def __call__(self, *given: Any) -> Any:
+        return self.function(*given)
+
+
 _EXACT: dict[type, str] = {
     str: "string",
     bool: "bool",
@@ -192,7 +205,7 @@ def instance_of(value: Any, target: Type) -> bool:
     if target.name == "object":
         return True
     actual = runtime_type(value)
-    target = target.underlying
+    target = target.underlying.plain
     if actual is target:
         return True
     if actual.is_value:

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 from proxy.expressions.dotnet import enums
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument_null, invalid_operation
+from proxy.expressions.runtime import DotNetError, allocate, argument_null, in_pieces, invalid_operation
 from proxy.expressions.table import attribute, define, members
 from proxy.expressions.types import type_of_name
 
@@ -139,7 +139,7 @@ def escape(text: str | None) -> str:
     if text is None:
         argument_null("stringToEscape")
     allocate(len(text) * 3)
-    return quote(text, safe=_SAFE)
+    return in_pieces(lambda part: quote(part, safe=_SAFE), text)
 
 
 def unescape(text: str | None) -> str:
@@ -208,10 +208,14 @@ def _optional(function: Any) -> Any:
 
 def _url_encode(text: str) -> str:
     allocate(len(text) * 3)
-    return quote_plus(text, safe="-_.!*()").replace("~", "%7E")
+    return in_pieces(lambda part: quote_plus(part, safe="-_.!*()"), text).replace("~", "%7E")
+
+
+_HTML = re.compile(r"[\u00a0-\u00ff]|[\U00010000-\U0010ffff]")
 
 
 def _html_encode(text: str) -> str:
+    allocate(len(text) * 5)
     made = (
         text.replace("&", "&amp;")
         .replace("<", "&lt;")
@@ -219,7 +223,8 @@ def _html_encode(text: str) -> str:
         .replace('"', "&quot;")
         .replace("'", "&#39;")
     )
-    return re.sub(r"[\u00a0-\u00ff]|[\U00010000-\U0010ffff]", lambda m: f"&#{ord(m[0])};", made)
+    allocate(len(made))
+    return in_pieces(lambda part: _HTML.sub(lambda m: f"&#{ord(m[0])};", part), made)
 
 
 WEB = define("WebUtility", "System.Net.WebUtility", kind="static")

@@ -21,7 +21,7 @@ from proxy.expressions.dotnet.xml_tree import (
     XText,
     xml_error,
 )
-from proxy.expressions.runtime import allocate, argument_null
+from proxy.expressions.runtime import allocate, argument_null, tick
 
 # How deep elements may nest.
 MAX_DEPTH = 256
@@ -110,6 +110,7 @@ class _Reader:
         xml_error(f"{message} Line {line}, position {column}.")
 
     def start(self, name: str, attributes: list[str]) -> None:
+        tick()
         self.flush()
         if len(self.open) > MAX_DEPTH:
             xml_error(f"The elements nest deeper than {MAX_DEPTH} levels.")

@@ -1,0 +1,82 @@
+"""Exports of an API: `GET {api}?export=true&format=openapi-link` tells a link; who has the link gets the document.
+
+Clients open the link without credentials, so it is signed, for one API and one format, and good for some minutes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import time
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from management.errors import invalid, not_found
+from management.exporters.openapi import openapi, swagger
+from management.keys import same
+from management.revisions import resolve
+from management.store import Row, Store
+from management.transaction import Transaction, reading
+
+LIFE = 300
+# format asked for -> media type of the document
+FORMATS = {
+    "openapi-link": "application/vnd.oai.openapi",
+    "openapi+json-link": "application/vnd.oai.openapi+json",
+    "swagger-link": "application/vnd.swagger.doc+json",
+    "swagger-link-json": "application/vnd.swagger.doc+json",
+}
+
+
+class Exports:
+    def __init__(self, store: Store, secret: bytes) -> None:
+        self._store = store
+        self._key = hmac.digest(secret, b"links to exports of the management plane", "sha256")
+
+    def tell(self, request: web.Request, tx: Transaction, row: Row) -> dict[str, Any]:
+        """The answer to a GET of an API with export=true."""
+        asked = request.query.get("format", "").lower()
+        if asked not in FORMATS:
+            raise invalid("format", f"An API is exported as {', '.join(FORMATS)}, not as '{asked[:40]}'.")
+        text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
+        ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        link = str(request.url.origin() / "exports" / f"{ticket}.{self._sign(ticket)}")
+        return {"id": tx.service.id + row.id, "format": asked, "value": {"link": link}}
+
+    async def open(self, request: web.Request) -> web.Response:
+        """Who follows a link."""
+        ticket, _, signature = request.match_info["ticket"].partition(".")
+        if not same(signature, self._sign(ticket)):
+            raise not_found("Export")
+        try:
+            service, id, format, ends = json.loads(base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4)))
+        except (binascii.Error, ValueError):
+            raise not_found("Export") from None
+        if ends < time.time():
+            raise not_found("Export")
+        document = await self._store.read(lambda: self._document(service, id, format))
+        text = yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
+        return web.Response(text=text, content_type=FORMATS[format])
+
+    def _document(self, service: str, id: str, format: str) -> dict[str, Any]:
+        with reading(self._store, service) as tx:
+            row = tx.get(resolve(tx, id)) if tx else None
+            if tx is None or row is None:
+                raise not_found("Export")
+            operations = [(each.name, each.body) for each in tx.children(f"{row.key}/operations")]
+            schemas: dict[str, Any] = {}
+            for each in tx.children(f"{row.key}/schemas"):
+                document = each.body.get("document") or {}
+                components = document.get("components") or {}
+                schemas |= components.get("schemas") or document.get("definitions") or {}
+            home = tx.get("/")
+            gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
+            write = swagger if format.startswith("swagger") else openapi
+            return write(row.name, row.body, operations, schemas, f"{gateway}/{row.body['path']}".rstrip("/"))
+
+    def _sign(self, ticket: str) -> str:
+        return hmac.new(self._key, ticket.encode("utf-8", "surrogateescape"), "sha256").hexdigest()

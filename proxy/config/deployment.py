@@ -1,0 +1,22 @@
+"""`context.Deployment`: the service, and the gateway of it that this sidecar belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.config.read import name_of
+from proxy.config.resources import Deployment, Resource
+from proxy.pipeline.compile import Environment
+
+
+def deployment_of(shelves: Mapping[str, Mapping[str, Resource]], environment: Environment) -> Deployment:
+    """Its region is the location of the gateway, or else of the service."""
+    service = shelves.get("", {}).get("/")
+    body = service.body if service is not None else {}
+    region, gateway = body.get("location") or "", ""
+    for resource in shelves.get("gateways", {}).values():
+        if resource.id.count("/") == 2:
+            region, gateway = (resource.body.get("locationData") or {}).get("name") or "", name_of(resource.id)
+            break
+    certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
+    return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
