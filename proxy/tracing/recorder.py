@@ -95,8 +95,8 @@ class Running:
     outcome: Outcome | None = None
 
 
-# The step that runs here: what runs in parallel has a context of its own. One variable for all recorders, since contexts
-# keep theirs alive.
+# The step that runs here: what runs in parallel has a context of its own. One variable for all recorders, since
+# contexts keep theirs alive.
 _INSIDE: ContextVar[Entry | None] = ContextVar("inside", default=None)
 
 
