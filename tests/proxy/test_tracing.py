@@ -361,6 +361,8 @@ def test_what_is_large_is_not_written_out() -> None:
     for number in range(MOST_VALUES):
         many.append(JValue(number))
     assert shown(many) == "a large Newtonsoft.Json.Linq.JArray"
+    few.append(JValue("x" * 100_000))
+    assert shown(few) == "a large Newtonsoft.Json.Linq.JArray"
 
 
 @pytest.mark.parametrize(
