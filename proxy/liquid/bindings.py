@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from lxml import etree
 
 from proxy.expressions.dotnet.collections import Dictionary
 from proxy.expressions.dotnet.datetext import format_date, read_date
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
-from proxy.expressions.dotnet.json_reader import read_json
+from proxy.expressions.dotnet.json_reader import MAX_DEPTH, read_json
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.runtime import DotNetError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _EPOCH = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/", re.ASCII)
+_LONG_DIGITS = re.compile(r"\d{19}")
 _EPOCH_TICKS = 621355968000000000
 
 
@@ -55,7 +57,7 @@ def body_value(content: bytes, media: str, charset: str, reading: Reading) -> An
         text = content.decode(charset)
         if not media.endswith(("/json", "+json")):
             return text
-        return _token(read_json(text), reading)
+        return _token(read_json(text), reading) if reading.dates else _undated(text, reading)
     except (DotNetError, UnicodeDecodeError) as problem:
         raise LiquidError(f"The body cannot be read: {problem}") from problem
 
@@ -138,6 +140,26 @@ def _value(value: Any, reading: Reading) -> Any:
     if isinstance(value, list):
         return [_value(each, reading) for each in value]
     return to_text(value)
+
+
+def _undated(text: str, reading: Reading) -> Any:
+    """The value of JSON text in which no text is a moment."""
+    try:
+        if not _LONG_DIGITS.search(text):
+            return _plain(orjson.loads(text))
+    except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
+        pass
+    return _token(read_json(text), reading)  # JSON as lenient as Json.NET's
+
+
+def _plain(value: Any, depth: int = 1) -> Any:
+    if isinstance(value, (dict, list)):
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        if isinstance(value, list):
+            return [_plain(each, depth + 1) for each in value]
+        return Record({name: _plain(each, depth + 1) for name, each in value.items()})
+    return Double(value) if isinstance(value, float) else value
 
 
 def _token(token: JToken | None, reading: Reading) -> Any:
