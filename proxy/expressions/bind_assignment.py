@@ -8,6 +8,7 @@ from tree_sitter import Node
 
 from proxy.expressions.bind import VOID, Binder, binds
 from proxy.expressions.bind_casts import cast
+from proxy.expressions.bind_choices import coalesce
 from proxy.expressions.bind_members import (
     bind_index,
     bind_property,
@@ -16,7 +17,7 @@ from proxy.expressions.bind_members import (
     set_member,
     tuple_index,
 )
-from proxy.expressions.bind_operators import apply_binary, coalesce
+from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_tuples import deconstruct, element_at
 from proxy.expressions.dotnet.value_tuples import with_item
 from proxy.expressions.errors import Finding, Place, unsupported_member

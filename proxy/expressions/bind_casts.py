@@ -44,7 +44,12 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
         if not low <= value.value <= high:
             text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
             raise Finding(f"{text} (use 'unchecked' syntax to override)", place)
-    if isinstance(value, Constant) and value.type.name in ("double", "float") and target.name in BITS and not b.unchecked:
+    if (
+        isinstance(value, Constant)
+        and value.type.name in ("double", "float")
+        and target.name in BITS
+        and not b.unchecked
+    ):
         low, high = limits(target.name)
         if not low - 1 < value.value < high + 1:
             text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
