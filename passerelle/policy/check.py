@@ -17,6 +17,9 @@ from rich.text import Text
 
 from passerelle.policy import files
 from proxy.check import Environment, Issue, check_document
+from proxy.pipeline.markup import read_document
+from proxy.pipeline.registry import REGISTRY, SECTIONS
+from proxy.pipeline.source import Source
 
 SHOWN = 110  # characters of a line around the place
 
@@ -70,10 +73,29 @@ def command(
     findings: list[Finding] = []
     for name in files.documents(names):
         text = texts[name] = files.read_text(name)
-        for issue in check_document(text, scope or files.scope_of(name, text), environment):
+        for issue in issues_of(name, text, scope, environment):
             findings.append(finding(name, replace(issue, severity="warning") if issue.code in unknown else issue))
     report(style, findings, texts)
     sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def issues_of(name: str, text: str, scope: str | None, environment: Environment) -> list[Issue]:
+    """What is wrong with a document, or with the sections or policies of a file that only pieces of one are in."""
+    root = read_document(text).root
+    around = (
+        "" if root is None else "policies" if root.name in SECTIONS else "fragment" if root.name in REGISTRY else ""
+    )
+    if root is None or not around:
+        return check_document(text, scope or files.scope_of(name, text), environment)
+    whole = f"<{around}>{text}</{around}>"
+    first = len(around) + 2
+    line, column = Source(text, text).place(root.offset + 1)
+    message = f"No <{around}> stands around this; it is checked as if one did. Publish it within one."
+    found = [Issue(line, column, root.name, message, "no-root", "warning")]
+    for issue in check_document(whole, "fragment" if around == "fragment" else scope or "api", environment):
+        elsewhere = issue.line > 1 or issue.message.startswith("In fragment ")
+        found.append(issue if elsewhere else replace(issue, column=max(1, issue.column - first)))
+    return found
 
 
 def not_told(values: str | None, folder: str | None, backends: object) -> set[str]:

@@ -141,6 +141,10 @@ class Element:
     ) -> int | None:
         return self._literal(name, default, literals.bounded(literals.integer, minimum, maximum), minimum or 0)
 
+    def literal_seconds(self, name: str, minimum: int = 0) -> int:
+        """A required time: whole seconds, or a duration such as PT1H."""
+        return self._literal(name, REQUIRED, literals.bounded(literals.seconds, minimum, None), minimum) or 0
+
     def literal_boolean(self, name: str, default: bool | _Required = REQUIRED) -> bool:
         return bool(self._literal(name, default, literals.boolean, False))
 

@@ -181,3 +181,16 @@ def test_certificates_are_looked_up_once_one_is_named() -> None:
     assert findings(text=text) == []
     assert findings("--certificate-id", "a", text=text) == []
     assert findings("--certificate-id", "b", text=text) == [("error", "unknown-certificate")]
+
+
+def test_pieces_of_a_document_are_checked_with_their_places() -> None:
+    text = "<!-- a --> <inbound><base /><set-methd /></inbound>\n<outbound><base /></outbound>"
+    result = check("--format", "json", "-", given=text.encode())
+    assert [(each["severity"], each["code"], each["line"], each["column"]) for each in json.loads(result.output)] == [
+        ("warning", "no-root", 1, 13),
+        ("error", "unknown-policy", 1, 30),
+    ]
+    assert findings(text='<set-variable name="a" value="b" />\n<set-method>GET</set-method>') == [
+        ("warning", "no-root")
+    ]
+    assert findings(text="<anything />") == [("error", "wrong-root")]

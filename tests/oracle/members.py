@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
@@ -22,8 +23,8 @@ import run  # noqa: E402
 
 # namespace -> names; {..} narrows a type to these members
 ALLOWED = {
-    "System": """Array BitConverter Boolean Byte Char Convert DateTime{.ctor,AddDays,AddHours,AddMilliseconds,AddMinutes,
-        AddMonths,AddSeconds,AddTicks,AddYears,Date,Day,DayOfWeek,DayOfYear,DaysInMonth,Hour,IsDaylightSavingTime,
+    "System": """Array BitConverter Boolean Byte Char Convert DateTime{.ctor,AddDays,AddHours,AddMilliseconds,
+        AddMinutes,AddMonths,AddSeconds,AddTicks,AddYears,Date,Day,DayOfWeek,DayOfYear,DaysInMonth,Hour,IsDaylightSavingTime,
         IsLeapYear,MaxValue,MinValue,Millisecond,Minute,Month,Now,Parse,Second,Subtract,Ticks,TimeOfDay,Today,ToString,
         UtcNow,Year} DateTimeKind{Utc} DateTimeOffset Decimal Double Enum{Parse,TryParse,ToString} Exception Guid Int16
         Int32 Int64 Math MidpointRounding Nullable`1 Object Random SByte Single String StringComparer StringComparison
@@ -59,7 +60,7 @@ OUTSIDE = re.compile(
     r"ReadOnlyCollection<|NameValue|IEnumerator"
 )
 # object's own, and what only the framework calls
-ALWAYS = ("GetType", "GetTypeCode", "GetObjectData", "OnDeserialization", "GetEnumerator", "GetPinnableReference",
+ALWAYS = ("GetType", "GetTypeCode", "GetObjectData", "OnDeserialization", "value__", "GetPinnableReference",
           "MemberwiseClone", "CreateObjRef", "GetLifetimeService", "InitializeLifetimeService")  # fmt: skip
 ASK = """@{
   string Name(System.Type t) {
@@ -134,26 +135,35 @@ def _plain(name: str) -> str:
     return re.sub(r"\w+", lambda word: KEYWORDS.get(word[0], word[0]), name)
 
 
-def _fits(given: str, parameter: object) -> bool:
+def _alike(source: Any, target: Any) -> bool:
+    """The same type but for the names of type parameters."""
+    if target.is_parameter:
+        return True
+    if source.is_parameter:
+        return target.name in ("object", "JToken")
+    same = source.name == target.name and len(source.args) == len(target.args)
+    return same and all(_alike(one, other) for one, other in zip(source.args, target.args, strict=True))
+
+
+def _fits(given: str, parameter: Any) -> bool:
     """Whether what .NET takes at this place may be passed at ours."""
     from proxy.expressions.conversions import implicit
     from proxy.expressions.table import read_type
     from proxy.expressions.types import has_parameters
 
-    target = parameter.type  # type: ignore[attr-defined]
+    target = parameter.type
     text = _plain(given.removeprefix("params ").removeprefix("out ").rstrip("&"))
-    text = re.sub(r"Nullable<(\w+)>", r"\1?", text)
-    if has_parameters(target):
-        return True
+    text = re.sub(r"Nullable<(\w+)>", r"\1?", text).replace("TimeZoneInfo+", "")
     try:
         source = read_type(text)
     except ValueError:
         return False
-    if source is target or (text == "IFormatProvider" and target.name == "object"):
+    if parameter.params and not given.startswith("params ") and not source.is_array:
+        target = target.args[0]
+    if source is target or (text == "Array" and target.is_array):
         return True
-    # T of the type itself, and type parameters under other names
-    if has_parameters(source):
-        return source.name == target.name or source.is_parameter
+    if has_parameters(source) or has_parameters(target):
+        return _alike(source, target) or any(_alike(above, target) for above in source.ancestry())
     return implicit(source, target) is not None
 
 

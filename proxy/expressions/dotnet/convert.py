@@ -289,6 +289,13 @@ def _wrapped(data: Any, options: Any) -> str:
 
 
 enumeration("Base64FormattingOptions", "System.Base64FormattingOptions", {"None": 0, "InsertLineBreaks": 1})
+
+
+def _ignoring(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """With a format provider, which is always null."""
+    return lambda value, _: function(value)
+
+
 CONVERT = define("Convert", "System.Convert", kind="static")
 _NAMES = {
     "sbyte": "SByte", "byte": "Byte", "short": "Int16", "ushort": "UInt16", "int": "Int32", "uint": "UInt32",
@@ -302,12 +309,8 @@ for _name, _label in _NAMES.items():
         {
             f"static {_name} To{_label}(object value)": _unwrapped(CHANGES[_name]),
             f"static {_name} To{_label}(string value)": CHANGES[_name] if _name != "char" else _text_char,
-            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(
-                CHANGES[_name]
-            ): f(value),
-            f"static {_name} To{_label}(string value, IFormatProvider provider)": lambda value, _, f=CHANGES[_name]: f(
-                value
-            ),
+            f"static {_name} To{_label}(object value, IFormatProvider provider)": _ignoring(_unwrapped(CHANGES[_name])),
+            f"static {_name} To{_label}(string value, IFormatProvider provider)": _ignoring(CHANGES[_name]),
         },
     )
     if _name in INTEGRAL:

@@ -1,7 +1,7 @@
 """Reads dates as people write them, as DateTime.Parse does under the invariant culture.
 
-Rules: numbers before names stand as month/day/year, or year/month/day when the first has three digits or more; a name is
-a month or the right day of the week; two-digit years up to 29 are of this century; a time has a colon or AM or PM; a
+Rules: numbers before names stand as month/day/year, or year/month/day when the first has three digits or more; a name
+is a month or the right day of the week; two-digit years up to 29 are of this century; a time has a colon or AM or PM; a
 zone is Z, GMT or an offset of at most 14 hours. Without a year or date, today's counts.
 """
 

@@ -162,8 +162,7 @@ def _fixed(exact: Decimal, places: int, *, grouped: bool, ties: str = ROUND_HALF
     number = _rounded(exact, min(places, 400), ties)
     whole, _, fraction = format(number.copy_abs(), "f").partition(".")
     fraction = fraction.ljust(places, "0")
-    text = (_group(whole) if grouped else whole) + (f".{fraction}" if places else "")
-    return text
+    return (_group(whole) if grouped else whole) + (f".{fraction}" if places else "")
 
 
 def _exponent(exact: Decimal, letter: str, places: int, width: int, ties: str = ROUND_HALF_UP) -> str:

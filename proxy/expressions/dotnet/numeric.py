@@ -32,7 +32,7 @@ def fit(value: Decimal) -> Decimal:
         places -= max(len(made.as_tuple().digits) - 29, 1)
     if exponent > 0 and abs(value) <= DECIMAL_MAX:
         return value.quantize(Decimal(1), context=DECIMAL)
-    overflow("Value was either too large or too small for a Decimal.")
+    return overflow("Value was either too large or too small for a Decimal.")
 
 
 def wrap32(value: int) -> int:
@@ -81,10 +81,14 @@ def single_to_decimal(value: float) -> Decimal:
 def _double_to(name: str) -> Callable[[float], int]:
     """The integer towards zero. What does not fit is what 64-bit processors make of it, before .NET 9."""
     if name == "ulong":
-        return lambda value: 0 if value != value else (
-            _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
-            if value >= 2.0**63
-            else _whole64(value) & 0xFFFFFFFFFFFFFFFF
+        return lambda value: (
+            0
+            if value != value
+            else (
+                _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
+                if value >= 2.0**63
+                else _whole64(value) & 0xFFFFFFFFFFFFFFFF
+            )
         )
     if name == "long":
         return _whole64
@@ -114,8 +118,8 @@ def decimal_to_double(value: Decimal) -> float:
 def _decimal_to(name: str) -> Callable[[Decimal], int]:
     low, high = limits(name)
     words = {
-        "int": "an Int32", "long": "an Int64", "byte": "an unsigned byte", "short": "an Int16", "sbyte": "a signed byte",
-        "uint": "a UInt32", "ulong": "a UInt64", "ushort": "a UInt16",
+        "int": "an Int32", "long": "an Int64", "byte": "an unsigned byte", "short": "an Int16",
+        "sbyte": "a signed byte", "uint": "a UInt32", "ulong": "a UInt64", "ushort": "a UInt16",
     }  # fmt: skip
 
     def convert(value: Decimal) -> int:
