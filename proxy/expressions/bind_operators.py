@@ -250,8 +250,11 @@ def _folded(
 ) -> Expr | None:
     """Arithmetic on constants happens here; that on integers must not overflow."""
     left, right = operands
-    if isinstance(right, Constant) and op in ("/", "%") and right.value == 0 and (
-        right.type.name in BITS or (right.type.name == "decimal" and isinstance(left, Constant))
+    if (
+        isinstance(right, Constant)
+        and op in ("/", "%")
+        and right.value == 0
+        and (right.type.name in BITS or (right.type.name == "decimal" and isinstance(left, Constant)))
     ):
         raise Finding("Division by constant zero", place)
     if not (isinstance(left, Constant) and isinstance(right, Constant)):
