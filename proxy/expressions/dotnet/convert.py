@@ -288,6 +288,17 @@ def _wrapped(data: Any, options: Any) -> str:
     return "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76))
 
 
+def _base64_into(data: Any, offset: int, length: int, target: Any, at: int) -> int:
+    text = to_base64(_part(data, offset, length))
+    if target is None:
+        argument_null("outArray")
+    if at < 0 or at + len(text) > len(target):
+        out_of_range("Either offset did not refer to a position in the string, or there is an insufficient length of "
+                     "destination character array.", "offsetOut")  # fmt: skip
+    target[at : at + len(text)] = list(text)
+    return len(text)
+
+
 enumeration("Base64FormattingOptions", "System.Base64FormattingOptions", {"None": 0, "InsertLineBreaks": 1})
 
 
@@ -336,6 +347,9 @@ members(
         ),
         "static byte[] FromBase64CharArray(char[] inArray, int offset, int length)": lambda d, i, n: from_base64(
             "".join(_part(d, i, n))
+        ),
+        "static int ToBase64CharArray(byte[] inArray, int offsetIn, int length, char[] outArray, int offsetOut)": (
+            _base64_into
         ),
         "static bool IsDBNull(object value)": lambda value: False,
         "static byte[] FromBase64String(string s)": from_base64,
