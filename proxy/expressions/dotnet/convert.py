@@ -18,7 +18,7 @@ from proxy.expressions.dotnet.enums import enumeration
 from proxy.expressions.dotnet.numbers import _WORDS, parse_bool, parse_decimal, parse_double, parse_integer
 from proxy.expressions.dotnet.numeric import limits, single, to_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text as to_text
-from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, name_of
+from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, name_of, runtime_type
 from proxy.expressions.runtime import (
     DotNetError,
     allocate,
@@ -30,7 +30,7 @@ from proxy.expressions.runtime import (
     overflow,
 )
 from proxy.expressions.table import constant, define, members
-from proxy.expressions.types import BITS, INTEGRAL, type_of_name
+from proxy.expressions.types import BITS, INTEGRAL, Type, type_of_name
 
 _NULL_TO_VALUE = "Null object cannot be converted to a value type."
 BYTE = type_of_name("byte")
@@ -299,6 +299,26 @@ def _base64_into(data: Any, offset: int, length: int, target: Any, at: int) -> i
     return len(text)
 
 
+def _changed(value: Any, kind: Type, _: Any = None) -> Any:
+    """Convert.ChangeType(value, typeof(T))."""
+    if kind is None:
+        argument_null("conversionType")
+    if value is None:
+        if kind.is_value:
+            raise DotNetError("System.InvalidCastException", _NULL_TO_VALUE)
+        return None
+    if runtime_type(value) is kind:
+        return value
+    if kind.name not in CHANGES:
+        if type(value) not in _CONVERTIBLE:
+            raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
+        raise DotNetError(
+            "System.InvalidCastException", f"Invalid cast from '{name_of(value)}' to '{kind.full_name}'."
+        )
+    made = CHANGES[kind.name](value)
+    return BOXES[kind.name](made) if kind.name in BOXES else made
+
+
 enumeration("Base64FormattingOptions", "System.Base64FormattingOptions", {"None": 0, "InsertLineBreaks": 1})
 
 
@@ -351,6 +371,8 @@ members(
         "static int ToBase64CharArray(byte[] inArray, int offsetIn, int length, char[] outArray, int offsetOut)": (
             _base64_into
         ),
+        "static object? ChangeType(object value, Type conversionType)": _changed,
+        "static object? ChangeType(object value, Type conversionType, IFormatProvider provider)": _changed,
         "static bool IsDBNull(object value)": lambda value: False,
         "static byte[] FromBase64String(string s)": from_base64,
         "static string ToHexString(byte[] inArray)": lambda data: as_bytes(data).hex().upper(),

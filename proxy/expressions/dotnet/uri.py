@@ -193,8 +193,13 @@ def _dots(path: str) -> str:
 _UNRESERVED = re.compile(r"%(?:2[dDeE]|3\d|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
 
 
+_CLEAN = re.compile(r"[A-Za-z0-9!$&'()*+,;=:@/?#\-._~\[\]]*", re.ASCII)
+
+
 def _escaped(text: str) -> str:
     """Escapes what may not stand in a URI, and plain letters no longer."""
+    if _CLEAN.fullmatch(text):
+        return text
     text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
     text = _UNRESERVED.sub(lambda match: chr(int(match[0][1:], 16)), text)
     return quote(text, safe="%!$&'()*+,;=:@/?#-._~[]")
