@@ -277,6 +277,24 @@ def describe(arguments: Sequence[Argument]) -> str:
     return ", ".join(shown)
 
 
+def misfit(candidates: Iterable[Candidate], arguments: Sequence[Argument]) -> str:
+    """Which argument keeps the one candidate with that many parameters from being called; "" if not so plain."""
+    fitting = [
+        (candidate, places)
+        for candidate in candidates
+        if not candidate.member.generics and (places := _spread(candidate.member, arguments, expanded=False))
+    ]
+    if len(fitting) != 1:
+        return ""
+    (member, filling), places = fitting[0]
+    for parameter, filled in zip(member.parameters, places, strict=True):
+        target = parameter_type(parameter, filling)
+        for argument in filled:
+            if not argument.out and not argument.ref and convertible(argument.value, target) is None:
+                return f": the argument for '{parameter.name}' does not convert to '{target}'"
+    return ""
+
+
 def _more_specific(one: Match, other: Match) -> bool:
     """At the same cost, parameter types that convert to the other's win: string before object for null."""
     if one.cost != other.cost or len(one.member.parameters) != len(other.member.parameters):
