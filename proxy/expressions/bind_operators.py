@@ -13,7 +13,7 @@ from proxy.expressions.bind_application import finish_call
 from proxy.expressions.bind_choices import coalesce
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.conversions import NULL, implicit
-from proxy.expressions.dotnet.numeric import limits, wrapper
+from proxy.expressions.dotnet.numeric import limits, negate_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
@@ -407,8 +407,11 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
             return b.call(ops.checked("-", goal.name), [zero, operand], goal, place)
         if goal.name in ("uint", "ulong") and op == "~":
             return b.call(ops.complement(goal.name), [operand], goal, place)
+        if goal.name == "decimal" and op == "-":
+            return b.call(negate_decimal, [operand], goal, place)
         return Operator(type=goal, place=place, nonnull=True, op=f"unary {op}", operands=[operand], wrap=wrap)
-    found = candidates(value.type, "op_UnaryNegation", static=True) if op == "-" else []
+    name = {"-": "op_UnaryNegation", "+": "op_UnaryPlus"}.get(op, "")
+    found = candidates(value.type, name, static=True) if name else []
     match = resolve(found, [Argument(value)]) if found else None
     if match is not None:
         return finish_call(b, match, None, place)
