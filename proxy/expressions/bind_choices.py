@@ -21,6 +21,8 @@ def coalesce(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
     target: Type
     if left.type.is_nullable and convertible(right, left.type.underlying) is not None:
         target = left.type.underlying
+    elif left.type.is_nullable and not isinstance(right, Unbound) and implicit(left.type.underlying, right.type):
+        target = right.type if convertible(right, left.type) is None else left.type
     elif convertible(right, left.type) is not None:
         target = left.type
     elif not isinstance(right, Unbound) and implicit(left.type, right.type) is not None:

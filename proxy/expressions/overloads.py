@@ -29,6 +29,8 @@ from proxy.expressions.types import (
 )
 
 Writing = tuple[Expr, Callable[[Expr], Expr]]
+# the type of a body that only throws
+NEVER = type_of_name("<throw>")
 UNTYPED_TUPLE = type_of_name("<tuple>")
 
 
@@ -139,6 +141,8 @@ def _unbound(value: Unbound, target: Type) -> Conversion | None:
         return Conversion(1)
     if body is None:
         return None
+    if body is NEVER:
+        return Conversion(1)
     if body.name == "<lambda>":
         return Conversion(1) if output.is_delegate else None
     found = implicit(body, output)
@@ -217,7 +221,7 @@ def _infer_all(
             if waiting.body_type is None or waiting.arity not in (-1, len(inputs)):
                 continue
             body = waiting.body_type(inputs)
-            if body is not None and body.name != "<lambda>":
+            if body is not None and body.name[:1] != "<":
                 infer(output, body, generics, found)
     return found if all(name in found for name in generics) else None
 
