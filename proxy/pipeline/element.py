@@ -97,7 +97,7 @@ class Element:
         message = findings.as_written(message, self.node, self.source)
         if self.source.title:
             message = f"In {self.source.title}: {message}"
-        self.issues.append(Issue(line, column, self.name, message, code, severity))
+        self.issues.append(Issue(line, column, self.name, message, code, severity, self.source.fragment))
 
     def has(self, name: str) -> bool:
         """Whether an attribute is given; asking makes it known."""

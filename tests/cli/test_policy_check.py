@@ -139,6 +139,19 @@ def test_a_folder_and_a_fragment(folder: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_stands_in_a_fragment_is_told_once_of_its_file(folder: Path) -> None:
+    (folder / "other.xml").write_text(REFERRING)
+    told = ("--fragments", "fragments", "--format", "json")
+    for documents, before in (
+        (("referring.xml", "other.xml"), "Included by referring.xml: "),
+        (("referring.xml", "fragments/here.xml"), ""),
+    ):
+        found = [each for each in json.loads(check(*documents, *told).output) if each["code"] == "unknown-policy"]
+        assert [(each["file"], each["line"], each["column"]) for each in found] == [("fragments/here.xml", 1, 12)]
+        assert found[0]["message"].startswith(f"{before}Policy 'base-url' is not known.")
+    assert "1 │ <fragment><base-url /></fragment>" in check("referring.xml", *told[:2]).output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
