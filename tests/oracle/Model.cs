@@ -6,6 +6,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using System.Net;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Xml.Linq;
@@ -365,6 +366,18 @@ public static class ContextExtensions
         part = part.Replace('-', '+').Replace('_', '/');
         return Encoding.UTF8.GetString(Convert.FromBase64String(part + new string('=', (4 - part.Length % 4) % 4)));
     }
+
+    static byte[] Run(ICryptoTransform transform, byte[] input) { return transform.TransformFinalBlock(input, 0, input.Length); }
+    public static byte[] Encrypt(this byte[] input, string alg, byte[] key, byte[] iv)
+    { return Run(SymmetricAlgorithm.Create(alg).CreateEncryptor(key, iv), input); }
+    public static byte[] Decrypt(this byte[] input, string alg, byte[] key, byte[] iv)
+    { return Run(SymmetricAlgorithm.Create(alg).CreateDecryptor(key, iv), input); }
+    public static byte[] Encrypt(this byte[] input, SymmetricAlgorithm alg) { return Run(alg.CreateEncryptor(), input); }
+    public static byte[] Decrypt(this byte[] input, SymmetricAlgorithm alg) { return Run(alg.CreateDecryptor(), input); }
+    public static byte[] Encrypt(this byte[] input, SymmetricAlgorithm alg, byte[] key, byte[] iv)
+    { return Run(alg.CreateEncryptor(key, iv), input); }
+    public static byte[] Decrypt(this byte[] input, SymmetricAlgorithm alg, byte[] key, byte[] iv)
+    { return Run(alg.CreateDecryptor(key, iv), input); }
 
     public static string ToQueryString(this IDictionary<string, IList<string>> form)
     { return string.Join("&", form.SelectMany(p => p.Value.Select(v => WebUtility.UrlEncode(p.Key) + "=" + WebUtility.UrlEncode(v)))); }

@@ -16,6 +16,7 @@ from proxy.expressions.dotnet.guid import Guid
 from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JObject, JProperty, JToken, JValue, is_many
 from proxy.expressions.dotnet.text import decimal_text, double_text, single_text, to_text
 from proxy.expressions.dotnet.values import Anonymous, Array, EnumValue, Single, runtime_type
+from proxy.expressions.dotnet.xml_tree import XDocument, XElement
 from proxy.expressions.runtime import DotNetError, allocate, spend, tick
 from proxy.expressions.types import Definition
 
@@ -167,6 +168,10 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
         from proxy.expressions.dotnet.context_headers import pairs
 
         return [(pair.key, pair.value) for pair in pairs(value)]
+    if isinstance(value, (XElement, XDocument)):
+        from proxy.expressions.dotnet.json_xml import entries
+
+        return entries(value)
     return None if is_many(value) else _properties(value)
 
 
