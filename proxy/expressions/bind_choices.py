@@ -17,10 +17,14 @@ def coalesce(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
     if left.type.is_value and not left.type.is_nullable:
         raise Finding(f"Operator '??' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
     if left.type is NULL:
+        if right.type.is_value and not right.type.is_nullable:
+            raise Finding(f"Operator '??' cannot be applied to operands of type '<null>' and '{right.type}'", place)
         return right
     target: Type
     if left.type.is_nullable and convertible(right, left.type.underlying) is not None:
         target = left.type.underlying
+    elif left.type.is_nullable and not isinstance(right, Unbound) and implicit(left.type.underlying, right.type):
+        target = right.type if convertible(right, left.type) is None else left.type
     elif convertible(right, left.type) is not None:
         target = left.type
     elif not isinstance(right, Unbound) and implicit(left.type, right.type) is not None:

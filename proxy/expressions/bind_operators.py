@@ -13,7 +13,7 @@ from proxy.expressions.bind_application import finish_call
 from proxy.expressions.bind_choices import coalesce
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.conversions import NULL, implicit
-from proxy.expressions.dotnet.numeric import limits, wrapper
+from proxy.expressions.dotnet.numeric import limits, negate_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
@@ -123,7 +123,7 @@ def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
         return _equality(b, op, left, right, place)
     if op in ("&", "|", "^") and left.type is BOOL and right.type is BOOL:
         return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
-    if op in ("&", "|", "^") and left.type.underlying is BOOL and right.type.underlying is BOOL:
+    if op in ("&", "|", "^") and {left.type.underlying, right.type.underlying} in ({BOOL}, {BOOL, NULL}):
         return b.call(ops.three_valued(op), [left, right], nullable_of(BOOL), place)
     if op == "+" and left.type.is_delegate and left.type is right.type:
         return b.call(ops.combine, [left, right], left.type, place)
@@ -160,12 +160,13 @@ def _enumeration(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
         result = kind
     elif op == "-" and one is two:
         result = INT
-    elif op == "+" or (op == "-" and one.is_enum):
+    elif op in ("+", "-"):
         number = right if one.is_enum else left
-        if number.type.is_nullable or convertible(number, INT) is None:
+        goal = nullable_of(INT) if number.type.is_nullable else INT
+        if convertible(number, goal) is None:
             return None
         result = kind
-        left, right = (b.convert(side, INT) if side is number else side for side in (left, right))
+        left, right = (b.convert(side, goal) if side is number else side for side in (left, right))
     else:
         return None
     if left.type.is_nullable or right.type.is_nullable:
@@ -199,17 +200,17 @@ def promoted(left: Type, right: Type) -> Type | None:
 
 def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr | None:
     kinds = [side.type.underlying for side in (left, right)]
-    lifted = left.type.is_nullable or right.type.is_nullable
+    lifted = left.type.is_nullable or right.type.is_nullable or NULL in kinds
+    if NULL in kinds:
+        if op in ("==", "!=") or kinds[0] is kinds[1]:
+            return None
+        kinds = [kinds[0] if kinds[1] is NULL else kinds[1]] * 2
     if op in ("<<", ">>"):
-        if not (kinds[0].name in INTEGRAL and kinds[1].name in NUMERIC):
+        if not (kinds[0].name in (*INTEGRAL, "char") and kinds[1].name in NUMERIC):
             return None
         wide = kinds[0] if kinds[0].name in ("long", "ulong", "uint") else INT
         goals = [wide, INT]
     else:
-        if lifted and NULL in (left.type, right.type):
-            if op in ("==", "!="):
-                return None
-            kinds = [kinds[0] if kinds[1] is NULL else kinds[1]] * 2
         found = promoted(kinds[0], kinds[1])
         if found is None:
             return None
@@ -218,7 +219,8 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
             if isinstance(one, Constant) and other.type.name in ("ulong", "uint") and convertible(one, other.type):
                 found = other.type
         if found.name == "ulong" and any(
-            not side.type.is_nullable and convertible(side, found) is None for side in (left, right)
+            side.type is not NULL and not side.type.is_nullable and convertible(side, found) is None
+            for side in (left, right)
         ):
             return None
         goals = [found, found]
@@ -248,7 +250,12 @@ def _folded(
 ) -> Expr | None:
     """Arithmetic on constants happens here; that on integers must not overflow."""
     left, right = operands
-    if isinstance(right, Constant) and op in ("/", "%") and right.value == 0 and right.type.name in (*BITS, "decimal"):
+    if (
+        isinstance(right, Constant)
+        and op in ("/", "%")
+        and right.value == 0
+        and (right.type.name in BITS or (right.type.name == "decimal" and isinstance(left, Constant)))
+    ):
         raise Finding("Division by constant zero", place)
     if not (isinstance(left, Constant) and isinstance(right, Constant)):
         return None
@@ -400,8 +407,11 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
             return b.call(ops.checked("-", goal.name), [zero, operand], goal, place)
         if goal.name in ("uint", "ulong") and op == "~":
             return b.call(ops.complement(goal.name), [operand], goal, place)
+        if goal.name == "decimal" and op == "-":
+            return b.call(negate_decimal, [operand], goal, place)
         return Operator(type=goal, place=place, nonnull=True, op=f"unary {op}", operands=[operand], wrap=wrap)
-    found = candidates(value.type, "op_UnaryNegation", static=True) if op == "-" else []
+    name = {"-": "op_UnaryNegation", "+": "op_UnaryPlus"}.get(op, "")
+    found = candidates(value.type, name, static=True) if name else []
     match = resolve(found, [Argument(value)]) if found else None
     if match is not None:
         return finish_call(b, match, None, place)

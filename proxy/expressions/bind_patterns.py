@@ -201,6 +201,8 @@ def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:
     if value.type is OBJECT and wanted.type is not NULL:
         boxed = b.convert(wanted, OBJECT)
         return b.call(lambda a, c: type(a) is type(c) and a == c, [value, boxed], BOOL, wanted.place)
+    if wanted.type is NULL and value.type.is_value and not value.type.is_nullable:
+        raise Finding(f"Cannot convert null to '{value.type}' because it is a non-nullable value type", wanted.place)
     if wanted.type is not NULL and value.type is not wanted.type and convertible(wanted, value.type) is not None:
         wanted = b.convert(wanted, value.type)
     return apply_binary(b, "==", value, wanted, wanted.place)

@@ -56,7 +56,9 @@ class Scanner:
             elif char == "'":
                 self.character()
             elif char in "([{":
-                self.open.append(("for" if char == "(" and _FOR.search(text[max(0, self.at - 8) : self.at]) else char, self.at))
+                self.open.append(
+                    ("for" if char == "(" and _FOR.search(text[max(0, self.at - 8) : self.at]) else char, self.at)
+                )
                 self.at += 1
             elif char == ";" and self.open and self.open[-1][0] in "([" and not hole:
                 opened, at = self.open[-1]

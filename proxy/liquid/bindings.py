@@ -57,9 +57,29 @@ def body_value(content: bytes, media: str, charset: str, reading: Reading) -> An
         text = content.decode(charset)
         if not media.endswith(("/json", "+json")):
             return text
-        return _token(read_json(text), reading) if reading.dates else _undated(text, reading)
+        return _json(text, reading)
     except (DotNetError, UnicodeDecodeError) as problem:
         raise LiquidError(f"The body cannot be read: {problem}") from problem
+
+
+def _json(text: str, reading: Reading) -> Any:
+    """Strict JSON as it is written; what only Json.NET takes is read as Json.NET does, which makes moments of dates."""
+    if not _LONG_DIGITS.search(text):
+        try:
+            return _plain(orjson.loads(text), reading, MAX_DEPTH)
+        except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
+            pass
+    return _token(read_json(text), reading)
+
+
+def _plain(value: Any, reading: Reading, deeper: int) -> Any:
+    if deeper < 0:
+        raise RecursionError
+    if isinstance(value, dict):
+        return Record({name: _plain(each, reading, deeper - 1) for name, each in value.items()})
+    if isinstance(value, list):
+        return [_plain(each, reading, deeper - 1) for each in value]
+    return _value(value, reading)
 
 
 def context_value(exchange: Exchange, reading: Reading) -> Record:
@@ -140,26 +160,6 @@ def _value(value: Any, reading: Reading) -> Any:
     if isinstance(value, list):
         return [_value(each, reading) for each in value]
     return to_text(value)
-
-
-def _undated(text: str, reading: Reading) -> Any:
-    """The value of JSON text in which no text is a moment."""
-    try:
-        if not _LONG_DIGITS.search(text):
-            return _plain(orjson.loads(text))
-    except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
-        pass
-    return _token(read_json(text), reading)  # JSON as lenient as Json.NET's
-
-
-def _plain(value: Any, depth: int = 1) -> Any:
-    if isinstance(value, (dict, list)):
-        if depth > MAX_DEPTH:
-            raise RecursionError
-        if isinstance(value, list):
-            return [_plain(each, depth + 1) for each in value]
-        return Record({name: _plain(each, depth + 1) for name, each in value.items()})
-    return Double(value) if isinstance(value, float) else value
 
 
 def _token(token: JToken | None, reading: Reading) -> Any:

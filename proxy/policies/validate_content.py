@@ -195,11 +195,11 @@ def _content(element: Element, compiler: Compiler) -> Content:
 
 def _has_body(exchange: Exchange, message: Request | Response, media: str) -> bool:
     """Whether there is something to validate: an empty body counts only where a content type promises one."""
-    if not message.body.empty or not media:
-        return not message.body.empty
     if isinstance(message, Response):
-        return exchange.request.method != "HEAD" and message.status not in (204, 304)
-    return message.method not in BODILESS
+        if exchange.request.method == "HEAD" or message.status in (204, 304):
+            return False
+        return bool(media) or not message.body.empty
+    return not message.body.empty or (bool(media) and message.method not in BODILESS)
 
 
 def _covers(content: Content, operation: Described, media: str) -> bool:

@@ -57,7 +57,7 @@ OUTSIDE = re.compile(
     r"JsonWriter|JsonSerializer|JsonConverter|dynamic|IDynamic|TraceWriter|ListChanged|PropertyChang|AddingNew|"
     r"NotifyCollection|UriFormat|UriComponents|IEqualityComparer$|ArrayList|\bIDictionary$|UnicodeCategory|"
     r"TextWriter$|char&|HexNumber|ParameterInfo|System.Collections.I|long\[\]|IFormatProvider|ReadOnlyCollection$|"
-    r"ReadOnlyCollection<|NameValue|IEnumerator"
+    r"ReadOnlyCollection<|NameValue|IEnumerator|\bIComparer\b(?!<)|EncodingProvider|EncodingInfo|TextWriter"
 )
 # object's own, and what only the framework calls
 ALWAYS = ("GetType", "GetTypeCode", "GetObjectData", "OnDeserialization", "value__", "GetPinnableReference",
@@ -160,7 +160,7 @@ def _fits(given: str, parameter: Any) -> bool:
         return False
     if parameter.params and not given.startswith("params ") and not source.is_array:
         target = target.args[0]
-    if source is target or (text == "Array" and target.is_array):
+    if source is target or (text == "Array" and target.is_array) or (text == "Enum" and target.is_enum):
         return True
     if has_parameters(source) or has_parameters(target):
         return _alike(source, target) or any(_alike(above, target) for above in source.ancestry())
@@ -178,7 +178,7 @@ def has(kind: str, name: str, parameters: list[str], returns: str) -> bool:
     if kind.endswith("Exception"):
         definitions.append(find("Exception"))
     pool = [d for d in dict.fromkeys(definitions) if d is not None]
-    if name.startswith("op_") and short.rsplit(".", 1)[-1] in KEYWORDS:
+    if name.startswith("op_") and (short.rsplit(".", 1)[-1] in KEYWORDS or short == "System.Nullable"):
         return True  # the language's own operators
     above = [base.definition for d in pool for base in d.bases for base in base.ancestry() if base.definition]
     objects = find("object")
@@ -189,6 +189,8 @@ def has(kind: str, name: str, parameters: list[str], returns: str) -> bool:
             members += definition.constructors if definition in pool else []
         elif name in ("op_Implicit", "op_Explicit"):
             members += definition.conversions
+            sources = [find(_plain(given)) for given in parameters]
+            members += [found for source in sources if source is not None for found in source.conversions]
         elif (name == "Item" and parameters) or name == "Chars":
             members += definition.indexers
         else:

@@ -46,6 +46,14 @@ def test_a_recursive_choice() -> None:
     ]
 
 
+def test_choices_in_choices() -> None:
+    """No circle, but each level makes twice as many findings."""
+    schemas = {f"T{n}": {"oneOf": [{"$ref": f"#/$defs/T{n + 1}"}] * 2} for n in range(12)} | {"T12": {"type": "null"}}
+    validator = JsonValidator(flatten({"$ref": "#/$defs/T0", "$defs": schemas}, "", Reading()))
+    assert seconds(lambda: validator.content(b"1")) < 0.05 * SLACK
+    assert validator.content(b"1")
+
+
 def test_choices_over_long_lists() -> None:
     schema = {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "boolean"}}], "maxItems": 10}
     validator = JsonValidator(schema)

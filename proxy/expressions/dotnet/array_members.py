@@ -10,6 +10,7 @@ from proxy.expressions.dotnet.collections import (
     ARRAY,
     ARRAY_STATIC,
     LIST,
+    _array_get,
     _array_set,
     copy_range,
     copy_to,
@@ -132,6 +133,16 @@ def _sort_keys(keys: Any, items: Any, comparer: Comparer | None = None) -> None:
     keys[:], items[: len(order)] = [keys[place] for place in order], [items[place] for place in order]
 
 
+def _sort_keys_range(keys: Any, items: Any, index: int, count: int, comparer: Comparer | None = None) -> None:
+    part = span(keys, index, count)
+    some = Array(keys.element, keys[part])
+    values = Array(items.element, items[part]) if items is not None else None
+    _sort_keys(some, values, comparer)
+    keys[part] = some
+    if values is not None:
+        items[part] = values
+
+
 def _clear(kind: Any, items: list[Any], index: int, count: int) -> None:
     from proxy.expressions.bind_creation import default_of
 
@@ -206,6 +217,10 @@ members(
         "static void Sort<T>(T[] array, Comparison<T> comparison)": _sort,
         "static void Sort<T>(T[] array, IComparer<T> comparer)": _sort_with,
         "static void Sort<T>(T[] array, int index, int length)": _sort_range,
+        "static void Sort<K, V>(K[] keys, V[] items, int index, int length)": _sort_keys_range,
+        "static void Sort<K, V>(K[] keys, V[] items, int index, int length, IComparer<K> comparer)": _sort_keys_range,
+        "static void Copy<T>(T[] source, T[] target, long length)": lambda s, t, n: copy_range(s, 0, t, 0, n),
+        "static void Copy<T>(T[] source, long start, T[] target, long at, long length)": copy_range,
         "static void Sort<T>(T[] array, int index, int length, IComparer<T> comparer)": _sort_range,
         "static void Sort<K, V>(K[] keys, V[] items)": _sort_keys,
         "static void Sort<K, V>(K[] keys, V[] items, IComparer<K> comparer)": _sort_keys,
@@ -240,6 +255,9 @@ members(
         "void CopyTo(T[] array, int index)": copy_to,
         "void SetValue(T value, int index)": lambda items, value, index: _array_set(items, index, value),
         "void Initialize()": lambda items: None,
+        "T GetValue(long index)": _array_get,
+        "void SetValue(T value, long index)": lambda items, value, index: _array_set(items, index, value),
+        "void CopyTo(T[] array, long index)": copy_to,
     },
 )
 _LISTS: dict[str, Any] = {}

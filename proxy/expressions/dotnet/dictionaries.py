@@ -328,6 +328,7 @@ members(
     {
         "new()": with_types(_hash_set),
         "new(int capacity)": with_types(lambda kind, capacity: _hash_set(kind)),
+        "new(int capacity, IEqualityComparer<T> comparer)": with_types(lambda kind, _, c: _hash_set(kind, (), c)),
         "new(IEnumerable<T> collection)": with_types(_hash_set),
         "new(IEqualityComparer<T> comparer)": with_types(lambda kind, c: _hash_set(kind, (), c)),
         "new(IEnumerable<T> collection, IEqualityComparer<T> comparer)": with_types(_hash_set),

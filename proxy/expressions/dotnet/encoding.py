@@ -190,6 +190,11 @@ members(
         "int WindowsCodePage": lambda encoding: 1252 if encoding.name in _SINGLE else 1200,
         "bool IsSingleByte": lambda encoding: encoding.name in _SINGLE,
         "bool IsReadOnly": lambda encoding: True,
+        "bool IsBrowserDisplay": lambda encoding: encoding.name in ("utf-8", "latin-1"),
+        "bool IsBrowserSave": lambda encoding: encoding.name in ("utf-8", "latin-1", "utf-16-le"),
+        "bool IsMailNewsDisplay": lambda encoding: encoding.name in ("utf-8", "latin-1", "ascii"),
+        "bool IsMailNewsSave": lambda encoding: encoding.name in ("utf-8", "latin-1", "ascii"),
+        "bool IsAlwaysNormalized()": lambda encoding: False,
         "object Clone()": lambda encoding: encoding,
     },
 )

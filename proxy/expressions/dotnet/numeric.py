@@ -212,6 +212,11 @@ subtract_decimal = _decimal(DECIMAL.subtract)
 multiply_decimal = _decimal(DECIMAL.multiply)
 
 
+def negate_decimal(value: Decimal) -> Decimal:
+    """Without rounding to the digits of Python's context; there is no -0."""
+    return value.copy_negate() if value else value
+
+
 def divide_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")

@@ -128,8 +128,12 @@ class Pattern:
         engine = self.thorough()
         if self.options & RIGHT_TO_LEFT:
             found = engine.finditer(source, endpos=len(source) if start is None else start, timeout=TIMEOUT)
+            stop = -1
             while (item := _measured(lambda: next(found, None))) is not None:
-                yield self.made(item, source)
+                # after an empty match the next begins one further on
+                if item.end() != stop:
+                    yield self.made(item, source)
+                    stop = item.start() if item.start() == item.end() else -1
             return
         place = start or 0
         while place <= len(source):

@@ -53,9 +53,17 @@ def _finder(text: str, value: Any, comparison: Any, last: bool) -> Finder:
     )
 
 
-@by_units
 def find(text: str, value: Any, start: int = 0, count: int | None = None, comparison: Any = None) -> int:
     """IndexOf and IndexOfAny."""
+    # what nearly every caller asks for
+    if count is None and comparison is None and isinstance(value, str) and 0 <= start <= len(text) and text.isascii():
+        return text.find(value, start)
+    found: int = _find(text, value, start, count, comparison)
+    return found
+
+
+@by_units
+def _find(text: str, value: Any, start: int, count: int | None, comparison: Any) -> int:
     required(value, "anyOf" if isinstance(value, list) else "value")
     if not 0 <= start <= len(text):
         _bad_start()

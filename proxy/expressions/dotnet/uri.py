@@ -63,7 +63,7 @@ class Uri:
         self.port = -1
         # whether a host, or the place for one, stands before the path
         self.rooted = False
-        self.absolute = scheme is not None
+        self.absolute = scheme is not None and not (int(kind) == 2 and len(scheme[1]) == 1 and trimmed[2:3] == "\\")
         if scheme is not None and int(kind) != 1 and scheme[1].lower() in _HOSTED:
             self.absolute = trimmed[scheme.end() : scheme.end() + 2] in ("//", "\\\\", "/\\", "\\/")
         if self.absolute:
@@ -193,8 +193,13 @@ def _dots(path: str) -> str:
 _UNRESERVED = re.compile(r"%(?:2[dDeE]|3\d|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
 
 
+_CLEAN = re.compile(r"[A-Za-z0-9!$&'()*+,;=:@/?#\-._~\[\]]*", re.ASCII)
+
+
 def _escaped(text: str) -> str:
     """Escapes what may not stand in a URI, and plain letters no longer."""
+    if _CLEAN.fullmatch(text):
+        return text
     text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
     text = _UNRESERVED.sub(lambda match: chr(int(match[0][1:], 16)), text)
     return quote(text, safe="%!$&'()*+,;=:@/?#-._~[]")
@@ -268,7 +273,8 @@ def _ascii_host(uri: Uri) -> str:
 
 
 def _well_formed(uri: Uri) -> bool:
-    return _LEGAL.fullmatch(uri.original.strip()) is not None
+    text = uri.original.strip()
+    return _LEGAL.fullmatch(text) is not None and not re.search(r"/\.\.?(?:[/?#]|$)", text)
 
 
 def _is_base(base: Uri, other: Uri) -> bool:
