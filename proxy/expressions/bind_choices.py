@@ -17,6 +17,8 @@ def coalesce(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
     if left.type.is_value and not left.type.is_nullable:
         raise Finding(f"Operator '??' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
     if left.type is NULL:
+        if right.type.is_value and not right.type.is_nullable:
+            raise Finding(f"Operator '??' cannot be applied to operands of type '<null>' and '{right.type}'", place)
         return right
     target: Type
     if left.type.is_nullable and convertible(right, left.type.underlying) is not None:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("proxy.pipeline")
 
-# What an expression needs to last: statements, lambdas, bodies, patterns, generated sequences.
-_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bBody\b|Regex|Enumerable")
+# What an expression needs to last: statements, lambdas, queries, bodies, patterns, generated sequences.
+_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bfrom\s[^<>]{1,60}\sin\s|\bBody\b|Regex|Enumerable")
 
 
 @dataclass(slots=True, frozen=True)
