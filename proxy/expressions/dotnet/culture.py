@@ -13,6 +13,10 @@ from proxy.expressions.runtime import PIECE, argument, spend, stepwise
 _MARKS = {mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
 
 
+# one letter that is sorted as two
+_PAIRS = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE"}
+
+
 def upper(text: str) -> str:
     """ToUpperInvariant: one character to one character."""
     made = text.upper()
@@ -47,14 +51,15 @@ def _weight(char: str) -> tuple[int, int, str]:
 def _culture_key(text: str) -> tuple[Any, ...]:
     """Base letters first, then accents, then case with small letters before capitals."""
     spend(len(text) >> 2)
+    shown = text if text.isascii() else "".join(_PAIRS.get(char, char) for char in stepwise(text))
     spread = [
         char
-        for char in stepwise(unicodedata.normalize("NFD", text))
+        for char in stepwise(unicodedata.normalize("NFD", shown))
         if char in _MARKS or unicodedata.category(char) not in ("Cc", "Cf")
     ]
     letters = [_weight(c) for c in stepwise(spread) if not unicodedata.combining(c)]
     accents = [c for c in stepwise(spread) if unicodedata.combining(c)]
-    return (letters, accents, [c.isupper() for c in stepwise(spread)])
+    return letters, accents, [c.isupper() for c in stepwise(spread)], shown != text
 
 
 _remembered_key = lru_cache(4096)(_culture_key)
