@@ -22,7 +22,15 @@ def upper(text: str) -> str:
     made = text.upper()
     if len(made) == len(text) and text.isascii():
         return made
-    return "".join(c if len(u := c.upper()) != 1 or c in "ıſ" else u for c in text)
+    return "".join(_capital(c) for c in text)
+
+
+@lru_cache(2048)
+def _capital(char: str) -> str:
+    """One character for one; what has two capitals has one for the beginning of a word, or stays."""
+    if char in "ıſ":
+        return char
+    return next((made for made in (char.upper(), char.title()) if len(made) == 1), char)
 
 
 def lower(text: str) -> str:
@@ -72,6 +80,8 @@ def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:
         return 0
     key = _culture_key if max(len(left), len(right)) > PIECE else _remembered_key
     one, two = key(left), key(right)
+    if ignore_case:
+        one, two = (*one[:2], one[3]), (*two[:2], two[3])
     return -1 if one < two else 1 if one > two else 0
 
 
