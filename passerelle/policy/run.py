@@ -85,10 +85,11 @@ def command(
         raise click.UsageError(f"{name} is a fragment. Run a document that includes it, with --fragments.")
     compiled = compile_document(text, Scope(kind, name), environment)
     warnings = check.not_told(values, folder, backends)
-    findings = [
-        check.finding(name, replace(issue, severity="error") if issue.code in REFERENCES - warnings else issue)
+    issues = [
+        (name, replace(issue, severity="error") if issue.code in REFERENCES - warnings else issue)
         for issue in compiled.issues
     ]
+    findings = list(check.placed(issues, files.fragment_files(folder)))
     if any(finding.severity == "error" for finding in findings):
         check.report(style, findings, {name: text})
         sys.exit(1)

@@ -146,7 +146,7 @@ def bind_interpolated(b: Binder, node: Node) -> Expr:
             pieces.append(_hole(b, child, verbatim))
     if text or not pieces:
         pieces.append(constant(b, node, "string", text))
-    if len(pieces) == 1:
+    if len(pieces) == 1 and pieces[0].type is STRING:
         return pieces[0]
     return Concat(type=STRING, place=b.place(node), nonnull=True, operands=pieces)
 

@@ -18,6 +18,7 @@ from proxy.expressions import (  # noqa: F401  # each declares what it binds
     bind_patterns,
     bind_query,
     bind_switch,
+    bind_try,
     bind_tuples,
     runtime,
 )

@@ -21,7 +21,7 @@ def http_proxy(element: Element) -> Callable[[Exchange], HttpProxy]:
     """The proxy of this moment; raises ExpressionFailed for a URL that is none."""
     url = element.string("url")
     username, password = element.string("username", ""), element.string("password", "")
-    if url.constant and not unresolved(url.value) and element.has("url"):
+    if url.constant and url.value and not unresolved(url.value):
         try:
             http_proxy_of(url.value, "", "")
         except ValueError as problem:

@@ -2,8 +2,9 @@
 
 https://learn.microsoft.com/azure/api-management/llm-token-limit-policy
 Rules
-1. With estimate-prompt-tokens a prompt that does not fit is refused, and one that fits is counted before the backend
-   is asked. What the model reports beyond it is counted when its answer is there. Without, only the answer counts.
+1. With estimate-prompt-tokens, and when a stream is asked for, a prompt that does not fit is refused, and one that fits
+   is counted before the backend is asked. What the model reports beyond it is counted when its answer is there.
+   Without, only the answer counts.
 2. An answer is read before outbound begins; an event stream is read on its way to the client, and counted at its end.
 3. The backend is asked for an answer that is not compressed, so that its usage can be read.
 4. A quota's period is one of UTC: the hour, the day, the week from Monday, the month, the year.
@@ -75,7 +76,10 @@ def token_limit(element: Element) -> Handler:
     quota = element.integer("token-quota", None, minimum=0)
     period = element.choice("token-quota-period", *PERIODS, *UNITS, default=PERIODS[0])
     element.take("estimate-prompt-token", "estimate-prompt-tokens")  # the policy toolkit writes it so
-    estimating = element.boolean("estimate-prompt-tokens")
+    if not element.has("estimate-prompt-tokens"):  # required, says its page, whose example does without
+        message = "Attribute 'estimate-prompt-tokens' is missing and taken as false. Add it."
+        element.issue(message, "missing-attribute", severity="warning")
+    estimating = element.boolean("estimate-prompt-tokens", False)
     if per_minute is None and quota is None:
         message = "Attribute 'tokens-per-minute' or 'token-quota' is required. Add one or both."
         element.issue(message, "missing-attribute")
@@ -95,15 +99,13 @@ def token_limit(element: Element) -> Handler:
         )
         request = exchange.request
         request.headers.popall("Accept-Encoding", None)
-        body = request.body
-        counted = 0
-        if estimating.get(exchange):
-            counted = estimate_prompt(parse(await body.read()))
-            prompt = counted
-        else:
-            if body.length is not None and body.length <= MAX_BUFFERED_BODY:
-                await body.read()
-            prompt = estimate_prompt(parse(body.content())) if body.buffered else 0
+        body, estimated = request.body, estimating.get(exchange)
+        if estimated or (body.length is not None and body.length <= MAX_BUFFERED_BODY):
+            await body.read()
+        asked = parse(body.content()) if body.buffered else None
+        prompt = estimate_prompt(asked)
+        streamed = isinstance(asked, dict) and asked.get("stream") is True
+        counted = prompt if estimated or streamed else 0
         limits.test(counted)
         limits.count(counted)
         if names.consumed_variable:

@@ -34,11 +34,7 @@ LEVELS = ("FourSeverityLevels", "EightSeverityLevels")
 WINDOW = 1000  # characters of a completion
 
 
-@policy(
-    "llm-content-safety",
-    sections={INBOUND, OUTBOUND},
-    scopes=frozenset({"global", "workspace", "product", "api"}),
-)
+@policy("llm-content-safety", sections={INBOUND, OUTBOUND})
 def llm_content_safety(element: Element, compiler: Compiler) -> Handler:
     """Have prompts and completions checked for harmful content."""
     checks_of = _checks(element, compiler)

@@ -101,7 +101,7 @@ async def _send(exchange: Exchange, outgoing: Outgoing, client: str) -> None:
 
 def _address(namespace: str, entity: str) -> Url:
     """Where an entity of a namespace takes messages; raises ExpressionFailed for what is none."""
-    host, name = namespace.strip().rstrip("/"), entity.strip().strip("/")
+    host, name = namespace.strip().removeprefix("sb://").rstrip("/"), entity.strip().strip("/")
     if not name or any(part in ("", ".", "..") for part in name.split("/")):
         raise ExpressionFailed(f"{entity!r} is not the name of a queue or a topic.")
     path = f"{quote(name)}/messages?timeout={TIMEOUT:g}"

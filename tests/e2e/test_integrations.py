@@ -4,11 +4,15 @@ endpoint of a credential provider. One server on loopback plays them all."""
 from __future__ import annotations
 
 import json
+import shutil
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +189,31 @@ def test_a_connection_of_a_credential_provider(house: House, world: World) -> No
     wait_until(lambda: request(f"{url}/x").status == 200, what="the connection")
     assert world.at("/x")[-1][2]["Authorization"] == "Bearer theirs"
     assert world.at("/token")[-1][3] == b"grant_type=client_credentials&client_id=me&client_secret=hidden"
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_the_external_cache_of_the_configuration(house: House, world: World, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "open"]
+    server = subprocess.Popen([*command, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL)
+    try:
+        connection = f"127.0.0.1:{port},password=open,ssl=False,abortConnect=False"
+        house.put("/caches/default", {"connectionString": connection, "useFromLocation": "default"})
+        url = publish(
+            house,
+            world,
+            "kept",
+            '<cache-lookup vary-by-developer="false" vary-by-developer-groups="false" caching-type="external" />',
+            '<cache-store duration="60" />',
+        )
+        wait_until(lambda: request(f"{url}/x").body == request(f"{url}/x").body, what="the cache")
+        kept = request(f"{url}/x").body
+        other = house.gateways[-1]
+        assert request(f"{other}/kept/x").body == kept  # what one sidecar kept, all have
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert request(f"{url}/x").status == 200
+    assert request(f"{url}/x").body != kept

@@ -36,7 +36,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
         "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "greenlet", "jsonschema_rs",
     },
     "management": {
-        "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson",
+        "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
     "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},

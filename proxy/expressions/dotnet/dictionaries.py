@@ -235,6 +235,14 @@ members(
         "static V? GetValueOrDefault<K, V>(this IReadOnlyDictionary<K, V> source, K key, V other)": _get_or,
     },
 )
+# .NET has none for IDictionary, the service's expressions have
+members(
+    p.DICTIONARY_INTERFACE,
+    {
+        "V? GetValueOrDefault(K key)": with_types(_value_or_default),
+        "V? GetValueOrDefault(K key, V other)": _get_or,
+    },
+)
 for _definition in (DICTIONARY, p.DICTIONARY_INTERFACE):
     setters(_definition, {"this[K]": lambda items, key, value: items.put(key, value)})
 

@@ -119,7 +119,8 @@ for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeE
 
 
 def _describe(error: DotNetError) -> str:
-    return f"{error.kind}: {error.message}"
+    inner = f"\n ---> {_describe(error.inner)}\n   --- End of inner exception stack trace ---" if error.inner else ""
+    return f"{error.kind}: {error.message}{inner}"
 
 
 _CODES = {

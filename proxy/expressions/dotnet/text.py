@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from proxy.expressions.dotnet.values import Anonymous, Char, EnumValue, runtime_type
+from proxy.expressions.dotnet.values import BOXES, Anonymous, Char, EnumValue, runtime_type
+from proxy.expressions.types import Type
 
 # ToString of other classes, filled in by the files that define them
 TEXTS: dict[type, Callable[[Any], str]] = {}
@@ -108,6 +109,15 @@ def to_text(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
     return _instance(value)
+
+
+def boxed_texts(items: Sequence[Any], kinds: Sequence[Type]) -> list[str]:
+    """The texts of values that are held as their static types hold them: a float is still a float."""
+    found = []
+    for item, kind in zip(items, kinds, strict=True):
+        box = BOXES.get(kind.name)
+        found.append(to_text(box(item) if box else item))
+    return found
 
 
 def instance_text(value: Any) -> str:
