@@ -141,6 +141,12 @@ def _element_or(kind: Type, source: Any, index: int) -> Any:
 
 
 def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> bool:
+    if not isinstance(source, (list, Sequence, str)):
+        from proxy.expressions.dotnet.json_tokens import JToken
+
+        if isinstance(source, JToken):
+            # a collection's own Contains, which looks for the same token
+            return any(item is wanted for item in _each(source))
     if comparer is not None and comparer.fold is not None:
         folded = comparer.fold(wanted)
         return any(comparer.fold(item) == folded for item in _each(source))

@@ -52,7 +52,7 @@ def _inside(text: float, value: float) -> bool:
     bits = struct.unpack("<I", struct.pack("<f", abs(value)))[0]
     below, above = (struct.unpack("<f", struct.pack("<I", other))[0] for other in (bits - 1, min(bits + 1, 0x7F7FFFFF)))
     size, number = abs(value), abs(text)
-    return (below + size) / 2 < number and (number < (above + size) / 2 or above == size)
+    return bool((below + size) / 2 < number) and (number < (above + size) / 2 or above == size)
 
 
 def single_text(value: float) -> str:
