@@ -295,11 +295,11 @@ members(
 setters(ARRAY, {"this[int]": _array_set})
 
 
-def _reverse(items: list[Any]) -> None:
+def reverse(items: list[Any]) -> None:
     items.reverse()
 
 
-def _sort(items: Array | List) -> None:
+def sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
     spend(len(items) << 2)
@@ -334,28 +334,6 @@ def find_first(kind: Type, items: Iterable[Any], test: Callable[[Any], bool]) ->
 
     return default_of(kind)
 
-
-members(
-    ARRAY_STATIC,
-    {
-        "static void Reverse<T>(T[] array)": _reverse,
-        "static void Sort<T>(T[] array)": _sort,
-        "static void Copy<T>(T[] source, T[] target, int length)": lambda s, t, n: copy_range(s, 0, t, 0, n),
-        "static void Copy<T>(T[] source, int start, T[] target, int at, int length)": copy_range,
-        "static bool Exists<T>(T[] array, Predicate<T> match)": lambda items, test: any(test(item) for item in items),
-        "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(
-            test(item) for item in items
-        ),
-        "static T? Find<T>(T[] array, Predicate<T> match)": with_types(find_first),
-        "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(
-            a.element, [x for x in a if test(x)]
-        ),
-        "static R[] ConvertAll<T, R>(T[] array, Converter<T, R> converter)": with_types(
-            lambda _, kind, a, f: Array(kind, [f(x) for x in a])
-        ),
-        "static T[] Empty<T>()": with_types(lambda kind: Array(kind)),
-    },
-)
 
 # List
 
@@ -495,8 +473,8 @@ members(
         "void RemoveAt(int index)": _remove_at,
         "int RemoveAll(Predicate<T> match)": _remove_all,
         "void RemoveRange(int index, int count)": _remove_range,
-        "void Reverse()": _reverse,
-        "void Sort()": _sort,
+        "void Reverse()": reverse,
+        "void Sort()": sort,
         "void Sort(Comparison<T> comparison)": _sort_by,
         "T[] ToArray()": lambda items: Array(items.element, items),
     },

@@ -58,10 +58,15 @@ _MANY_MATCH = "Sequence contains more than one matching element"
 
 
 def _of_type(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
     return Sequence(lambda: (item for item in _each(source) if instance_of(item, kind)), kind)
 
 
 def _cast(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
+
     def run() -> Iterator[Any]:
         for item in _each(source):
             if item is not None and not instance_of(item, kind):
