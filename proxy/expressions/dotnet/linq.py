@@ -59,6 +59,8 @@ _MANY_MATCH = "Sequence contains more than one matching element"
 
 
 def _of_type(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
     return Sequence(lambda: (item for item in _plain(source, kind) if instance_of(item, kind)), kind)
 
 
@@ -70,6 +72,9 @@ def _plain(source: Any, kind: Type) -> Iterator[Any]:
 
 
 def _cast(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
+
     def run() -> Iterator[Any]:
         for item in _plain(source, kind):
             if item is not None and kind.name != "KeyValuePair" and not instance_of(item, kind):
@@ -149,6 +154,12 @@ def _element_or(kind: Type, source: Any, index: int) -> Any:
 
 
 def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> bool:
+    if not isinstance(source, (list, Sequence, str)):
+        from proxy.expressions.dotnet.json_tokens import JToken
+
+        if isinstance(source, JToken):
+            # a collection's own Contains, which looks for the same token
+            return any(item is wanted for item in _each(source))
     if comparer is not None and comparer.fold is not None:
         folded = comparer.fold(wanted)
         return any(comparer.fold(item) == folded for item in _each(source))
