@@ -75,9 +75,7 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     )
     response = None
     if "status" in setup:
-        response = Response(
-            setup["status"], setup.get("reason", "OK"), fields(setup.get("response_headers"))
-        )
+        response = Response(setup["status"], setup.get("reason", "OK"), fields(setup.get("response_headers")))
         response.body = Body(setup.get("response_body", "").encode())
     api = Api(
         "shop", "shop;rev=2", "Shop API", "shop", service_url="https://backend.example/v1", revision="2", version="v1"
