@@ -9,7 +9,6 @@ from proxy.expressions.dotnet.convert import CHANGES, change_type, from_base64
 from proxy.expressions.dotnet.json_reader import NOT_PLAIN, plain_data, wrap, write_token
 from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue
-from proxy.expressions.dotnet.json_typed import JsonTokenReader, read_type
 from proxy.expressions.dotnet.json_writer import entries_of, leaf, rows_of
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, List, instance_of, name_of
@@ -92,6 +91,8 @@ def _is_token(kind: Type) -> bool:
 
 def _next(reader: JsonReader, kind: Type) -> bool:
     """To the next piece, read as the type wants it."""
+    from proxy.expressions.dotnet.json_typed import read_type
+
     wanted = read_type(kind.underlying.name)
     if wanted:
         return reader.read_as(wanted)
@@ -251,6 +252,8 @@ def to_object(kind: Type, token: JToken) -> Any:
         return cast.native.function(token)
     if instance_of(token, kind):
         return token.clone()
+    from proxy.expressions.dotnet.json_typed import JsonTokenReader
+
     reader = JsonTokenReader(token)
     reader.read()
     return _checked(build(reader, kind), kind)

@@ -5,9 +5,9 @@ A DOCTYPE with declarations is refused, so no entity expands.
 
 from __future__ import annotations
 
+from typing import NoReturn
 from xml.parsers import expat
 
-from proxy.expressions.dotnet.xml_errors import explain
 from proxy.expressions.dotnet.xml_tree import (
     XML,
     XMLNS,
@@ -25,7 +25,7 @@ from proxy.expressions.dotnet.xml_tree import (
     XText,
     xml_error,
 )
-from proxy.expressions.runtime import allocate, argument_null, spend, tick
+from proxy.expressions.runtime import DotNetError, allocate, argument_null, spend, tick
 
 # How deep elements may nest.
 MAX_DEPTH = 256
@@ -158,6 +158,13 @@ class _Reader:
         element.full = not element.nodes and self.source[at - 2 : at] != b"/>"
 
 
+def _refuse(text: str, otherwise: str = "") -> NoReturn:
+    """The exception with .NET's message; what explains a fault is loaded when one is there."""
+    from proxy.expressions.dotnet.xml_errors import explain
+
+    raise DotNetError("System.Xml.XmlException", explain(text) or f"The XML is not valid: {otherwise}.")
+
+
 def read_document(text: str | None, *, keep_space: bool = False) -> XDocument:
     if text is None:
         argument_null("s")
@@ -165,15 +172,15 @@ def read_document(text: str | None, *, keep_space: bool = False) -> XDocument:
     try:
         data = text.encode("utf-8")
     except UnicodeEncodeError:
-        xml_error(explain(text))
+        _refuse(text)
     if text[:1] == "\ufeff":
-        xml_error(explain(text))
+        _refuse(text)
     reader = _Reader(data, keep_space=keep_space)
     try:
         reader.parser.Parse(data, True)
     except (expat.ExpatError, _Unlike) as error:
         spend(len(text) >> 2)
-        xml_error(explain(text) or f"The XML is not valid: {error}.")
+        _refuse(text, str(error))
     finally:
         reader.open.clear()
     return reader.document
