@@ -184,7 +184,12 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         dapr=target_of(settings.dapr),
         service_bus=settings.values.get("policy.servicebus.namespace", ""),
     )
-    sidecar = Sidecar(ports, instance=instance, by_scheme=settings.forwarded_proto)
+    sidecar = Sidecar(
+        ports,
+        instance=instance,
+        by_scheme=settings.forwarded_proto,
+        certificate_header=settings.forwarded_certificate,
+    )
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
     configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)

@@ -30,6 +30,7 @@ from proxy.errors import (
     Origin,
 )
 from proxy.exchange import Exchange
+from proxy.forwarded import client_certificate
 from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
 from proxy.pipeline.link import Pipeline
 from proxy.pipeline.registry import Outcome
@@ -92,6 +93,8 @@ class Sidecar:
     traces: Traces = field(default_factory=Traces)
     # The client's scheme is known, since a proxy in front tells it, and APIs are found by it.
     by_scheme: bool = False
+    # The header in which a proxy in front tells the client's certificate; empty: none does.
+    certificate_header: str = ""
 
     def publish(self, gateway: Gateway) -> None:
         """Put a configuration in force; on the event loop."""
@@ -186,6 +189,7 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
             client_ip=incoming.client_ip,
             http_version=incoming.http_version,
             tls_version=incoming.tls_version,
+            client_certificate=_certificate(sidecar.certificate_header, headers),
         ),
         ports=sidecar.ports,
         deployment=sidecar.deployment,
@@ -199,6 +203,10 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
     before = ", ".join(headers.getall("X-Forwarded-For", ()))
     headers["X-Forwarded-For"] = f"{before}, {incoming.client_ip}" if before else incoming.client_ip
     return exchange
+
+
+def _certificate(name: str, headers: Headers) -> bytes:
+    return client_certificate(headers.get(name, "")) if name else b""
 
 
 def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "") -> bool:

@@ -151,6 +151,10 @@ class Clock(Protocol):
         """0 <= x < 1; also a port, so that retry back-off can be tested."""
         ...
 
+    def entropy(self, size: int) -> bytes:
+        """`size` bytes that nobody can guess: keys and nonces that expressions draw."""
+        ...
+
 
 class Keys(Protocol):
     """The signing keys that OpenID providers publish, by the URL of their metadata."""

@@ -67,6 +67,7 @@ class Settings:
     workers: int
     drain_timeout: float
     forwarded_proto: bool
+    forwarded_certificate: str
     loopback_allowed: bool
     http_allowed: bool
     sync_endpoint: str
@@ -89,6 +90,7 @@ class Settings:
             workers=integer(values, "proxy.workers", 1, 1, 64),
             drain_timeout=duration(values, "net.server.drain.timeout", 30.0),
             forwarded_proto=boolean(values, "net.server.http.forwarded.proto.enabled", False),
+            forwarded_certificate=values.get("net.server.http.forwarded.client.certificate.header", "").strip(),
             loopback_allowed=boolean(values, "net.client.loopback.allowed", False),
             http_allowed=boolean(values, "net.client.http.allowed", False),
             sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),

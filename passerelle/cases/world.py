@@ -58,6 +58,9 @@ class FakeClock:
     def random(self) -> float:
         return self.chance
 
+    def entropy(self, size: int) -> bytes:
+        return bytes([int(self.chance * 256)]) * size
+
     def advance(self, seconds: float) -> None:
         self.now += seconds
 

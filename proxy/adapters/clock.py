@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import random
+import secrets
 import time
 
 
@@ -21,3 +22,6 @@ class SystemClock:
 
     def random(self) -> float:
         return random.random()  # noqa: S311 (back-off jitter, not a secret)
+
+    def entropy(self, size: int) -> bytes:
+        return secrets.token_bytes(size)

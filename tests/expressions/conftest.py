@@ -38,6 +38,18 @@ class StillClock:
     def random(self) -> float:
         return 0.5
 
+    def entropy(self, size: int) -> bytes:
+        return b"\x80" * size
+
+
+def fields(given: dict[str, Any] | None) -> CIMultiDict[str]:
+    """Headers; a list is one that stands several times."""
+    made: CIMultiDict[str] = CIMultiDict()
+    for name, value in (given or {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            made.add(name, str(one))
+    return made
+
 
 def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     """Keys: method, url, headers, body, matched, variables (a C# expression or plain text each), status,
@@ -49,10 +61,7 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     host, _, port = authority.partition(":")
     path, _, query = tail.partition("?")
     url = Url(scheme, host, int(port or (443 if scheme == "https" else 80)), f"/{path}", query)
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in (setup.get("headers") or {}).items():
-        for one in value if isinstance(value, list) else [value]:
-            headers.add(name, str(one))
+    headers = fields(setup.get("headers"))
     body = setup.get("body", "")
     request = Request(
         method=setup.get("method", "GET"),
@@ -66,9 +75,7 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
     )
     response = None
     if "status" in setup:
-        response = Response(
-            setup["status"], setup.get("reason", "OK"), CIMultiDict(setup.get("response_headers") or {})
-        )
+        response = Response(setup["status"], setup.get("reason", "OK"), fields(setup.get("response_headers")))
         response.body = Body(setup.get("response_body", "").encode())
     api = Api(
         "shop", "shop;rev=2", "Shop API", "shop", service_url="https://backend.example/v1", revision="2", version="v1"

@@ -100,7 +100,16 @@ def test_an_unknown_certificate_is_a_missing_key() -> None:
 
 
 def test_a_document_that_asks_the_certificates_has_no_other_way_to_the_key() -> None:
-    """The key itself is no member of anything."""
+    """It signs and decrypts with the key, and cannot have it."""
     from proxy.expressions.dotnet.x509 import CERTIFICATE as TABLE
 
-    assert not {"pem", "PrivateKey", "Export", "ExportParameters"} & set(TABLE.members)
+    assert not {"pem", "ExportParameters"} & set(TABLE.members)
+    key = 'context.Deployment.Certificates["signer"].GetRSAPrivateKey()'
+    for way in (f"{key}.ToXmlString(true)", f"{key}.ExportPkcs8PrivateKey()", f"{key}.ExportRSAPrivateKey()",
+                f'{key.replace("GetRSAPrivateKey()", "PrivateKey")}.ToXmlString(true)'):  # fmt: skip
+        with pytest.raises(ExpressionFailed, match="Key not valid for use in specified state"):
+            evaluate(f"@({way})")
+    for kind in ("Pfx", "SerializedCert"):
+        with pytest.raises(ExpressionFailed, match="Invalid content type"):
+            evaluate(f'@(context.Deployment.Certificates["signer"].Export(X509ContentType.{kind}))')
+    assert evaluate('@(context.Deployment.Certificates["signer"].Export(X509ContentType.Cert).Length > 500)') is True

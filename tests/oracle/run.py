@@ -2,15 +2,17 @@
 
     python tests/oracle/run.py [FILE.yaml...]      the rows of tests/conformance/expressions/*.yaml: print the agreement
     python tests/oracle/run.py --write FILE.yaml   the expected values of that table are replaced by the oracle's
+    python tests/oracle/run.py --texts FILE.yaml   the same, and rows hold the texts of exceptions where we say the same
     python tests/oracle/run.py --ours FILE.yaml    and compare the texts of exceptions
 
-A row that needs more of `context` than Model.cs has, or that C# refuses, is left out. In a row with `differs: <what
+A row that C# refuses, or that asks the time or chance, is left out. In a row with `differs: <what
 .NET Core 3.1 gives>` we do otherwise, knowingly: a disagreement, unless `because: <the documented change>` says why a
 later .NET wins. Those rows do not count against the 99.5 % that are asked. Install first: tests/oracle/install.py.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,11 +29,14 @@ import install  # noqa: E402
 
 TABLES = HERE.parent / "conformance" / "expressions"
 # exceptions that later became classes of their own
-MODERN = {"System.Text.RegularExpressions.RegexParseException": "System.ArgumentException"}
+MODERN = {
+    "System.Text.RegularExpressions.RegexParseException": "System.ArgumentException",
+    "Interop+Crypto+OpenSslCryptographicException": "System.Security.Cryptography.CryptographicException",
+}
 
 
 # what the clock, chance or the exchange of the tests decides
-_MOMENT = ("UtcNow", "DateTime.Now", "new Random()", "Variables[", "NewGuid", "OriginalUrl.ToString")
+_MOMENT = ("UtcNow", "DateTime.Now", "new Random()", "NewGuid", "DateTimeOffset.Now")
 
 
 def _of_the_moment(source: str) -> bool:
@@ -40,6 +45,26 @@ def _of_the_moment(source: str) -> bool:
 
 class Dumper(yaml.SafeDumper):
     """Keeps rows in order and on one line where they fit."""
+
+
+def prepared(source: str, setup: dict[str, Any] | None) -> str:
+    """The expression behind what sets its `context` up; see Model.cs."""
+    if not setup:
+        return source
+    variables = "".join(
+        f"context.Variables.Set({json.dumps(name)}, {_value(value)}); "
+        for name, value in (setup.get("variables") or {}).items()
+    )
+    rest = json.dumps({name: value for name, value in setup.items() if name != "variables"})
+    before = f"context.Setup({json.dumps(rest)}); {variables}"
+    return f"@{{ {before} {source[2:]}" if source.startswith("@{") else f"@{{ {before} return ({source[2:-1]}); }}"
+
+
+def _value(value: Any) -> str:
+    """A variable of a setup: a C# expression, a C# body or a plain value."""
+    if isinstance(value, str) and value.startswith("@{"):
+        return f"((Func<object>)(() => {value[1:]}))()"
+    return value[2:-1] if isinstance(value, str) and value.startswith("@(") else json.dumps(value)
 
 
 def ask(sources: list[str], folder: Path = install.FOLDER) -> list[dict[str, Any]]:
@@ -74,7 +99,7 @@ def _answer(fields: list[str]) -> dict[str, Any]:
     return {"refused": fields[1]}
 
 
-def ours(source: str) -> dict[str, Any]:
+def ours(source: str, setup: dict[str, Any] | None = None) -> dict[str, Any]:
     """What our compiler makes of it, in the same form."""
     from tests_expressions_setup import make_exchange
 
@@ -88,7 +113,7 @@ def ours(source: str) -> dict[str, Any]:
     except ExpressionError as error:
         return {"refused": error.issues[0][2]}
     try:
-        value = compiled.evaluate(make_exchange())
+        value = compiled.evaluate(make_exchange(setup))
     except ExpressionFailed as error:
         message = error.message.removeprefix("Expression evaluation failed. ")
         return {"throws": error.detail.split(" ")[0], "message": message}
@@ -101,6 +126,10 @@ def agrees(left: dict[str, Any], right: dict[str, Any], *, message: bool = False
     """Whether two answers are the same; texts of exceptions only on request, for they change between versions."""
     keys = ("gives", "throws", "message") if message else ("gives", "throws")
     return ("refused" in left) == ("refused" in right) and all(left.get(key) == right.get(key) for key in keys)
+
+
+def _setup(wanted: Any) -> dict[str, Any] | None:
+    return wanted.get("with") if isinstance(wanted, dict) else None
 
 
 def rows(file: Path) -> dict[str, tuple[str, Any]]:
@@ -121,16 +150,19 @@ def _load_setup() -> None:
     spec.loader.exec_module(module)
 
 
-def short(answer: dict[str, Any]) -> Any:
-    """As a row carries it: a text, null, or the exception."""
-    return {"throws": answer["throws"]} if "throws" in answer else answer.get("gives")
+def short(answer: dict[str, Any], *, text: bool = False) -> Any:
+    """As a row carries it: a text, null, or the exception with or without its text."""
+    if "throws" not in answer:
+        return answer.get("gives")
+    return {"throws": answer["throws"], **({"message": answer["message"]} if text else {})}
 
 
-def write(file: Path) -> None:
+def write(file: Path, *, texts: bool = False) -> None:
     _load_setup()
     groups = yaml.safe_load(file.read_text())
-    sources = [source for table in groups.values() for source in table]
-    known = dict(zip(sources, ask(sources), strict=True))
+    setups = {source: _setup(wanted) for table in groups.values() for source, wanted in table.items()}
+    asked = [prepared(source, setup) for source, setup in setups.items()]
+    known = dict(zip(setups, ask(asked), strict=True))
     for table in groups.values():
         for source, wanted in list(table.items()):
             if isinstance(wanted, dict) and ("because" in wanted or ("refused" in wanted and "differs" not in wanted)):
@@ -139,12 +171,17 @@ def write(file: Path) -> None:
                 print(f"refused by C#, dropped: {source}\n    {known[source]['refused']}")
                 del table[source]
                 continue
-            mine = ours(source)
+            mine = ours(source, setups[source])
             if agrees(known[source], mine):
-                table[source] = short(known[source])
+                row = short(known[source], text=texts and agrees(known[source], mine, message=True))
+                if setups[source]:
+                    row = {**(row if isinstance(row, dict) else {"gives": row}), "with": setups[source]}
+                table[source] = row
             else:
                 mine.pop("type", None)
-                table[source] = {**mine, "differs": str(known[source].get("throws") or known[source].get("gives"))}
+                wanted_ = str(known[source].get("throws") or known[source].get("gives"))
+                given = {"with": setups[source]} if setups[source] else {}
+                table[source] = {**mine, "differs": wanted_, **given}
     head = "".join(line for line in file.read_text().splitlines(keepends=True) if line.startswith("#"))
     file.write_text(head + yaml.dump(groups, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=118))
 
@@ -156,17 +193,16 @@ def compare(files: list[Path], *, show_ours: bool) -> int:
         table = {
             source: wanted
             for source, (_, wanted) in rows(file).items()
-            if not (
-                isinstance(wanted, dict) and ("with" in wanted or ("refused" in wanted and "differs" not in wanted))
-            )
-            and not _of_the_moment(source)
+            if not (isinstance(wanted, dict) and "refused" in wanted and "differs" not in wanted)
+            and not _of_the_moment(f"{source}{_setup(wanted)}")
         }
-        answers = dict(zip(table, ask(list(table)), strict=True))
+        asked_for = [prepared(source, _setup(wanted)) for source, wanted in table.items()]
+        answers = dict(zip(table, ask(asked_for), strict=True))
         for source, answer in answers.items():
             if "refused" in answer:
                 continue  # needs more of `context` than the model has
             asked += 1
-            mine = ours(source)
+            mine = ours(source, _setup(table[source]))
             if agrees(answer, mine):
                 agreed += 1
             elif isinstance(table[source], dict) and "because" in table[source]:
@@ -188,9 +224,9 @@ def main() -> int:
     if not (install.FOLDER / "run" / "Driver.dll").exists():
         print("no C# compiler here: run python tests/oracle/install.py")
         return 0
-    if arguments[:1] == ["--write"]:
+    if arguments[:1] in (["--write"], ["--texts"]):
         for name in arguments[1:]:
-            write(Path(name))
+            write(Path(name), texts=arguments[0] == "--texts")
         return 0
     show = arguments[:1] == ["--ours"]
     files = [Path(name) for name in (arguments[1:] if show else arguments)] or sorted(TABLES.glob("*.yaml"))

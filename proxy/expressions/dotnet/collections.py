@@ -201,6 +201,8 @@ def iterate(value: Any) -> Iterator[Any]:
         from proxy.expressions.dotnet.context_headers import pairs
 
         return pairs(value)
+    if type(value) is dict:  # context.Variables
+        return (Pair(name, held) for name, held in list(value.items()))
     if isinstance(value, List):
         return _live(value)
     return iter(value)

@@ -16,6 +16,7 @@ from proxy.exchange import Exchange
 from proxy.expressions.dotnet import context_headers as maps
 from proxy.expressions.dotnet import datetime as dates
 from proxy.expressions.dotnet.collections import Dictionary
+from proxy.expressions.dotnet.enums import enum_value, enumeration
 from proxy.expressions.dotnet.guid import Guid
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, List, stands_for
@@ -53,9 +54,21 @@ GATEWAY = _type("IGateway")
 BACKEND = _type("IBackend", Backend)
 LAST_ERROR = _type("ILastError", LastError)
 WORKSPACE = _type("IWorkspace")
+ENDPOINT = _type("IPrivateEndpointConnection")
+SUSTAINABILITY = _type("ISustainabilityInfo")
 GRAPHQL = _type("IGraphQL")
 CERTIFICATE = define(
     "X509Certificate2", "System.Security.Cryptography.X509Certificates.X509Certificate2", aliases=("X509Certificate",)
+)
+
+
+enumeration("ProductState", f"{_SPACE}.ProductState", {"NotPublished": 0, "Published": 1})
+enumeration("BackendType", f"{_SPACE}.BackendType", {"Single": 0, "Pool": 1})
+enumeration("CarbonIntensityCategory", f"{_SPACE}.CarbonIntensityCategory", {name: number for number, name in enumerate(
+    ("NotAvailable", "VeryLow", "Low", "Medium", "High", "VeryHigh")
+)})  # fmt: skip
+_STATES, _BACKENDS, _CARBON = (
+    type_of_name(name) for name in ("ProductState", "BackendType", "CarbonIntensityCategory")
 )
 
 
@@ -142,7 +155,7 @@ members(
         "HeaderDictionary Headers": attribute("headers"),
         "string IpAddress": attribute("client_ip"),
         "IMessageBody? Body": Native(_request_body, reads="request"),
-        "object? PrivateEndpointConnection": constant(None),
+        "IPrivateEndpointConnection? PrivateEndpointConnection": constant(None),
     },
 )
 # MatchedParameters hangs on the exchange, not on the message
@@ -218,7 +231,7 @@ members(
         "bool SubscriptionRequired": attribute("subscription_required"),
         "IEnumerable<IGroup> Groups": _groups,
         "IEnumerable<IApi> Apis": Native(_apis, exchange=True),
-        "string State": lambda product: "Published" if product.published else "NotPublished",
+        "ProductState State": lambda product: enum_value(_STATES, int(product.published)),
         "int? SubscriptionsLimit": attribute("subscriptions_limit"),
         "int? SubscriptionLimit": attribute("subscriptions_limit"),
     },
@@ -259,9 +272,14 @@ members(
         "string ServiceId": attribute("service_id"),
         "string ServiceName": attribute("service_name"),
         "IGateway Gateway": lambda deployment: deployment,
+        "ISustainabilityInfo SustainabilityInfo": lambda deployment: deployment,
     },
 )
-
+# only the managed gateways of some regions know how much carbon their electricity costs
+members(
+    SUSTAINABILITY,
+    {"CarbonIntensityCategory CurrentCarbonIntensity": lambda _: enum_value(_CARBON, 0)},
+)
 
 members(
     GATEWAY,
@@ -271,7 +289,15 @@ members(
         "bool IsManaged": attribute("is_managed"),
     },
 )
-members(BACKEND, {"string Id": attribute("id"), "string Type": attribute("type"), "string AzureRegion": constant("")})
+members(
+    BACKEND,
+    {
+        "string Id": attribute("id"),
+        "BackendType Type": lambda backend: enum_value(_BACKENDS, int(backend.type == "Pool")),
+        "string AzureRegion": constant(""),
+    },
+)
+members(ENDPOINT, {f"string {name}": constant("") for name in ("Name", "GroupId", "MemberName")})
 members(
     LAST_ERROR,
     {

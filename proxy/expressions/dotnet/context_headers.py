@@ -62,6 +62,10 @@ def pairs(headers: Headers) -> Iterator[Pair]:
     return (Pair(name, Array(STRING, headers.getall(name))) for name in _names(headers))
 
 
+def _as_dictionary(headers: Headers) -> Dictionary:
+    return Dictionary(VALUES, {pair.key: pair.value for pair in pairs(headers)}, str.lower)
+
+
 def _contains(headers: Headers, name: str | None) -> bool:
     if name is None:
         argument_null("key")
@@ -76,6 +80,7 @@ members(
         "bool ContainsKey(string name)": _contains,
         "bool TryGetValue(string name, out string[] value)": _try_values,
         "string[] this[string name]": _values,
+        "implicit IReadOnlyDictionary<string, string[]>(HeaderDictionary headers)": _as_dictionary,
         "int Count": lambda headers: len(_names(headers)),
         "IEnumerable<string> Keys": lambda headers: List(STRING, _names(headers)),
         "IEnumerable<string[]> Values": lambda headers: List(

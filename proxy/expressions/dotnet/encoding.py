@@ -1,18 +1,16 @@
-"""Encoding, hashes and keyed hashes."""
+"""System.Text.Encoding."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from typing import Any
+from typing import Any, NoReturn
 
-from proxy.expressions.dotnet import primitives
-from proxy.expressions.dotnet.convert import BYTE, as_bytes
+from proxy.expressions.dotnet import primitives  # noqa: F401
+from proxy.expressions.dotnet.convert import BYTE
 from proxy.expressions.dotnet.units import joined, units
 from proxy.expressions.dotnet.values import Array, stands_for
 from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, out_of_range
-from proxy.expressions.table import attribute, constant, define, members, setters, with_exchange
+from proxy.expressions.table import attribute, constant, define, members
 from proxy.expressions.types import type_of_name
 
 ENCODING = define("Encoding", "System.Text.Encoding")
@@ -47,9 +45,13 @@ UTF16 = _ALL["Unicode"]
 _SINGLE = ("ascii", "latin-1")
 
 
+def _null(message: str, name: str) -> NoReturn:
+    raise DotNetError("System.ArgumentNullException", f"{message} (Parameter '{name}')")
+
+
 def _get_bytes(encoding: Encoding, text: str | None) -> Array:
     if text is None:
-        argument_null("s")
+        _null("String reference not set to an instance of a String.", "s")
     allocate(len(text) * 4)
     return Array(BYTE, _encoded(encoding, text))
 
@@ -65,7 +67,7 @@ def _encoded(encoding: Encoding, text: str) -> bytes:
 
 def _get_string(encoding: Encoding, data: Any, start: int = 0, count: int | None = None) -> str:
     if data is None:
-        argument_null("bytes")
+        _null("Array cannot be null.", "bytes")
     if start < 0 or (count is not None and count < 0):
         out_of_range("Non-negative number required.", "index" if start < 0 else "count")
     if count is not None and start + count > len(data):
@@ -198,86 +200,3 @@ members(
         "object Clone()": lambda encoding: encoding,
     },
 )
-
-
-class Hash:
-    """A hash algorithm, keyed when `key` is not None."""
-
-    __slots__ = ("digest", "key", "kind")
-
-    def __init__(self, kind: str, digest: str, key: bytes | None = None) -> None:
-        self.kind = kind
-        self.digest = digest
-        self.key = key
-
-    @property
-    def dotnet(self) -> Any:
-        from proxy.expressions.types import type_of_name
-
-        return type_of_name(self.kind)
-
-
-def _compute(algorithm: Hash, data: Any) -> Array:
-    raw = as_bytes(data)
-    if algorithm.key is None:
-        return Array(BYTE, hashlib.new(algorithm.digest, raw, usedforsecurity=False).digest())
-    return Array(BYTE, hmac.new(algorithm.key, raw, algorithm.digest).digest())
-
-
-_SPACE = "System.Security.Cryptography"
-ALGORITHM = define("HashAlgorithm", f"{_SPACE}.HashAlgorithm", bases=("IDisposable",))
-KEYED = define("KeyedHashAlgorithm", f"{_SPACE}.KeyedHashAlgorithm", bases=("HashAlgorithm",))
-HMAC = define("HMAC", f"{_SPACE}.HMAC", bases=("KeyedHashAlgorithm",))
-members(primitives.DISPOSABLE, {"void Dispose()": lambda value: None})
-members(
-    ALGORITHM,
-    {
-        "byte[] ComputeHash(byte[] buffer)": _compute,
-        "byte[] ComputeHash(byte[] buffer, int offset, int count)": lambda a, d, i, n: _compute(a, list(d)[i : i + n]),
-        "int HashSize": lambda algorithm: hashlib.new(algorithm.digest, usedforsecurity=False).digest_size * 8,
-        "void Clear()": lambda algorithm: None,
-    },
-)
-members(HMAC, {"string HashName": lambda algorithm: algorithm.digest.upper()})
-members(KEYED, {"byte[] Key": lambda algorithm: Array(BYTE, algorithm.key or b"")})
-
-
-def _set_key(algorithm: Hash, key: Any) -> None:
-    algorithm.key = as_bytes(key)
-
-
-def _random_key(exchange: Any, kind: str, digest: str) -> Hash:
-    """Without a key, .NET draws 64 random bytes."""
-    return Hash(kind, digest, bytes(int(exchange.ports.clock.random() * 256) for _ in range(64)))
-
-
-setters(KEYED, {"Key": _set_key})
-for _digest in ("MD5", "SHA1", "SHA256", "SHA384", "SHA512"):
-    _plain = define(_digest, f"{_SPACE}.{_digest}", bases=("HashAlgorithm",))
-    _make: Any = lambda kind=_digest: Hash(kind, kind.lower())  # noqa: E731
-    members(
-        _plain,
-        {
-            f"static {_digest} Create()": _make,
-            "static byte[] HashData(byte[] source)": lambda data, kind=_digest: _compute(
-                Hash(kind, kind.lower()), data
-            ),
-        },
-    )
-    if _digest != "MD5":
-        _managed = define(f"{_digest}Managed", f"{_SPACE}.{_digest}Managed", bases=(_digest,))
-        members(_managed, {"new()": lambda kind=f"{_digest}Managed", name=_digest.lower(): Hash(kind, name)})
-    _name = f"HMAC{_digest}"
-    _keyed = define(_name, f"{_SPACE}.{_name}", bases=("HMAC",))
-    members(
-        _keyed,
-        {
-            "new()": with_exchange(
-                lambda exchange, kind=_name, name=_digest.lower(): _random_key(exchange, kind, name)
-            ),
-            "new(byte[] key)": lambda key, kind=_name, name=_digest.lower(): Hash(kind, name, as_bytes(key)),
-            "static byte[] HashData(byte[] key, byte[] source)": (
-                lambda key, data, kind=_name, name=_digest.lower(): _compute(Hash(kind, name, as_bytes(key)), data)
-            ),
-        },
-    )

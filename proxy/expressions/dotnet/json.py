@@ -36,12 +36,16 @@ from proxy.expressions.dotnet.json_tokens import (
 from proxy.expressions.dotnet.json_writer import token_text, write
 from proxy.expressions.dotnet.text import TEXTS, to_text
 from proxy.expressions.dotnet.values import Array, Sequence, Single, instance_of, name_of
-from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, tick
+from proxy.expressions.runtime import DotNetError, argument, argument_null, index_range, invalid_operation, spend, tick
 from proxy.expressions.table import define, members, setters, with_types
 from proxy.expressions.types import Type, type_of_name
 
 _LINQ = "Newtonsoft.Json.Linq"
 TOKEN = define("JToken", f"{_LINQ}.JToken", bases=("IEnumerable<JToken>",))
+# a sequence of tokens that takes a key
+ENUMERABLE = define(
+    "IJEnumerable", f"{_LINQ}.IJEnumerable", kind="interface", parameters=("T",), bases=("IEnumerable<T>",)
+)
 CONTAINER = define("JContainer", f"{_LINQ}.JContainer", bases=("JToken",))
 VALUE = define("JValue", f"{_LINQ}.JValue", bases=("JToken",))
 RAW = define("JRaw", f"{_LINQ}.JRaw", bases=("JValue",))
@@ -70,7 +74,7 @@ def _shown(key: Any) -> str:
     return "{null}" if key is None else f'"{key}"' if isinstance(key, str) else to_text(key)
 
 
-_EXPECTED = {
+_EXPECTED: dict[type[JToken], tuple[str, str]] = {
     JObject: ("JObject", "Object property name"),
     JArray: ("JArray", "Int32 array index"),
     JConstructor: ("JConstructor", "Argument position index"),
@@ -98,7 +102,7 @@ def get(token: JToken, key: Any) -> JToken | None:
 def item(array: JArray, index: int) -> JToken:
     if 0 <= index < len(array.items):
         return array.items[index]
-    index_range()
+    return index_range()
 
 
 def put(token: JToken, key: Any, value: JToken | None) -> None:
@@ -305,6 +309,7 @@ def descendants(token: JToken) -> Iterator[JToken]:
 
 def _root(token: JToken) -> JToken:
     while (parent := parent_of(token)) is not None:
+        tick()
         token = parent
     return token
 
@@ -324,6 +329,7 @@ def _siblings(token: JToken, after: bool) -> list[JToken]:
     if parent is None:
         return []
     children = list(parent.children())
+    spend(len(children) >> 4)
     at = place_of(parent, token)
     return children[at + 1 :] if after else children[:at]
 
@@ -364,7 +370,7 @@ members(
         "JToken? Next": lambda token: next(iter(_siblings(token, True)), None),
         "JToken? Previous": lambda token: next(reversed(_siblings(token, False)), None),
         "T? Value<T>(object key)": with_types(lambda kind, token, key: value_as(kind, get(token, key))),
-        "IEnumerable<JToken> Children()": sequence(lambda token: token.children()),
+        "IJEnumerable<JToken> Children()": sequence(lambda token: token.children()),
         "IEnumerable<T> Children<T>()": with_types(
             lambda kind, token: Sequence(lambda: of_type(token.children(), kind), kind)
         ),
@@ -408,22 +414,28 @@ members(
                 lambda: (value_as(kind, found) for token in _each(source) for found in _keyed(token, key)), kind
             )
         ),
-        f"static IEnumerable<JToken> Values({_SOURCE})": lambda source: each_of(source, lambda token: token.children()),
-        f"static IEnumerable<JToken> Values({_SOURCE}, object key)": lambda source, key: each_of(
-            source, lambda token: _keyed(token, key)
-        ),
-        f"static IEnumerable<JToken> Children({_SOURCE})": lambda source: each_of(
+        f"static IJEnumerable<JToken> Values({_SOURCE})": lambda source: each_of(
             source, lambda token: token.children()
         ),
-        f"static IEnumerable<JToken> Ancestors({_SOURCE})": lambda source: each_of(source, ancestors),
-        f"static IEnumerable<JToken> AncestorsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(ancestors)),
-        f"static IEnumerable<JToken> Descendants({_SOURCE})": lambda source: each_of(source, descendants),
-        f"static IEnumerable<JToken> DescendantsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(descendants)),
-        "static IEnumerable<JProperty> Properties(this IEnumerable<JObject> source)": lambda source: Sequence(
-            lambda: (found for token in _each(source) for found in token.properties()), type_of_name("JProperty")
+        f"static IJEnumerable<JToken> Values({_SOURCE}, object key)": lambda source, key: each_of(
+            source, lambda token: _keyed(token, key)
         ),
-        f"static IEnumerable<JToken> AsJEnumerable({_SOURCE})": lambda source: source,
+        f"static IJEnumerable<JToken> Children({_SOURCE})": lambda source: each_of(
+            source, lambda token: token.children()
+        ),
+        f"static IJEnumerable<JToken> Ancestors({_SOURCE})": lambda source: each_of(source, ancestors),
+        f"static IJEnumerable<JToken> AncestorsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(ancestors)),
+        f"static IJEnumerable<JToken> Descendants({_SOURCE})": lambda source: each_of(source, descendants),
+        f"static IJEnumerable<JToken> DescendantsAndSelf({_SOURCE})": lambda s: each_of(s, with_self(descendants)),
+        "static IJEnumerable<JProperty> Properties(this IEnumerable<JObject> source)": lambda source: Sequence(
+            lambda: (found for token in _each(source) for found in token.children()), type_of_name("JProperty")
+        ),
+        f"static IJEnumerable<JToken> AsJEnumerable({_SOURCE})": lambda source: source,
     },
+)
+members(
+    ENUMERABLE,
+    {"IJEnumerable<JToken> this[object key]": lambda source, key: each_of(source, lambda token: _keyed(token, key))},
 )
 for _name in _VALUE_TYPES:
     members(

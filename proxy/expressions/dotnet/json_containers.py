@@ -79,10 +79,7 @@ _CLOCK = ("DateTime", "DateTimeOffset", "TimeSpan", "Guid", "Uri")
 members(
     VALUE,
     {
-        **{
-            f"new({kind} value)": JValue
-            for kind in ("long", "decimal", "ulong", "double", "float", "bool", *_CLOCK)
-        },
+        **{f"new({kind} value)": JValue for kind in ("long", "decimal", "ulong", "double", "float", "bool", *_CLOCK)},
         "new(string value)": text_value,
         "new(char value)": lambda value: JValue(str(value)),
         "new(JValue other)": lambda other: argument_null("other") if other is None else other.clone(),
@@ -110,7 +107,7 @@ def _property(name: str, content: Any) -> JProperty:
 
 
 def _set_property(token: JProperty, value: JToken | None) -> None:
-    token.value = value  # type: ignore[assignment]
+    token.value = value
 
 
 members(
@@ -236,8 +233,8 @@ members(
         "bool TryGetValue(string name, StringComparison comparison, out JToken value)": _try_get,
         "JProperty? Property(string name)": _view,
         "JProperty? Property(string name, StringComparison comparison)": _view,
-        "IEnumerable<JProperty> Properties()": lambda token: Sequence(token.properties, type_of_name("JProperty")),
-        "IEnumerable<JToken> PropertyValues()": lambda token: List(TOKENS, token.items.values()),
+        "IJEnumerable<JProperty> Properties()": lambda token: Sequence(token.properties, type_of_name("JProperty")),
+        "IJEnumerable<JToken> PropertyValues()": lambda token: List(TOKENS, token.items.values()),
         "bool Remove(string name)": _remove,
         "static JObject Parse(string json)": lambda text: parse(text, JObject, "JObject"),
         "static JObject FromObject(object o)": lambda value: expect_object(from_object(given(value))),

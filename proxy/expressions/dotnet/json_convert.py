@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from proxy.expressions.dotnet.collections import Dictionary, HashSet, iterate
+from proxy.expressions.dotnet.collections import Dictionary, HashSet
 from proxy.expressions.dotnet.convert import CHANGES, change_type, from_base64
-from proxy.expressions.dotnet.json_reader import plain_json, write_token
+from proxy.expressions.dotnet.json_reader import NOT_PLAIN, plain_data, wrap, write_token
 from proxy.expressions.dotnet.json_text import JsonReader, JsonTextReader, dated
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue
-from proxy.expressions.dotnet.json_typed import JsonTokenReader, read_type
-from proxy.expressions.dotnet.json_writer import entries_of, leaf
+from proxy.expressions.dotnet.json_writer import entries_of, leaf, rows_of
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, List, instance_of, name_of
 from proxy.expressions.runtime import DotNetError, argument, argument_null, invalid_cast, tick
@@ -32,7 +31,7 @@ def from_object(value: Any) -> JToken:
             made.put(name, from_object(inner))
         return made
     array = JArray()
-    for inner in iterate(value):
+    for inner in rows_of(value):
         array.append(from_object(inner))
     return array
 
@@ -52,33 +51,36 @@ _MAPS = {"Dictionary", "IDictionary", "IReadOnlyDictionary"}
 _TOKEN = type_of_name("JToken")
 _REMEDY = {
     "array": (
-        'the type requires a JSON array (e.g. [1,2,3]) to deserialize correctly.\nTo fix this error either change the '
-        "JSON to a JSON array (e.g. [1,2,3]) or change the deserialized type so that it is a normal .NET type (e.g. not "
-        "a primitive type like integer, not a collection type like an array or List<T>) that can be deserialized from a "
-        "JSON object. JsonObjectAttribute can also be added to the type to force it to deserialize from a JSON object."
+        "the type requires a JSON array (e.g. [1,2,3]) to deserialize correctly.\nTo fix this error "
+        "either change the JSON to a JSON array (e.g. [1,2,3]) or change the deserialized type so that "
+        "it is a normal .NET type (e.g. not a primitive type like integer, not a collection type like "
+        "an array or List<T>) that can be deserialized from a JSON object. JsonObjectAttribute can also "
+        "be added to the type to force it to deserialize from a JSON object."
     ),
     "object": (
-        'the type requires a JSON object (e.g. {"name":"value"}) to deserialize correctly.\nTo fix this error either '
-        'change the JSON to a JSON object (e.g. {"name":"value"}) or change the deserialized type to an array or a type '
-        "that implements a collection interface (e.g. ICollection, IList) like List<T> that can be deserialized from a "
-        "JSON array. JsonArrayAttribute can also be added to the type to force it to deserialize from a JSON array."
+        'the type requires a JSON object (e.g. {"name":"value"}) to deserialize correctly.\nTo fix this '
+        'error either change the JSON to a JSON object (e.g. {"name":"value"}) or change the '
+        "deserialized type to an array or a type that implements a collection interface (e.g. "
+        "ICollection, IList) like List<T> that can be deserialized from a JSON array. "
+        "JsonArrayAttribute can also be added to the type to force it to deserialize from a JSON array."
     ),
     "primitive": (
-        'the type requires a JSON primitive value (e.g. string, number, boolean, null) to deserialize correctly.\n'
-        "To fix this error either change the JSON to a JSON primitive value (e.g. string, number, boolean, null) or "
-        "change the deserialized type "
+        "the type requires a JSON primitive value (e.g. string, number, boolean, null) to deserialize "
+        "correctly.\nTo fix this error either change the JSON to a JSON primitive value (e.g. string, "
+        "number, boolean, null) or change the deserialized type "
     ),
 }
 _PRIMITIVE = {
     "array": (
-        "to an array or a type that implements a collection interface (e.g. ICollection, IList) like List<T> that can be "
-        "deserialized from a JSON array. JsonArrayAttribute can also be added to the type to force it to deserialize "
-        "from a JSON array."
+        "to an array or a type that implements a collection interface (e.g. ICollection, IList) like "
+        "List<T> that can be deserialized from a JSON array. JsonArrayAttribute can also be added to "
+        "the type to force it to deserialize from a JSON array."
     ),
     "object": (
-        "so that it is a normal .NET type (e.g. not a primitive type like integer, not a collection type like an array "
-        "or List<T>) that can be deserialized from a JSON object. JsonObjectAttribute can also be added to the type to "
-        "force it to deserialize from a JSON object."
+        "so that it is a normal .NET type (e.g. not a primitive type like integer, not a collection "
+        "type like an array or List<T>) that can be deserialized from a JSON object. "
+        "JsonObjectAttribute can also be added to the type to force it to deserialize from a JSON "
+        "object."
     ),
 }
 
@@ -89,24 +91,26 @@ def _is_token(kind: Type) -> bool:
 
 def _next(reader: JsonReader, kind: Type) -> bool:
     """To the next piece, read as the type wants it."""
+    from proxy.expressions.dotnet.json_typed import read_type
+
     wanted = read_type(kind.underlying.name)
     if wanted:
         return reader.read_as(wanted)
-    return reader.read() and (reader.token != "Comment" or reader.content())
+    return reader.read() and (reader.piece != "Comment" or reader.content())
 
 
 def build(reader: JsonReader, kind: Type) -> Any:
     """The value that starts at the reader's current piece."""
     if _is_token(kind):
-        if reader.token == "Null":
+        if reader.piece == "Null":
             return JValue(None) if kind.name in ("JToken", "JValue") else None
         return write_token(reader)
-    token_kind = reader.token
-    if token_kind == "StartObject":
+    piece = reader.piece
+    if piece == "StartObject":
         return _object(reader, kind)
-    if token_kind == "StartArray":
+    if piece == "StartArray":
         return _array(reader, kind)
-    if token_kind == "String" and not reader.value and kind.is_nullable:
+    if piece == "String" and not reader.value and kind.is_nullable:
         return None
     return _leaf(reader, kind)
 
@@ -130,7 +134,7 @@ def _array(reader: JsonReader, kind: Type) -> Any:
     element = kind.args[0]
     items: list[Any] = []
     while _next(reader, element):
-        if reader.token == "EndArray":
+        if reader.piece == "EndArray":
             if kind.name == "[]":
                 return Array(element, items)
             return HashSet(element, items) if kind.name in ("HashSet", "ISet") else List(element, items)
@@ -154,9 +158,9 @@ def _object(reader: JsonReader, kind: Type) -> Any:
         _wrong_shape(reader, kind, "object")
     made = Dictionary(generic("Dictionary", *kind.args))
     while True:
-        if reader.token == "EndObject":
+        if reader.piece == "EndObject":
             return made
-        if reader.token == "PropertyName":
+        if reader.piece == "PropertyName":
             key = _key(reader, reader.value, kind.args[0])
             if not _next(reader, kind.args[1]):
                 break
@@ -170,12 +174,12 @@ def _any_object(reader: JsonReader) -> JObject:
     """An object where no type is asked for."""
     made = JObject()
     while True:
-        if reader.token == "PropertyName":
+        if reader.piece == "PropertyName":
             name = reader.value
             if not (reader.read() and reader.content()):
                 break
             made.put(name, write_token(reader))
-        elif reader.token == "EndObject":
+        elif reader.piece == "EndObject":
             return made
         if not reader.read():
             break
@@ -196,7 +200,7 @@ def _key(reader: JsonReader, text: str, kind: Type) -> Any:
 
 
 def _leaf(reader: JsonReader, kind: Type) -> Any:
-    value = None if reader.token in ("Null", "Undefined", "", "EndArray") else reader.value
+    value = None if reader.piece in ("Null", "Undefined", "", "EndArray") else reader.value
     if kind.name == "object":
         return BOXES["long"](value) if type(value) is int else value
     target = kind.underlying
@@ -226,11 +230,11 @@ def _converted(value: Any, target: Type) -> Any:
     if isinstance(value, str) and target.name in ("Guid", "TimeSpan", "Uri"):
         from proxy.expressions.conversions import explicit
 
-        found = explicit(_TOKEN, target)
-        assert found is not None
-        assert found.native is not None
-        assert found.native.function is not None
-        return found.native.function(JValue(value))
+        read = explicit(_TOKEN, target)
+        assert read is not None
+        assert read.native is not None
+        assert read.native.function is not None
+        return read.native.function(JValue(value))
     if target.name not in CHANGES:
         invalid_cast(name_of(value) if value is not None else "null", target.full_name)
     return change_type(value, target.name)
@@ -248,6 +252,8 @@ def to_object(kind: Type, token: JToken) -> Any:
         return cast.native.function(token)
     if instance_of(token, kind):
         return token.clone()
+    from proxy.expressions.dotnet.json_typed import JsonTokenReader
+
     reader = JsonTokenReader(token)
     reader.read()
     return _checked(build(reader, kind), kind)
@@ -270,14 +276,41 @@ def _is_simple(kind: Type) -> bool:
     return kind.underlying.name in _SIMPLE
 
 
+def _plainly(kind: Type, data: Any) -> Any:
+    """The value where the data already has the shape that is asked for; NOT_PLAIN leaves it to `build`."""
+    name, sort = kind.name, type(data)
+    if sort is str:
+        return data if name == "string" else NOT_PLAIN
+    if sort is dict or sort is list:
+        if name == "object" or _is_token(kind):
+            token = wrap(data)
+            return token if instance_of(token, kind) else NOT_PLAIN
+        if sort is dict and name in _MAPS and kind.args[0].name == "string":
+            values = {key: _plainly(kind.args[1], inner) for key, inner in data.items()}
+            plain = all(inner is not NOT_PLAIN for inner in values.values())
+            return Dictionary(generic("Dictionary", *kind.args), values) if plain else NOT_PLAIN
+        if sort is list and name in ("[]", "List", "IList", "IEnumerable") and kind.args[0].name != "byte":
+            items = [_plainly(kind.args[0], inner) for inner in data]
+            if any(inner is NOT_PLAIN for inner in items):
+                return NOT_PLAIN
+            return (Array if name == "[]" else List)(kind.args[0], items)
+    if (sort is bool and name == "bool") or (sort is int and name == "int" and -(1 << 31) <= data < 1 << 31):
+        return data
+    return NOT_PLAIN
+
+
 def deserialize(kind: Type, text: str | None) -> Any:
     """JsonConvert.DeserializeObject<T>(text)."""
     if text is None:
         argument_null("value")
-    if _is_token(kind) or kind.name == "object":
-        token = plain_json(text)
-        if token is not None and instance_of(token, kind) and not isinstance(token, JValue):
-            return token
+    data = plain_data(text)
+    if data is not NOT_PLAIN:
+        try:
+            made = _plainly(kind, data)
+        except RecursionError:
+            made = NOT_PLAIN
+        if made is not NOT_PLAIN:
+            return made
     reader = JsonTextReader(text)
     if not _next(reader, kind):
         if kind.is_value and not kind.is_nullable:
@@ -285,7 +318,7 @@ def deserialize(kind: Type, text: str | None) -> Any:
         return None
     made = build(reader, kind)
     while reader.read():
-        if reader.token != "Comment":
+        if reader.piece != "Comment":
             _place(reader, "Additional text found in JSON string after finishing deserializing object")
     return _checked(made, kind)
 

@@ -6,6 +6,7 @@ Names, ['name'], [index], [start:end:step], [a,b], *, .. and filters [?(...)] wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -32,6 +33,9 @@ from proxy.expressions.types import type_of_name
 Tokens = Iterator[JToken]
 # (root, current tokens, whether a token that is not there is an error) -> tokens
 Filter = Callable[[JToken, Tokens, bool], Tokens]
+_UNQUOTED = re.compile(r"[^'\\]+")
+# names, indexers and comparisons of one path
+MAX_PARTS = 256
 _OPEN_INDEXER, _OPEN_QUERY = "Path ended with open indexer.", "Path ended with open query."
 
 
@@ -178,9 +182,9 @@ def _equal(value: JValue, wanted: JValue) -> bool:
     if other != "String":
         return False
     if kind == "Date":
-        return date_text(value.value)[1:-1] == wanted.value
+        return bool(date_text(value.value)[1:-1] == wanted.value)
     if kind == "Bytes":
-        return to_base64(value.value) == wanted.value
+        return bool(to_base64(value.value) == wanted.value)
     return kind in ("Guid", "TimeSpan", "Uri") and to_text(value.value) == wanted.value
 
 
@@ -199,7 +203,7 @@ def _matches(value: JValue, wanted: JValue) -> bool:
 
     pattern, _, letters = str(wanted.value)[1:].rpartition("/")
     options = sum({"i": 1, "m": 2, "s": 16, "x": 4}.get(letter, 0) for letter in letters)
-    return _is_match(pattern_of(pattern, options), value.value)
+    return bool(_is_match(pattern_of(pattern, options), value.value))
 
 
 _OPERATORS: dict[str, Callable[[JValue, JValue], bool]] = {
@@ -253,6 +257,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.parts = 0
 
     def char(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -269,6 +274,12 @@ class _Reader:
         found = self.text.startswith(text, self.at)
         self.at += len(text) if found else 0
         return found
+
+    def part(self) -> None:
+        """One filter or comparison more."""
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            json_exception(f"The path has more than {MAX_PARTS} parts.")
 
     def main(self) -> list[Filter]:
         start = self.at
@@ -292,6 +303,7 @@ class _Reader:
 
         def member() -> None:
             nonlocal scan
+            self.part()
             name = self.text[start : self.at].rstrip() if self.at > start else ""
             if self.at > start:
                 if scan:
@@ -322,6 +334,7 @@ class _Reader:
             else:
                 if after_indexer:
                     json_exception(f"Unexpected character following indexer: {char}")
+                tick()
                 self.at += 1
         at_end = self.at == len(self.text)
         if self.at > start:
@@ -383,7 +396,7 @@ class _Reader:
                 self.bad_indexer(char)
             else:
                 self.at += 1
-        json_exception(_OPEN_INDEXER)
+        return json_exception(_OPEN_INDEXER)
 
     def quoted_fields(self, closing: str, scan: bool) -> Filter:
         names: list[str] = []
@@ -398,24 +411,30 @@ class _Reader:
             if not self.accept(","):
                 self.bad_indexer(self.char())
             self.space()
-        json_exception(_OPEN_INDEXER)
+        return json_exception(_OPEN_INDEXER)
 
     def quoted(self) -> str:
         self.at += 1
-        made = ""
+        made: list[str] = []
         while self.at < len(self.text):
+            tick()
+            run = _UNQUOTED.match(self.text, self.at)
+            if run is not None:
+                made.append(run[0])
+                self.at = run.end()
+                continue
             char = self.char()
             self.at += 1
             if char == "'":
-                return made
+                return "".join(made)
             if char == "\\" and self.at < len(self.text):
                 code = self.char()
                 self.at += 1
                 if code not in _ESCAPES:
                     json_exception(f"Unknown escape character: \\{code}")
                 char = _ESCAPES[code]
-            made += char
-        json_exception("Path ended with an open string.")
+            made.append(char)
+        return json_exception("Path ended with an open string.")
 
     def query(self, closing: str, scan: bool) -> Filter:
         self.at += 1
@@ -435,6 +454,7 @@ class _Reader:
         root: Test | None = None
         above: _Composite | None = None
         while self.at < len(self.text):
+            self.part()
             left = self.side()
             operator, right = "", left
             if self.char() not in ")|&":
@@ -459,7 +479,7 @@ class _Reader:
                         root = root or made
                     above.tests.append(test)
                     break
-        json_exception(_OPEN_QUERY)
+        return json_exception(_OPEN_QUERY)
 
     def bad_query(self) -> NoReturn:
         json_exception(f"Unexpected character while parsing path query: {self.char()}")
@@ -499,7 +519,7 @@ class _Reader:
                 return float(text) if any(mark in text for mark in ".eE") else int(text)
         except ValueError:
             self.bad_query()
-        json_exception(_OPEN_QUERY)
+        return json_exception(_OPEN_QUERY)
 
     def regex(self) -> str:
         start = self.at
@@ -511,7 +531,7 @@ class _Reader:
                 while self.char().isalpha():
                     self.at += 1
                 return self.text[start : self.at]
-        json_exception("Path ended with an open regex.")
+        return json_exception("Path ended with an open regex.")
 
     def operator(self) -> str:
         if self.at + 1 >= len(self.text):
@@ -519,16 +539,20 @@ class _Reader:
         for word in _OPERATORS:
             if self.accept(word):
                 return word
-        json_exception("Could not read query operator.")
+        return json_exception("Could not read query operator.")
 
 
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "\\": "\\", '"': '"', "'": "'", "/": "/"}
 
 
 @lru_cache(256)
-def parse(path: str) -> list[Filter]:
-    """The filters of a path; raises JsonException."""
+def _remembered(path: str) -> list[Filter]:
     return _Reader(path).main()
+
+
+def parse(path: str) -> list[Filter]:
+    """The filters of a path; raises JsonException. Short ones are kept."""
+    return _remembered(path) if len(path) < 256 else _Reader(path).main()
 
 
 def evaluate(filters: list[Filter], root: JToken, token: JToken, strict: bool) -> Tokens:

@@ -28,16 +28,28 @@ def read_json(text: str, name: str = "JToken") -> JToken:
     return token
 
 
-def plain_json(text: str) -> JToken | None:
-    """The token of a text that is strict JSON; None when our own reader has to look at it."""
+NOT_PLAIN = object()
+
+
+def plain_data(text: str) -> Any:
+    """Strict JSON as plain Python data; NOT_PLAIN when our own reader has to look at the text."""
     allocate(len(text))
     spend(len(text) >> 4)
     if _LONG_DIGITS.search(text):
-        return None
+        return NOT_PLAIN
     tick()
     try:
-        return wrap(orjson.loads(text))
+        return orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
+        return NOT_PLAIN
+
+
+def plain_json(text: str) -> JToken | None:
+    """The token of a text that is strict JSON, else None."""
+    data = plain_data(text)
+    try:
+        return None if data is NOT_PLAIN else wrap(data)
+    except RecursionError:
         return None
 
 
@@ -86,23 +98,23 @@ _LEAVES = ("String", "Integer", "Float", "Date", "Boolean", "Bytes")
 
 def load(reader: JsonReader, name: str = "JToken") -> JToken:
     """JToken.Load: the token that starts at the reader's next piece."""
-    if not reader.token and not reader.read():
+    if not reader.piece and not reader.read():
         reader.fail(f"Error reading {name} from JsonReader")
     wanted = _WANTED.get(name)
     if wanted is not None:
         reader.content()
-        if reader.token != wanted[0]:
-            message = f"Current JsonReader item is not {wanted[1]}: {reader.token or 'None'}"
+        if reader.piece != wanted[0]:
+            message = f"Current JsonReader item is not {wanted[1]}: {reader.piece or 'None'}"
             reader.fail(f"Error reading {name} from JsonReader. {message}")
-    token = reader.token
-    if token in _LEAVES:
+    piece = reader.piece
+    if piece in _LEAVES:
         return JValue(reader.value)
-    if token in ("Comment", "Undefined"):
-        return JValue(reader.value, token)
-    if token == "Null":
+    if piece in ("Comment", "Undefined"):
+        return JValue(reader.value, piece)
+    if piece == "Null":
         return JValue(None)
-    if not token.startswith("Start"):
-        reader.fail(f"Error reading JToken from JsonReader. Unexpected token: {token}")
+    if not piece.startswith("Start"):
+        reader.fail(f"Error reading JToken from JsonReader. Unexpected token: {piece}")
     made = _container(reader)
     name = type(made).__name__
     if not reader.read():
@@ -113,9 +125,9 @@ def load(reader: JsonReader, name: str = "JToken") -> JToken:
 
 
 def _container(reader: JsonReader) -> JContainer:
-    if reader.token == "StartObject":
+    if reader.piece == "StartObject":
         return JObject()
-    return JArray() if reader.token == "StartArray" else JConstructor(reader.value)
+    return JArray() if reader.piece == "StartArray" else JConstructor(reader.value)
 
 
 def _fill(root: JContainer, reader: JsonReader, *, comments: bool = False) -> bool:
@@ -123,24 +135,24 @@ def _fill(root: JContainer, reader: JsonReader, *, comments: bool = False) -> bo
     open_ones: list[tuple[JContainer, str]] = [(root, "")]
     name = ""
     while True:
-        token = reader.token
+        piece = reader.piece
         parent = open_ones[-1][0]
-        if token.startswith("End"):
+        if piece.startswith("End"):
             open_ones.pop()
             if not open_ones:
                 return True
-        elif token == "PropertyName":
+        elif piece == "PropertyName":
             name = reader.value
-        elif token.startswith("Start"):
+        elif piece.startswith("Start"):
             made = _container(reader)
             _give(parent, name, made)
             open_ones.append((made, name))
-        elif token in _LEAVES or token == "Null":
+        elif piece in _LEAVES or piece == "Null":
             _give(parent, name, JValue(reader.value))
-        elif token == "Undefined":
-            _give(parent, name, JValue(None, token))
-        elif token == "Comment" and comments and isinstance(parent, JArray):
-            _give(parent, name, JValue(reader.value, token))
+        elif piece == "Undefined":
+            _give(parent, name, JValue(None, piece))
+        elif piece == "Comment" and comments and isinstance(parent, JArray):
+            _give(parent, name, JValue(reader.value, piece))
         if not reader.read():
             return False
 
@@ -157,10 +169,10 @@ def _give(parent: JContainer, name: str, token: JToken) -> None:
 def write_token(reader: JsonReader) -> JToken | None:
     """The token at the reader's current piece as JsonConvert makes it: text that ends early ends the token, and
     `undefined` is null."""
-    if not reader.token.startswith("Start"):
-        return JValue(None) if reader.token == "Undefined" else JValue(reader.value)
+    if not reader.piece.startswith("Start"):
+        return JValue(None) if reader.piece == "Undefined" else JValue(reader.value)
     made = _container(reader)
-    if reader.read() and not _fill(made, reader, comments=True) and reader.token:
+    if reader.read() and not _fill(made, reader, comments=True) and reader.piece:
         raise DotNetError("Newtonsoft.Json.JsonWriterException", "Unexpected end when reading token. Path ''.")
     return _as_written(made)
 

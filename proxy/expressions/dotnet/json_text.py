@@ -1,8 +1,8 @@
 """JSON text piece by piece, exactly as lenient as Json.NET's reader and with its messages and positions.
 
 It takes single quotes, unquoted names, comments, trailing commas, hexadecimal and octal numbers, NaN, `undefined` and
-`new Name(...)`. `JsonReader` is what any source of such pieces has: `token` is the kind of the current piece, `value` its
-value, and `path` where it is. At most 128 levels.
+`new Name(...)`. `JsonReader` is what any source of such pieces has: `piece` is the kind of the current piece, `value`
+its value, and `path` where it is. At most 128 levels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from proxy.expressions.dotnet.datetext import read_date
 from proxy.expressions.dotnet.datetime import DAY, EPOCH, LOCAL, MAX_TICKS, UTC, DateTime
 from proxy.expressions.dotnet.json_tokens import json_error, path_step
 from proxy.expressions.dotnet.numbers import parse_double
-from proxy.expressions.runtime import DotNetError, tick
+from proxy.expressions.runtime import DotNetError, allocate, tick
 
 MAX_DEPTH = 128
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?(?:[Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
@@ -57,7 +57,7 @@ def _old_date(text: str) -> Any:
 class JsonReader:
     """A source of JSON pieces. `token` is "" before the first and after the last."""
 
-    token = ""
+    piece = ""
     value: Any = None
 
     def read(self) -> bool:
@@ -84,14 +84,18 @@ class JsonReader:
 
     def content(self) -> bool:
         """Past comments; False at the end."""
-        while self.token in ("", "Comment"):
+        while self.piece in ("", "Comment"):
             if not self.read():
                 return False
         return True
 
 
 _CLOSES = {"EndObject": "Object", "EndArray": "Array", "EndConstructor": "Constructor"}
-_DIGITS = frozenset("-+.xX0123456789abcdefABCDEF")
+_DIGITS = re.compile(r"[-+.xX0-9a-fA-F]+")
+# what needs no look: inside a string, between pieces, inside a comment of either kind
+_PLAIN = re.compile(r"[^\"'\\\r\n]+")
+_BLANK = re.compile(r"[^\S\r\n]+")
+_REMARK = re.compile(r"[^*\r\n]+")
 
 
 class JsonTextReader(JsonReader):
@@ -116,7 +120,7 @@ class JsonTextReader(JsonReader):
         return "".join(steps).removeprefix(".")
 
     def where(self) -> str:
-        line = 0 if self.state == "Start" and self.at == self.line_start and self.token != "Comment" else self.line
+        line = 0 if self.state == "Start" and self.at == self.line_start and self.piece != "Comment" else self.line
         return f"Path '{self.path}', line {line}, position {self.at - self.line_start}."
 
     @property
@@ -147,9 +151,13 @@ class JsonTextReader(JsonReader):
         return True
 
     def space(self) -> None:
-        while not self.ended and (self.new_line() or self.char().isspace()):
-            if self.char().isspace() and self.char() not in "\r\n":
-                self.at += 1
+        while not self.ended:
+            run = _BLANK.match(self.text, self.at)
+            if run is not None:
+                self.at = run.end()
+            elif not self.new_line():
+                return
+            tick()
 
     def read(self) -> bool:
         tick()
@@ -167,11 +175,11 @@ class JsonTextReader(JsonReader):
     def finished(self) -> bool:
         self.space()
         if self.ended:
-            self.token = ""
+            self.piece = ""
             return False
         if self.char() == "/":
             return self.comment()
-        self.fail(f"Additional text encountered after finished reading JSON content: {self.char()}")
+        return self.fail(f"Additional text encountered after finished reading JSON content: {self.char()}")
 
     def after_value(self) -> bool:
         """To the comma, or over what closes the container."""
@@ -190,6 +198,7 @@ class JsonTextReader(JsonReader):
                 self.state = self.open[-1][0] if self.open else "Finished"
                 return False
             if char == "\0":
+                tick()
                 self.at += 1
                 continue
             self.fail(f"After parsing a value an unexpected character was encountered: {char}")
@@ -206,6 +215,7 @@ class JsonTextReader(JsonReader):
                 return False
             char = self.char()
             if char == "\0":
+                tick()
                 self.at += 1
             elif char == "}":
                 return self.close(char)
@@ -259,6 +269,7 @@ class JsonTextReader(JsonReader):
                 found(self)
                 return True
             if char == "\0":
+                tick()
                 self.at += 1
                 continue
             if char.isnumeric() or char in "-.":
@@ -287,9 +298,9 @@ class JsonTextReader(JsonReader):
             return self.char(1) in "*/"
         return char in "}],\0" or char.isspace() or (char == ")" and self.state.startswith("Constructor"))
 
-    def named(self, word: str, message: str, token: str, value: Any) -> None:
+    def named(self, word: str, message: str, piece: str, value: Any) -> None:
         self.word(word, message)
-        self.set(token, value)
+        self.set(piece, value)
 
     def null_or_constructor(self) -> None:
         if self.at + 1 >= len(self.text):
@@ -328,8 +339,8 @@ class JsonTextReader(JsonReader):
 
     def number_text(self) -> str:
         start = self.at
-        while self.char() in _DIGITS:
-            self.at += 1
+        run = _DIGITS.match(self.text, start)
+        self.at = run.end() if run else start
         char = self.char()
         if not (self.ended or char.isspace() or char in ",}])/\0"):
             self.fail(f"Unexpected character encountered while parsing number: {char}")
@@ -341,18 +352,18 @@ class JsonTextReader(JsonReader):
         try:
             value = read_number(text)
         except (ValueError, DotNetError):
-            self.token, self.value = "Undefined", None
+            self.piece, self.value = "Undefined", None
             if len(text) > 380 and text.lstrip("-").isdigit():
                 self.fail(f"JSON integer {text} is too large to parse")
             self.fail(f"Input string '{text}' is not a valid number")
-        self.token, self.value = "Float" if isinstance(value, float) else "Integer", value
+        self.piece, self.value = "Float" if isinstance(value, float) else "Integer", value
 
     def string(self) -> None:
         self.at += 1
         text = self.text_until(self.text[self.at - 1])
         found = dated(text)
         self.ends_value()
-        self.token, self.value = "String" if found is text else "Date", found
+        self.piece, self.value = "String" if found is text else "Date", found
 
     def text_until(self, quote: str) -> str:
         """What stands up to the quote, which is passed too."""
@@ -365,6 +376,13 @@ class JsonTextReader(JsonReader):
                 self.new_line()
                 made.append(self.text[start : self.at])
                 continue
+            run = _PLAIN.match(self.text, self.at)
+            if run is not None:
+                allocate(len(run[0]))
+                made.append(run[0])
+                self.at = run.end()
+                continue
+            tick()
             char = self.char()
             self.at += 1
             if char == quote:
@@ -380,7 +398,7 @@ class JsonTextReader(JsonReader):
             return self.surrogates(self.unit())
         if code in _ESCAPES:
             return _ESCAPES[code]
-        self.fail(f"Bad JSON escape sequence: \\{code}")
+        return self.fail(f"Bad JSON escape sequence: \\{code}")
 
     def unit(self) -> int:
         digits = self.text[self.at : self.at + 4]
@@ -425,20 +443,22 @@ class JsonTextReader(JsonReader):
             if kind == "*" and char == "*" and self.char(1) == "/":
                 break
             if not self.new_line():
-                self.at += 1
-        self.token, self.value = "Comment", self.text[start : self.at]
+                run = _REMARK.match(self.text, self.at)
+                self.at = run.end() if run else self.at + 1
+            tick()
+        self.piece, self.value = "Comment", self.text[start : self.at]
         self.at += 2 if kind == "*" else 0
         return True
 
     # states
 
-    def set(self, token: str, value: Any = None) -> None:
-        self.token, self.value = token, value
-        if token.startswith("Start"):
-            self.push(token[5:])
-        elif token in _CLOSES:
-            self.pop(token)
-        elif token == "PropertyName":
+    def set(self, piece: str, value: Any = None) -> None:
+        self.piece, self.value = piece, value
+        if piece.startswith("Start"):
+            self.push(piece[5:])
+        elif piece in _CLOSES:
+            self.pop(piece)
+        elif piece == "PropertyName":
             self.state = "Property"
             self.open[-1][1] = value
         else:
@@ -459,10 +479,10 @@ class JsonTextReader(JsonReader):
         if len(self.open) > MAX_DEPTH:
             self.fail(f"The reader's MaxDepth of {MAX_DEPTH} has been exceeded")
 
-    def pop(self, token: str) -> None:
+    def pop(self, piece: str) -> None:
         kind = self.open.pop()[0] if self.open else "None"
-        if kind != _CLOSES[token]:
-            self.fail(f"JsonToken {token} is not valid for closing JsonType {kind}")
+        if kind != _CLOSES[piece]:
+            self.fail(f"JsonToken {piece} is not valid for closing JsonType {kind}")
         self.state = "PostValue" if self.open else "Finished"
 
     def read_as(self, kind: str) -> bool:

@@ -209,7 +209,7 @@ class JObject(JContainer):
             token = token.clone()
             assert isinstance(token, JProperty)
         value = token.detached
-        if value is self or _above(value, self):
+        if _above(value, self):
             value = value.clone()
         value.parent = token.parent = self
         if index >= len(self.items):
@@ -298,6 +298,7 @@ class JArray(JContainer):
 
     def place(self, token: JToken) -> int:
         """Where this very token is, or -1."""
+        spend(len(self.items) >> 6)
         return next((index for index, item in enumerate(self.items) if item is token), -1)
 
     def __len__(self) -> int:
@@ -404,15 +405,19 @@ def adopt(token: JToken | None, parent: JContainer) -> JToken:
     """The token as a child of `parent`: null becomes a JSON null, a token with a parent is cloned."""
     if token is None:
         token = JValue(None)
-    elif token.parent is not None or token is parent or _above(token, parent):
+    elif token.parent is not None or _above(token, parent):
         token = token.clone()
     token.parent = parent
     return token
 
 
 def _above(token: JToken, parent: JToken) -> bool:
+    """Whether the token is `parent` or contains it; one without children does not."""
+    if not isinstance(token, JContainer) or not token.count():
+        return token is parent
     cursor: JToken | None = parent
     while cursor is not None:
+        tick()
         if cursor is token:
             return True
         cursor = cursor.parent
@@ -437,6 +442,7 @@ def parent_of(token: JToken) -> JContainer | None:
 
 
 def _name_in(parent: JObject, token: JToken) -> str:
+    spend(len(parent.items) >> 6)
     return next(name for name, item in parent.items.items() if item is token)
 
 
@@ -451,6 +457,7 @@ def place_of(parent: JContainer, token: JToken) -> int:
         return parent.place(token)
     if isinstance(parent, JObject):
         assert isinstance(token, JProperty)
+        spend(len(parent.items) >> 6)
         return list(parent.items).index(token.name)
     return 0
 
@@ -506,6 +513,7 @@ def path_of(token: JToken) -> str:
     parts: list[str] = []
     cursor: JToken | None = token
     while cursor is not None:
+        tick()
         parent = parent_of(cursor)
         if isinstance(cursor, JProperty):
             parts.append(path_step(cursor.name))

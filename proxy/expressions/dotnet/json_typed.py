@@ -58,14 +58,14 @@ _TOKENS = {
 def _of_string(reader: JsonReader, kind: str, text: str) -> None:
     """A string where another type is wanted; an empty one counts as null."""
     if not text and kind != "string":
-        reader.token, reader.value = "Null", None
+        reader.piece, reader.value = "Null", None
         return
     try:
         value = _OF_TEXT[kind](text)
     except DotNetError:
-        reader.token, reader.value = "String", text
+        reader.piece, reader.value = "String", text
         reader.fail(f"Could not convert string to {_WORDS[kind]}: {text}")
-    reader.token, reader.value = _TOKENS[kind], value
+    reader.piece, reader.value = _TOKENS[kind], value
 
 
 def read_text_as(reader: JsonTextReader, kind: str) -> bool:
@@ -75,7 +75,7 @@ def read_text_as(reader: JsonTextReader, kind: str) -> bool:
             if reader.state != "PostValue":
                 break
         else:
-            if reader.token != "Comment":
+            if reader.piece != "Comment":
                 return True
             return read_text_as(reader, kind)
     if reader.state == "Finished":
@@ -83,7 +83,7 @@ def read_text_as(reader: JsonTextReader, kind: str) -> bool:
     while True:
         reader.space()
         if reader.ended:
-            reader.token, reader.value = "", None
+            reader.piece, reader.value = "", None
             return False
         if reader.char() != "/":
             break
@@ -104,7 +104,7 @@ def read_text_as(reader: JsonTextReader, kind: str) -> bool:
     elif kind != "bool" and (char in "NI" or (char == "-" and reader.char(1) == "I")):
         reader.read()
         if kind == "string":
-            reader.token, reader.value = "String", to_text(reader.value)
+            reader.piece, reader.value = "String", to_text(reader.value)
         elif kind != "double":
             reader.fail(f"Cannot read {to_text(reader.value)} value")
     elif char == "-" or ((char == "." or char.isdigit()) and not kind.startswith("Date")):
@@ -130,7 +130,7 @@ def _null(reader: JsonTextReader) -> bool:
         reader.at = len(reader.text)
         reader.fail("Unexpected end when reading JSON")
     reader.at += 2
-    reader.unexpected(reader.char(-1))
+    return reader.unexpected(reader.char(-1))
 
 
 def _word(reader: JsonTextReader, kind: str) -> None:
@@ -154,7 +154,7 @@ def _word(reader: JsonTextReader, kind: str) -> None:
 def _number(reader: JsonTextReader, kind: str) -> None:
     if kind == "bool":
         reader.number()
-        reader.token, reader.value = "Boolean", bool(reader.value)
+        reader.piece, reader.value = "Boolean", bool(reader.value)
         return
     text = reader.number_text()
     reader.ends_value()
@@ -162,7 +162,7 @@ def _number(reader: JsonTextReader, kind: str) -> None:
         reader.fail("Cannot read number value as type")
 
     def bad(message: str) -> NoReturn:
-        reader.token, reader.value = "Undefined", None
+        reader.piece, reader.value = "Undefined", None
         reader.fail(message)
 
     if kind == "string":
@@ -170,7 +170,7 @@ def _number(reader: JsonTextReader, kind: str) -> None:
             read_number(text)
         except (DotNetError, ValueError):
             bad(f"Input string '{text}' is not a valid number")
-        reader.token, reader.value = "String", text
+        reader.piece, reader.value = "String", text
         return
     base = 16 if text[:2].lower() == "0x" else 8 if len(text) > 1 and text[0] == "0" and text[1] not in ".eE" else 0
     try:
@@ -185,7 +185,7 @@ def _number(reader: JsonTextReader, kind: str) -> None:
         bad(f"Input string '{text}' is not a valid {_WORDS[kind]}")
     except ValueError:
         bad(f"Input string '{text}' is not a valid {_WORDS[kind]}")
-    reader.token, reader.value = _TOKENS[kind], value
+    reader.piece, reader.value = _TOKENS[kind], value
 
 
 class JsonTokenReader(JsonReader):
@@ -198,9 +198,9 @@ class JsonTokenReader(JsonReader):
     def read(self) -> bool:
         found = next(self.pieces, None)
         if found is None:
-            self.token, self.value = "", None
+            self.piece, self.value = "", None
             return False
-        self.token, self.value, self.current = found
+        self.piece, self.value, self.current = found
         return True
 
     @property
@@ -210,16 +210,16 @@ class JsonTokenReader(JsonReader):
     def read_as(self, kind: str) -> bool:
         if not self.read():
             return False
-        while self.token == "Comment":
+        while self.piece == "Comment":
             if not self.read():
                 return False
-        if self.token in ("Null", "EndArray"):
+        if self.piece in ("Null", "EndArray"):
             return True
-        if self.token == "String":
+        if self.piece == "String":
             _of_string(self, kind, self.value)
             return True
-        if self.token not in _TAKEN[kind]:
-            self.fail(f"Error reading {_UNEXPECTED[kind]}. Unexpected token: {self.token}")
+        if self.piece not in _TAKEN[kind]:
+            self.fail(f"Error reading {_UNEXPECTED[kind]}. Unexpected token: {self.piece}")
         if kind == "string":
             self.value = to_text(self.value)
         elif kind == "DateTimeOffset":
@@ -229,7 +229,7 @@ class JsonTokenReader(JsonReader):
                 self.value = change_type(self.value, kind)
             except DotNetError:
                 self.fail(f"Could not convert to {_WORDS[kind]}: {to_text(self.value)}")
-        self.token = _TOKENS[kind]
+        self.piece = _TOKENS[kind]
         return True
 
 

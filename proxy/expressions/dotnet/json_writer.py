@@ -16,7 +16,9 @@ from proxy.expressions.dotnet.guid import Guid
 from proxy.expressions.dotnet.json_tokens import JArray, JConstructor, JObject, JProperty, JToken, JValue, is_many
 from proxy.expressions.dotnet.text import decimal_text, double_text, single_text, to_text
 from proxy.expressions.dotnet.values import Anonymous, Array, EnumValue, Single, runtime_type
+from proxy.expressions.dotnet.xml_tree import XDocument, XElement
 from proxy.expressions.runtime import DotNetError, allocate, spend, tick
+from proxy.expressions.types import Definition
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 _MAX_DEPTH = 200
@@ -114,7 +116,7 @@ def _write(value: Any, parts: list[str], line: str | None, depth: int) -> None:
             _write(item, parts, line, depth + 1)
         parts.append(f"{line + '  ' * depth if line and entries else ''}}}")
         return
-    items = list(value.children() if isinstance(value, JToken) else iterate(value))
+    items = rows_of(value)
     begin, end = (f"new {value.name}(", ")") if isinstance(value, JConstructor) else ("[", "]")
     parts.append(begin)
     comma = ""
@@ -126,6 +128,18 @@ def _write(value: Any, parts: list[str], line: str | None, depth: int) -> None:
     # Json.NET breaks the line in a constructor without arguments too
     broken = line and (items or end == ")")
     parts.append(f"{line + '  ' * depth if line and broken else ''}{end}")
+
+
+def rows_of(value: Any) -> list[Any]:
+    """The elements of a sequence; those of int[,] row by row."""
+    from proxy.expressions.dotnet.matrices import Matrix
+
+    if not isinstance(value, Matrix):
+        return list(value.children() if isinstance(value, JToken) else iterate(value))
+    rows = value.items
+    for length in reversed(value.lengths[1:]):
+        rows = [rows[at : at + length] for at in range(0, len(rows), length)]
+    return rows
 
 
 def _leaf_token(token: JValue) -> str:
@@ -143,7 +157,7 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
     if isinstance(value, Anonymous):
         return list(value.items)
     if isinstance(value, Dictionary):
-        return [(to_text(key), item) for key, item in value.items.values()]
+        return [(_key_text(key), item) for key, item in value.items.values()]
     if isinstance(value, Pair):
         return [("Key", value.key), ("Value", value.value)]
     if isinstance(value, JArray):
@@ -154,21 +168,33 @@ def entries_of(value: Any) -> list[tuple[str, Any]] | None:
         from proxy.expressions.dotnet.context_headers import pairs
 
         return [(pair.key, pair.value) for pair in pairs(value)]
+    if isinstance(value, (XElement, XDocument)):
+        from proxy.expressions.dotnet.json_xml import entries
+
+        return entries(value)
     return None if is_many(value) else _properties(value)
 
 
-def _properties(value: Any) -> list[tuple[str, Any]]:
+def _key_text(key: Any) -> str:
+    return date_text(key)[1:-1] if isinstance(key, (DateTime, DateTimeOffset)) else to_text(key)
+
+
+def _properties(value: Any, definition: Definition | None = None) -> list[tuple[str, Any]]:
     """The readable properties of an instance, in the order of the table."""
-    definition = runtime_type(value).definition
+    definition = definition or runtime_type(value).definition
     found: list[tuple[str, Any]] = []
     for name, overloads in definition.members.items() if definition else ():
-        native = overloads[0].native
-        if overloads[0].kind == "property" and not overloads[0].static and not native.exchange and not native.types:
-            spend(8)
-            if native.function is not None:
-                found.append((name, native.function(value)))
-            else:
-                found.append((name, getattr(value, native.attribute) if native.attribute else native.constant))
+        member = overloads[0]
+        native = member.native
+        if member.kind != "property" or member.static or native.exchange or native.types or native.reads:
+            continue
+        spend(8)
+        if native.function is not None:
+            inner = native.function(value)
+        else:
+            inner = getattr(value, native.attribute) if native.attribute else native.constant
+        # one Python object may stand for several of .NET's
+        found.append((name, dict(_properties(value, member.returns.definition)) if inner is value else inner))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.collections import HashSet, count_of, equal
 from proxy.expressions.dotnet.dictionaries import Comparer, _new, add_entry
+from proxy.expressions.dotnet.json_tokens import JArray, JObject
 from proxy.expressions.dotnet.linq_lazy import (
     _append,
     _concat,
@@ -60,7 +61,14 @@ _MANY_MATCH = "Sequence contains more than one matching element"
 def _of_type(kind: Type, source: Any) -> Sequence:
     if source is None:
         argument_null("source")
-    return Sequence(lambda: (item for item in _each(source) if instance_of(item, kind)), kind)
+    return Sequence(lambda: (item for item in _plain(source, kind) if instance_of(item, kind)), kind)
+
+
+def _plain(source: Any, kind: Type) -> Iterator[Any]:
+    """A JObject without a type of elements is a sequence of properties."""
+    if isinstance(source, JObject) and kind.name != "KeyValuePair":
+        return source.children()
+    return _each(source)
 
 
 def _cast(kind: Type, source: Any) -> Sequence:
@@ -68,8 +76,8 @@ def _cast(kind: Type, source: Any) -> Sequence:
         argument_null("source")
 
     def run() -> Iterator[Any]:
-        for item in _each(source):
-            if item is not None and not instance_of(item, kind):
+        for item in _plain(source, kind):
+            if item is not None and kind.name != "KeyValuePair" and not instance_of(item, kind):
                 invalid_cast(name_of(item), kind.full_name)
             yield item
 
@@ -155,6 +163,8 @@ def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> boo
     if comparer is not None and comparer.fold is not None:
         folded = comparer.fold(wanted)
         return any(comparer.fold(item) == folded for item in _each(source))
+    if isinstance(source, JArray):
+        return source.place(wanted) >= 0  # a collection answers itself, and this one looks for the very token
     return any(equal(item, wanted) or (type(item) is type(wanted) and item == wanted) for item in _each(source))
 
 

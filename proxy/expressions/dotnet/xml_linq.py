@@ -17,6 +17,7 @@ from proxy.expressions.dotnet.xml_tree import (
     XContainer,
     XDeclaration,
     XDocument,
+    XDocumentType,
     XElement,
     XInstruction,
     XName,
@@ -25,20 +26,23 @@ from proxy.expressions.dotnet.xml_tree import (
     XObject,
     XText,
     add,
+    add_pieces,
     adopt_attribute,
+    child_nodes,
     content_text,
     descendant_nodes,
+    pieces,
     remove,
 )
 from proxy.expressions.dotnet.xml_values import READERS, cast
 from proxy.expressions.dotnet.xml_writer import Writer, xml_text
-from proxy.expressions.runtime import argument_null, invalid_operation
+from proxy.expressions.runtime import argument_null, invalid_operation, spend
 from proxy.expressions.table import attribute, members, setters
 from proxy.expressions.types import type_of_name
 
 _TYPES = type_of_name("XmlNodeType")
 _NUMBERS = {"Element": 1, "Attribute": 2, "Text": 3, "CDATA": 4, "ProcessingInstruction": 7, "Comment": 8,
-            "Document": 9}  # fmt: skip
+            "Document": 9, "DocumentType": 10}  # fmt: skip
 
 
 def _sequence(kind: str, make: Callable[..., Iterator[Any]]) -> Callable[..., Sequence]:
@@ -51,7 +55,7 @@ def _sequence(kind: str, make: Callable[..., Iterator[Any]]) -> Callable[..., Se
 
 
 def _elements(parent: XContainer, name: XName | None = None) -> Iterator[XElement]:
-    return (n for n in list(parent.nodes) if isinstance(n, XElement) and (name is None or n.name == name))
+    return (n for n in child_nodes(parent) if isinstance(n, XElement) and (name is None or n.name == name))
 
 
 def _below(parent: XContainer, name: XName | None = None) -> Iterator[XElement]:
@@ -82,6 +86,7 @@ def _siblings(node: XNode, step: int) -> list[XNode]:
     if node.parent is None:
         return []
     all_nodes = node.parent.nodes
+    spend(len(all_nodes) >> 4)
     at = next(index for index, other in enumerate(all_nodes) if other is node)
     return all_nodes[at + 1 :] if step > 0 else all_nodes[:at]
 
@@ -94,7 +99,11 @@ def _sibling_elements(step: int) -> Callable[..., Iterator[XElement]]:
 
 
 def _attributes(element: XElement, name: XName | None = None) -> Iterator[XAttribute]:
-    return (a for a in list(element.attributes) if name is None or a.name == name)
+    for one in list(element.attributes):
+        if name is None or one.name == name:
+            yield one
+        if one.parent is not element:
+            return
 
 
 def _first(items: Iterator[Any]) -> Any:
@@ -112,10 +121,19 @@ def _show(node: XObject, options: int) -> str:
     return xml_text(node, indent=not int(options) & 1)
 
 
+def _save(node: XDocument | XElement, writer: Any, options: int = 0) -> None:
+    """The text behind a declaration; a writer of .NET's strings writes UTF-16."""
+    held = node.declaration if isinstance(node, XDocument) else None
+    alone = held.standalone if held is not None else None
+    line = "" if int(options) & 1 else "\n"
+    writer.write(f"{XDeclaration('1.0', 'utf-16', alone)}{line}{_show(node, options)}")
+
+
 def _place(node: XNode, content: Any, after: int) -> None:
     parent = node.parent
     if parent is None:
         invalid_operation("The parent is missing.")
+    spend(len(parent.nodes) >> 6)
     at = next(index for index, other in enumerate(parent.nodes) if other is node)
     add(parent, content, at + after)
 
@@ -124,6 +142,7 @@ def _replace(node: XNode, content: Any) -> None:
     parent = node.parent
     if parent is None:
         invalid_operation("The parent is missing.")
+    spend(len(parent.nodes) >> 6)
     at = next(index for index, other in enumerate(parent.nodes) if other is node)
     remove(node)
     add(parent, content, at)
@@ -136,9 +155,9 @@ def _empty(parent: XContainer) -> None:
 
 
 def _replace_nodes(parent: XContainer, content: Any) -> None:
-    pieces = list(content) if isinstance(content, list) else content
+    found = list(pieces(content))
     _empty(parent)
-    add(parent, pieces)
+    add_pieces(parent, found)
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -148,6 +167,31 @@ def _same(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return False
     return bool(xml_text(left, indent=False) == xml_text(right, indent=False))
+
+
+def _trail(node: XNode) -> list[int]:
+    """Where a node is, from the top of its tree down."""
+    places: list[int] = []
+    while node.parent is not None:
+        spend(1 + (len(node.parent.nodes) >> 6))
+        places.append(next(index for index, other in enumerate(node.parent.nodes) if other is node))
+        node = node.parent
+    return places[::-1]
+
+
+def _compare_order(left: XNode | None, right: XNode | None) -> int:
+    if left is None or right is None:
+        return int(left is not None) - int(right is not None)
+    if _top(left) is not _top(right):
+        invalid_operation("A common ancestor is missing.")
+    one, two = _trail(left), _trail(right)
+    return int(one > two) - int(one < two)
+
+
+def _top(node: XNode) -> XNode:
+    while node.parent is not None:
+        node = node.parent
+    return node
 
 
 members(
@@ -173,6 +217,9 @@ members(
         "XNode? NextNode": lambda node: _first(iter(_siblings(node, 1))),
         "XNode? PreviousNode": lambda node: _first(reversed(_siblings(node, -1))),
         "static bool DeepEquals(XNode n1, XNode n2)": _same,
+        "static int CompareDocumentOrder(XNode n1, XNode n2)": _compare_order,
+        "bool IsAfter(XNode node)": lambda node, other: _compare_order(node, other) > 0,
+        "bool IsBefore(XNode node)": lambda node, other: _compare_order(node, other) < 0,
         "IEnumerable<XNode> NodesAfterSelf()": _sequence("XNode", lambda node: iter(_siblings(node, 1))),
         "IEnumerable<XNode> NodesBeforeSelf()": _sequence("XNode", lambda node: iter(_siblings(node, -1))),
     },
@@ -196,7 +243,7 @@ members(
         "IEnumerable<XElement> Elements(XName name)": _sequence("XElement", _elements),
         "IEnumerable<XElement> Descendants()": _sequence("XElement", _below),
         "IEnumerable<XElement> Descendants(XName name)": _sequence("XElement", _below),
-        "IEnumerable<XNode> Nodes()": _sequence("XNode", lambda parent: iter(list(parent.nodes))),
+        "IEnumerable<XNode> Nodes()": _sequence("XNode", child_nodes),
         "IEnumerable<XNode> DescendantNodes()": _sequence("XNode", descendant_nodes),
         "void RemoveNodes()": _empty,
         "void ReplaceNodes(object content)": _replace_nodes,
@@ -252,6 +299,23 @@ def _clear(element: XElement) -> None:
     _empty(element)
 
 
+def _replace_all(element: XElement, content: Any) -> None:
+    found = list(pieces(content))
+    _clear(element)
+    add_pieces(element, found)
+
+
+def _replace_attributes(element: XElement, content: Any) -> None:
+    found = list(pieces(content))
+    _no_attributes(element)
+    add_pieces(element, found)
+
+
+def _nodes_with_self(element: XElement) -> Iterator[XNode]:
+    yield element
+    yield from descendant_nodes(element)
+
+
 def _default_namespace(element: XElement) -> XNamespace:
     for level in _above_with_self(element):
         for one in level.attributes:
@@ -272,7 +336,7 @@ def _prefix_of(element: XElement, space: XNamespace) -> str | None:
     writer = Writer(indent=False)
     for level in reversed(list(_above_with_self(element))):
         writer.known += [(one.declares, one.value) for one in level.attributes if one.declares]
-    return writer.prefix(str(space), attribute=True) if space else None
+    return writer.resolve(str(space), default=False) if space else None
 
 
 def _set_name(element: XElement, name: XName) -> None:
@@ -294,6 +358,12 @@ members(
         "static XElement Parse(string text, LoadOptions options)": lambda text, options: read_element(
             text, keep_space=bool(options & 1)
         ),
+        "static XElement Load(TextReader textReader)": lambda reader: read_element(reader.rest()),
+        "static XElement Load(TextReader textReader, LoadOptions options)": lambda reader, options: read_element(
+            reader.rest(), keep_space=bool(options & 1)
+        ),
+        "void Save(TextWriter textWriter)": _save,
+        "void Save(TextWriter textWriter, SaveOptions options)": _save,
         "XName Name": attribute("name"),
         "string Value": attribute("value"),
         "bool HasAttributes": lambda element: bool(element.attributes),
@@ -312,6 +382,12 @@ members(
         "void SetAttributeValue(XName name, object value)": _set_attribute,
         "void SetElementValue(XName name, object value)": _set_child,
         "void RemoveAll()": _clear,
+        "void ReplaceAll(object content)": _replace_all,
+        "void ReplaceAll(params object[] content)": _replace_all,
+        "void ReplaceAttributes(object content)": _replace_attributes,
+        "void ReplaceAttributes(params object[] content)": _replace_attributes,
+        "IEnumerable<XNode> DescendantNodesAndSelf()": _sequence("XNode", _nodes_with_self),
+        "static IEnumerable<XElement> EmptySequence": lambda: Sequence(lambda: iter(()), type_of_name("XElement")),
         "void RemoveAttributes()": _no_attributes,
         "XNamespace GetDefaultNamespace()": _default_namespace,
         "XNamespace? GetNamespaceOfPrefix(string prefix)": _namespace_of,
@@ -347,9 +423,13 @@ def _beside(item: XAttribute, step: int) -> XAttribute | None:
 
 
 for _kind in READERS:
-    for _definition, _parameter in ((t.ELEMENT, "XElement element"), (t.ATTRIBUTE, "XAttribute attribute")):
-        members(_definition, {f"explicit {_kind}({_parameter})": cast(_kind, nullable=False)})
-        members(_definition, {f"explicit {_kind}?({_parameter})": cast(_kind, nullable=True)})
+    for _definition, _owner, _parameter in (
+        (t.ELEMENT, "XElement", "element"),
+        (t.ATTRIBUTE, "XAttribute", "attribute"),
+    ):
+        for _mark in ("", "?"):
+            _read = cast(_kind, _parameter, nullable=bool(_mark))
+            members(_definition, {f"explicit {_kind}{_mark}({_owner} {_parameter})": _read})
 
 
 def _new_document(*content: Any) -> XDocument:
@@ -377,8 +457,13 @@ members(
         "static XDocument Parse(string text, LoadOptions options)": lambda text, options: read_document(
             text, keep_space=bool(options & 1)
         ),
+        "void Save(TextWriter textWriter)": _save,
+        "void Save(TextWriter textWriter, SaveOptions options)": _save,
         "XElement? Root": attribute("root"),
         "XDeclaration? Declaration": attribute("declaration"),
+        "XDocumentType? DocumentType": lambda document: _first(
+            node for node in document.nodes if isinstance(node, XDocumentType)
+        ),
     },
 )
 setters(t.DOCUMENT, {"Declaration": _set_declaration})
@@ -389,18 +474,40 @@ members(
         "string? Version": attribute("version"),
         "string? Encoding": attribute("encoding"),
         "string? Standalone": attribute("standalone"),
+        "new(XDeclaration other)": lambda other: XDeclaration(other.version, other.encoding, other.standalone),
         "string ToString()": str,
     },
 )
+for _label in ("Version", "Encoding", "Standalone"):
+    setters(t.DECLARATION, {_label: lambda item, value, name=_label.lower(): setattr(item, name, value)})
 for _definition, _class in ((t.TEXT, XText), (t.CDATA, XCData), (t.COMMENT, XComment)):
-    members(_definition, {"new(string value)": _class, "string Value": attribute("value")})
+    members(
+        _definition,
+        {
+            "new(string value)": _class,
+            f"new({_class.__name__} other)": lambda other: other.copy(),
+            "string Value": attribute("value"),
+        },
+    )
     setters(_definition, {"Value": _set})
 members(
     t.INSTRUCTION,
     {
         "new(string target, string data)": XInstruction,
+        "new(XProcessingInstruction other)": lambda other: other.copy(),
         "string Target": attribute("target"),
         "string Data": attribute("value"),
+    },
+)
+members(
+    t.DOCTYPE,
+    {
+        "new(string name, string publicId, string systemId, string internalSubset)": XDocumentType,
+        "new(XDocumentType other)": lambda other: other.copy(),
+        "string Name": attribute("name"),
+        "string? PublicId": attribute("public"),
+        "string? SystemId": attribute("system"),
+        "string? InternalSubset": attribute("subset"),
     },
 )
 
@@ -412,6 +519,10 @@ def _many(run: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
 def _remove_each(source: Any) -> None:
     for item in list(iterate(source)):
         remove(item)
+
+
+def _in_order(source: Any) -> Sequence:
+    return Sequence(lambda: iter(sorted(iterate(source), key=_trail)), type_of_name("XNode"))
 
 
 _PLURAL: tuple[tuple[str, str, str, Callable[..., Iterator[Any]]], ...] = (
@@ -440,6 +551,10 @@ members(
         "static IEnumerable<XNode> DescendantNodes(this IEnumerable<XContainer> source)": _sequence(
             "XNode", lambda source: (node for item in iterate(source) for node in descendant_nodes(item))
         ),
+        "static IEnumerable<XNode> DescendantNodesAndSelf(this IEnumerable<XElement> source)": _sequence(
+            "XNode", lambda source: (node for item in iterate(source) for node in _nodes_with_self(item))
+        ),
+        "static IEnumerable<T> InDocumentOrder<T>(this IEnumerable<T> source)": _in_order,
         "static void Remove(this IEnumerable<XNode> source)": _remove_each,
         "static void Remove(this IEnumerable<XAttribute> source)": _remove_each,
     },

@@ -1,8 +1,11 @@
-"""XElement.Parse, XDocument.Parse and bodies: expat into our tree. A DOCTYPE is refused, so no entity expands."""
+"""XElement.Parse, XDocument.Parse and bodies: expat into our tree.
+
+A DOCTYPE with declarations is refused, so no entity expands.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NoReturn
 from xml.parsers import expat
 
 from proxy.expressions.dotnet.xml_tree import (
@@ -14,6 +17,7 @@ from proxy.expressions.dotnet.xml_tree import (
     XContainer,
     XDeclaration,
     XDocument,
+    XDocumentType,
     XElement,
     XInstruction,
     XName,
@@ -21,10 +25,14 @@ from proxy.expressions.dotnet.xml_tree import (
     XText,
     xml_error,
 )
-from proxy.expressions.runtime import allocate, argument_null, tick
+from proxy.expressions.runtime import DotNetError, allocate, argument_null, spend, tick
 
 # How deep elements may nest.
 MAX_DEPTH = 256
+
+
+class _Unlike(Exception):
+    """Something that expat takes and .NET does not."""
 
 
 class _Reader:
@@ -51,9 +59,14 @@ class _Reader:
         parser.StartDoctypeDeclHandler = self.doctype
 
     def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if not version.startswith("1."):
+            raise _Unlike(f"version {version}")
         self.document.declaration = XDeclaration(version, encoding, {1: "yes", 0: "no"}.get(standalone))
 
-    def doctype(self, *_: Any) -> None:
+    def doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
+        if not subset:
+            self.append(XDocumentType(name, public, system, ""))
+            return
         xml_error(
             "For security reasons DTD is prohibited in this XML document. To enable DTD processing set the "
             "DtdProcessing property on XmlReaderSettings to Parse and pass the settings into XmlReader.Create method."
@@ -93,10 +106,10 @@ class _Reader:
         if not colon:
             return XName(("" if attribute else self.scope(""), name))
         if ":" in local or not prefix or not local:
-            self.fail("The ':' character, hexadecimal value 0x3A, cannot be included in a name.")
+            raise _Unlike(f"the name '{name}'")
         space = self.scope(prefix)
         if not space:
-            self.fail(f"'{prefix}' is an undeclared prefix.")
+            raise _Unlike(f"the prefix of '{name}'")
         return XName((space, local))
 
     def scope(self, prefix: str) -> str:
@@ -104,10 +117,6 @@ class _Reader:
             if prefix in scope:
                 return scope[prefix]
         return ""
-
-    def fail(self, message: str) -> None:
-        line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 2
-        xml_error(f"{message} Line {line}, position {column}.")
 
     def start(self, name: str, attributes: list[str]) -> None:
         tick()
@@ -121,12 +130,16 @@ class _Reader:
                 scope[""] = value
             elif key.startswith("xmlns:"):
                 scope[key[6:]] = value
+                if not value:
+                    raise _Unlike("an empty namespace")
         self.scopes.append(scope)
         element = XElement(self.resolve(name, attribute=False))
         self.append(element)
         preserve = self.preserve[-1]
         for key, value in pairs:
             made = XAttribute(self.resolve(key, attribute=True), value)
+            if ":" in key and any(other.name == made.name for other in element.attributes):
+                raise _Unlike(f"the attribute '{key}', which is there twice")
             made.parent = element
             element.attributes.append(made)
             if key == "xml:space":
@@ -145,45 +158,32 @@ class _Reader:
         element.full = not element.nodes and self.source[at - 2 : at] != b"/>"
 
 
-_ROOT = "Root element is missing."
+def _refuse(text: str, otherwise: str = "") -> NoReturn:
+    """The exception with .NET's message; what explains a fault is loaded when one is there."""
+    from proxy.expressions.dotnet.xml_errors import explain
+
+    raise DotNetError("System.Xml.XmlException", explain(text) or f"The XML is not valid: {otherwise}.")
 
 
 def read_document(text: str | None, *, keep_space: bool = False) -> XDocument:
     if text is None:
         argument_null("s")
     allocate(len(text) * 4)
-    if not text.strip():
-        xml_error(_ROOT)
     try:
-        data = text.encode("utf-8").removeprefix(b"\xef\xbb\xbf")
+        data = text.encode("utf-8")
     except UnicodeEncodeError:
-        xml_error("Invalid character in the given encoding.")
+        _refuse(text)
+    if text[:1] == "\ufeff":
+        _refuse(text)
     reader = _Reader(data, keep_space=keep_space)
     try:
         reader.parser.Parse(data, True)
-    except expat.ExpatError as error:
-        xml_error(_describe(error, text))
+    except (expat.ExpatError, _Unlike) as error:
+        spend(len(text) >> 2)
+        _refuse(text, str(error))
     finally:
         reader.open.clear()
     return reader.document
-
-
-def _describe(error: expat.ExpatError, text: str) -> str:
-    """The nearest of .NET's messages; the position is one further, as .NET counts from 1."""
-    names = {
-        expat.errors.XML_ERROR_NO_ELEMENTS: _ROOT,
-        expat.errors.XML_ERROR_TAG_MISMATCH: "The start tag does not match the end tag.",
-        expat.errors.XML_ERROR_UNCLOSED_TOKEN: "Unexpected end of file has occurred.",
-        expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: "There are multiple root elements.",
-        expat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: "A duplicate attribute name.",
-        expat.errors.XML_ERROR_UNDEFINED_ENTITY: "Reference to undeclared entity.",
-    }
-    message = names.get(expat.ErrorString(error.code), "")
-    if not message:
-        message = "Data at the root level is invalid." if not text.lstrip().startswith("<") else "The XML is not valid."
-    if message == _ROOT:
-        return message
-    return f"{message} Line {error.lineno}, position {error.offset + 1}."
 
 
 def read_element(text: str | None, *, keep_space: bool = False) -> XElement:

@@ -15,7 +15,16 @@ from typing import Any, ClassVar
 
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import EnumValue, runtime_type, stands_for
-from proxy.expressions.runtime import DotNetError, allocate, argument, argument_null, invalid_operation, tick
+from proxy.expressions.runtime import (
+    DotNetError,
+    allocate,
+    argument,
+    argument_null,
+    invalid_operation,
+    null_reference,
+    spend,
+    tick,
+)
 
 XMLNS = "http://www.w3.org/2000/xmlns/"
 XML = "http://www.w3.org/XML/1998/namespace"
@@ -68,7 +77,7 @@ def read_name(text: str | None) -> XName | None:
     if text is None:
         return None
     if text == "":
-        argument("The value cannot be an empty string.", "expandedName")
+        argument("'' is an invalid expanded name.")
     if text[0] == "{":
         space, brace, local = text[1:].rpartition("}")
         if not brace or not space or not local:
@@ -138,13 +147,28 @@ class XInstruction(XNode):
         return XInstruction(self.target, self.value)
 
 
+class XDocumentType(XNode):
+    __slots__ = ("name", "public", "subset", "system")
+    node_type = "DocumentType"
+
+    def __init__(self, name: str, public: str | None, system: str | None, subset: str | None) -> None:
+        super().__init__()
+        self.name = name
+        self.public = public
+        self.system = system
+        self.subset = subset
+
+    def copy(self) -> XNode:
+        return XDocumentType(self.name, self.public, self.system, self.subset)
+
+
 class XAttribute(XObject):
     __slots__ = ("name", "value")
     node_type = "Attribute"
 
-    def __init__(self, name: XName, value: str) -> None:
+    def __init__(self, name: XName | None, value: str) -> None:
         super().__init__()
-        self.name = name
+        self.name = argument_null("name") if name is None else name
         self.value = value
 
     @property
@@ -199,7 +223,7 @@ class XDeclaration:
         self.standalone = standalone
 
     def __str__(self) -> str:
-        text = f'<?xml version="{self.version or "1.0"}"'
+        text = "<?xml" if self.version is None else f'<?xml version="{self.version}"'
         if self.encoding is not None:
             text += f' encoding="{self.encoding}"'
         if self.standalone is not None:
@@ -230,13 +254,28 @@ class XDocument(XContainer):
 for _python, _name in (
     (XNamespace, "XNamespace"), (XName, "XName"), (XText, "XText"), (XCData, "XCData"), (XComment, "XComment"),
     (XInstruction, "XProcessingInstruction"), (XAttribute, "XAttribute"), (XElement, "XElement"),
-    (XDeclaration, "XDeclaration"), (XDocument, "XDocument"),
+    (XDeclaration, "XDeclaration"), (XDocument, "XDocument"), (XDocumentType, "XDocumentType"),
 ):  # fmt: skip
     stands_for(_python, _name)
 
 
+def child_nodes(parent: XContainer) -> Iterator[XNode]:
+    """The children as they are now; a child that is taken out meanwhile is the last."""
+    nodes = parent.nodes
+    at = 0
+    while at < len(nodes):
+        node = nodes[at]
+        tick()
+        yield node
+        if node.parent is not parent:
+            return
+        if at >= len(nodes) or nodes[at] is not node:
+            at = next(place for place, other in enumerate(nodes) if other is node)
+        at += 1
+
+
 def descendant_nodes(start: XContainer) -> Iterator[XNode]:
-    """Every node below, in document order."""
+    """Every node below, in document order; one that is taken out meanwhile has nothing after it, as in .NET."""
     stack: list[Iterator[XNode]] = [iter(list(start.nodes))]
     while stack:
         node = next(stack[-1], None)
@@ -245,6 +284,8 @@ def descendant_nodes(start: XContainer) -> Iterator[XNode]:
             continue
         tick()
         yield node
+        if node.parent is None:
+            null_reference()
         if isinstance(node, XContainer):
             stack.append(iter(list(node.nodes)))
 
@@ -311,7 +352,11 @@ def pieces(content: Any) -> Iterator[Any]:
 
 def add(parent: XContainer, content: Any, index: int | None = None) -> None:
     """parent.Add(content); `index` is where the first node goes."""
-    for piece in list(pieces(content)):
+    add_pieces(parent, list(pieces(content)), index)
+
+
+def add_pieces(parent: XContainer, found: list[Any], index: int | None = None) -> None:
+    for piece in found:
         if isinstance(piece, XAttribute):
             if not isinstance(parent, XElement):
                 argument("An attribute cannot be added to content.")
@@ -357,6 +402,7 @@ def remove(item: XObject) -> None:
         parent.attributes = [other for other in parent.attributes if other is not item]
     else:
         assert isinstance(item, XNode)
+        spend(len(parent.nodes) >> 4)
         parent.nodes[:] = [other for other in parent.nodes if other is not item]
         if isinstance(parent, XElement) and not parent.nodes:
             parent.full = False

@@ -15,6 +15,7 @@ from proxy.expressions.dotnet.xml_tree import (
     XComment,
     XDeclaration,
     XDocument,
+    XDocumentType,
     XElement,
     XInstruction,
     XName,
@@ -46,6 +47,7 @@ TEXT = _type("XText", "XNode")
 CDATA = _type("XCData", "XText")
 COMMENT = _type("XComment", "XNode")
 INSTRUCTION = _type("XProcessingInstruction", "XNode")
+DOCTYPE = _type("XDocumentType", "XNode")
 DECLARATION = _type("XDeclaration")
 EXTENSIONS = define("XmlLinqExtensions", f"{_SPACE}.Extensions", kind="static")
 
@@ -61,7 +63,7 @@ enumeration(
     {"None": 0, "PreserveWhitespace": 1, "SetBaseUri": 2, "SetLineInfo": 4},
 )
 
-for _class in (XElement, XDocument, XAttribute, XText, XCData, XComment, XInstruction):
+for _class in (XElement, XDocument, XAttribute, XText, XCData, XComment, XInstruction, XDocumentType):
     TEXTS[_class] = xml_text
 TEXTS[XName] = XName.__str__
 TEXTS[XNamespace] = str

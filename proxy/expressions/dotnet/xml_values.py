@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ def _duration(ticks: int) -> str:
 
 
 def _bool(text: str) -> bool:
-    word = text.strip(" \t\r\n")
+    word = text.strip(" \t\r\n").lower()
     if word in ("true", "1"):
         return True
     if word in ("false", "0"):
@@ -62,6 +63,32 @@ def _double(text: str) -> float:
     return {"INF": float("inf"), "-INF": float("-inf")}.get(word) or parse_double(word)
 
 
+_DURATION = re.compile(
+    r"(-)?P(?=[\dT])(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?",
+    re.ASCII,
+)
+
+
+def _span(text: str) -> TimeSpan:
+    """P1DT2H3M4.5S; a year is 365 days, a month 30."""
+    match = _DURATION.fullmatch(text.strip(" \t\r\n"))
+    if match is None:
+        format_error(f"The string '{text}' is not a valid TimeSpan value.")
+    years, months, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:7])
+    whole = ((years * 365 + months * 30 + days) * 24 + hours) * 60 + minutes
+    ticks = (whole * 60 + seconds) * _SECOND + int(((match[8] or "") + "0000000")[:7])
+    return TimeSpan(-ticks if match[1] else ticks)
+
+
+def _unsigned(name: str) -> Callable[[str], int]:
+    parse = parse_integer(name)
+
+    def read(text: str) -> int:
+        return int(format_error("Input string was not in a correct format.")) if "-" in text else parse(text)
+
+    return read
+
+
 READERS: dict[str, Callable[[str], Any]] = {
     "bool": _bool,
     "double": _double,
@@ -70,17 +97,19 @@ READERS: dict[str, Callable[[str], Any]] = {
     "DateTime": _date,
     "DateTimeOffset": lambda text: parse_offset(text.strip(" \t\r\n")),
     "Guid": parse_guid,
-    **{name: parse_integer(name) for name in ("int", "long", "uint", "ulong")},
+    "TimeSpan": _span,
+    **{name: parse_integer(name) for name in ("int", "long")},
+    **{name: _unsigned(name) for name in ("uint", "ulong")},
 }
 
 
-def cast(kind: str, *, nullable: bool) -> Callable[[Any], Any]:
+def cast(kind: str, parameter: str, *, nullable: bool) -> Callable[[Any], Any]:
     """`(kind)element`: its value read; null throws unless `nullable`."""
     read = READERS[kind]
 
     def run(item: Any) -> Any:
         if item is None:
-            return None if nullable else argument_null("element")
+            return None if nullable else argument_null(parameter)
         return read(item.value)
 
     return run
