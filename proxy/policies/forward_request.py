@@ -103,6 +103,8 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
     headers = Headers(request.headers)
     if not request.keep_host:
         headers.popall("Host", None)
+    if request.client_ip and "X-Forwarded-For" not in headers:  # documented: no policy takes the client's address away
+        headers["X-Forwarded-For"] = request.client_ip
     if backend is None:
         return Outgoing(request.method, url, headers, request.body)
     return with_credentials(backend, Outgoing(request.method, url, headers, request.body))

@@ -71,6 +71,7 @@ call 1 to a backend ────────────────────
 POST https://backend.example/base/v2/things?x=1
 X-Who: ann
 X-Tenant: 9
+X-Forwarded-For: 203.0.113.9
 
 HELLO
 
@@ -78,6 +79,7 @@ call 2 to a backend ────────────────────
 POST https://backend.example/base/v2/things?x=1
 X-Who: ann
 X-Tenant: 9
+X-Forwarded-For: 203.0.113.9
 
 HELLO
 
