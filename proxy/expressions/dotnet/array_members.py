@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from proxy.expressions.dotnet.collections import (
@@ -18,6 +19,8 @@ from proxy.expressions.dotnet.collections import (
     given,
     iterate,
     position,
+    reverse,
+    sort,
     span,
 )
 from proxy.expressions.dotnet.dictionaries import Comparer
@@ -25,6 +28,7 @@ from proxy.expressions.dotnet.linq_lazy import compare, order_key
 from proxy.expressions.dotnet.values import Array, List
 from proxy.expressions.runtime import DotNetError, allocate_elements, argument, argument_null, index_range, out_of_range
 from proxy.expressions.table import members, with_types
+from proxy.expressions.types import Native
 
 _LOW = "Index was out of range. Must be non-negative and less than the size of the collection."
 _COUNT = "Count must be positive and count must refer to a location within the string/array/collection."
@@ -192,6 +196,26 @@ def _dimension(value: Callable[[list[Any]], int]) -> Callable[[list[Any], int], 
     return run
 
 
+def _given_array(table: dict[str, Any]) -> dict[str, Any]:
+    """The functions of Array: without one, ArgumentNullException."""
+
+    def checked(text: str, function: Any) -> Native:
+        native = function if isinstance(function, Native) else Native(function)
+        inner = native.function
+        assert inner is not None
+        # behind the type arguments
+        place = text.split(">")[0].count(",") + 1 if native.types else 0
+
+        def run(*values: Any) -> Any:
+            if values[place] is None:
+                argument_null("array")
+            return inner(*values)
+
+        return replace(native, function=run)
+
+    return {text: checked(text, function) if "(T[] array" in text else function for text, function in table.items()}
+
+
 _FINDS: dict[str, Any] = {}
 for _name, _of in (("IndexOf", _index_of), ("LastIndexOf", _last_index_of)):
     _FINDS |= {
@@ -209,34 +233,44 @@ for _name, _by in (("FindIndex", _find_index), ("FindLastIndex", _find_last_inde
             lambda a, i, n, test, by=_by: by(a, test, i, n)
         ),
     }
-members(
-    ARRAY_STATIC,
-    {
-        **_FINDS,
-        "static void Reverse<T>(T[] array, int index, int length)": _reverse,
-        "static void Sort<T>(T[] array, Comparison<T> comparison)": _sort,
-        "static void Sort<T>(T[] array, IComparer<T> comparer)": _sort_with,
-        "static void Sort<T>(T[] array, int index, int length)": _sort_range,
-        "static void Sort<K, V>(K[] keys, V[] items, int index, int length)": _sort_keys_range,
-        "static void Sort<K, V>(K[] keys, V[] items, int index, int length, IComparer<K> comparer)": _sort_keys_range,
-        "static void Copy<T>(T[] source, T[] target, long length)": lambda s, t, n: copy_range(s, 0, t, 0, n),
-        "static void Copy<T>(T[] source, long start, T[] target, long at, long length)": copy_range,
-        "static void Sort<T>(T[] array, int index, int length, IComparer<T> comparer)": _sort_range,
-        "static void Sort<K, V>(K[] keys, V[] items)": _sort_keys,
-        "static void Sort<K, V>(K[] keys, V[] items, IComparer<K> comparer)": _sort_keys,
-        "static void Clear<T>(T[] array, int index, int length)": with_types(_clear),
-        "static void Fill<T>(T[] array, T value)": _fill,
-        "static void Fill<T>(T[] array, T value, int startIndex, int count)": _fill,
-        "static void ForEach<T>(T[] array, Action<T> action)": _each,
-        "static T? FindLast<T>(T[] array, Predicate<T> match)": with_types(_last),
-        "static int BinarySearch<T>(T[] array, T value)": _search,
-        "static int BinarySearch<T>(T[] array, T value, IComparer<T> comparer)": _search,
-        "static int BinarySearch<T>(T[] array, int index, int length, T value)": _search_range,
-        "static int BinarySearch<T>(T[] array, int index, int length, T value, IComparer<T> comparer)": _search_range,
-        "static void Resize<T>(ref T[] array, int newSize)": with_types(_resize),
-        "static void ConstrainedCopy<T>(T[] source, int start, T[] target, int at, int length)": copy_range,
-    },
-)
+_STATIC: dict[str, Any] = {
+    "static void Reverse<T>(T[] array)": reverse,
+    "static void Sort<T>(T[] array)": sort,
+    "static void Copy<T>(T[] source, T[] target, int length)": lambda s, t, n: copy_range(s, 0, t, 0, n),
+    "static void Copy<T>(T[] source, int start, T[] target, int at, int length)": copy_range,
+    "static bool Exists<T>(T[] array, Predicate<T> match)": lambda items, test: any(test(item) for item in items),
+    "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(test(item) for item in items),
+    "static T? Find<T>(T[] array, Predicate<T> match)": with_types(find_first),
+    "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(a.element, [x for x in a if test(x)]),
+    "static R[] ConvertAll<T, R>(T[] array, Converter<T, R> converter)": with_types(
+        lambda _, kind, a, f: Array(kind, [f(x) for x in a])
+    ),
+    "static T[] Empty<T>()": with_types(lambda kind: Array(kind)),
+    **_FINDS,
+    "static void Reverse<T>(T[] array, int index, int length)": _reverse,
+    "static void Sort<T>(T[] array, Comparison<T> comparison)": _sort,
+    "static void Sort<T>(T[] array, IComparer<T> comparer)": _sort_with,
+    "static void Sort<T>(T[] array, int index, int length)": _sort_range,
+    "static void Sort<K, V>(K[] keys, V[] items, int index, int length)": _sort_keys_range,
+    "static void Sort<K, V>(K[] keys, V[] items, int index, int length, IComparer<K> comparer)": _sort_keys_range,
+    "static void Copy<T>(T[] source, T[] target, long length)": lambda s, t, n: copy_range(s, 0, t, 0, n),
+    "static void Copy<T>(T[] source, long start, T[] target, long at, long length)": copy_range,
+    "static void Sort<T>(T[] array, int index, int length, IComparer<T> comparer)": _sort_range,
+    "static void Sort<K, V>(K[] keys, V[] items)": _sort_keys,
+    "static void Sort<K, V>(K[] keys, V[] items, IComparer<K> comparer)": _sort_keys,
+    "static void Clear<T>(T[] array, int index, int length)": with_types(_clear),
+    "static void Fill<T>(T[] array, T value)": _fill,
+    "static void Fill<T>(T[] array, T value, int startIndex, int count)": _fill,
+    "static void ForEach<T>(T[] array, Action<T> action)": _each,
+    "static T? FindLast<T>(T[] array, Predicate<T> match)": with_types(_last),
+    "static int BinarySearch<T>(T[] array, T value)": _search,
+    "static int BinarySearch<T>(T[] array, T value, IComparer<T> comparer)": _search,
+    "static int BinarySearch<T>(T[] array, int index, int length, T value)": _search_range,
+    "static int BinarySearch<T>(T[] array, int index, int length, T value, IComparer<T> comparer)": _search_range,
+    "static void Resize<T>(ref T[] array, int newSize)": with_types(_resize),
+    "static void ConstrainedCopy<T>(T[] source, int start, T[] target, int at, int length)": copy_range,
+}
+members(ARRAY_STATIC, _given_array(_STATIC))
 assert ARRAY is not None
 members(
     ARRAY,

@@ -66,7 +66,7 @@ def _attempt(text: str | None) -> tuple[bool, str]:
 
 
 def _numeric(char: str) -> float:
-    return float(unicodedata.numeric(char, -1.0))
+    return float(unicodedata.numeric(char, -1.0)) if unicodedata.category(char)[0] == "N" else -1.0
 
 
 def _is_pair(high: str, low: str) -> bool:

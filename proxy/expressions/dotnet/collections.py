@@ -295,11 +295,11 @@ members(
 setters(ARRAY, {"this[int]": _array_set})
 
 
-def _reverse(items: list[Any]) -> None:
+def reverse(items: list[Any]) -> None:
     items.reverse()
 
 
-def _sort(items: Array | List) -> None:
+def sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
     spend(len(items) << 2)
@@ -334,28 +334,6 @@ def find_first(kind: Type, items: Iterable[Any], test: Callable[[Any], bool]) ->
 
     return default_of(kind)
 
-
-members(
-    ARRAY_STATIC,
-    {
-        "static void Reverse<T>(T[] array)": _reverse,
-        "static void Sort<T>(T[] array)": _sort,
-        "static void Copy<T>(T[] source, T[] target, int length)": lambda s, t, n: copy_range(s, 0, t, 0, n),
-        "static void Copy<T>(T[] source, int start, T[] target, int at, int length)": copy_range,
-        "static bool Exists<T>(T[] array, Predicate<T> match)": lambda items, test: any(test(item) for item in items),
-        "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(
-            test(item) for item in items
-        ),
-        "static T? Find<T>(T[] array, Predicate<T> match)": with_types(find_first),
-        "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(
-            a.element, [x for x in a if test(x)]
-        ),
-        "static R[] ConvertAll<T, R>(T[] array, Converter<T, R> converter)": with_types(
-            lambda _, kind, a, f: Array(kind, [f(x) for x in a])
-        ),
-        "static T[] Empty<T>()": with_types(lambda kind: Array(kind)),
-    },
-)
 
 # List
 
@@ -495,105 +473,13 @@ members(
         "void RemoveAt(int index)": _remove_at,
         "int RemoveAll(Predicate<T> match)": _remove_all,
         "void RemoveRange(int index, int count)": _remove_range,
-        "void Reverse()": _reverse,
-        "void Sort()": _sort,
+        "void Reverse()": reverse,
+        "void Sort()": sort,
         "void Sort(Comparison<T> comparison)": _sort_by,
         "T[] ToArray()": lambda items: Array(items.element, items),
     },
 )
 setters(LIST, {"this[int]": _list_set, "Capacity": lambda items, size: None})
-members(
-    p.LIST_INTERFACE,
-    {
-        "T this[int index]": _list_get,
-        "int IndexOf(T item)": position,
-        "void Insert(int index, T item)": _insert,
-        "void RemoveAt(int index)": _remove_at,
-    },
-)
-setters(p.LIST_INTERFACE, {"this[int]": _list_set})
-
-
-def _fixed(items: Any) -> None:
-    if isinstance(items, Array):
-        raise DotNetError("System.NotSupportedException", "Collection was of a fixed size.")
-
-
-def _collect(items: Any, value: Any) -> None:
-    """ICollection.Add."""
-    _fixed(items)
-    if isinstance(items, HashSet):
-        items.add(value)
-    elif isinstance(items, Dictionary):
-        if items.find(value.key) is not None:
-            argument(f"An item with the same key has already been added. Key: {to_text(value.key)}")
-        items.put(value.key, value.value)
-    else:
-        items.append(value)
-
-
-def _holds(items: Any, value: Any) -> bool:
-    if isinstance(items, HashSet):
-        return items.key(value) in items.items
-    if isinstance(items, Dictionary):
-        found = items.find(value.key)
-        return found is not None and equal(found[1], value.value)
-    return position(items, value) >= 0
-
-
-def _discard(items: Any, value: Any) -> bool:
-    _fixed(items)
-    if isinstance(items, HashSet):
-        return items.remove(value)
-    if isinstance(items, Dictionary):
-        return _holds(items, value) and items.leave(items.key(value.key))
-    return _remove(items, value)
-
-
-def _empty(items: Any) -> None:
-    _fixed(items)
-    items.clear()
-
-
-members(
-    p.COLLECTION,
-    {
-        "int Count": lambda items: count_of(items),
-        "bool IsReadOnly": lambda items: isinstance(items, Array),
-        "void Add(T item)": _collect,
-        "void Clear()": _empty,
-        "bool Contains(T item)": _holds,
-        "bool Remove(T item)": _discard,
-        "void CopyTo(T[] array, int arrayIndex)": copy_to,
-    },
-)
-
-
-class Enumerator:
-    """IEnumerator<T>."""
-
-    __slots__ = ("current", "rest")
-
-    def __init__(self, items: Any) -> None:
-        self.rest = iterate(items)
-        self.current: Any = None
-
-    def move(self) -> bool:
-        tick()
-        for item in self.rest:
-            self.current = item
-            return True
-        return False
-
-
-ENUMERATOR = define(
-    "IEnumerator", "System.Collections.Generic.IEnumerator", kind="interface", parameters=("T",), bases=("IDisposable",)
-)
-stands_for(Enumerator, "IEnumerator")
-members(ENUMERATOR, {"T Current": attribute("current"), "bool MoveNext()": Enumerator.move})
-members(p.ENUMERABLE, {"IEnumerator<T> GetEnumerator()": Enumerator})
-members(p.READ_COLLECTION, {"int Count": lambda items: count_of(items)})
-members(p.READ_LIST, {"T this[int index]": _list_get})
 
 
 def count_of(items: Any) -> int:

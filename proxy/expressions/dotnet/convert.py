@@ -52,7 +52,11 @@ def integer(name: str) -> Callable[[Any], int]:
             no_conversion(value, name)
         elif isinstance(value, float):
             if not low - 1 < value < high + 1:
-                overflow(f"Value was either too large or too small for {_WORDS[name]}.")
+                if name in ("long", "ulong"):
+                    overflow()
+                # the narrow ones go through Int32
+                wide = BITS[name] < 32 and not -2147483649.0 < value < 2147483648.0
+                overflow(f"Value was either too large or too small for {_WORDS['int' if wide else name]}.")
             whole = int(Decimal(value).to_integral_value(ROUND_HALF_EVEN))
         elif isinstance(value, Decimal):
             whole = int(value.to_integral_value(ROUND_HALF_EVEN))

@@ -58,10 +58,15 @@ _MANY_MATCH = "Sequence contains more than one matching element"
 
 
 def _of_type(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
     return Sequence(lambda: (item for item in _each(source) if instance_of(item, kind)), kind)
 
 
 def _cast(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
+
     def run() -> Iterator[Any]:
         for item in _each(source):
             if item is not None and not instance_of(item, kind):
@@ -141,6 +146,12 @@ def _element_or(kind: Type, source: Any, index: int) -> Any:
 
 
 def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> bool:
+    if not isinstance(source, (list, Sequence, str)):
+        from proxy.expressions.dotnet.json_tokens import JToken
+
+        if isinstance(source, JToken):
+            # a collection's own Contains, which looks for the same token
+            return any(item is wanted for item in _each(source))
     if comparer is not None and comparer.fold is not None:
         folded = comparer.fold(wanted)
         return any(comparer.fold(item) == folded for item in _each(source))

@@ -22,13 +22,31 @@ def _each(source: Any) -> Iterator[Any]:
         yield item
 
 
+# what the operators call their first two parameters, where these may not be null
+_NAMES = {
+    **dict.fromkeys(("_concat", "_union", "_intersect", "_except", "_zip"), ("first", "second")),
+    **dict.fromkeys(
+        ("_where", "_where_indexed", "_take_while", "_take_while_indexed", "_skip_while", "_skip_while_indexed"),
+        ("source", "predicate"),
+    ),
+    **dict.fromkeys(
+        ("_select", "_select_indexed", "_select_many", "_select_many_indexed"),
+        ("source", "selector"),
+    ),
+}
+
+
 def _lazy(make: Callable[..., Iterator[Any]]) -> Callable[..., Sequence]:
     """A deferred operator from a generator function; the source is checked at once."""
+
+    first, second = _NAMES.get(make.__name__, ("source", ""))
 
     @functools.wraps(make)
     def operator(source: Any, *rest: Any) -> Sequence:
         if source is None:
-            argument_null("source")
+            argument_null(first)
+        if second and rest[0] is None:
+            argument_null(second)
         return Sequence(lambda: make(source, *rest))
 
     return operator

@@ -53,6 +53,8 @@ def _order(descending: bool) -> Native:
     def order(
         _: Type, kind: Type, source: Any, pick: Callable[[Any], Any], comparer: Comparer | None = None
     ) -> Ordered:
+        if source is None:
+            argument_null("source")
         return Ordered(source, [_sorting(kind, pick, comparer, descending)])
 
     return with_types(order)

@@ -68,14 +68,50 @@ def single(value: float) -> float:
 
 def to_decimal(value: float) -> Decimal:
     """double to decimal keeps 15 significant digits."""
-    if not math.isfinite(value) or abs(value) > 7.9e28:
-        overflow("Value was either too large or too small for a Decimal.")
-    return fit(Decimal(f"{value:.15g}"))
+    return _scaled(value, 15)
 
 
 def single_to_decimal(value: float) -> Decimal:
     """float to decimal keeps 7 significant digits."""
-    return to_decimal(float(f"{value:.7g}"))
+    return _scaled(value, 7)
+
+
+def _scaled(value: float, digits: int) -> Decimal:
+    """Scales by a power of ten to that many digits, in double arithmetic as .NET does, and rounds half to even."""
+    size = abs(value)
+    exponent = math.frexp(size)[1] if math.isfinite(size) else 97
+    if exponent > 96:
+        overflow("Value was either too large or too small for a Decimal.")
+    if exponent < -94 or not size:
+        return _ZERO
+    power = digits - 1 - (exponent * 19728 >> 16)
+    if power >= 0:
+        power = min(power, 28)
+        size *= 10.0**power
+    elif power != -1 or size >= 10.0**digits:
+        size /= 10.0**-power
+    else:
+        power = 0
+    if size < 10.0 ** (digits - 1) and power < 28:
+        size *= 10
+        power += 1
+    whole = int(size)
+    rest = size - whole
+    if rest > 0.5 or (rest == 0.5 and whole & 1):
+        whole += 1
+    made = fit(Decimal(whole).scaleb(-power, DECIMAL)) if power > 0 else fit(Decimal(whole * 10**-power))
+    made = shortest(made)
+    return made.copy_negate() if value < 0 and made else made
+
+
+def shortest(value: Decimal) -> Decimal:
+    """Without zeros at the end of the fraction."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    cut = 0
+    while cut < -exponent and len(digits) - cut > 1 and digits[-1 - cut] == 0:
+        cut += 1
+    return Decimal((sign, digits[: len(digits) - cut], exponent + cut)) if cut else value
 
 
 def _double_to(name: str) -> Callable[[float], int]:
@@ -220,7 +256,9 @@ def negate_decimal(value: Decimal) -> Decimal:
 def divide_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")
-    return fit(DECIMAL.divide(left, right))
+    exact = DECIMAL.divide(left, right)
+    made = fit(exact)
+    return made if made == exact else shortest(made)
 
 
 def remainder_decimal(left: Decimal, right: Decimal) -> Decimal:

@@ -45,6 +45,16 @@ def _shape(text: str, threshold: int) -> str:
     return f"{sign}{digits[:point]}.{digits[point:]}"
 
 
+def _inside(text: float, value: float) -> bool:
+    """Whether a number is nearer to this 32-bit value than to its neighbours."""
+    import struct
+
+    bits = struct.unpack("<I", struct.pack("<f", abs(value)))[0]
+    below, above = (struct.unpack("<f", struct.pack("<I", other))[0] for other in (bits - 1, min(bits + 1, 0x7F7FFFFF)))
+    size, number = abs(value), abs(text)
+    return bool((below + size) / 2 < number) and (number < (above + size) / 2 or above == size)
+
+
 def single_text(value: float) -> str:
     """The shortest digits that read back as the same 32-bit value."""
     import struct
@@ -57,7 +67,7 @@ def single_text(value: float) -> str:
             back = struct.unpack("<f", struct.pack("<f", float(text)))[0]
         except OverflowError:
             continue
-        if back == value:
+        if back == value and _inside(float(text), value):
             return _shape(repr(float(text)), 9)
     return double_text(value)
 

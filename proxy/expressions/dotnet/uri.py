@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote
 
 from proxy.expressions.dotnet import enums
 from proxy.expressions.dotnet.text import TEXTS
@@ -221,8 +221,21 @@ def _join(base: Uri, relative: Any) -> Uri:
         argument_null("baseUri")
     if not base.absolute:
         out_of_range("Specified argument was out of the range of valid values.", "baseUri")
-    text = relative.original if isinstance(relative, Uri) else relative or ""
-    return Uri(urljoin(base.absolute_uri(), text) if text else base.front() + base.path + base.query)
+    text = (relative.original if isinstance(relative, Uri) else relative or "").strip()
+    if _SCHEME.match(text) and (Uri(text, 0).absolute or not base.rooted):
+        return Uri(text)
+    front = base.front()
+    if not text:
+        return Uri(front + base.path + base.query)
+    if text.startswith("//"):
+        return Uri(f"{base.scheme}:{text}")
+    if text[0] == "/":
+        return Uri(front + text)
+    if text[0] == "?":
+        return Uri(front + base.path + text)
+    if text[0] == "#":
+        return Uri(front + base.path + base.query + text)
+    return Uri(front + base.path[: base.path.rfind("/") + 1] + text)
 
 
 def _left(uri: Uri, part: Any) -> str:
