@@ -336,6 +336,8 @@ def _equality(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr
 
 @binds("parenthesized_expression")
 def bind_parenthesized(b: Binder, node: Node) -> Expr:
+    if not named(node):
+        raise b.error(node, f"Invalid expression term '{text_of(node).strip('() ')}'")
     return b.expr(named(node)[0])
 
 
