@@ -68,7 +68,10 @@ class LocalFunction:
             returns = VOID if text_of(result) == "void" else bind_type(b, result)
         finally:
             b.type_names = saved
-        self.body = field_of(node, "body")
+        body = node.child_by_field_name("body")
+        if body is None:
+            raise b.error(field_of(node, "name"), f"'{self.name}' must declare a body")
+        self.body = body
         if self.body.type == "arrow_expression_clause":
             self.body = named(self.body)[0]
         generics = tuple(f"!{name}" for name in self.generics)
@@ -146,9 +149,11 @@ def _parameters(b: Binder, node: Node) -> tuple[list[Node], list[Parameter]]:
             names.append(child)
             found.append(Parameter(bind_type(b, loose), text_of(child), params=params))
         elif child.type == "parameter":
-            name = field_of(child, "name")
+            name, kind_node = child.child_by_field_name("name"), child.child_by_field_name("type")
+            if name is None or kind_node is None:
+                raise b.error(child, "A parameter needs a type and a name")
             words = [text_of(part) for part in child.children if part.type == "modifier"]
-            kind = bind_type(b, field_of(child, "type"))
+            kind = bind_type(b, kind_node)
             parameter = Parameter(kind, text_of(name), out="out" in words, ref="ref" in words)
             default = _default(b, child, name)
             if default is not None:

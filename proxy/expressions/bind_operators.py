@@ -336,6 +336,8 @@ def _equality(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr
 
 @binds("parenthesized_expression")
 def bind_parenthesized(b: Binder, node: Node) -> Expr:
+    if not named(node):
+        raise b.error(node, f"Invalid expression term '{text_of(node).strip('() ')}'")
     return b.expr(named(node)[0])
 
 
@@ -373,6 +375,15 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
     if op == "!":
         return Operator(type=BOOL, place=place, nonnull=True, op="not", operands=[b.convert(value, BOOL)])
     kind = value.type.underlying
+    if (
+        isinstance(value, Constant)
+        and op == "-"
+        and kind.name in ("int", "long")
+        and -value.value > limits(kind.name)[1]
+    ):
+        if not b.unchecked:
+            raise Finding("The operation overflows at compile time in checked mode", place)
+        return value
     if op == "~" and kind.is_enum and not value.type.is_nullable:
         return b.call(ops.enum_complement(kind), [value], kind, place)
     if op in ("-", "+", "~") and kind.name in NUMERIC:
@@ -401,6 +412,8 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
         operand = b.convert(value, goal)
         if op == "+":
             return operand
+        if isinstance(operand, Constant) and goal is INT:
+            return Constant(type=INT, place=place, nonnull=True, value=-operand.value)
         wrap = {"int": 32, "long": 64}.get(goal.name, 0) if op == "-" else 0
         if b.checked and wrap:
             zero = Constant(type=goal, place=place, nonnull=True, value=0)

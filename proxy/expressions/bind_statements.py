@@ -297,7 +297,8 @@ def bind_foreach(b: Binder, node: Node, into: list[Statement]) -> None:
             value = deconstruct(b, left, b.local(raw, place), declare=left.type == "tuple_pattern")
             prepare.append(Evaluate(value=value, place=place))
         else:
-            assert kind_node is not None
+            if kind_node is None:
+                raise b.error(left, "Type and identifier are both required in a foreach statement")
             kind = element if kind_node.type == "implicit_type" else bind_type(b, kind_node)
             symbol = b.declare(left, text_of(left), kind)
             b.assigned(symbol)
