@@ -151,6 +151,10 @@ def bind_array(b: Binder, node: Node) -> Expr:
     sizes = named(ranks[0])
     initializer = next((child for child in named(node) if child.type == "initializer_expression"), None)
     if initializer is not None:
+        if len(sizes) == 1:
+            given = b.expr(sizes[0])
+            if isinstance(given, Constant) and given.value != len(named(initializer)):
+                raise b.error(initializer, f"An array initializer of length '{given.value}' is expected")
         return array_initialiser(b, whole, initializer)
     if not sizes:
         raise b.error(node, "Array creation must have array size or array initializer")

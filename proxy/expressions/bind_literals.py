@@ -136,6 +136,8 @@ def bind_interpolated(b: Binder, node: Node) -> Expr:
     text = ""
     for child in node.children:
         if child.type == "string_content":
+            if "}" in text_of(child):
+                raise b.error(child, "A '}' character must be escaped (by doubling) in an interpolated string")
             text += unmasked(text_of(child))
         elif child.type == "escape_sequence":
             text += unmasked(text_of(child)) if verbatim else unescape(b, child, text_of(child))

@@ -82,10 +82,18 @@ def bind_block(b: Binder, node: Node) -> list[Statement]:
 
 
 def bind_statement(b: Binder, node: Node, into: list[Statement]) -> None:
+    if b.recovery is None:
+        _bind_statement(b, node, into)
+    else:
+        b.recovery.statement(b, node, into, _bind_statement)
+
+
+def _bind_statement(b: Binder, node: Node, into: list[Statement]) -> None:
     handler = STATEMENTS.get(node.type)
     if handler is None:
         words = node.type.removesuffix("_statement").replace("_", " ")
-        raise b.error(node, f"A {words} statement is not supported within expressions")
+        article = "An" if words[0] in "aeiou" else "A"
+        raise b.error(node, f"{article} {words} statement is not supported within expressions")
     b.depth += 1
     try:
         if b.depth > 150:

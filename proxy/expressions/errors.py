@@ -34,12 +34,15 @@ class ExpressionError(Exception):
         self.issues = issues
 
 
-def located(finding: Finding, source: str) -> ExpressionError:
-    """The finding with its byte column turned into a character column."""
+def located(source: str, *findings: Finding) -> ExpressionError:
+    """The findings with their byte columns turned into character columns."""
     lines = source.split("\n")
-    line = min(max(finding.place.line, 1), len(lines))
-    before = lines[line - 1].encode("utf-8", "replace")[: max(finding.place.column, 0)].decode(errors="replace")
-    return ExpressionError([(line, len(before) + 1, finding.message)])
+    issues = []
+    for finding in findings:
+        line = min(max(finding.place.line, 1), len(lines))
+        before = lines[line - 1].encode("utf-8", "replace")[: max(finding.place.column, 0)].decode(errors="replace")
+        issues.append((line, len(before) + 1, finding.message))
+    return ExpressionError(issues)
 
 
 def unsupported_type(name: str, place: Place) -> Finding:
