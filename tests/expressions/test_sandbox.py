@@ -71,7 +71,7 @@ def test_format_is_our_own(evaluate: Evaluate, pattern: str) -> None:
 def test_interpolation_format_reaches_nothing(evaluate: Evaluate) -> None:
     with pytest.raises(ExpressionError, match="must be escaped"):
         compile_expression('@($"{1:{0.__globals__}}")')
-    assert evaluate('@($"{1:0.__globals__}")') == "1.__globals__"
+    assert evaluate('@($"{1:0.__globals__}")') == "1__globals__"
 
 
 @pytest.mark.parametrize(
