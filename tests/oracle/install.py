@@ -88,7 +88,13 @@ def icu_version() -> str:
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     if not (folder / "wheels").exists():
-        download(folder)
+        try:
+            download(folder)
+        except (OSError, subprocess.CalledProcessError) as problem:
+            # half of it would look like the whole next time
+            shutil.rmtree(folder, ignore_errors=True)
+            print(f"the compiler could not be downloaded, so nothing is compared: {problem}")
+            return
     arrange(folder)
     compile_driver(folder)
     print(f"the oracle is in {folder}")

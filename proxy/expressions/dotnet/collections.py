@@ -263,6 +263,7 @@ members(
         "new(K key, V value)": Pair,
         "K Key": attribute("key"),
         "V Value": attribute("value"),
+        "void Deconstruct(out K key, out V value)": lambda pair: (None, pair.key, pair.value),
         "string ToString()": lambda pair: f"[{to_text(pair.key)}, {to_text(pair.value)}]",
     },
 )

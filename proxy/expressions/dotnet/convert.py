@@ -316,9 +316,7 @@ def _changed(value: Any, kind: Type, _: Any = None) -> Any:
     if kind.name not in CHANGES:
         if type(value) not in _CONVERTIBLE:
             raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
-        raise DotNetError(
-            "System.InvalidCastException", f"Invalid cast from '{name_of(value)}' to '{kind.full_name}'."
-        )
+        raise DotNetError("System.InvalidCastException", f"Invalid cast from '{name_of(value)}' to '{kind.full_name}'.")
     made = CHANGES[kind.name](value)
     return BOXES[kind.name](made) if kind.name in BOXES else made
 

@@ -49,7 +49,8 @@ def read(text: str, today: int | None = None) -> Read:
     if found is not None:
         year, month, day, hour, minute, second, fraction, zone = found.groups()
         if int(hour or 0) < 24 and int(minute or 0) < 60 and int(second or 0) < 60:
-            return _finished(text, int(year), int(month), int(day), _clock(hour, minute, second, fraction), zone)
+            clock = _clock(hour, minute, second, fraction)
+            return _finished(text, int(year), int(month), int(day), clock, zone, glued="T" in text)
     return _free(text, today)
 
 
@@ -62,10 +63,19 @@ def _clock(hour: str | None, minute: str | None, second: str | None, fraction: s
     )
 
 
-def _finished(text: str, year: int, month: int, day: int, clock: int, zone: str | None) -> Read:
+def _unsupported(text: str) -> NoReturn:
+    format_error(
+        f"The DateTime represented by the string '{text}' is not supported in calendar "
+        "'System.Globalization.GregorianCalendar'."
+    )
+
+
+def _finished(text: str, year: int, month: int, day: int, clock: int, zone: str | None, *, glued: bool = False) -> Read:
     try:
         ticks = ticks_of(year, month, day) + clock
     except DotNetError:
+        if glued:
+            _unsupported(text)
         _refuse(text)
     return Read(ticks, _zone(text, zone))
 
@@ -101,10 +111,7 @@ def _free(text: str, today: int | None) -> Read:
                 _refuse(text)
             hours = hours % 12 + (12 if half.lower() == "p" else 0)
         if hours > 23 or int(minute or 0) > 59 or int(second or 0) > 59:
-            format_error(
-                f"The DateTime represented by the string '{text}' is not supported in calendar "
-                "'System.Globalization.GregorianCalendar'."
-            )
+            _unsupported(text)
         before, after = shape[: time.start()], shape[time.end() :]
         if re.search(r"\d", before) and re.search(r"\d", after):
             _refuse(text)
@@ -135,7 +142,7 @@ def _free(text: str, today: int | None) -> Read:
     if glued and (month or len(numbers) != 3 or not (len(numbers[0]) > 2 or len(numbers[1]) > 2)):
         _refuse(text)
     year, month, day = _date(text, numbers, month, at, today)
-    made = _finished(text, year, month, day, clock, zone)
+    made = _finished(text, year, month, day, clock, zone, glued=glued)
     if weekday and (made.ticks // DAY) % 7 + 1 != weekday:
         _refuse(text, " because the day of week was incorrect")
     return made
@@ -170,7 +177,7 @@ def _date(text: str, numbers: list[str], month: int, at: int, today: int | None)
         if len(numbers) == 2:
             first, second = numbers
             # a year is known by its length, or because it is no day; else it stands last
-            if long[0] or (not long[1] and int(first) > 31):
+            if long[0] or (not long[1] and int(first) > calendar.monthrange(_year(text, second) or 4, month)[1]):
                 return _year(text, first), month, int(second)
             return _year(text, second), month, int(first)
         if len(numbers) == 1:

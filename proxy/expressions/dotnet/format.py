@@ -186,7 +186,8 @@ def _general(value: Any, exact: Decimal, letter: str, precision: int) -> str:
         return to_text(value) if letter == "G" else to_text(value).replace("E", "e")
     if exact == 0:
         return "-0" if exact.is_signed() and isinstance(value, float) else "0"
-    number = Context(prec=precision, rounding=ROUND_HALF_UP, Emin=-999999).plus(exact)
+    ties = ROUND_HALF_EVEN if isinstance(value, float) else ROUND_HALF_UP
+    number = Context(prec=precision, rounding=ties, Emin=-999999).plus(exact)
     power = number.adjusted()
     if power >= precision or power < -4:
         text = ("-" if exact < 0 else "") + _exponent(exact, letter, precision - 1, 2)

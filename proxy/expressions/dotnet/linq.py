@@ -49,7 +49,7 @@ from proxy.expressions.runtime import (
     tick,
 )
 from proxy.expressions.table import define, members, with_types
-from proxy.expressions.types import Native, Type, type_of_name
+from proxy.expressions.types import Native, Type, generic, type_of_name
 
 ENUMERABLE = define("Enumerable", "System.Linq.Enumerable", kind="static")
 _NONE = "Sequence contains no elements"
@@ -301,6 +301,15 @@ def _any(source: Any, test: Callable[[Any], bool] | None = None) -> bool:
     return any(test is None or test(item) for item in _each(source))
 
 
+def _zip_pairs(one: Type, two: Type, source: Any, second: Any) -> Sequence:
+    from proxy.expressions.dotnet.value_tuples import tuple_builder
+
+    kind = generic("ValueTuple", one, two)
+    made = _zip(source, second, tuple_builder(kind))
+    made.element = kind
+    return made
+
+
 _S = "this IEnumerable<T> source"
 _TEST = "Func<T, bool> predicate"
 _TABLE: dict[str, Any] = {
@@ -322,6 +331,7 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<T> Intersect<T>({_S}, IEnumerable<T> second)": _intersect,
     f"static IEnumerable<T> Except<T>({_S}, IEnumerable<T> second)": _except,
     f"static IEnumerable<T> Reverse<T>({_S})": _reverse,
+    f"static IEnumerable<ValueTuple<T, U>> Zip<T, U>({_S}, IEnumerable<U> second)": with_types(_zip_pairs),
     f"static IEnumerable<R> Zip<T, U, R>({_S}, IEnumerable<U> second, Func<T, U, R> selector)": _zip,
     f"static IEnumerable<T?> DefaultIfEmpty<T>({_S})": with_types(
         lambda kind, source: _default_if_empty(source, _default(kind))

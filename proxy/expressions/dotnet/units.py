@@ -11,15 +11,33 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from proxy.expressions.runtime import spend
+
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def units(text: str) -> str:
     """One character per UTF-16 unit."""
-    if text.isascii() or not _BEYOND.search(text):
+    if text.isascii():
         return text
-    return _BEYOND.sub(lambda match: pair(ord(match[0])), text)
+    if len(text) < _SHORT:
+        return _split(text)
+    # a loop over a text asks for the same one again and again
+    global _last
+    known = _last
+    if known[0] is not text:
+        spend(len(text) >> 8)
+        _last = known = (text, _split(text))
+    return known[1]
+
+
+_SHORT = 256
+_last = ("", "")
+
+
+def _split(text: str) -> str:
+    return _BEYOND.sub(lambda match: pair(ord(match[0])), text) if _BEYOND.search(text) else text
 
 
 def pair(code: int) -> str:
