@@ -48,7 +48,7 @@ class Ran:
     "--backend", "backend", metavar="FILE", help="The answer, or a list of answers; without it, an empty 200."
 )
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--scope", type=click.Choice(files.SCOPES[:-1]), help="Otherwise the file tells.")
+@click.option("--scope", type=click.Choice(files.SCOPES[:-2]), help="Otherwise the file tells.")
 @click.option("--named-values", "values", metavar="FILE", help="YAML or JSON: name to value.")
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip

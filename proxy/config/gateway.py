@@ -20,7 +20,7 @@ from proxy.config.backends import backend, pooled
 from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
-from proxy.config.deployment import deployment_of
+from proxy.config.deployment import debug_keys_of, deployment_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.graphs import GraphEntry, graphs
 from proxy.config.people import products_of, users_of
@@ -175,7 +175,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,
         environment=environment,
-        debug_keys=_debug_keys(shelves),
+        debug_keys=debug_keys_of(shelves),
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
@@ -423,12 +423,6 @@ def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> 
 
     found = _read_all(after.shelves.get("caches", _EMPTY), after.unread, entity)
     return nearest_cache((value for _, value in found), deployment.region)
-
-
-def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
-    holders = (*shelves.get("gateways", _EMPTY).values(), *shelves.get("", _EMPTY).values())
-    keys = (each.body.get("debugKey") for each in holders)
-    return tuple(key for key in keys if isinstance(key, str) and key)
 
 
 def _read_all(

@@ -104,9 +104,8 @@ def _entry(
     from proxy.graphql.graph import Graph
     from proxy.graphql.schema import read_schema
 
-    made, problem = None, "The API has no GraphQL schema."
+    made, problem = None, ""
     if schema is not None:
-        problem = ""
         if before is not None and before.sources[0] is schema and before.graph.schema is not None:
             made = before.graph.schema
         else:

@@ -72,7 +72,7 @@ class Fetched(dict[str, Any]):
 
 @dataclass(slots=True)
 class Graph:
-    """What there is of one GraphQL API. `forward` asks its backend. Without a schema, `problem` says why."""
+    """What there is of one GraphQL API. `forward` asks its backend. `problem` says what is wrong with the schema."""
 
     schema: GraphQLSchema | None
     resolvers: Resolvers
@@ -90,8 +90,8 @@ class Graph:
         """Answer the request; False leaves it to the backend. Raises QueryRefused."""
         backend = exchange.request.base is not None
         if self.schema is None or (backend and not self.resolvers):
-            if self.problem and not backend:
-                raise GatewayError("The GraphQL schema of this API cannot be used.", detail=self.problem)
+            if not backend:
+                raise unusable(self.problem)
             return False
         query = await self.reader.query(exchange.request)
         if backend and not self._concerns(query):
@@ -120,6 +120,12 @@ class Graph:
         return found
 
 
+def unusable(problem: str) -> GatewayError:
+    """The failure of a request that needs the schema."""
+    detail = problem or "The API has no GraphQL schema."
+    return GatewayError("The GraphQL schema of this API cannot be used.", reason="SchemaNotFound", detail=detail)
+
+
 class Run:
     """One query on its way."""
 
@@ -138,6 +144,7 @@ class Run:
             context_value=self,
             variable_values=dict(asked.variables),
             operation_name=asked.operation,
+            hide_suggestions=True,
             field_resolver=_field,
             type_resolver=_type,
         )
@@ -169,7 +176,7 @@ class Run:
         asked = {"query": self.query.asked.text, "variables": dict(self.query.asked.variables)}
         content = json.dumps({**asked, "arguments": dict(arguments)}, ensure_ascii=False).encode()
         headers = inherited(exchange.request.headers)
-        headers["Content-Type"] = Inherited("application/json")
+        headers["Content-Type"] = headers["Accept"] = Inherited("application/json")
         original = exchange.request
         own = replace(
             exchange,

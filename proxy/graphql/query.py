@@ -5,6 +5,7 @@ Rules (https://graphql.github.io/graphql-over-http/draft/)
    same three in its URL. A list of queries is refused.
 2. What is wrong with the request itself is a 400 with an `errors` block and no `data`.
 3. A text is parsed and validated once; the last few are remembered. A large one is looked at beside the event loop.
+   Messages suggest no names: they would tell of a schema whose introspection may be refused.
 4. Tokens are counted before anything is made of them, and nesting ends where Python's does.
 """
 
@@ -134,13 +135,17 @@ def _asked(given: Mapping[str, Any], form: str) -> Asked:
     return Asked(text, variables or {}, name or None, form, given)
 
 
-def rewrite(request: Request, asked: Asked, text: str) -> None:
-    """Have the request ask for another text."""
+def rewrite(request: Request, asked: Asked, text: str, used: frozenset[str]) -> None:
+    """Have the request ask for another text, which uses these variables."""
+    payload = {**asked.payload, "query": text}
+    if asked.variables:
+        payload["variables"] = {name: value for name, value in asked.variables.items() if name in used}
     if asked.form == "get":
-        values = {name: found[0] for name, found in request.url.query_values().items()}
-        request.query = urlencode({**values, "query": text})
+        if asked.variables:
+            payload["variables"] = json.dumps(payload["variables"])
+        request.query = urlencode(payload)
         return
-    content = text if asked.form == "graphql" else json.dumps({**asked.payload, "query": text}, ensure_ascii=False)
+    content = text if asked.form == "graphql" else json.dumps(payload, ensure_ascii=False)
     request.headers.popall("Content-Length", None)
     request.body = Body(content.encode())
 
@@ -178,7 +183,9 @@ class Reader:
     def _checked(self, text: str) -> DocumentNode:
         try:
             document = parse(text, max_tokens=MOST_TOKENS, allow_empty_selection_sets=False)
-            problems = validate(self.schema, document, max_errors=MOST_ERRORS) if self.schema is not None else []
+            problems = []
+            if self.schema is not None:
+                problems = validate(self.schema, document, max_errors=MOST_ERRORS, hide_suggestions=True)
         except GraphQLError as problem:
             raise QueryRefused([shown(problem)]) from None
         except RecursionError:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
 from proxy.pipeline.described import Lookup, Need, found_in, not_there
-from proxy.pipeline.documented import DOCUMENTED
+from proxy.pipeline.documented import ABSENT, DOCUMENTED
 from proxy.pipeline.element import Element
 from proxy.pipeline.findings import nearest
 from proxy.pipeline.issue import Issue
@@ -44,7 +44,7 @@ _ROOTS: Mapping[str, tuple[str, ...]] = {"fragment": ("fragment",), "resolver": 
 
 @dataclass(slots=True, frozen=True)
 class Scope:
-    """Where a document belongs: `kind` (global, workspace, product, api, operation, fragment, resolver) and resource `id`."""
+    """Where a document belongs: `kind` (global, workspace, product, api, operation, fragment, resolver) and `id`."""
 
     kind: str
     id: str = ""
@@ -388,12 +388,15 @@ class Compiler:
     def _unknown(self, element: Element) -> None:
         """Report a policy that is not in the index."""
         name = element.name
+        why = f": {ABSENT[name]}" if name in ABSENT else ""
         if name not in DOCUMENTED:
             element.issue(f"Policy '{name}' is not known.{nearest(name, REGISTRY)}", "unknown-policy")
         elif self.environment.skipping:
-            element.issue(f"Policy '{name}' is not supported and left out.", "skipped", severity="warning")
+            element.issue(f"Policy '{name}' is not supported and left out{why}.", "skipped", severity="warning")
         else:
-            message = f"Policy '{name}' is not supported. Remove it, or have it left out with policy.check=lenient."
+            message = (
+                f"Policy '{name}' is not supported{why}. Remove it, or have it left out with policy.check=lenient."
+            )
             element.issue(message, "unsupported-policy")
 
     def _policy(self, element: Element) -> Sequence[Step]:

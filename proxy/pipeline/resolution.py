@@ -14,8 +14,8 @@ from proxy.messages import Headers, Url
 
 @dataclass(slots=True)
 class Resolution:
-    """`arguments` of the field and its `parent`, plain data. `service` is the backend of the API; `guarded` as in Outgoing:
-    a policy says where the call goes."""
+    """`arguments` of the field and its `parent`, plain data; `service` is the backend of the API. `guarded` as in
+    Outgoing: a policy says where the call goes."""
 
     arguments: dict[str, Any]
     parent: dict[str, Any]

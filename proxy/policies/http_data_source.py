@@ -67,14 +67,14 @@ def http_data_source(element: Element, compiler: Compiler) -> Handler:
         await run_steps(before, exchange)
         _direct(exchange, url.get(exchange) if url is not None else "")
         await run_steps(after, exchange)
-        own.headers = own_headers(own.headers)
+        seen, own.headers = own.headers, own_headers(own.headers)
         if own.body is original:
             if own.method in ("GET", "HEAD"):
                 own.body = Body()
             else:
                 own.headers.setdefault("Content-Type", "application/json")
         await run_steps(forward, exchange)
-        answer = exchange.response
+        own.headers, answer = seen, exchange.response
         if answer is None:
             return
         if answer.status >= 400:

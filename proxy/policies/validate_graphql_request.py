@@ -151,8 +151,7 @@ def _remove(exchange: Exchange, reader: Reader, query: Query, verdicts: list[Ver
     document = without(query.document, reader.schema, lambda _, node: id(node) not in gone)
     operation = get_operation_ast(document, query.asked.operation)
     assert operation is not None
-    text, _ = text_of(document, operation)
-    rewrite(exchange.request, query.asked, text)
+    rewrite(exchange.request, query.asked, *text_of(document, operation))
     exchange.request.headers.popall("Accept-Encoding", None)  # the answer has to be read
 
 
