@@ -263,9 +263,6 @@ def evaluation(source: str, rounds: int, count: int) -> float:
 
 
 async def report(rounds: int, count: int) -> str:
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     rows = []
     for case in CASES:
         whole, without = await cost(case, rounds, count)
@@ -295,7 +292,11 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=2_000, help="per round and document")
     parser.add_argument("--server", action="store_true", help="also through the real processes")
     arguments = parser.parse_args()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
     print(asyncio.run(report(arguments.rounds, arguments.requests)))
+    gc.enable()
     if arguments.server:
         print()
         sys.argv[1:] = ["--rounds", "3", "--requests", "5000"]

@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from management import filters, provider
+from management import batch, filters, links, provider
 from management.apply import Applier, parent_of, type_of
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
@@ -73,7 +73,7 @@ class Arm:
             if method in ("GET", "HEAD"):
                 return await store.read(lambda: self.read(request, path, id))
             if method in ("PUT", "PATCH"):
-                document = await read_body(request)
+                document = await links.inline(await read_body(request))
                 return await store.write(lambda: self.write(request, path, id, document))
             if method == "DELETE":
                 return await store.write(lambda: self.delete(request, path, id))
@@ -81,6 +81,8 @@ class Arm:
             return await store.read(lambda: self.list(request, path))
         if method == "POST":
             body = await read_body(request)
+            if path.below.lower() == "/apply":
+                return await store.write(lambda: self.apply(path, body))
             return await self._patiently(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
 
@@ -195,6 +197,13 @@ class Arm:
 
         found = await self.store.read(work)
         return json_response(found[1], found[0]) if found else None
+
+    def apply(self, path: ArmPath, body: dict[str, Any]) -> web.Response:
+        try:
+            with writing(self.store, path.service) as tx:
+                return json_response(batch.apply(tx_of(tx), body))
+        except batch.DryRun as run:
+            return json_response(run.body)
 
     def services(self, request: web.Request, scope: str) -> web.Response:
         """All services of a subscription or a resource group."""

@@ -13,8 +13,9 @@ from management.errors import invalid
 from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.openapi import import_document
 from management.importers.types import SCHEMA_ID
+from management.importers.wadl import import_wadl
 
-FORMATS = ("openapi", "openapi+json", "swagger-json")
+FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml")
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
@@ -36,7 +37,10 @@ def read(change: Change) -> None:
     if len(value.encode()) > LARGEST_DOCUMENT:
         raise invalid("value", f"The document is larger than {LARGEST_DOCUMENT} bytes.")
     try:
-        imported = import_document(value, format, required_query=required_query)
+        if format == "wadl-xml":
+            imported = import_wadl(value)
+        else:
+            imported = import_document(value, format, required_query=required_query)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
     change.notes["import"] = imported

@@ -64,6 +64,11 @@ class Row:
     def name(self) -> str:
         return self.id.rsplit("/", 1)[1]
 
+    def same(self, other: Row) -> bool:
+        """Whether both say the same, whenever they were stored."""
+        mine = (self.id, self.type, self.audience, self.body, self.hidden, self.lookup, self.wire)
+        return mine == (other.id, other.type, other.audience, other.body, other.hidden, other.lookup, other.wire)
+
     @property
     def collection(self) -> str:
         return collection_of(self.key)

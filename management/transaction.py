@@ -49,6 +49,7 @@ class Transaction:
     def __init__(self, connection: Connection, vault: Vault, service: Service, strict: bool = True) -> None:
         self.connection = connection
         self.strict = strict
+        self.thrifty = False  # a resource that is stored again as it is keeps its revision
         self.service = service
         self.vault = vault
         self._seen: dict[str, Row | None] = {}
@@ -74,6 +75,10 @@ class Transaction:
     def revision(self) -> int:
         """The number that this transaction's changes get."""
         return self.service.revision + 1
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._before)
 
     def get(self, key: str) -> Row | None:
         key = key.lower()
@@ -150,6 +155,8 @@ class Transaction:
 
     def put(self, row: Row, targets: Iterable[tuple[str, str]] = ()) -> Row:
         """Store a resource and whom it refers to: (target key, rule). Returns it with its revision."""
+        if self.thrifty and (held := self.get(row.key)) is not None and held.same(row):
+            return held
         row = replace(row, revision=self.revision)
         self._touch(row.key, row)
         self._waiting_links[row.key] = [(row.key, target, rule) for target, rule in dict(targets).items()]

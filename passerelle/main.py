@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from passerelle.commands.apply import apply
+from passerelle.commands.export import export
 from passerelle.commands.policy import policy
 from passerelle.commands.start import start
 from passerelle.commands.token import token
@@ -17,7 +19,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, policy, trace, version):
+for command in (up, start, token, apply, export, policy, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

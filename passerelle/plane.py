@@ -6,7 +6,7 @@ import datetime
 import http.client
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -20,11 +20,12 @@ SERVICE = (
 
 
 class PlaneError(Exception):
-    """The plane refused a call, or could not be reached (`status` 0)."""
+    """The plane refused a call, or could not be reached (`status` 0). `details` are (target, message)."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, details: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.details = details
 
 
 class Plane:
@@ -84,6 +85,7 @@ class Plane:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> dict[str, Any]:
         """One call; the JSON object of the answer, or {} when it has none. Raises `PlaneError`."""
         target = f"{self._service}{path}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
@@ -92,7 +94,7 @@ class Plane:
         if body is not None:
             payload = json.dumps(body).encode()
             head["Content-Type"] = "application/json"
-        connection = self._connection()
+        connection = self._connection(timeout)
         try:
             connection.request(method, target, payload, head)
             answer = connection.getresponse()
@@ -102,14 +104,48 @@ class Plane:
         finally:
             connection.close()
         if answer.status >= 300:
-            raise PlaneError(answer.status, f"{method} {target}: {answer.status} {_reason(text)}")
+            raise PlaneError(answer.status, f"{method} {target}: {answer.status} {_reason(text)}", _details(text))
         found = json.loads(text) if text.strip() else {}
         return found if isinstance(found, dict) else {}
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def all(self, path: str) -> Iterator[dict[str, Any]]:
+        """Every item of a collection, page by page."""
+        skip, page = 0, 1000
+        while True:
+            items = self.get(path, {"$top": str(page), "$skip": str(skip)})["value"]
+            yield from items
+            skip += len(items)
+            if len(items) < page:
+                return
+
+    def relative(self, value: Any) -> Any:
+        """`value` with the id of the service cut off from every id in it."""
+        if isinstance(value, str) and value.lower().startswith(f"{self._service.lower()}/"):
+            return value[len(self._service) :]
+        if isinstance(value, dict):
+            return {key: self.relative(each) for key, each in value.items()}
+        return [self.relative(each) for each in value] if isinstance(value, list) else value
+
+    def open(self, link: str) -> str:
+        """What is behind a link of the plane's, which needs no credentials."""
+        parts = urlsplit(link)
+        connection = self._connection(TIMEOUT)
+        try:
+            connection.request("GET", parts.path)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise PlaneError(0, f"GET {link}: {error}") from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise PlaneError(answer.status, f"GET {link}: {answer.status}")
+        return text
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
-        return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT, context=self._tls)
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
 
 
 def _reason(text: str) -> str:
@@ -120,3 +156,11 @@ def _reason(text: str) -> str:
         return " ".join([f"{error['code']}: {error['message']}", *details])
     except (ValueError, KeyError, TypeError, AttributeError):
         return text[:300]
+
+
+def _details(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        details = json.loads(text)["error"].get("details") or []
+        return tuple((str(each["target"]), str(each["message"])) for each in details)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()

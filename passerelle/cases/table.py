@@ -71,6 +71,8 @@ from proxy.config.read import logger
 from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
+from proxy.tracing.ports import watched
+from proxy.tracing.recorder import Entry, Recorder
 
 Row = dict[str, Any]
 _KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -198,8 +200,8 @@ def compiled(row: Row) -> CompiledDocument:
     return compile_document(text(row), Scope(row.get("scope", "api"), "/apis/shop"), environment(row))
 
 
-async def run(row: Row) -> tuple[World, Exchange]:
-    """Send the row's requests; the world and the last exchange."""
+async def run(row: Row, recorder: Recorder | None = None) -> tuple[World, Exchange]:
+    """Send the row's requests; the world and the last exchange. A recorder looks on at all of them."""
     world = World(
         in_flight=dict(row.get("in-flight", {})),
         keys=FakeKeys(row.get("providers", {})),
@@ -217,6 +219,8 @@ async def run(row: Row) -> tuple[World, Exchange]:
         exchange = _exchange(world, row, request)
         if "graphql" in row:
             enter(exchange, row["graphql"], environment(row))
+        if recorder is not None:
+            exchange.watch, exchange.ports = recorder, watched(exchange.ports, recorder, exchange)
         await world.serve(exchange, [made])
         if attempt + 1 < len(requests):
             await world.finish(exchange)
@@ -265,6 +269,14 @@ async def examine(row: Row) -> list[str]:
         return [] if found == row["issues"] else [difference("issues", row["issues"], found)]
     errors = [str(issue) for issue in issues if issue.severity == "error"]
     return errors or [problem async for problem in check(row, *await run(row))]
+
+
+async def trace(row: Row) -> list[Entry]:
+    """What happened in the row's requests, step by step; nothing, if its document does not compile."""
+    recorder = Recorder()
+    if "issues" not in row and not compiled(row).broken:
+        await run(row, recorder)
+    return recorder.entries
 
 
 async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str]:

@@ -8,7 +8,9 @@ certificates nothing is said until one is named. What a template leaves open is 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 import click
@@ -17,6 +19,9 @@ from rich.text import Text
 
 from passerelle.policy import files
 from proxy.check import Environment, Issue, check_document
+from proxy.pipeline.markup import read_document
+from proxy.pipeline.registry import REGISTRY, SECTIONS
+from proxy.pipeline.source import Source
 
 SHOWN = 110  # characters of a line around the place
 
@@ -66,20 +71,61 @@ def command(
         skipping=lenient,
     )
     unknown = not_told(values, folder, backends)
-    texts: dict[str, str] = {}
-    findings: list[Finding] = []
-    for name in files.documents(names):
-        text = texts[name] = files.read_text(name)
-        for issue in check_document(text, scope or files.scope_of(name, text), environment):
-            findings.append(finding(name, replace(issue, severity="warning") if issue.code in unknown else issue))
+    texts = {name: files.read_text(name) for name in files.documents(names)}
+    issues = [
+        (name, replace(issue, severity="warning") if issue.code in unknown else issue)
+        for name, text in texts.items()
+        for issue in issues_of(name, text, scope, environment)
+    ]
+    findings = list(placed(issues, files.fragment_files(folder)))
     report(style, findings, texts)
     sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def issues_of(name: str, text: str, scope: str | None, environment: Environment) -> list[Issue]:
+    """What is wrong with a document, or with the sections or policies of a file that only pieces of one are in."""
+    root = read_document(text).root
+    around = (
+        "" if root is None else "policies" if root.name in SECTIONS else "fragment" if root.name in REGISTRY else ""
+    )
+    if root is None or not around:
+        return check_document(text, scope or files.scope_of(name, text), environment)
+    whole = f"<{around}>{text}</{around}>"
+    first = len(around) + 2
+    line, column = Source(text, text).place(root.offset + 1)
+    message = f"No <{around}> stands around this; it is checked as if one did. Publish it within one."
+    found = [Issue(line, column, root.name, message, "no-root", "warning")]
+    for issue in check_document(whole, "fragment" if around == "fragment" else scope or "api", environment):
+        elsewhere = issue.line > 1 or issue.fragment
+        found.append(issue if elsewhere else replace(issue, column=max(1, issue.column - first)))
+    return found
 
 
 def not_told(values: str | None, folder: str | None, backends: object) -> set[str]:
     """The codes of missing references that are only warnings, since nobody said what there is."""
     told = {"unknown-named-value": values, "unknown-fragment": folder, "unknown-backend": backends}
     return {"unfilled", *(code for code, source in told.items() if not source)}
+
+
+def placed(issues: list[tuple[str, Issue]], fragments: dict[str, str]) -> Iterator[Finding]:
+    """Findings at their files: what stands in a fragment is told once, of the fragment's own file."""
+    told: set[tuple[str, str]] = set()
+
+    def first(file: str, issue: Issue, message: str) -> bool:
+        key = (os.path.realpath(file), f"{issue.line}:{issue.column} {issue.code} {message}")
+        new = key not in told
+        told.add(key)
+        return new
+
+    for name, issue in sorted(issues, key=lambda each: bool(each[1].fragment)):
+        file = fragments.get(issue.fragment)
+        if file is None:
+            first(name, issue, issue.message)
+            yield finding(name, issue)
+            continue
+        message = issue.message.removeprefix(f"In fragment '{issue.fragment}': ")
+        if first(file, issue, message):
+            yield finding(file, replace(issue, message=f"Included by {name}: {message}"))
 
 
 def finding(file: str, issue: Issue) -> Finding:
@@ -108,7 +154,8 @@ def show(findings: list[Finding], texts: dict[str, str]) -> None:
             )
         )
         console.print(Text(f"  {finding.message}"))
-        console.print(excerpt(texts[finding.file], finding, colour))
+        text = texts[finding.file] if finding.file in texts else files.read_text(finding.file)
+        console.print(excerpt(text, finding, colour))
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = len(findings) - errors
     where = f"{len(texts)} document{'' if len(texts) == 1 else 's'}"
@@ -122,7 +169,7 @@ def show(findings: list[Finding], texts: dict[str, str]) -> None:
 def excerpt(text: str, finding: Finding, colour: str) -> Text:
     """The line, and a mark below the place; a long line is cut around it."""
     lines = text.removeprefix("\ufeff").split("\n")
-    if " fragment '" in finding.message[:14] or finding.line > len(lines):  # its place is in the fragment
+    if finding.line > len(lines):
         return Text()
     line = lines[finding.line - 1].rstrip("\r").expandtabs(1)
     at = finding.column - 1

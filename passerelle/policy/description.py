@@ -45,7 +45,7 @@ class Attribute:
 
     @property
     def sample(self) -> str:
-        if self.kind in ("integer", "number"):
+        if self.kind in ("integer", "number", "seconds"):
             return str(self.minimum or 1)
         return self.options[0] if self.options else "true" if self.kind == "boolean" else "x"
 

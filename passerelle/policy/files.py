@@ -102,12 +102,17 @@ def _plain(value: Any) -> str:
 
 def fragments(folder: str | None) -> dict[str, str]:
     """Fragments by id: NAME.xml, or NAME/policy.xml as APIOps has them."""
+    return {name: read_text(file) for name, file in fragment_files(folder).items()}
+
+
+def fragment_files(folder: str | None) -> dict[str, str]:
+    """Where each fragment stands."""
     if folder is None:
         return {}
     found: dict[str, str] = {}
     for path in sorted(Path(folder).rglob("*.xml")):
         name = path.parent.name if path.stem == "policy" and path.parent != Path(folder) else path.stem
-        found[name] = read_text(str(path))
+        found[name] = str(path)
     if not found:
         raise click.UsageError(f"{folder} holds no fragment. A fragment is a file NAME.xml or NAME/policy.xml.")
     return found

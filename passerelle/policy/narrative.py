@@ -53,9 +53,9 @@ def heading(console: Console, title: str) -> None:
     console.print(Rule(Text(title, "bold cyan"), align="left", style="dim"), width=min(WIDTH, console.width))
 
 
-def step(console: Console, entry: Entry) -> None:
+def step(console: Console, entry: Entry, margin: str = "") -> None:
     """One line for the step, and one for each thing that happened in it."""
-    indent = "  " * entry.depth
+    indent = margin + "  " * entry.depth
     place = f"line {entry.line}"
     if entry.document.startswith("fragment "):  # fragment 'x' in ...
         place = f"{entry.document.split(chr(39))[1]}:{entry.line}"

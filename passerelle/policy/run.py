@@ -83,12 +83,17 @@ def command(
     kind = scope or files.scope_of(name, text)
     if kind == "fragment":
         raise click.UsageError(f"{name} is a fragment. Run a document that includes it, with --fragments.")
+    if kind == "resolver":
+        raise click.UsageError(
+            f"{name} resolves a field of a GraphQL API. `policy test` runs it: see docs/policy-tools.md."
+        )
     compiled = compile_document(text, Scope(kind, name), environment)
     warnings = check.not_told(values, folder, backends)
-    findings = [
-        check.finding(name, replace(issue, severity="error") if issue.code in REFERENCES - warnings else issue)
+    issues = [
+        (name, replace(issue, severity="error") if issue.code in REFERENCES - warnings else issue)
         for issue in compiled.issues
     ]
+    findings = list(check.placed(issues, files.fragment_files(folder)))
     if any(finding.severity == "error" for finding in findings):
         check.report(style, findings, {name: text})
         sys.exit(1)

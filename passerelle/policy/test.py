@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from passerelle.cases import table
-from passerelle.policy import junit
+from passerelle.policy import junit, narrative
 from passerelle.policy.junit import Result
 
 
@@ -26,7 +26,8 @@ from passerelle.policy.junit import Result
               help="Also write the results as JUnit XML.")  # fmt: skip
 @click.option("-k", "only", metavar="TEXT", default="", help="Only cases whose name holds this.")
 @click.option("-v", "--verbose", is_flag=True, help="Name the cases that pass, too.")
-def command(names: tuple[str, ...], report: Path | None, only: str, verbose: bool) -> None:
+@click.option("--trace", is_flag=True, help="Print the steps of the cases that fail, as `policy run` does.")
+def command(names: tuple[str, ...], report: Path | None, only: str, verbose: bool, trace: bool) -> None:
     """Run the cases of all tables (.yaml, .yml) in folders or files: unit tests of policies, without any server.
 
     A table is a list of cases; docs/policy-tools.md tells all that a case may hold. The shortest:
@@ -44,9 +45,10 @@ def command(names: tuple[str, ...], report: Path | None, only: str, verbose: boo
     results: list[Result] = []
     try:
         for path, rows in tables(names, console):
-            own = [run(path, row) for row in rows if only.lower() in str(row["name"]).lower()]
+            chosen = [row for row in rows if only.lower() in str(row["name"]).lower()]
+            own = [run(path, row) for row in chosen]
             if own:
-                show(console, path, own, verbose)
+                show(console, path, own, verbose, chosen if trace else ())
             results += own
     except table.TableError as problem:
         raise click.UsageError(str(problem)) from None
@@ -91,15 +93,18 @@ def run(path: Path, row: table.Row) -> Result:
     return Result(str(path), str(row["name"]), tuple(problems), time.perf_counter() - began)
 
 
-def show(console: Console, path: Path, results: Sequence[Result], verbose: bool) -> None:
+def show(console: Console, path: Path, results: Sequence[Result], verbose: bool, traced: Sequence[table.Row]) -> None:
+    """`traced` are the rows of the results, if those that failed shall be told step by step."""
     failed = sum(bool(result.problems) for result in results)
     mark, colour = ("✗", "red") if failed else ("✓", "green")
     count = f"{len(results) - failed} of {len(results)}" if failed else str(len(results))
     console.print(Text.assemble((f"{mark} ", colour), (str(path), "bold"), (f"  {count} passed", "dim")))
-    for result in results:
+    for index, result in enumerate(results):
         if result.problems:
             console.print(Text.assemble(("  ✗ ", "red"), result.name))
             for problem in result.problems:
                 console.print(Text(f"      {problem}", "red"))
+            for entry in asyncio.run(table.trace(traced[index])) if traced else ():
+                narrative.step(console, entry, "      ")
         elif verbose:
             console.print(Text.assemble(("  ✓ ", "green"), result.name, (f"  {result.seconds * 1000:.1f} ms", "dim")))

@@ -211,7 +211,6 @@ class Connection(RequestHandler):
                 upload = Upload(self, payload, reply, expects)
                 length = message.headers.get("Content-Length")
                 body = Body(None, upload, int(length) if length is not None else None)
-        headers.popall("Content-Length", None)
         peer = self.peername
         incoming = Incoming(
             method=message.method,

@@ -69,5 +69,5 @@ def unusable(api: Api) -> list[ResourceIssue]:
     """The schemas of an API that some policy asked for and that cannot be used."""
     return [
         ResourceIssue(f"/apis/{api.key}/schemas/{name}", 0, 0, "", message)
-        for name, message in api.schemas.problems.items()
+        for name, message in list(api.schemas.problems.items())  # requests may add to them meanwhile
     ]

@@ -39,6 +39,8 @@ from proxy.expressions.types import BITS, Native, Type, nullable_of, type_of_nam
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from proxy.expressions.bind_recovery import Recovery
+
 BindExpression = Callable[["Binder", Node], Expr]
 BindStatement = Callable[["Binder", Node, list[Statement]], None]
 
@@ -98,6 +100,8 @@ class Binder:
         self.unchecked = False
         self.checked = False
         self.serial = 0
+        # in a second look at a body that does not compile
+        self.recovery: Recovery | None = None
         # the type that `return` must have, and the returns met so far, of the function being bound
         self.returns: list[Return] = []
         self.jumps: list[str] = []

@@ -8,6 +8,7 @@ from tree_sitter import Node
 
 from proxy.expressions.bind import VOID, Binder, binds
 from proxy.expressions.bind_casts import cast
+from proxy.expressions.bind_choices import coalesce
 from proxy.expressions.bind_members import (
     bind_index,
     bind_property,
@@ -16,14 +17,14 @@ from proxy.expressions.bind_members import (
     set_member,
     tuple_index,
 )
-from proxy.expressions.bind_operators import apply_binary, coalesce
+from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_tuples import deconstruct, element_at
 from proxy.expressions.dotnet.value_tuples import with_item
 from proxy.expressions.errors import Finding, Place, unsupported_member
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Assign, Call, Constant, Expr, Let, Local, Symbol, Unbound
-from proxy.expressions.types import Type, substitute, type_of_name
+from proxy.expressions.types import NUMERIC, Type, substitute, type_of_name
 
 Target = tuple[Type, list[tuple[Symbol, Expr]], Callable[[], Expr], Callable[[Expr], Expr]]
 
@@ -179,9 +180,24 @@ def _combined(b: Binder, op: str, left: Expr, right: Expr, kind: Type, place: Pl
     if kind.is_delegate and isinstance(right, Unbound):
         right = b.convert(right, kind)
     value = apply_binary(b, op, left, right, place)
-    if convertible(value, kind) is None and not isinstance(right, Unbound):
+    if convertible(value, kind) is None and value.type.underlying.name in NUMERIC:
+        # b += 1 of a byte b: the result is cast, if the operand alone would fit
+        if op in ("<<", ">>"):
+            with b.arithmetic(checked=False):
+                return cast(b, value, kind, place)
+        b.convert(right, kind)
         return cast(b, value, kind, place)
     return b.convert(value, kind)
+
+
+def _stepped(b: Binder, op: str, value: Expr, place: Place) -> Expr:
+    """The value plus or minus one, of the same type."""
+    inner = value.type.underlying
+    if inner.name not in NUMERIC and not inner.is_enum:
+        raise Finding(f"Operator '{op}' cannot be applied to operand of type '{value.type}'", place)
+    one = Constant(type=type_of_name("int"), place=place, nonnull=True, value=1)
+    made = apply_binary(b, op[0], value, one, place)
+    return cast(b, made, value.type, place) if convertible(made, value.type) is None else b.convert(made, value.type)
 
 
 @binds("postfix_unary_expression")
@@ -196,9 +212,8 @@ def step(b: Binder, node: Node, operand: Node, op: str, *, prefix: bool) -> Expr
     """`i++` and its like."""
     place = b.place(node)
     symbol = local_target(b, operand)
-    one = Constant(type=type_of_name("int"), place=place, nonnull=True, value=1)
     if symbol is not None:
-        value = _combined(b, op[0], b.local(symbol, place), one, symbol.type, place)
+        value = _stepped(b, op, b.local(symbol, place), place)
         b.assigned(symbol)
         change = Assign(type=symbol.type, place=place, nonnull=True, symbol=symbol, value=value)
         if prefix:
@@ -215,7 +230,7 @@ def step(b: Binder, node: Node, operand: Node, op: str, *, prefix: bool) -> Expr
         )
     kind, bindings, read, write = target_of(b, operand)
     before, after = b.symbol("", kind, nonnull=True), b.symbol("", kind, nonnull=True)
-    value = _combined(b, op[0], b.local(before, place), one, kind, place)
+    value = _stepped(b, op, b.local(before, place), place)
     result = b.local(after if prefix else before, place)
     everything = [*bindings, (before, read()), (after, value)]
     return Let(type=kind, place=place, bindings=everything, effects=[write(b.local(after, place))], value=result)

@@ -20,7 +20,7 @@ from proxy.expressions.bind_operators import apply_binary
 from proxy.expressions.bind_types import bind_type, type_arguments
 from proxy.expressions.dotnet.reflection import type_of_value as reflect
 from proxy.expressions.errors import Finding, Place, unsupported_member, unsupported_type
-from proxy.expressions.overloads import Argument, Candidate, Writing, delegate_signature, describe, resolve
+from proxy.expressions.overloads import Argument, Candidate, Writing, delegate_signature, describe, misfit, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.table import extensions
 from proxy.expressions.tree import (
@@ -81,7 +81,7 @@ def _nameof(b: Binder, node: Node, operand: Node) -> Expr:
         last = field_of(last, "name") if last.type != "qualified_name" else named(last)[-1]
     if last.type == "generic_name":
         last = last.named_children[0]
-    if last.type not in ("identifier", "predefined_type") or last.type == "predefined_type":
+    if last.type != "identifier":
         raise b.error(operand, "Expression does not have a name")
     first = operand
     while first.type == "member_access_expression":
@@ -211,7 +211,8 @@ def call_method(
         raise Finding(f"Non-invocable member '{kind}.{name}' cannot be used like a method", place)
     if not found and (static or not extensions(name)):
         raise unsupported_member(name, kind.full_name, place)
-    raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({describe(arguments)})", place)
+    why = misfit(found, arguments)
+    raise Finding(f"No overload of '{kind}.{name}' takes the arguments ({describe(arguments)}){why}", place)
 
 
 def type_of_value(b: Binder, receiver: Expr, place: Place) -> Expr:

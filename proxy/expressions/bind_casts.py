@@ -13,6 +13,7 @@ from proxy.expressions.dotnet.numeric import limits
 from proxy.expressions.errors import Finding, Place
 from proxy.expressions.overloads import convertible
 from proxy.expressions.parse import field_of, named, text_of
+from proxy.expressions.runtime import DotNetError
 from proxy.expressions.tree import Constant, Expr, Unbound
 from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Type
 
@@ -44,7 +45,12 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
         if not low <= value.value <= high:
             text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
             raise Finding(f"{text} (use 'unchecked' syntax to override)", place)
-    if isinstance(value, Constant) and value.type.name in ("double", "float") and target.name in BITS and not b.unchecked:
+    if (
+        isinstance(value, Constant)
+        and value.type.name in ("double", "float")
+        and target.name in BITS
+        and not b.unchecked
+    ):
         low, high = limits(target.name)
         if not low - 1 < value.value < high + 1:
             text = f"Constant value '{value.value}' cannot be converted to a '{target}'"
@@ -55,7 +61,10 @@ def cast(b: Binder, value: Expr, target: Type, place: Place) -> Expr:
         return b.call(ops.checked_cast(value.type.name, target.name), [value], target, place)
     if isinstance(value, Constant) and value.type.name in NUMERIC and target.name in NUMERIC:
         function = found.native.function if found.native else None
-        result = value.value if function is None else function(value.value)
+        try:
+            result = value.value if function is None else function(value.value)
+        except DotNetError:
+            raise Finding(f"Constant value '{value.value}' cannot be converted to a '{target}'", place) from None
         return Constant(type=target, place=place, nonnull=True, value=result)
     made = b.apply(value, target, found)
     made.place = place

@@ -17,7 +17,7 @@ from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.matrices import matrix_of_items, new_matrix
 from proxy.expressions.dotnet.values import Anonymous, Array
 from proxy.expressions.errors import Finding, unsupported_member
-from proxy.expressions.overloads import Argument, Candidate, resolve
+from proxy.expressions.overloads import Argument, Candidate, describe, misfit, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.runtime import allocate_elements, overflow
 from proxy.expressions.tree import Call, Constant, Expr, Let, Symbol, Unbound
@@ -40,7 +40,10 @@ def bind_creation(b: Binder, node: Node) -> Expr:
     filling = dict(zip(definition.parameters, target.args, strict=False))
     match = resolve([Candidate(member, filling) for member in definition.constructors], arguments)
     if match is None:
-        raise Finding(f"'{target}' does not contain a constructor that takes these arguments", place)
+        why = misfit([Candidate(member, filling) for member in definition.constructors], arguments)
+        raise Finding(
+            f"'{target}' does not contain a constructor that takes these arguments ({describe(arguments)}){why}", place
+        )
     made = finish_call(b, match, None, place)
     made.type = target
     made.nonnull = True
@@ -148,6 +151,10 @@ def bind_array(b: Binder, node: Node) -> Expr:
     sizes = named(ranks[0])
     initializer = next((child for child in named(node) if child.type == "initializer_expression"), None)
     if initializer is not None:
+        if len(sizes) == 1:
+            given = b.expr(sizes[0])
+            if isinstance(given, Constant) and given.value != len(named(initializer)):
+                raise b.error(initializer, f"An array initializer of length '{given.value}' is expected")
         return array_initialiser(b, whole, initializer)
     if not sizes:
         raise b.error(node, "Array creation must have array size or array initializer")

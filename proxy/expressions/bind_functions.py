@@ -56,6 +56,7 @@ class LocalFunction:
         self.scopes = list(b.scopes)
         self.parent = b.function
         self.outer_types = dict(b.type_names)
+        self.arithmetic = (b.checked, b.unchecked)
         listed = node.child_by_field_name("type_parameters")
         self.generics = tuple(text_of(field_of(child, "name")) for child in named(listed)) if listed else ()
         # a name of its own, so that no type of the table is meant
@@ -114,11 +115,9 @@ class LocalFunction:
         pending = Pending(b, self.node, self.names, self.body)
         pending.scopes, pending.parent, pending.function = self.scopes, self.parent, function
         pending.references = ["ref" if one.ref else "out" if one.out else "" for one in self.member.parameters]
-        saved, b.type_names = b.type_names, {**self.outer_types, **dict(zip(self.generics, key, strict=True))}
-        try:
-            _, found, _ = pending.with_parameters(inputs)
-        finally:
-            b.type_names = saved
+        types = {**self.outer_types, **dict(zip(self.generics, key, strict=True))}
+        pending.around = (types, *self.arithmetic)
+        _, found, _ = pending.with_parameters(inputs)
         output = None if returns is VOID or function.yields is not None else returns
         convert_returns(b, found, output, output)
         if output is not None and falls_through(function.body):

@@ -9,7 +9,7 @@ from proxy.expressions.bind_flow import falls_through, has_goto
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, implicit
 from proxy.expressions.errors import Finding
-from proxy.expressions.overloads import convertible, delegate_signature
+from proxy.expressions.overloads import NEVER, convertible, delegate_signature
 from proxy.expressions.parse import named, text_of
 from proxy.expressions.tree import Evaluate, Expr, Function, Lambda, Return, Unbound
 from proxy.expressions.types import Type, has_parameters, type_of_name
@@ -59,7 +59,7 @@ class Pending:
         self.b, self.node, self.names, self.body = b, node, names, body
         self.scopes = list(b.scopes)
         self.parent = b.function
-        self.loops = b.loops
+        self.around = (b.type_names, b.checked, b.unchecked)
         self.bound: dict[tuple[Type, ...], tuple[Function, list[Return], Type | None]] = {}
 
     def with_parameters(self, inputs: list[Type]) -> tuple[Function, list[Return], Type | None]:
@@ -74,7 +74,8 @@ class Pending:
         b.serial += 1
         function = self.function or Function(self.parent, f"f{b.serial}")
         saved = (b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps)
-        saved_labels, b.labels = b.labels, []
+        around = (b.labels, b.switches, b.type_names, b.checked, b.unchecked)
+        b.labels, b.switches, b.type_names, b.checked, b.unchecked = [], [], *self.around
         b.scopes, b.function, b.returns, b.guards, b.jumps = [*self.scopes, Scope()], function, [], [], []
         b.loops = 1 if has_goto(self.body) else 0
         try:
@@ -94,6 +95,8 @@ class Pending:
                 result = common_type_of(values) if values else None
                 if values and result is None:
                     result = OBJECT
+                if not values and not falls_through(function.body):
+                    result = NEVER
                 if values and self.function is None and falls_through(function.body):
                     raise Finding("Not all code paths return a value in lambda expression", b.place(self.node))
             else:
@@ -105,12 +108,12 @@ class Pending:
                     found = Return(value=value, place=value.place)
                     function.body = [found]
                     b.returns.append(found)
-                    result = value.type
+                    result = NEVER if value.type.name == "<throw>" else value.type
             return function, b.returns, result
         finally:
             own = b.scopes[-1]
             b.scopes, b.function, b.returns, b.loops, b.guards, b.jumps = saved
-            b.labels = saved_labels
+            b.labels, b.switches, b.type_names, b.checked, b.unchecked = around
             self.scopes[-1].inner |= own.keys() | own.inner
 
     def _discards(self, name: Node) -> bool:
@@ -139,9 +142,11 @@ def convert_returns(b: Binder, returns: list[Return], output: Type | None, resul
             if output is not None:
                 raise Finding(f"An object of a type convertible to '{output}' is required", found.place)
         elif output is None:
-            continue
+            if isinstance(found.value, Unbound):
+                found.value = b.convert(found.value, OBJECT, found.place)
         else:
-            target = result if has_parameters(output) and result is not None else output
+            target = result if has_parameters(output) and result not in (None, NEVER) else output
+            assert target is not None
             found.value = b.convert(found.value, target, found.place)
 
 

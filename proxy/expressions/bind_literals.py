@@ -136,6 +136,8 @@ def bind_interpolated(b: Binder, node: Node) -> Expr:
     text = ""
     for child in node.children:
         if child.type == "string_content":
+            if "}" in text_of(child):
+                raise b.error(child, "A '}' character must be escaped (by doubling) in an interpolated string")
             text += unmasked(text_of(child))
         elif child.type == "escape_sequence":
             text += unmasked(text_of(child)) if verbatim else unescape(b, child, text_of(child))
@@ -143,15 +145,15 @@ def bind_interpolated(b: Binder, node: Node) -> Expr:
             if text:
                 pieces.append(constant(b, child, "string", text))
                 text = ""
-            pieces.append(_hole(b, child))
+            pieces.append(_hole(b, child, verbatim))
     if text or not pieces:
         pieces.append(constant(b, node, "string", text))
-    if len(pieces) == 1:
+    if len(pieces) == 1 and pieces[0].type is STRING:
         return pieces[0]
     return Concat(type=STRING, place=b.place(node), nonnull=True, operands=pieces)
 
 
-def _hole(b: Binder, node: Node) -> Expr:
+def _hole(b: Binder, node: Node, verbatim: bool) -> Expr:
     from proxy.expressions.bind_operators import as_text
 
     value: Expr | None = None
@@ -164,6 +166,8 @@ def _hole(b: Binder, node: Node) -> Expr:
             width = b.convert(b.expr(named(child)[0]), INT)
         elif child.type == "interpolation_format_clause":
             pattern = text_of(child)[1:]
+            if not verbatim:
+                pattern = unescape(b, child, pattern)
         else:
             value = b.value(child)
     if value is None:

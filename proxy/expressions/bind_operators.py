@@ -1,4 +1,4 @@
-"""Operators: arithmetic, comparison, logic, strings, assignment, casts, `is`, `as`, `??`, `?:`."""
+"""Binary and prefix operators: arithmetic, comparison, logic, strings, enumerations; checked and unchecked."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from tree_sitter import Node
 from proxy.expressions import operators as ops
 from proxy.expressions.bind import BOOL, INT, OBJECT, STRING, VOID, Binder, binds
 from proxy.expressions.bind_application import finish_call
+from proxy.expressions.bind_choices import coalesce
 from proxy.expressions.bind_members import candidates
 from proxy.expressions.conversions import NULL, implicit
-from proxy.expressions.dotnet.numeric import limits, wrapper
+from proxy.expressions.dotnet.numeric import limits, negate_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.errors import Finding, Place
-from proxy.expressions.overloads import UNTYPED_TUPLE, Argument, Candidate, convertible, resolve
+from proxy.expressions.overloads import Argument, Candidate, convertible, resolve
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.runtime import DotNetError
-from proxy.expressions.tree import Call, Concat, Conditional, Constant, Expr, Let, Operator, TupleLiteral, Unbound
-from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Native, Type, nullable_of, type_of_name
+from proxy.expressions.tree import Concat, Constant, Expr, Operator, TupleLiteral, Unbound
+from proxy.expressions.types import BITS, INTEGRAL, NUMERIC, Type, nullable_of, type_of_name
 
 _USER = {
     "+": "op_Addition", "-": "op_Subtraction", "*": "op_Multiply", "/": "op_Division", "==": "op_Equality",
@@ -52,7 +53,7 @@ def as_text(b: Binder, value: Expr) -> Expr:
 @binds("binary_expression")
 def bind_binary(b: Binder, node: Node) -> Expr:
     """A left-leaning chain of operators is walked, not recursed into: concatenations can be long."""
-    if b.has_conditional_access or _beside_cast(node):
+    if b.has_conditional_access or _misread(node):
         from proxy.expressions.bind_precedence import flatten, regroup
 
         return regroup(b, flatten(b, node))
@@ -67,16 +68,16 @@ def bind_binary(b: Binder, node: Node) -> Expr:
     return result
 
 
-def _beside_cast(node: Node) -> bool:
-    """Whether an operand is a cast that the grammar only imagines."""
+def _misread(node: Node) -> bool:
+    """Whether an operand is something that the grammar groups otherwise than C#; see bind_precedence."""
     from proxy.expressions.bind_casts import holds_misread
+    from proxy.expressions.bind_precedence import swallowed_operators
 
+    operands: list[Node] = []
     while node.type == "binary_expression":
-        right = field_of(node, "right")
-        if right.type in ("cast_expression", "prefix_unary_expression") and holds_misread(right):
-            return True
+        operands.append(field_of(node, "right"))
         node = field_of(node, "left")
-    return holds_misread(node)
+    return any(holds_misread(each) or swallowed_operators(each) is not None for each in (*operands, node))
 
 
 def binary(b: Binder, op: str, left: Expr, right_node: Node, place: Place) -> Expr:
@@ -122,7 +123,7 @@ def apply_binary(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
         return _equality(b, op, left, right, place)
     if op in ("&", "|", "^") and left.type is BOOL and right.type is BOOL:
         return Operator(type=BOOL, place=place, nonnull=True, op=op, operands=[left, right])
-    if op in ("&", "|", "^") and left.type.underlying is BOOL and right.type.underlying is BOOL:
+    if op in ("&", "|", "^") and {left.type.underlying, right.type.underlying} in ({BOOL}, {BOOL, NULL}):
         return b.call(ops.three_valued(op), [left, right], nullable_of(BOOL), place)
     if op == "+" and left.type.is_delegate and left.type is right.type:
         return b.call(ops.combine, [left, right], left.type, place)
@@ -159,12 +160,13 @@ def _enumeration(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> E
         result = kind
     elif op == "-" and one is two:
         result = INT
-    elif op == "+" or (op == "-" and one.is_enum):
+    elif op in ("+", "-"):
         number = right if one.is_enum else left
-        if number.type.is_nullable or convertible(number, INT) is None:
+        goal = nullable_of(INT) if number.type.is_nullable else INT
+        if convertible(number, goal) is None:
             return None
         result = kind
-        left, right = (b.convert(side, INT) if side is number else side for side in (left, right))
+        left, right = (b.convert(side, goal) if side is number else side for side in (left, right))
     else:
         return None
     if left.type.is_nullable or right.type.is_nullable:
@@ -198,17 +200,17 @@ def promoted(left: Type, right: Type) -> Type | None:
 
 def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr | None:
     kinds = [side.type.underlying for side in (left, right)]
-    lifted = left.type.is_nullable or right.type.is_nullable
+    lifted = left.type.is_nullable or right.type.is_nullable or NULL in kinds
+    if NULL in kinds:
+        if op in ("==", "!=") or kinds[0] is kinds[1]:
+            return None
+        kinds = [kinds[0] if kinds[1] is NULL else kinds[1]] * 2
     if op in ("<<", ">>"):
-        if not (kinds[0].name in INTEGRAL and kinds[1].name in NUMERIC):
+        if not (kinds[0].name in (*INTEGRAL, "char") and kinds[1].name in NUMERIC):
             return None
         wide = kinds[0] if kinds[0].name in ("long", "ulong", "uint") else INT
         goals = [wide, INT]
     else:
-        if lifted and NULL in (left.type, right.type):
-            if op in ("==", "!="):
-                return None
-            kinds = [kinds[0] if kinds[1] is NULL else kinds[1]] * 2
         found = promoted(kinds[0], kinds[1])
         if found is None:
             return None
@@ -217,7 +219,8 @@ def _numeric(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr 
             if isinstance(one, Constant) and other.type.name in ("ulong", "uint") and convertible(one, other.type):
                 found = other.type
         if found.name == "ulong" and any(
-            not side.type.is_nullable and convertible(side, found) is None for side in (left, right)
+            side.type is not NULL and not side.type.is_nullable and convertible(side, found) is None
+            for side in (left, right)
         ):
             return None
         goals = [found, found]
@@ -247,7 +250,12 @@ def _folded(
 ) -> Expr | None:
     """Arithmetic on constants happens here; that on integers must not overflow."""
     left, right = operands
-    if isinstance(right, Constant) and op in ("/", "%") and right.value == 0 and right.type.name in (*BITS, "decimal"):
+    if (
+        isinstance(right, Constant)
+        and op in ("/", "%")
+        and right.value == 0
+        and (right.type.name in BITS or (right.type.name == "decimal" and isinstance(left, Constant)))
+    ):
         raise Finding("Division by constant zero", place)
     if not (isinstance(left, Constant) and isinstance(right, Constant)):
         return None
@@ -326,84 +334,6 @@ def _equality(b: Binder, op: str, left: Expr, right: Expr, place: Place) -> Expr
     raise Finding(f"Operator '{op}' cannot be applied to operands of type '{one}' and '{two}'", place)
 
 
-def coalesce(b: Binder, left: Expr, right: Expr, place: Place) -> Expr:
-    if left.type.is_value and not left.type.is_nullable:
-        raise Finding(f"Operator '??' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
-    if left.type is NULL:
-        return right
-    target: Type
-    if left.type.is_nullable and convertible(right, left.type.underlying) is not None:
-        target = left.type.underlying
-    elif convertible(right, left.type) is not None:
-        target = left.type
-    elif not isinstance(right, Unbound) and implicit(left.type, right.type) is not None:
-        target = right.type
-    else:
-        raise Finding(f"Operator '??' cannot be applied to operands of type '{left.type}' and '{right.type}'", place)
-    held = b.symbol("", left.type, nonnull=True)
-    probe = Let(type=left.type, place=place, bindings=[(held, left)], effects=[], value=b.local(held, place))
-    test = Operator(type=BOOL, place=place, nonnull=True, op="is not null", operands=[probe])
-    local = b.local(held, place)
-    if left.type.is_nullable and not target.is_nullable:
-        local.type = left.type.underlying
-        local.nonnull = True
-    yes = b.convert(local, target)
-    no = b.convert(right, target)
-    return Conditional(type=target, place=place, nonnull=no.nonnull, test=test, yes=yes, no=no)
-
-
-@binds("conditional_expression")
-def bind_conditional(b: Binder, node: Node) -> Expr:
-    test = b.condition(field_of(node, "condition"))
-    yes = b.expr(field_of(node, "consequence"))
-    no = b.expr(field_of(node, "alternative"))
-    place = b.place(node)
-    target = _common(yes, no)
-    if target is None:
-        names = [_spoken(side) for side in (yes, no)]
-        raise Finding(
-            "Type of conditional expression cannot be determined because there is no implicit conversion between "
-            f"{names[0]} and {names[1]}",
-            place,
-        )
-    yes, no = b.convert(yes, target), b.convert(no, target)
-    return Conditional(type=target, place=place, nonnull=yes.nonnull and no.nonnull, test=test, yes=yes, no=no)
-
-
-def _common(yes: Expr, no: Expr) -> Type | None:
-    """The type of `c ? yes : no`: that of one side to which the other converts, and not the other way round."""
-    known = [side for side in (yes, no) if not isinstance(side, Unbound) and side.type not in (NULL, UNTYPED_TUPLE)]
-    if len(known) == 2 and known[0].type.plain is not known[1].type.plain:
-        forth, back = implicit(yes.type, no.type), implicit(no.type, yes.type)
-        order = [no.type, yes.type] if forth is not None and back is None else [yes.type, no.type]
-        if forth is None and back is None:
-            order = [kind for kind in order if convertible(yes, kind) and convertible(no, kind)]
-            order = order if len(order) == 1 else []
-    else:
-        order = [side.type for side in known][:1]
-    return next((kind for kind in order if convertible(yes, kind) and convertible(no, kind)), None)
-
-
-def _spoken(side: Expr) -> str:
-    if side.type is NULL:
-        return "'<null>'"
-    return "'lambda expression'" if isinstance(side, Unbound) else f"'{side.type}'"
-
-
-@binds("throw_expression")
-def bind_throw_expression(b: Binder, node: Node) -> Expr:
-    """`a ?? throw x` and `c ? a : throw x`: takes the type that is asked for."""
-    from proxy.expressions.dotnet.exceptions import raise_exception
-
-    error = b.convert(b.value(named(node)[0]), type_of_name("Exception"))
-    place = b.place(node)
-
-    def bind(target: Type) -> Expr:
-        return Call(type=target, place=place, nonnull=True, native=Native(raise_exception), arguments=[error])
-
-    return Unbound(type=type_of_name("<throw>"), place=place, kind="default", bind=bind)
-
-
 @binds("parenthesized_expression")
 def bind_parenthesized(b: Binder, node: Node) -> Expr:
     return b.expr(named(node)[0])
@@ -477,8 +407,11 @@ def unary(b: Binder, op: str, value: Expr, place: Place) -> Expr:
             return b.call(ops.checked("-", goal.name), [zero, operand], goal, place)
         if goal.name in ("uint", "ulong") and op == "~":
             return b.call(ops.complement(goal.name), [operand], goal, place)
+        if goal.name == "decimal" and op == "-":
+            return b.call(negate_decimal, [operand], goal, place)
         return Operator(type=goal, place=place, nonnull=True, op=f"unary {op}", operands=[operand], wrap=wrap)
-    found = candidates(value.type, "op_UnaryNegation", static=True) if op == "-" else []
+    name = {"-": "op_UnaryNegation", "+": "op_UnaryPlus"}.get(op, "")
+    found = candidates(value.type, name, static=True) if name else []
     match = resolve(found, [Argument(value)]) if found else None
     if match is not None:
         return finish_call(b, match, None, place)

@@ -11,6 +11,7 @@ from tree_sitter import Node
 from proxy.expressions.bind import BOOL, OBJECT, Binder, binds
 from proxy.expressions.bind_members import bind_property, bind_receiver
 from proxy.expressions.bind_operators import apply_binary
+from proxy.expressions.bind_precedence import flatten, regroup, swallowed_operators
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.conversions import NULL, explicit
 from proxy.expressions.dotnet.values import instance_of
@@ -43,6 +44,9 @@ def bind_is(b: Binder, node: Node) -> Expr:
 
 @binds("is_pattern_expression")
 def bind_is_pattern(b: Binder, node: Node) -> Expr:
+    swallowed = swallowed_operators(node)
+    if swallowed is not None and swallowed.id not in b.substitutes:
+        return regroup(b, flatten(b, node))
     value = b.value(field_of(node, "expression"))
     held = b.symbol("", value.type, nonnull=value.nonnull)
     test = bind_pattern(b, field_of(node, "pattern"), b.local(held, b.place(node)))
@@ -73,6 +77,7 @@ def bind_pattern(b: Binder, node: Node, value: Expr) -> Expr:
         return _recursive(b, node, value, place)
     if kind == "constant_pattern":
         inner_node = named(node)[0]
+        inner_node = b.substitutes.get(inner_node.id, inner_node)
         found = _type_named(b, inner_node)
         return constant_test(b, value, b.expr(inner_node)) if found is None else _checked_type(b, value, found, place)
     if kind in ("type_pattern", "identifier", "predefined_type", "array_type", "nullable_type", "generic_name"):
@@ -196,6 +201,8 @@ def constant_test(b: Binder, value: Expr, wanted: Expr) -> Expr:
     if value.type is OBJECT and wanted.type is not NULL:
         boxed = b.convert(wanted, OBJECT)
         return b.call(lambda a, c: type(a) is type(c) and a == c, [value, boxed], BOOL, wanted.place)
+    if wanted.type is NULL and value.type.is_value and not value.type.is_nullable:
+        raise Finding(f"Cannot convert null to '{value.type}' because it is a non-nullable value type", wanted.place)
     if wanted.type is not NULL and value.type is not wanted.type and convertible(wanted, value.type) is not None:
         wanted = b.convert(wanted, value.type)
     return apply_binary(b, "==", value, wanted, wanted.place)

@@ -14,7 +14,8 @@ from tree_sitter import Node
 
 from proxy.expressions.bind import CHAIN, Binder
 from proxy.expressions.bind_casts import cast, holds_misread, misread_cast, reread
-from proxy.expressions.bind_operators import apply_binary, coalesce, unary
+from proxy.expressions.bind_choices import coalesce
+from proxy.expressions.bind_operators import apply_binary, unary
 from proxy.expressions.bind_types import bind_type
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import Expr
@@ -59,6 +60,11 @@ def flatten(b: Binder, node: Node, moved: tuple[tuple[Node, Node], ...] = ()) ->
         return [*flatten(b, field_of(node, "left"), ()), node, *flatten(b, field_of(node, "right"), ())]
     if node.type in ("cast_expression", "prefix_unary_expression") and holds_misread(node):
         return _spread(b, node)
+    swallowed = swallowed_operators(node)
+    if swallowed is not None:
+        first, *rest = flatten(b, swallowed)
+        assert isinstance(first, Operand)
+        return [Operand(node, ((swallowed, first.node),)), *rest]
     for operator, operand in moved:
         b.substitutes[operator.id] = operand
     try:
@@ -70,6 +76,24 @@ def flatten(b: Binder, node: Node, moved: tuple[tuple[Node, Node], ...] = ()) ->
         return [Operand(node, moved)]
     rest = flatten(b, node, (*moved, (found, field_of(found, "right"))))
     return [*flatten(b, field_of(found, "left"), ()), found, *rest]
+
+
+def swallowed_operators(node: Node) -> Node | None:
+    """In `x is null && y` the grammar takes `null && y` for the pattern; that binary expression, else None."""
+    if node.type != "is_pattern_expression":
+        return None
+    pattern = field_of(node, "pattern")
+    while pattern.type == "negated_pattern":
+        pattern = named(pattern)[0]
+    inner = named(pattern)[0] if pattern.type == "constant_pattern" else None
+    if inner is None or inner.type != "binary_expression":
+        return None
+    first = inner
+    while True:
+        left = field_of(first, "left")
+        if left.type != "binary_expression":
+            return inner if _LEVEL[_operator(first)] <= _LEVEL["=="] else None
+        first = left
 
 
 def _spread(b: Binder, node: Node) -> list[Operand | Node]:

@@ -9,18 +9,14 @@ from proxy.expressions.bind import VOID, Binder, binds_statement
 from proxy.expressions.bind_casts import cast
 from proxy.expressions.bind_creation import array_initialiser
 from proxy.expressions.bind_functions import declare_local_function
-from proxy.expressions.bind_members import candidates
 from proxy.expressions.bind_switch import switch_goto
 from proxy.expressions.bind_tuples import deconstruct
 from proxy.expressions.bind_types import bind_type
-from proxy.expressions.conversions import NULL, implicit
+from proxy.expressions.conversions import NULL
 from proxy.expressions.dotnet.collections import element_of
-from proxy.expressions.errors import Finding
 from proxy.expressions.parse import field_of, named, text_of
 from proxy.expressions.tree import (
     Assign,
-    Call,
-    Catch,
     Constant,
     Declare,
     Define,
@@ -33,21 +29,19 @@ from proxy.expressions.tree import (
     Jump,
     Label,
     Labels,
-    Local,
     Loop,
     Return,
     Statement,
     Symbol,
-    Throw,
-    Try,
     Unbound,
     Yield,
 )
-from proxy.expressions.types import Type, type_of_name
 
 
 def bind_block(b: Binder, node: Node) -> list[Statement]:
     """The statements of a block; where it has labels, one `Labels` statement."""
+    from proxy.expressions.bind_try import using_declaration
+
     children = named(node)
     labels: dict[str, Label] = {}
     for child in children:
@@ -65,11 +59,18 @@ def bind_block(b: Binder, node: Node) -> list[Statement]:
                 if child.type == "local_function_statement":
                     declare_local_function(b, child, found)
             pieces: list[tuple[Label | None, list[Statement]]] = [(None, found)]
+            rest = found
             for child in children:
                 while child.type == "labeled_statement":
                     name, child = named(child)
-                    pieces.append((labels[text_of(name)], []))
-                bind_statement(b, child, pieces[-1][1])
+                    if rest is not pieces[-1][1]:
+                        raise b.error(name, "A label after a using declaration is not supported within expressions")
+                    rest = []
+                    pieces.append((labels[text_of(name)], rest))
+                if child.type == "local_declaration_statement" and child.children[0].type == "using":
+                    rest = using_declaration(b, child, rest)
+                else:
+                    bind_statement(b, child, rest)
             if labels:
                 defines = [statement for statement in found if isinstance(statement, Define)]
                 found[:] = [statement for statement in found if not isinstance(statement, Define)]
@@ -81,10 +82,18 @@ def bind_block(b: Binder, node: Node) -> list[Statement]:
 
 
 def bind_statement(b: Binder, node: Node, into: list[Statement]) -> None:
+    if b.recovery is None:
+        _bind_statement(b, node, into)
+    else:
+        b.recovery.statement(b, node, into, _bind_statement)
+
+
+def _bind_statement(b: Binder, node: Node, into: list[Statement]) -> None:
     handler = STATEMENTS.get(node.type)
     if handler is None:
         words = node.type.removesuffix("_statement").replace("_", " ")
-        raise b.error(node, f"A {words} statement is not supported within expressions")
+        article = "An" if words[0] in "aeiou" else "A"
+        raise b.error(node, f"{article} {words} statement is not supported within expressions")
     b.depth += 1
     try:
         if b.depth > 150:
@@ -125,8 +134,6 @@ def bind_declaration(b: Binder, node: Node, into: list[Statement]) -> None:
     modifiers = [text_of(child) for child in node.children if child.type == "modifier"]
     if any(word != "const" for word in modifiers):
         raise b.error(node, f"The modifier '{modifiers[0]}' is not valid for this item")
-    if node.children[0].type in ("using", "await"):
-        raise b.error(node, "using declarations are not supported within expressions; use a using statement")
     if any(child.type == "ref_type" for part in named(node) for child in named(part)):
         raise b.error(node, "ref locals are not supported within expressions")
     constant = bool(modifiers)
@@ -313,93 +320,6 @@ def bind_jump(b: Binder, node: Node, into: list[Statement]) -> None:
     if "loop" not in within and (kind == "continue" or "switch" not in within):
         raise b.error(node, "No enclosing loop out of which to break or continue")
     into.append(Jump(kind=kind, place=b.place(node)))
-
-
-@binds_statement("try_statement")
-def bind_try(b: Binder, node: Node, into: list[Statement]) -> None:
-    body = bind_block(b, field_of(node, "body"))
-    catches: list[Catch] = []
-    final: list[Statement] = []
-    for child in named(node):
-        if child.type == "catch_clause":
-            catches.append(_catch(b, child))
-        elif child.type == "finally_clause":
-            b.jumps.append("finally")
-            final = bind_block(b, named(child)[0])
-            b.jumps.pop()
-    if not catches and not any(child.type == "finally_clause" for child in named(node)):
-        raise b.error(node, "Expected catch or finally")
-    for index, clause in enumerate(catches):
-        for earlier in catches[:index]:
-            if earlier.test is None and implicit(clause.type, earlier.type) is not None:
-                raise Finding(
-                    f"A previous catch clause already catches all exceptions of this or of a super type "
-                    f"('{earlier.type}')",
-                    clause.place,
-                )
-    into.append(Try(place=b.place(node), body=body, catches=catches, final=final))
-
-
-def _catch(b: Binder, node: Node) -> Catch:
-    kind: Type = type_of_name("Exception")
-    symbol: Symbol | None = None
-    test: Expr | None = None
-    body: list[Statement] = []
-    with b.scope():
-        for child in named(node):
-            if child.type == "catch_declaration":
-                kind_node = field_of(child, "type")
-                kind = bind_type(b, kind_node)
-                if implicit(kind, type_of_name("Exception")) is None:
-                    raise b.error(child, "The type caught must be derived from System.Exception")
-                name = child.child_by_field_name("name")
-                if name is not None:
-                    symbol = b.declare(name, text_of(name), kind)
-                    symbol.nonnull = True
-                    b.assigned(symbol)
-            elif child.type == "catch_filter_clause":
-                test = b.condition(named(child)[0])
-            elif child.type == "block":
-                b.jumps.append("catch")
-                body = bind_block(b, child)
-                b.jumps.pop()
-        body.insert(0, Enter(place=b.place(node), symbols=b.declared()))
-    return Catch(type=kind, place=b.place(node), symbol=symbol, test=test, body=body)
-
-
-@binds_statement("throw_statement")
-def bind_throw(b: Binder, node: Node, into: list[Statement]) -> None:
-    inner = named(node)
-    if not inner and "catch" not in b.jumps:
-        raise b.error(node, "A throw statement with no arguments is not allowed outside of a catch clause")
-    value = b.convert(b.expr(inner[0]), type_of_name("Exception")) if inner else None
-    into.append(Throw(place=b.place(node), value=value))
-
-
-@binds_statement("using_statement")
-def bind_using(b: Binder, node: Node, into: list[Statement]) -> None:
-    with b.scope():
-        held: list[Symbol] = []
-        for child in named(node):
-            if child.type == "variable_declaration":
-                held += bind_variables(b, child, into)
-        body_node = field_of(node, "body")
-        if not held:
-            value = b.value(next(child for child in named(node) if child.id != body_node.id))
-            symbol = b.symbol("", value.type)
-            place = b.place(node)
-            into.append(Evaluate(value=Assign(type=value.type, place=place, symbol=symbol, value=value), place=place))
-            held = [symbol]
-        final: list[Statement] = []
-        for symbol in held:
-            found = [c for c in candidates(symbol.type, "Dispose", static=False) if c.member.kind == "method"]
-            if not found:
-                raise Finding(
-                    f"'{symbol.type}': type used in a using statement must be 'System.IDisposable'", b.place(node)
-                )
-            local: Local = b.local(symbol, b.place(node))
-            final.insert(0, Evaluate(value=Call(type=VOID, native=found[0].member.native, arguments=[local])))
-        into.append(Try(place=b.place(node), body=embedded(b, body_node), catches=[], final=final))
 
 
 @binds_statement("goto_statement")

@@ -18,12 +18,14 @@ from proxy.expressions import (  # noqa: F401  # each declares what it binds
     bind_patterns,
     bind_query,
     bind_switch,
+    bind_try,
     bind_tuples,
     runtime,
 )
 from proxy.expressions.bind import OBJECT, VOID, Binder
 from proxy.expressions.bind_assigned import check_assigned
 from proxy.expressions.bind_body import bind_body
+from proxy.expressions.bind_recovery import all_findings
 from proxy.expressions.conversions import NULL
 from proxy.expressions.errors import ExpressionError, Finding, located
 from proxy.expressions.lower import Lowering
@@ -130,14 +132,17 @@ def _compile(source: str) -> Expression:
         module = lower_entry(lowering, binder.function)
         code = compile(module, "<expression>", "exec", dont_inherit=True, optimize=0)
     except Finding as finding:
-        raise located(finding, source_text) from None
+        found = [finding]
+        if binder is not None and binder.syntax.is_body:
+            found = all_findings(binder.syntax, source_text, finding)
+        raise located(source_text, *found) from None
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError):
         # a form that the grammar knows and the binder does not: no reason to fail the whole document without a place
         if binder is None:
             raise
         words = binder.current.type.replace("_", " ")
         problem = binder.error(binder.current, f"This form of {words} is not supported within expressions")
-        raise located(problem, source_text) from None
+        raise located(source_text, problem) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise ExpressionError([(1, 1, "The expression is too complex")]) from None
     return Expression(source_text, _function(code, lowering.globals), frozenset(lowering.reads), str(kind))

@@ -34,7 +34,7 @@ USER_DEFINED, BOXING = 40, 60
 
 
 class Conversion(NamedTuple):
-    rank: int
+    rank: float
     native: Native | None = None
     # the result cannot be null when the source is not
     keeps_null: bool = True

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
-
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"')
-# more than a character, escaped or not
-_QUOTED = re.compile(r"'(?!\\[\w'\"\\]{1,5}')[^'\n]{2,}'")
 
 
 class Place(NamedTuple):
@@ -39,21 +34,15 @@ class ExpressionError(Exception):
         self.issues = issues
 
 
-def located(finding: Finding, source: str) -> ExpressionError:
-    """The finding with its byte column turned into a character column."""
+def located(source: str, *findings: Finding) -> ExpressionError:
+    """The findings with their byte columns turned into character columns."""
     lines = source.split("\n")
-    line = min(max(finding.place.line, 1), len(lines))
-    before = lines[line - 1].encode("utf-8", "replace")[: max(finding.place.column, 0)].decode(errors="replace")
-    if finding.message.startswith("Syntax error") and (found := _quoted(lines[line - 1], len(before))):
-        message = f"Too many characters in character literal {found.group()}: a string stands in double quotes"
-        return ExpressionError([(line, found.start() + 1, message)])
-    return ExpressionError([(line, len(before) + 1, finding.message)])
-
-
-def _quoted(line: str, at: int) -> re.Match[str] | None:
-    """The string in single quotes that a syntax error is about, as people write who come from elsewhere."""
-    masked = _STRING.sub(lambda found: "_" * len(found.group()), line)
-    return next((found for found in _QUOTED.finditer(masked) if found.end() >= at), None)
+    issues = []
+    for finding in findings:
+        line = min(max(finding.place.line, 1), len(lines))
+        before = lines[line - 1].encode("utf-8", "replace")[: max(finding.place.column, 0)].decode(errors="replace")
+        issues.append((line, len(before) + 1, finding.message))
+    return ExpressionError(issues)
 
 
 def unsupported_type(name: str, place: Place) -> Finding:

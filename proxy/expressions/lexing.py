@@ -5,9 +5,13 @@ Only looked at after the grammar has failed, to name the place where the mistake
 
 from __future__ import annotations
 
+import re
+
 from proxy.expressions.errors import Finding, Place
 
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_CLOSING = {opening: closing for closing, opening in _PAIRS.items()}
+_FOR = re.compile(r"\bfor\s*$")
 
 
 class Scanner:
@@ -52,8 +56,13 @@ class Scanner:
             elif char == "'":
                 self.character()
             elif char in "([{":
-                self.open.append((char, self.at))
+                self.open.append(
+                    ("for" if char == "(" and _FOR.search(text[max(0, self.at - 8) : self.at]) else char, self.at)
+                )
                 self.at += 1
+            elif char == ";" and self.open and self.open[-1][0] in "([" and not hole:
+                opened, at = self.open[-1]
+                raise self.expected(opened, at, ";")
             elif char in ")]}":
                 if hole and char == "}" and len(self.open) == outside:
                     return
@@ -69,15 +78,15 @@ class Scanner:
         if not self.open:
             raise self.fail(f"Unexpected '{char}'", self.at)
         opened, at = self.open.pop()
+        opened = "(" if opened == "for" else opened
         if opened != _PAIRS[char]:
-            wanted = next(closing for closing, opening in _PAIRS.items() if opening == opened)
-            where = self.place(at)
-            raise self.fail(
-                f"'{wanted}' expected before '{char}', for the '{opened}' at line {where.line}, "
-                f"column {where.column + 1}",
-                self.at,
-            )
+            raise self.expected(opened, at, char)
         self.at += 1
+
+    def expected(self, opened: str, at: int, found: str) -> Finding:
+        where = self.place(at)
+        text = f"'{_CLOSING[opened]}' expected before '{found}', for the '{opened}' at line {where.line}"
+        return self.fail(f"{text}, column {where.column + 1}", self.at)
 
     def string(self) -> None:
         begin = self.at
@@ -122,7 +131,9 @@ class Scanner:
         if not content:
             raise self.fail("Empty character literal", begin)
         if len(content) > 1 and content[0] != "\\":
-            raise self.fail("Too many characters in character literal; strings are written in double quotes", begin)
+            raise self.fail(
+                f"Too many characters in character literal '{content}': a string stands in double quotes", begin
+            )
         self.at = end + 1
 
     def interpolated(self, skip: int, *, verbatim: bool) -> None:
@@ -165,6 +176,6 @@ def mistake(source: str) -> Finding | None:
         return finding
     if scanner.open:
         opened, at = scanner.open[-1]
-        wanted = next(closing for closing, opening in _PAIRS.items() if opening == opened)
-        return scanner.fail(f"'{wanted}' expected: the '{opened}' that starts here is never closed", at)
+        opened = "(" if opened == "for" else opened
+        return scanner.fail(f"'{_CLOSING[opened]}' expected: the '{opened}' that starts here is never closed", at)
     return None

@@ -29,6 +29,10 @@ from proxy.expressions.types import (
 )
 
 Writing = tuple[Expr, Callable[[Expr], Expr]]
+# how well a constant converts to a narrower type that holds it: better than to any wider one
+FITTING = 0.5
+# the type of a body that only throws
+NEVER = type_of_name("<throw>")
 UNTYPED_TUPLE = type_of_name("<tuple>")
 
 
@@ -58,7 +62,7 @@ class Match(NamedTuple):
     filling: dict[str, Type]
     places: list[list[Argument]]
     expanded: bool
-    cost: tuple[int, int, int]
+    cost: tuple[float, int, int]
 
 
 def parameter_type(parameter: Parameter, filling: dict[str, Type]) -> Type:
@@ -72,9 +76,9 @@ def convertible(value: Expr, target: Type) -> Conversion | None:
     if isinstance(value, TupleLiteral):
         return _tuple_literal(value, target)
     found = implicit(value.type, target)
-    if found is None or found.rank >= 40:
+    if isinstance(value, Constant):
         narrowed = _constant(value, target)
-        if narrowed is not None:
+        if narrowed is not None and (found is None or narrowed.rank < found.rank):
             return narrowed
     return found
 
@@ -93,14 +97,14 @@ def _constant(value: Expr, target: Type) -> Conversion | None:
     """An int constant fits any integral type that holds it, 0 any enumeration; a long not below 0 fits ulong."""
     goal = target.underlying.name
     if isinstance(value, Constant) and target.underlying.is_enum and value.type.name in NUMERIC and value.value == 0:
-        return Conversion(8, Native(lambda _: enum_value(target.underlying, 0)))
+        return Conversion(FITTING, Native(lambda _: enum_value(target.underlying, 0)))
     if isinstance(value, Constant) and value.type.name == "long" and goal == "ulong":
-        return Conversion(8) if value.value >= 0 else None
+        return Conversion(FITTING) if value.value >= 0 else None
     if isinstance(value, Constant) and value.type.name == "int" and goal in BITS and goal != "int":
         bits = BITS[goal]
         low, high = (0, (1 << bits) - 1) if goal[0] in "ub" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
         if low <= value.value <= high:
-            return Conversion(8)
+            return Conversion(FITTING)
     return None
 
 
@@ -139,6 +143,8 @@ def _unbound(value: Unbound, target: Type) -> Conversion | None:
         return Conversion(1)
     if body is None:
         return None
+    if body is NEVER:
+        return Conversion(1)
     if body.name == "<lambda>":
         return Conversion(1) if output.is_delegate else None
     found = implicit(body, output)
@@ -217,7 +223,7 @@ def _infer_all(
             if waiting.body_type is None or waiting.arity not in (-1, len(inputs)):
                 continue
             body = waiting.body_type(inputs)
-            if body is not None and body.name != "<lambda>":
+            if body is not None and body.name[:1] != "<":
                 infer(output, body, generics, found)
     return found if all(name in found for name in generics) else None
 
@@ -240,7 +246,7 @@ def _match(candidate: Candidate, arguments: Sequence[Argument], given: Sequence[
             filling = inferred
     elif given:
         return None
-    cost = 0
+    cost = 0.0
     omitted = 0
     for parameter, filled in zip(member.parameters, places, strict=True):
         target = parameter_type(parameter, filling)
@@ -269,6 +275,24 @@ def describe(arguments: Sequence[Argument]) -> str:
         word = "ref " if argument.ref else "out " if argument.out else ""
         shown.append(f"{f'{argument.name}: ' if argument.name else ''}{word}{name}")
     return ", ".join(shown)
+
+
+def misfit(candidates: Iterable[Candidate], arguments: Sequence[Argument]) -> str:
+    """Which argument keeps the one candidate with that many parameters from being called; "" if not so plain."""
+    fitting = [
+        (candidate, places)
+        for candidate in candidates
+        if not candidate.member.generics and (places := _spread(candidate.member, arguments, expanded=False))
+    ]
+    if len(fitting) != 1:
+        return ""
+    (member, filling), places = fitting[0]
+    for parameter, filled in zip(member.parameters, places, strict=True):
+        target = parameter_type(parameter, filling)
+        for argument in filled:
+            if not argument.out and not argument.ref and convertible(argument.value, target) is None:
+                return f": the argument for '{parameter.name}' does not convert to '{target}'"
+    return ""
 
 
 def _more_specific(one: Match, other: Match) -> bool:

@@ -127,19 +127,27 @@ def _first_error(root: Node, syntax: Syntax, end: int) -> Finding:
         if cursor.is_missing:
             if cursor.type != "identifier":
                 return Finding(f"Syntax error: {cursor.type} expected", syntax.place(cursor))
-            after = whole[cursor.start_byte : end].decode(errors="replace").split()
-            return Finding(f"Invalid expression term '{after[0][:20] if after else ')'}'", syntax.place(cursor))
+            return _invalid_term(whole, cursor, syntax, end)
         if cursor.type == "ERROR":
             begins = max(cursor.start_byte, syntax.shift + 1)
             data = whole[begins : min(cursor.end_byte, end)]
             text = data.decode(errors="replace").strip().split("\n")[0][:40]
-            return Finding(f"Syntax error near '{text}'" if text else "Syntax error", syntax.place(cursor))
+            if text:
+                return Finding(f"Syntax error near '{text}'", syntax.place(cursor))
+            return _invalid_term(whole, cursor, syntax, end)
         below = [child for child in cursor.children if child.has_error or child.is_missing or child.type == "ERROR"]
         if not below:
-            return Finding("Syntax error", syntax.place(cursor))
+            return _invalid_term(whole, cursor, syntax, end)
         cursor = below[0]
 
 
+def _invalid_term(whole: bytes, node: Node, syntax: Syntax, end: int) -> Finding:
+    """What stands where the expression should be that is missing at `node`."""
+    after = _TOKEN.match(whole, node.end_byte, end)
+    return Finding(f"Invalid expression term '{after[1].decode() if after else ')'}'", syntax.place(node))
+
+
+_TOKEN = re.compile(rb"\s*([A-Za-z_]\w{0,30}|[!-~])")
 _UNICODE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 

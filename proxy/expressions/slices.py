@@ -73,6 +73,7 @@ class GivingWay(Awaitable[T]):
     def __await__(self) -> Generator[Any, Any, T]:
         idle = _IDLE.stacks
         stack = idle.pop() if idle else _Stack()
+        stack.gr_context = getcurrent().gr_context  # context variables are the task's, on any stack
         awaited = stack.switch(self._coroutine)
         while not stack.finished:
             try:

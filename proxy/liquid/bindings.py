@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from lxml import etree
 
 from proxy.expressions.dotnet.collections import Dictionary
 from proxy.expressions.dotnet.datetext import format_date, read_date
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
-from proxy.expressions.dotnet.json_reader import read_json
+from proxy.expressions.dotnet.json_reader import MAX_DEPTH, read_json
 from proxy.expressions.dotnet.json_tokens import JArray, JObject, JToken, JValue
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.runtime import DotNetError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _EPOCH = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/", re.ASCII)
+_LONG_DIGITS = re.compile(r"\d{19}")
 _EPOCH_TICKS = 621355968000000000
 
 
@@ -55,9 +57,29 @@ def body_value(content: bytes, media: str, charset: str, reading: Reading) -> An
         text = content.decode(charset)
         if not media.endswith(("/json", "+json")):
             return text
-        return _token(read_json(text), reading)
+        return _json(text, reading)
     except (DotNetError, UnicodeDecodeError) as problem:
         raise LiquidError(f"The body cannot be read: {problem}") from problem
+
+
+def _json(text: str, reading: Reading) -> Any:
+    """Strict JSON as it is written; what only Json.NET takes is read as Json.NET does, which makes moments of dates."""
+    if not _LONG_DIGITS.search(text):
+        try:
+            return _plain(orjson.loads(text), reading, MAX_DEPTH)
+        except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError):
+            pass
+    return _token(read_json(text), reading)
+
+
+def _plain(value: Any, reading: Reading, deeper: int) -> Any:
+    if deeper < 0:
+        raise RecursionError
+    if isinstance(value, dict):
+        return Record({name: _plain(each, reading, deeper - 1) for name, each in value.items()})
+    if isinstance(value, list):
+        return [_plain(each, reading, deeper - 1) for each in value]
+    return _value(value, reading)
 
 
 def context_value(exchange: Exchange, reading: Reading) -> Record:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("proxy.pipeline")
 
-# What an expression needs to last: statements, lambdas, bodies, patterns, generated sequences.
-_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bBody\b|Regex|Enumerable")
+# What an expression needs to last: statements, lambdas, queries, bodies, patterns, generated sequences.
+_LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bfrom\s[^<>]{1,60}\sin\s|\bBody\b|Regex|Enumerable")
 
 
 DATA_SOURCES = ("http-data-source", "sql-data-source", "cosmosdb-data-source")
@@ -145,29 +145,29 @@ class _State:
         self.references.update(f"namedValues/{each}" for each in source.used)
         self.lasting = self.lasting or _LASTING.search(source.text) is not None
         prefix = f"In {source.title}: " if source.title else ""
+
+        def tell(place: tuple[int, int], element: str, message: str, code: str, severity: str) -> None:
+            self.issues.append(Issue(*place, element, prefix + message, code, severity, source.fragment))
+
         for offset, unknown in source.unknown:
-            line, column = source.place_of_original(offset)
-            message = f"{prefix}Named value '{unknown}' does not exist. Create it or correct the name."
+            message = f"Named value '{unknown}' does not exist. Create it or correct the name."
             message += nearest(unknown, self.environment.named_values)
             element = source.element_of_original(offset) or name
-            self.issues.append(Issue(line, column, element, message, "unknown-named-value", self.missing))
+            tell(source.place_of_original(offset), element, message, "unknown-named-value", self.missing)
         document = read_document(source.text)
         for problem in document.problems:
-            line, column = source.place(problem.offset)
             kind, severity = ("malformed", "error") if problem.error else ("irregular", "warning")
-            message = prefix + problem.message
-            self.issues.append(Issue(line, column, problem.element or name, message, kind, severity))
+            tell(source.place(problem.offset), problem.element or name, problem.message, kind, severity)
         root = document.root
         if root is None:
             return None
         if root.name not in names:
-            line, column = source.place(root.offset + 1)
             remedy = f" Write <{name}> around it." if root.name in SECTIONS or root.name in REGISTRY else ""
             if root.name in DATA_SOURCES:
                 remedy = " It is the document of a GraphQL resolver: apis/{api}/resolvers/{resolver}/policies/policy."
             wanted = " or ".join(f"<{each}>" for each in names)
-            message = f"{prefix}The root element is <{root.name}>; it must be {wanted}.{remedy}"
-            self.issues.append(Issue(line, column, root.name, message, "wrong-root"))
+            message = f"The root element is <{root.name}>; it must be {wanted}.{remedy}"
+            tell(source.place(root.offset + 1), root.name, message, "wrong-root", "error")
             return None
         return root
 
@@ -261,7 +261,7 @@ class Compiler:
             circle = " -> ".join((*self.including, name))
             element.issue(f"Fragments include each other in a circle: {circle}. Break it.", "fragment-cycle")
             return Block(())
-        source = replace(substitute(text, self.environment.named_values), title=f"fragment '{name}'")
+        source = replace(substitute(text, self.environment.named_values), fragment=name)
         root = state.root(source, "fragment")
         if root is None:
             return Block(())

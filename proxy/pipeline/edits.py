@@ -183,17 +183,31 @@ def body_edit(element: Element) -> Callable[[Exchange, Request | Response], None
         content = text.value
 
         def edit_constant(exchange: Exchange, message: Request | Response) -> None:
-            message.headers.popall("Content-Length", None)
-            message.body = Body(content)
+            replace_body(message, content)
 
         return edit_constant
 
     def edit(exchange: Exchange, message: Request | Response) -> None:
-        body = text.get(exchange)
-        message.headers.popall("Content-Length", None)
-        message.body = Body(body)
+        replace_body(message, text.get(exchange))
 
     return edit
+
+
+def replace_body(message: Request | Response, content: bytes) -> None:
+    """Put other content in a message. What described the old one goes with it: a text is no longer compressed."""
+    headers = message.headers
+    headers.popall("Content-Length", None)
+    if "Content-Encoding" in headers and _is_text(content):
+        headers.popall("Content-Encoding")
+    message.body = Body(content)
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_template(edit: Callable[[Exchange, Request | Response], None]) -> TypeGuard[LiquidEdit]:

@@ -97,7 +97,7 @@ class Element:
         message = findings.as_written(message, self.node, self.source)
         if self.source.title:
             message = f"In {self.source.title}: {message}"
-        self.issues.append(Issue(line, column, self.name, message, code, severity))
+        self.issues.append(Issue(line, column, self.name, message, code, severity, self.source.fragment))
 
     def has(self, name: str) -> bool:
         """Whether an attribute is given; asking makes it known."""
@@ -140,6 +140,10 @@ class Element:
         maximum: int | None = None,
     ) -> int | None:
         return self._literal(name, default, literals.bounded(literals.integer, minimum, maximum), minimum or 0)
+
+    def literal_seconds(self, name: str, minimum: int = 0) -> int:
+        """A required time: whole seconds, or a duration such as PT1H."""
+        return self._literal(name, REQUIRED, literals.bounded(literals.seconds, minimum, None), minimum) or 0
 
     def literal_boolean(self, name: str, default: bool | _Required = REQUIRED) -> bool:
         return bool(self._literal(name, default, literals.boolean, False))

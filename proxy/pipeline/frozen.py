@@ -27,8 +27,8 @@ from proxy.expressions.dotnet.json_tokens import (
     JValue,
     adopt,
 )
+from proxy.expressions.dotnet.uri import Uri
 from proxy.expressions.dotnet.values import BOXES, Array, List, name_of
-from proxy.expressions.dotnet.web import Uri
 from proxy.expressions.types import Type, array_of, generic
 from proxy.messages import Body, Headers, Response
 
@@ -194,7 +194,7 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "DateTimeOffset": DateTimeOffset,
     "TimeSpan": TimeSpan,
     "Guid": lambda digits: Guid(int(digits)),
-    "Uri": lambda text: Uri(text, relative=True),
+    "Uri": lambda text: Uri(text, 0),
     "Array": lambda kind, items: Array(_type(kind), [_value(item) for item in items]),
     "List": lambda kind, items: List(_type(kind), [_value(item) for item in items]),
     "Dictionary": _dictionary,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Issue:
     """`line` and `column` are 1-based, in the text as the author wrote it; `severity` is error or warning.
 
-    `code` is a short stable name (unknown-element, missing-attribute, expression-syntax, ...).
+    `code` is a short stable name (unknown-element, missing-attribute, expression-syntax, ...). `fragment` is the id of
+    the fragment whose text the place is in; without one it is in the document itself.
     """
 
     line: int
@@ -18,6 +19,7 @@ class Issue:
     message: str
     code: str = "invalid"
     severity: str = "error"
+    fragment: str = ""
 
     def __str__(self) -> str:
         """APIM's wording for a policy error."""

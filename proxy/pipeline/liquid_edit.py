@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from proxy.errors import ExpressionFailed
 from proxy.liquid import LiquidError, Template, compile_template
 from proxy.liquid.bindings import Reading, body_value, context_value
-from proxy.messages import Body, Request, Response
+from proxy.messages import Request, Response
 from proxy.pipeline.content import charset, media_type
+from proxy.pipeline.edits import replace_body
 from proxy.pipeline.element import Element
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ class LiquidEdit:
 
     def __call__(self, exchange: Exchange, message: Request | Response) -> None:
         made = self.rendered(exchange, message)
-        message.headers.popall("Content-Length", None)
-        message.body = Body(made.encode())
+        replace_body(message, made.encode())
 
     def rendered(self, exchange: Exchange, message: Request | Response) -> str:
         """What the template makes of a message. Raises ExpressionFailed."""

@@ -11,6 +11,11 @@ from typing import Any, TypeVar
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}$")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
 
+_DAY = 86_400
+_DURATION = re.compile(
+    r"P(?:(\d{1,4})Y)?(?:(\d{1,5})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?"
+)
+
 Number = TypeVar("Number", int, float)
 
 
@@ -22,6 +27,15 @@ def integer(text: str) -> int:
     if not _INTEGER.match(text.strip()):
         raise ValueError(f"must be a whole number, and {text!r} is none.")
     return int(text)
+
+
+def seconds(text: str) -> int:
+    """Seconds, or a duration of XML Schema such as P1DT12H; its months have 30 days and its years 365, as in .NET."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return integer(text)
+    counts = zip(found.groups(default="0"), (365 * _DAY, 30 * _DAY, _DAY, 3600, 60, 1), strict=True)
+    return sum(int(count) * unit for count, unit in counts)
 
 
 def number(text: str) -> float:

@@ -39,7 +39,7 @@ class Allowance:
         """From the attributes calls, bandwidth and renewal-period; `optional`: neither limit has to be given."""
         calls = element.literal_integer("calls", None, 0)
         kilobytes = element.literal_integer("bandwidth", None, 0)
-        period = element.literal_integer("renewal-period", minimum=0)
+        period = element.literal_seconds("renewal-period")
         if 0 < period < shortest:
             element.issue(
                 f"Attribute 'renewal-period' must be 0 or at least {shortest} seconds, and {period} is not.",

@@ -32,7 +32,11 @@ class Source:
     shifts: tuple[tuple[int, int], ...] = ()
     unknown: tuple[tuple[int, str], ...] = ()  # (offset in original, name) of named values that do not exist
     used: frozenset[str] = frozenset()  # names of all the named values it asks for, existing or not
-    title: str = ""  # "fragment 'x'" when it is not the document itself
+    fragment: str = ""  # its id when it is not the document itself
+
+    @property
+    def title(self) -> str:
+        return f"fragment '{self.fragment}'" if self.fragment else ""
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -36,6 +36,7 @@ class Limit:
 def rate_limit(element: Element, compiler: Compiler) -> Handler:
     """Limit the calls of a subscription, and of it for single APIs and operations."""
     announcement = Announcement.of(element)
+    element.literal_integer("version", None, minimum=0)  # the service writes it into some; it tells how, not what
     whole = _limit(element, f"rate-limit/{compiler.definition_id}")
     apis = tuple(_part(child, whole.key) for child in element.children("api"))
     operations = tuple(_part(child, whole.key) for child in element.children("operation"))

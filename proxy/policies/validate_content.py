@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import BodyTooLarge
 from proxy.messages import Response
-from proxy.pipeline.content import charset, media_type
+from proxy.pipeline.content import charset, is_json, is_xml, media_type
 from proxy.pipeline.described import Described, Lookup, Need, described, matches, media_of
 from proxy.pipeline.registry import INBOUND, ON_ERROR, OUTBOUND, Handler, policy
 from proxy.pipeline.validation import ACTIONS, IGNORE, LARGEST_BODY, PREVENT, SMALL_BODY, Findings, Problem, whole
@@ -99,7 +99,7 @@ def validate_content(element: Element, compiler: Compiler) -> Handler:
             return
         findings = Findings(variable, section)
         operation = described(exchange, section)
-        known = operation.describes(media) or any(each.media and matches(each.media, media) for each in contents)
+        known = operation.describes(media) or any(_covers(each, operation, media) for each in contents)
         due = [
             (each, action)
             for each in (_due(contents, media) if known else ())
@@ -195,11 +195,19 @@ def _content(element: Element, compiler: Compiler) -> Content:
 
 def _has_body(exchange: Exchange, message: Request | Response, media: str) -> bool:
     """Whether there is something to validate: an empty body counts only where a content type promises one."""
-    if not message.body.empty or not media:
-        return not message.body.empty
     if isinstance(message, Response):
-        return exchange.request.method != "HEAD" and message.status not in (204, 304)
-    return message.method not in BODILESS
+        if exchange.request.method == "HEAD" or message.status in (204, 304):
+            return False
+        return bool(media) or not message.body.empty
+    return not message.body.empty or (bool(media) and message.method not in BODILESS)
+
+
+def _covers(content: Content, operation: Described, media: str) -> bool:
+    """Whether a <content> makes a type known that the operation does not describe: by naming it, or by naming a schema
+    where the operation describes no body at all."""
+    if content.media or content.lookup is None or operation.representations:
+        return bool(content.media) and matches(content.media, media)
+    return is_json(media) if content.engine == "json" else is_xml(media)
 
 
 def _due(contents: list[Content], media: str) -> list[Content]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ANYBODY = frozenset(
     {
-        *("accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect"),
+        *("accept", "accept-encoding", "apim-debug-authorization", "authorization", "connection", "content-length"),
+        *("content-type", "expect"),
         *("host", "keep-alive", "te", "trailer", "traceparent", "tracestate", "transfer-encoding", "upgrade"),
         *("user-agent", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 CHOICES = frozenset({"anyOf", "oneOf", "not", "if", "then", "else", "contains", "dependentSchemas", "propertyNames"})
+MOST_LEVELS = 2
 _UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 _DATA = frozenset({"enum", "const", "required", "dependentRequired", "type"})
 _BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
@@ -30,50 +31,57 @@ def without_choices(schema: Any) -> Any:
 
 
 class Shape:
-    """Where the definitions of a flat schema lead, and which of them have choices."""
+    """Where the definitions of a flat schema lead, and how deep choices lie in choices there."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        definitions = schema.get("$defs", {})
+        definitions = {**schema.get("$defs", {}), "": {key: each for key, each in schema.items() if key != "$defs"}}
         self._leads = {name: set(_led_to(each)) for name, each in definitions.items()}
-        self._choosing = {name for name, each in definitions.items() if _chooses(each)}
-        top = {key: value for key, value in schema.items() if key != "$defs"}
-        self._leads[""], top_chooses = set(_led_to(top)), _chooses(top)
-        if top_chooses:
-            self._choosing.add("")
-        self.choices = bool(self._choosing)
+        self._levels = {name: _levels(each) for name, each in definitions.items()}
+        self.choices = any(self._levels.values())
 
     def tame(self, start: str = "") -> bool:
-        """Whether what a definition leads to has no choices, or no circles; "" is the schema itself."""
+        """Whether there are at most MOST_LEVELS of choices in what a definition leads to; "" is the schema itself. In a
+        circle there is no end of them."""
         reached = {start}
         waiting = [start]
         while waiting:
             new = self._leads.get(waiting.pop(), set()) - reached
             reached |= new
             waiting.extend(new)
-        return not (reached & self._choosing) or not self._circles(reached)
-
-    def _circles(self, names: set[str]) -> bool:
-        """Leave out what leads nowhere, again and again; what remains leads in a circle."""
+        if not any(self._levels.get(name) for name in reached):
+            return True
         led_from: dict[str, list[str]] = {}
-        for name in names:
+        for name in reached:
             for target in self._leads.get(name, ()):
                 led_from.setdefault(target, []).append(name)
-        left = {name: len(self._leads.get(name, ())) for name in names}
+        left = {name: len(self._leads.get(name, ())) for name in reached}
+        deep = {name: self._levels.get(name, 0) for name in reached}
         done = [name for name, count in left.items() if count == 0]
-        for name in done:
+        for name in done:  # what leads nowhere, then what leads there, and so on; circles are never done
             for source in led_from.get(name, ()):
+                deep[source] = max(deep[source], self._levels.get(source, 0) + deep[name])
                 left[source] -= 1
                 if left[source] == 0:
                     done.append(source)
-        return len(done) < len(left)
+        return len(done) == len(left) and deep[start] <= MOST_LEVELS
 
 
 def _led_to(schema: Any) -> Iterator[str]:
     return (str(node["$ref"]).rpartition("/")[2] for node in _nodes(schema) if "$ref" in node)
 
 
-def _chooses(schema: Any) -> bool:
-    return any(CHOICES & node.keys() for node in _nodes(schema))
+def _levels(schema: Any) -> int:
+    """How deep choices lie in choices, references aside."""
+    if isinstance(schema, list):
+        return max(map(_levels, schema), default=0)
+    if not isinstance(schema, Mapping):
+        return 0
+    deepest = 0
+    for key, value in schema.items():
+        if key not in _DATA:
+            inner = value.values() if key in _BY_NAME and isinstance(value, Mapping) else [value]
+            deepest = max(deepest, max(map(_levels, inner), default=0) + (key in CHOICES))
+    return deepest
 
 
 def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:

@@ -34,7 +34,7 @@ def example(root: Any, pointer: str) -> str | None:
     """JSON text of a value of the schema at `pointer` of `root`; None when none can be made."""
     try:
         made = _Maker(root).make(find(root, pointer), 0)
-    except KeyError:
+    except (KeyError, TypeError, AttributeError):  # a schema that is not sound
         return None
     return None if made is None else json.dumps(made, ensure_ascii=False)
 

@@ -108,6 +108,12 @@ class _Flattener:
         return {"properties": tops, "$defs": self._definitions()}
 
     def _definitions(self) -> dict[str, Any]:
+        try:
+            return self._taken()
+        except (TypeError, AttributeError) as problem:  # a list where a text belongs, and all that people write
+            raise SchemaError(f"The schema is not sound: {problem}.") from None
+
+    def _taken(self) -> dict[str, Any]:
         made: dict[str, Any] = {}
         while self.waiting:
             part = self.waiting.pop()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 _SPACE = " \t\n\r"
+_DECODER = json.JSONDecoder()
 
 
 def place(text: str, path: Sequence[str | int], fold: bool = False) -> tuple[int, int]:
@@ -32,7 +33,7 @@ def _skip(text: str, at: int) -> int:
 
 def _end(text: str, at: int) -> int:
     """Behind the value that begins at `at`."""
-    return json.JSONDecoder().raw_decode(text, at)[1]
+    return _DECODER.raw_decode(text, at)[1]
 
 
 def _inner(text: str, at: int, step: str | int, fold: bool) -> int | None:

@@ -24,6 +24,7 @@ LARGEST = 4 * 1024 * 1024  # characters of one document, as APIM documents it
 
 
 _HOLDERS = ("/components/schemas", "/definitions", "/schemas", "/$defs", "")
+_OWN = frozenset({"type", "properties", "$ref", "allOf", "anyOf", "oneOf"})  # a schema has one of them
 FEW = 4  # types of a document that are not worth one engine for all
 
 
@@ -62,7 +63,8 @@ class Document:
         return {}
 
     def pointer(self, type_name: str) -> str | None:
-        """Where a type stands in a JSON document; None when it does not have it."""
+        """Where a type stands in a JSON document; None when it does not have it. A document that is one schema is the
+        type, whatever it is called."""
         if not type_name:
             return ""
         step = _step(type_name)
@@ -72,7 +74,7 @@ class Document:
             except KeyError:
                 continue
             return f"{holder}/{step}"
-        return None
+        return "" if isinstance(self.root, Mapping) and _OWN & self.root.keys() else None
 
 
 def read_document(body: Mapping[str, Any]) -> Document:

@@ -19,6 +19,15 @@ from proxy.schemas.json_schema import JsonValidator
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+# portals let people write any word for a type; the others mean a text
+_WORDS = {
+    **dict.fromkeys(("integer", "int", "int32", "int64", "long", "short"), "integer"),
+    **dict.fromkeys(("number", "double", "float", "decimal"), "number"),
+    "boolean": "boolean",
+    "bool": "boolean",
+    "array": "array",
+    "object": "object",
+}
 MOST_VALUES = 1000  # of one list
 
 
@@ -99,8 +108,8 @@ def _as(text: str, kind: str) -> tuple[Any] | None:
 
 
 def plain_check(kind: str, values: Sequence[str]) -> ParameterCheck:
-    """The check of a parameter that says its type and what it may be, and has no schema. Raises SchemaError."""
-    kinds = (kind.lower(),) if kind else ()
+    """The check of a parameter that says its type, in whatever words, and what it may be, and has no schema."""
+    kinds = (_WORDS.get(kind.lower(), "string"),) if kind else ()
     schema: dict[str, Any] = {}
     if values:
         offered = [value for value in (read(each, kinds) for each in values) if not isinstance(value, Refusal)]

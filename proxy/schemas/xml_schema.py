@@ -5,6 +5,8 @@ Rules
    `/schemas/NAME`, and nothing else.
 2. A body with a DOCTYPE is refused; entities are not resolved.
 3. Any top-level element of the schema may be the root.
+4. The engine collects findings eagerly, and looks for the place of each among all its siblings. So a document of more
+   than MOST_TAGS tags and attributes is validated piece by piece, up to its first findings.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _SOAP = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05
 _LOADING = tuple(f"{{{_XS}}}{each}" for each in ("include", "import", "redefine", "override"))
 # around a schema that is included again: the engine knows a document by where it was loaded from
 _AROUND = f'<xs:schema xmlns:xs="{_XS}"{{}}><xs:include schemaLocation="{{}}"/></xs:schema>'
+MOST_TAGS = 2000
+CHUNK = 4096  # bytes
 MOST_DOCUMENTS = 100  # that one schema may include, over all levels
 
 
@@ -50,9 +54,11 @@ class XmlValidator:
         return self._lock.locked()
 
     def content(self, content: bytes) -> list[Finding]:
-        """What is wrong with an XML document; nothing, if all is well."""
+        """What is wrong with an XML document; nothing, if all is well. Raises ValueError when the engine gives up."""
         root = parsed(content)
-        return [root] if isinstance(root, Finding) else self._findings([root])
+        if isinstance(root, Finding):
+            return [root]
+        return self._findings([root]) if _small(content) else self._streamed(content)
 
     def soap(self, content: bytes) -> list[Finding]:
         """As `content`, of what the body of a SOAP envelope holds; a fault is SOAP's own."""
@@ -60,16 +66,43 @@ class XmlValidator:
         if isinstance(body, Finding):
             return [body]
         fault = str(body.tag).replace("}Body", "}Fault")
-        return self._findings([each for each in body.iterchildren(tag=etree.Element) if each.tag != fault])
+        elements = [each for each in body.iterchildren(tag=etree.Element) if each.tag != fault]
+        if _small(content):
+            return self._findings(elements)
+        found = (self._streamed(etree.tostring(each, with_tail=False)) for each in elements)
+        return next((each for each in found if each), [])
+
+    def _streamed(self, content: bytes) -> list[Finding]:
+        """The first findings of a sound document, without their places."""
+        parser = _parser(self._schema)
+        try:
+            for start in range(0, len(content), CHUNK):
+                parser.feed(content[start : start + CHUNK])
+                if len(parser.feed_error_log):
+                    break
+            else:
+                parser.close()
+        except etree.XMLSyntaxError:  # it is not valid, as the log says
+            pass
+        found = [Finding(_sentence(each.message), each.line, each.column) for each in parser.feed_error_log]
+        return found[:MOST_FINDINGS]
 
     def _findings(self, elements: list[Any]) -> list[Finding]:
         found: list[Finding] = []
         with self._lock:
             for element in elements:
-                if not self._schema.validate(element):
+                try:
+                    sound = self._schema.validate(element)
+                except etree.XMLSchemaError as problem:  # a pattern with more states than the engine looks at
+                    raise ValueError(_said(problem)) from None
+                if not sound:
                     log: Any = self._schema.error_log
                     found += [Finding(_sentence(each.message), each.line, each.column) for each in log]
         return found[:MOST_FINDINGS]
+
+
+def _small(content: bytes) -> bool:
+    return content.count(b"<") + content.count(b"=") <= MOST_TAGS
 
 
 class _Documents(etree.Resolver):
@@ -116,8 +149,8 @@ def _name(location: str) -> str:
     return location.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
-def _parser() -> Any:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+def _parser(schema: Any = None) -> Any:
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, schema=schema)
 
 
 def parsed(content: bytes) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from proxy.expressions.dotnet.convert import to_text
-from proxy.expressions.dotnet.json_tokens import JArray, JObject
+from proxy.expressions.dotnet.json_tokens import JArray, JObject, JValue
 from proxy.expressions.dotnet.values import name_of
-from proxy.expressions.dotnet.xml_tree import XContainer
+from proxy.expressions.dotnet.xml_tree import XContainer, XText
 from proxy.messages import Body, Headers, Response
 from proxy.tracing.mask import Mask
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST = 200  # characters of a value
 MARGIN = 4096  # characters behind it that are masked too, so that no secret is cut in two
-MOST_VALUES = 2_000  # of a JSON or XML tree that is written out to be shown
+MOST_VALUES = 500  # of a JSON or XML tree that is written out to be shown; long texts count for more
+LONG_TEXT = 50  # characters that count as one value
 STREAM = "(a stream, not read yet)"
 
 
@@ -138,6 +139,10 @@ def large(value: Any) -> bool:
             inner = each.nodes
         elif isinstance(each, list | tuple | dict):
             inner = each
+        elif isinstance(each, str):
+            left -= len(each) // LONG_TEXT
+        elif isinstance(each, JValue | XText):
+            inner = (each.value,)
         left -= 1 + len(inner)
         if left < 0:
             return True

@@ -101,8 +101,8 @@ class Tracing:
         for name in (api.key_header, api.key_query):
             if name:
                 self._mask.name(name)
-        for name, value in self._head[2]:
-            self._mask.value(name, value)
+        self._mask.url(self._head[1])
+        self._mask.headers(self._head[2])
         if subscription := exchange.subscription:
             self._mask.learn(subscription.primary_key)
             self._mask.learn(subscription.secondary_key)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
@@ -52,8 +52,8 @@ class Mask:
     parameters that hold one."""
 
     def __init__(self, secrets: frozenset[str] = frozenset(), names: Iterable[str] = ()) -> None:
-        self._known = forms(secrets)
-        self._learned: dict[str, None] = {}
+        self._known = index_of(secrets)
+        self._learned: list[str] = []  # the longest first, so that none is left in pieces
         self._names = {name.lower() for name in names}
 
     def hides(self, name: str) -> bool:
@@ -65,10 +65,11 @@ class Mask:
         self._names.add(name.lower())
 
     def learn(self, value: str) -> None:
-        """Hide this value from now on, also behind a scheme ("Bearer x") or in a cookie ("a=x")."""
-        for part in {value, value.rpartition(" ")[2], value.partition(";")[0].partition("=")[2]}:
-            if len(part) >= SHORTEST and not _HARMLESS.fullmatch(part) and len(self._learned) < MOST_LEARNED:
-                self._learned[part] = None
+        """Hide this value from now on, also behind a scheme ("Bearer x"), in a cookie ("a=x"), in Basic credentials."""
+        for part in {value, value.rpartition(" ")[2], value.partition(";")[0].partition("=")[2], *_basic(value)}:
+            if not _HARMLESS.fullmatch(part) and len(self._learned) < MOST_LEARNED:
+                self._learned += [each for each in variants(part) if each not in self._learned]
+                self._learned.sort(key=len, reverse=True)
 
     def value(self, name: str, value: str) -> str:
         """The value of something with a name: a header, a variable."""
@@ -86,10 +87,10 @@ class Mask:
 
     def code(self, text: str) -> str:
         """A text of the policy's author, where `token = ...` is no secret."""
-        for known in (self._known, self._learned):
-            for secret in known:
-                if secret in text:
-                    text = text.replace(secret, HIDDEN)
+        text = without(text, self._known)
+        for secret in self._learned:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
         lower = text.lower()
         for needs, look, shown in _LOOKS:
             if any(need in lower for need in needs):
@@ -137,16 +138,53 @@ class Open(Mask):
         return url
 
 
+Index = Mapping[str, Mapping[int, Set[str]]]
+
+
 @lru_cache(maxsize=4)
-def forms(secrets: frozenset[str]) -> tuple[str, ...]:
-    """The texts in which these values appear, the longest first."""
-    found: set[str] = set()
-    for secret in secrets:
-        if len(secret) >= SHORTEST:
-            found |= {
-                secret,
-                quote(secret, safe=""),
-                json.dumps(secret, ensure_ascii=False)[1:-1],
-                base64.b64encode(secret.encode()).decode(),
-            }
-    return tuple(sorted(found, key=len, reverse=True))
+def index_of(secrets: frozenset[str]) -> Index:
+    """The texts in which these values appear, by how they begin and by their length, the longest first."""
+    index: dict[str, dict[int, set[str]]] = {}
+    for form in sorted({form for secret in secrets for form in variants(secret)}, key=len, reverse=True):
+        index.setdefault(form[:SHORTEST], {}).setdefault(len(form), set()).add(form)
+    return index
+
+
+def without(text: str, index: Index) -> str:
+    """The text without the secrets of an index; takes as long for thousands of them as for one."""
+    if not index:
+        return text
+    pieces, done, at = [], 0, 0
+    while at <= len(text) - SHORTEST:
+        lengths = index.get(text[at : at + SHORTEST])
+        size = next((size for size, known in lengths.items() if text[at : at + size] in known), 0) if lengths else 0
+        if size:
+            pieces += [text[done:at], HIDDEN]
+            done = at + size
+        at += size or 1
+    return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def variants(secret: str) -> set[str]:
+    """The secret as it is, in a URL, in JSON and in Base64; nothing of a short one."""
+    if len(secret) < SHORTEST:
+        return set()
+    content = secret.encode("utf-8", "replace")
+    return {
+        secret,
+        quote(content, safe=""),
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        base64.b64encode(content).decode(),
+    }
+
+
+def _basic(value: str) -> tuple[str, ...]:
+    """User and password, and the password, of Basic credentials."""
+    scheme, _, packed = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ()
+    try:
+        pair = base64.b64decode(packed.strip(), validate=True).decode()
+    except ValueError:
+        return ()
+    return pair, pair.partition(":")[2]

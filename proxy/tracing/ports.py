@@ -16,6 +16,8 @@ from proxy.ports import (
     Cache,
     Counters,
     Errands,
+    Grant,
+    Grants,
     Keys,
     Outgoing,
     Ports,
@@ -30,6 +32,7 @@ from proxy.tracing.changes import cut
 from proxy.tracing.recorder import Call, Recorder, explained
 
 if TYPE_CHECKING:
+    from proxy.config.resources import Connection
     from proxy.exchange import Exchange
 
 MOST_HEADERS = 100
@@ -48,6 +51,7 @@ def watched(ports: Ports, recorder: Recorder, exchange: Exchange) -> Ports:
         errands=_Errands(ports.errands, recorder),
         keys=_Keys(ports.keys, recorder),
         tokens=_Tokens(ports.tokens, recorder),
+        grants=_Grants(ports.grants, recorder),
     )
 
 
@@ -176,6 +180,23 @@ class _Tokens:
         self.recorder.mask.learn(token)
         _note(self.recorder, "token", f"token for {resource}{who}", "received", began)
         return token
+
+
+@dataclass(slots=True, frozen=True)
+class _Grants:
+    inner: Grants
+    recorder: Recorder
+
+    async def grant(self, connection: Connection) -> Grant:
+        began = self.recorder.elapsed()
+        try:
+            grant = await self.inner.grant(connection)
+        except GatewayError as problem:
+            _note(self.recorder, "token", f"token of connection {connection.id}", explained(problem), began)
+            raise
+        self.recorder.mask.learn(grant.token)
+        _note(self.recorder, "token", f"token of connection {connection.id}", "received", began)
+        return grant
 
 
 @dataclass(slots=True, frozen=True)

@@ -66,7 +66,7 @@ class Message:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """One run of one policy; those that ran inside it follow, with a greater `depth`. `began` is milliseconds since the
     recorder was made."""
@@ -95,7 +95,8 @@ class Running:
     outcome: Outcome | None = None
 
 
-# What runs in parallel has a context of its own. One variable for all recorders: contexts keep theirs alive.
+# The step that runs here: what runs in parallel has a context of its own. One variable for all recorders, since
+# contexts keep theirs alive.
 _INSIDE: ContextVar[Entry | None] = ContextVar("inside", default=None)
 
 
@@ -108,6 +109,7 @@ class Recorder:
         self.left_out = 0
         self._longest, self._room = longest, room
         self._said = 0  # messages that are told already
+        self._running: list[Entry] = []
         self._began = time.perf_counter()
 
     def elapsed(self) -> float:
@@ -121,8 +123,7 @@ class Recorder:
             self.left_out += bool(origin.path)
             yield running
             return
-        outer = _INSIDE.get()
-        depth = outer.depth + 1 if outer else 0
+        depth = self._depth(origin)
         entry = Entry(
             depth,
             origin.source,
@@ -135,6 +136,7 @@ class Recorder:
         )
         index = len(self.entries)
         self.entries.append(entry)
+        self._running.append(entry)
         before = state_of(exchange)
         token = _INSIDE.set(entry)
         try:
@@ -146,6 +148,7 @@ class Recorder:
         finally:
             entry.milliseconds = self.elapsed() - entry.began
             _INSIDE.reset(token)
+            self._running.remove(entry)
             entry.outcome = OUTCOMES.get(running.outcome, "") if running.outcome else ""
             within = [each for each in self.entries[index + 1 :] if each.depth > depth]
             if any(each.error == entry.error for each in within):
@@ -175,6 +178,14 @@ class Recorder:
     def kept(self, text: str) -> str:
         """A text as it may be shown."""
         return cut(self.mask.text(text[: self._longest + MARGIN]), self._longest)
+
+    def _depth(self, origin: Origin) -> int:
+        """How many of the running steps this one stands in: the place tells, whatever task or stack it runs on."""
+        for each in reversed(self._running):
+            here = (each.scope, each.section) == (origin.scope, origin.section)  # one document of each scope
+            if here and origin.path.startswith(f"{each.path}/"):
+                return each.depth + 1
+        return 0
 
     def _evaluation(self, site: Site, value: str, failed: bool) -> None:
         entry = _INSIDE.get()

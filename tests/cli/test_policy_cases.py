@@ -183,3 +183,18 @@ def test_json_and_numbers_may_be_written_as_yaml(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "1 of 2 passed" in result.output
     assert "body: expected {'ok': False}, got {'ok': True}" in result.output
+
+
+def test_the_steps_of_a_failing_case_are_told(tmp_path: Path) -> None:
+    (tmp_path / "cases.yaml").write_text(
+        """
+- {name: good, inbound: '<set-method>PUT</set-method>', expect: {status: 200}}
+- {name: bad, inbound: '<set-variable name="a" value="@(1 + 1)" />', times: 2, expect: {status: 201}}
+- {name: broken, inbound: '<set-methd />', expect: {status: 201}}
+"""
+    )
+    result = CliRunner().invoke(main, ["policy", "test", str(tmp_path), "--trace"])
+    assert result.exit_code == 1
+    assert "• set-method" not in result.output
+    assert result.output.count("• set-variable") == 2
+    assert "@(1 + 1) → 2" in result.output

@@ -139,6 +139,19 @@ def test_a_folder_and_a_fragment(folder: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_stands_in_a_fragment_is_told_once_of_its_file(folder: Path) -> None:
+    (folder / "other.xml").write_text(REFERRING)
+    told = ("--fragments", "fragments", "--format", "json")
+    for documents, before in (
+        (("referring.xml", "other.xml"), "Included by referring.xml: "),
+        (("referring.xml", "fragments/here.xml"), ""),
+    ):
+        found = [each for each in json.loads(check(*documents, *told).output) if each["code"] == "unknown-policy"]
+        assert [(each["file"], each["line"], each["column"]) for each in found] == [("fragments/here.xml", 1, 12)]
+        assert found[0]["message"].startswith(f"{before}Policy 'base-url' is not known.")
+    assert "1 │ <fragment><base-url /></fragment>" in check("referring.xml", *told[:2]).output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -181,3 +194,16 @@ def test_certificates_are_looked_up_once_one_is_named() -> None:
     assert findings(text=text) == []
     assert findings("--certificate-id", "a", text=text) == []
     assert findings("--certificate-id", "b", text=text) == [("error", "unknown-certificate")]
+
+
+def test_pieces_of_a_document_are_checked_with_their_places() -> None:
+    text = "<!-- a --> <inbound><base /><set-methd /></inbound>\n<outbound><base /></outbound>"
+    result = check("--format", "json", "-", given=text.encode())
+    assert [(each["severity"], each["code"], each["line"], each["column"]) for each in json.loads(result.output)] == [
+        ("warning", "no-root", 1, 13),
+        ("error", "unknown-policy", 1, 30),
+    ]
+    assert findings(text='<set-variable name="a" value="b" />\n<set-method>GET</set-method>') == [
+        ("warning", "no-root")
+    ]
+    assert findings(text="<anything />") == [("error", "wrong-root")]

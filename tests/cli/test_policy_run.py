@@ -228,7 +228,7 @@ def test_a_document_with_errors_does_not_run(folder: Path) -> None:
 def test_what_nobody_told_of_is_a_warning(folder: Path) -> None:
     result = run("p.xml", "--fragments", "fragments")
     assert result.exit_code == 0
-    assert result.output.startswith("! p.xml:2:36 In fragment 'shared': Named value 'Tenant' does not exist.")
+    assert result.output.startswith("! fragments/shared.xml:2:36 Included by p.xml: Named value 'Tenant' does")
     assert "+ request header X-Tenant: \n" in result.output
     (folder / "v.yaml").write_text("Other: 9")
     result = run("p.xml", "--fragments", "fragments", "--named-values", "v.yaml", "--format", "json")

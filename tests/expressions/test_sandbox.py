@@ -69,7 +69,9 @@ def test_format_is_our_own(evaluate: Evaluate, pattern: str) -> None:
 
 
 def test_interpolation_format_reaches_nothing(evaluate: Evaluate) -> None:
-    assert evaluate('@($"{1:{0.__globals__}}")') is not None
+    with pytest.raises(ExpressionError, match="must be escaped"):
+        compile_expression('@($"{1:{0.__globals__}}")')
+    assert evaluate('@($"{1:0.__globals__}")') == "1.__globals__"
 
 
 @pytest.mark.parametrize(
@@ -168,15 +170,6 @@ def test_deep_and_long_sources_are_refused(source: str) -> None:
 
 def test_a_long_concatenation_compiles(evaluate: Evaluate) -> None:
     assert len(evaluate("@(" + " + ".join(['"a"'] * 3_000) + ")")) == 3_000
-
-
-def test_hostile_json(evaluate: Evaluate) -> None:
-    with pytest.raises(ExpressionFailed, match="MaxDepth"):
-        evaluate("@(context.Request.Body.As<JArray>())", body="[" * 100_000)
-    assert (
-        evaluate('@(context.Request.Body.As<JObject>()["a"].ToString().Length)', body='{"a":' + "9" * 3_000 + "}")
-        == 3_000
-    )
 
 
 def test_catastrophic_patterns_end(evaluate: Evaluate) -> None:

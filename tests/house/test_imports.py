@@ -37,7 +37,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
         "graphql",
     },
     "management": {
-        "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson",
+        "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
     "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},

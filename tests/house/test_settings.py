@@ -29,6 +29,8 @@ def read_in_code() -> dict[str, str]:
     found: dict[str, str] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
+            if "dotnet" in path.parts:
+                continue  # it spells names of .NET's, such as the scheme net.tcp
             for name in names_in(ast.parse(path.read_text(encoding="utf-8"))):
                 if SETTING.fullmatch(name) and name.startswith(FAMILIES):
                     if name not in known and is_module(name):

@@ -71,7 +71,7 @@ public static class Driver
                 answers[i] = "throws\u001f" + error.InnerException.GetType() + "\u001f" + error.InnerException.Message;
             }
         }
-        File.WriteAllText(args[2], string.Join("\u001e", answers));
+        File.WriteAllText(args[2], string.Join("\u001e", answers), new UTF8Encoding(false, false));
         return 0;
     }
 }

@@ -2,7 +2,8 @@
 
     python tests/oracle/cases.py values 3 > FILE.yaml && python tests/oracle/run.py --write FILE.yaml
 
-The first argument names the templates beside this file: values, objects or xml; the second keeps each n-th case only.
+The first argument names the templates beside this file: values, library, objects or xml; the second keeps each n-th
+case only.
 
 A template holds `<name>` where a value of that list goes; a list that stands twice is walked once per place.
 """

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
@@ -22,8 +23,8 @@ import run  # noqa: E402
 
 # namespace -> names; {..} narrows a type to these members
 ALLOWED = {
-    "System": """Array BitConverter Boolean Byte Char Convert DateTime{.ctor,AddDays,AddHours,AddMilliseconds,AddMinutes,
-        AddMonths,AddSeconds,AddTicks,AddYears,Date,Day,DayOfWeek,DayOfYear,DaysInMonth,Hour,IsDaylightSavingTime,
+    "System": """Array BitConverter Boolean Byte Char Convert DateTime{.ctor,AddDays,AddHours,AddMilliseconds,
+        AddMinutes,AddMonths,AddSeconds,AddTicks,AddYears,Date,Day,DayOfWeek,DayOfYear,DaysInMonth,Hour,IsDaylightSavingTime,
         IsLeapYear,MaxValue,MinValue,Millisecond,Minute,Month,Now,Parse,Second,Subtract,Ticks,TimeOfDay,Today,ToString,
         UtcNow,Year} DateTimeKind{Utc} DateTimeOffset Decimal Double Enum{Parse,TryParse,ToString} Exception Guid Int16
         Int32 Int64 Math MidpointRounding Nullable`1 Object Random SByte Single String StringComparer StringComparison
@@ -56,10 +57,10 @@ OUTSIDE = re.compile(
     r"JsonWriter|JsonSerializer|JsonConverter|dynamic|IDynamic|TraceWriter|ListChanged|PropertyChang|AddingNew|"
     r"NotifyCollection|UriFormat|UriComponents|IEqualityComparer$|ArrayList|\bIDictionary$|UnicodeCategory|"
     r"TextWriter$|char&|HexNumber|ParameterInfo|System.Collections.I|long\[\]|IFormatProvider|ReadOnlyCollection$|"
-    r"ReadOnlyCollection<|NameValue|IEnumerator"
+    r"ReadOnlyCollection<|NameValue|IEnumerator|\bIComparer\b(?!<)|EncodingProvider|EncodingInfo|TextWriter"
 )
 # object's own, and what only the framework calls
-ALWAYS = ("GetType", "GetTypeCode", "GetObjectData", "OnDeserialization", "GetEnumerator", "GetPinnableReference",
+ALWAYS = ("GetType", "GetTypeCode", "GetObjectData", "OnDeserialization", "value__", "GetPinnableReference",
           "MemberwiseClone", "CreateObjRef", "GetLifetimeService", "InitializeLifetimeService")  # fmt: skip
 ASK = """@{
   string Name(System.Type t) {
@@ -134,26 +135,35 @@ def _plain(name: str) -> str:
     return re.sub(r"\w+", lambda word: KEYWORDS.get(word[0], word[0]), name)
 
 
-def _fits(given: str, parameter: object) -> bool:
+def _alike(source: Any, target: Any) -> bool:
+    """The same type but for the names of type parameters."""
+    if target.is_parameter:
+        return True
+    if source.is_parameter:
+        return target.name in ("object", "JToken")
+    same = source.name == target.name and len(source.args) == len(target.args)
+    return same and all(_alike(one, other) for one, other in zip(source.args, target.args, strict=True))
+
+
+def _fits(given: str, parameter: Any) -> bool:
     """Whether what .NET takes at this place may be passed at ours."""
     from proxy.expressions.conversions import implicit
     from proxy.expressions.table import read_type
     from proxy.expressions.types import has_parameters
 
-    target = parameter.type  # type: ignore[attr-defined]
+    target = parameter.type
     text = _plain(given.removeprefix("params ").removeprefix("out ").rstrip("&"))
-    text = re.sub(r"Nullable<(\w+)>", r"\1?", text)
-    if has_parameters(target):
-        return True
+    text = re.sub(r"Nullable<(\w+)>", r"\1?", text).replace("TimeZoneInfo+", "")
     try:
         source = read_type(text)
     except ValueError:
         return False
-    if source is target or (text == "IFormatProvider" and target.name == "object"):
+    if parameter.params and not given.startswith("params ") and not source.is_array:
+        target = target.args[0]
+    if source is target or (text == "Array" and target.is_array) or (text == "Enum" and target.is_enum):
         return True
-    # T of the type itself, and type parameters under other names
-    if has_parameters(source):
-        return source.name == target.name or source.is_parameter
+    if has_parameters(source) or has_parameters(target):
+        return _alike(source, target) or any(_alike(above, target) for above in source.ancestry())
     return implicit(source, target) is not None
 
 
@@ -168,7 +178,7 @@ def has(kind: str, name: str, parameters: list[str], returns: str) -> bool:
     if kind.endswith("Exception"):
         definitions.append(find("Exception"))
     pool = [d for d in dict.fromkeys(definitions) if d is not None]
-    if name.startswith("op_") and short.rsplit(".", 1)[-1] in KEYWORDS:
+    if name.startswith("op_") and (short.rsplit(".", 1)[-1] in KEYWORDS or short == "System.Nullable"):
         return True  # the language's own operators
     above = [base.definition for d in pool for base in d.bases for base in base.ancestry() if base.definition]
     objects = find("object")
@@ -179,6 +189,8 @@ def has(kind: str, name: str, parameters: list[str], returns: str) -> bool:
             members += definition.constructors if definition in pool else []
         elif name in ("op_Implicit", "op_Explicit"):
             members += definition.conversions
+            sources = [find(_plain(given)) for given in parameters]
+            members += [found for source in sources if source is not None for found in source.conversions]
         elif (name == "Item" and parameters) or name == "Chars":
             members += definition.indexers
         else:

@@ -5,7 +5,8 @@
     python tests/oracle/run.py --ours FILE.yaml    and compare the texts of exceptions
 
 A row that needs more of `context` than Model.cs has, or that C# refuses, is left out. In a row with `differs: <what
-.NET Core 3.1 gives>` we do otherwise, knowingly; it counts as a disagreement. Install first: tests/oracle/install.py.
+.NET Core 3.1 gives>` we do otherwise, knowingly: a disagreement, unless `because: <the documented change>` says why a
+later .NET wins. Those rows do not count against the 99.5 % that are asked. Install first: tests/oracle/install.py.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def ask(sources: list[str], folder: Path = install.FOLDER) -> list[dict[str, Any
     command = [str(wheels / "dotnetcore2/bin/dotnet"), "exec", extra, str(home), str(home / "Driver.dll")]
     command += [str(cases), str(HERE / "Model.cs"), str(answers)]
     subprocess.run(command, check=True, env=environment, timeout=300)
-    return [_answer(text.split("\x1f")) for text in answers.read_text().split("\x1e")]
+    # as bytes: line ends are part of the answers
+    return [_answer(text.split("\x1f")) for text in answers.read_bytes().decode().split("\x1e")]
 
 
 def _answer(fields: list[str]) -> dict[str, Any]:
@@ -131,7 +133,7 @@ def write(file: Path) -> None:
     known = dict(zip(sources, ask(sources), strict=True))
     for table in groups.values():
         for source, wanted in list(table.items()):
-            if isinstance(wanted, dict) and ("differs" in wanted or "refused" in wanted):
+            if isinstance(wanted, dict) and ("because" in wanted or ("refused" in wanted and "differs" not in wanted)):
                 continue
             if "refused" in known[source]:
                 print(f"refused by C#, dropped: {source}\n    {known[source]['refused']}")
@@ -149,7 +151,7 @@ def write(file: Path) -> None:
 
 def compare(files: list[Path], *, show_ours: bool) -> int:
     _load_setup()
-    agreed = asked = 0
+    agreed = asked = explained = 0
     for file in files:
         table = {
             source: wanted
@@ -167,6 +169,8 @@ def compare(files: list[Path], *, show_ours: bool) -> int:
             mine = ours(source)
             if agrees(answer, mine):
                 agreed += 1
+            elif isinstance(table[source], dict) and "because" in table[source]:
+                explained += 1
             else:
                 print(f"{file.stem}: {source}\n    .NET {answer}\n    ours {mine}")
             if show_ours and "message" in answer and answer.get("message") != mine.get("message"):
@@ -175,7 +179,8 @@ def compare(files: list[Path], *, show_ours: bool) -> int:
                 )
     share = 100 * agreed / max(asked, 1)
     print(f"{agreed} of {asked} rows agree with .NET Core 3.1 ({share:.2f} %)")
-    return 0 if share >= 99.5 else 1
+    print(f"{explained} more differ because a later .NET does: {100 * (agreed + explained) / max(asked, 1):.2f} %")
+    return 0 if 100 * agreed / max(asked - explained, 1) >= 99.5 else 1
 
 
 def main() -> int:

@@ -206,7 +206,7 @@ def test_malformations_do_not_hide_other_mistakes() -> None:
 
 def test_a_mistake_in_a_fragment_names_the_fragment_and_its_place() -> None:
     issue = only(in_inbound("<include-fragment fragment-id='f'/>"), fragments={"f": "<fragment>\n<nope/></fragment>"})
-    assert (issue.line, issue.column, issue.element) == (2, 2, "nope")
+    assert (issue.line, issue.column, issue.element, issue.fragment) == (2, 2, "nope", "f")
     assert issue.message.startswith("In fragment 'f': Policy 'nope' is not known.")
 
 

@@ -44,6 +44,21 @@ async def test_the_trace_of_the_client_goes_on(harness: Harness, backend: Backen
     assert record.span_id not in (parent, record.backend_span_id)
 
 
+async def test_the_length_of_a_body_is_seen_and_follows_it(harness: Harness, backend: Backend) -> None:
+    inbound = (
+        '<set-header name="X-Length"><value>@(context.Request.Headers["Content-Length"][0])</value></set-header>'
+        "<set-body>other body</set-body>"
+    )
+    harness.configure(
+        *open_api("shop", backend.url), policy("/apis/shop", f"<policies><inbound>{inbound}</inbound></policies>")
+    )
+    assert (await harness.request("POST", "/shop/", body=b"four")).status == 200
+    seen = backend.requests[0].decode()
+    assert "X-Length: 4\r\n" in seen
+    assert seen.count("Content-Length") == 1
+    assert "Content-Length: 10\r\n" in seen
+
+
 async def test_no_api_no_operation_and_wrong_method_are_404(harness: Harness, backend: Backend) -> None:
     harness.configure(api("shop", backend.url), operation("shop", "GET", "/orders"))
     for method, path in (("GET", "/none"), ("GET", "/shop/none"), ("POST", "/shop/orders"), ("HEAD", "/shop/orders")):

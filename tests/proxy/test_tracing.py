@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
+import time
 from typing import Any
 
 import pytest
@@ -359,6 +361,8 @@ def test_what_is_large_is_not_written_out() -> None:
     for number in range(MOST_VALUES):
         many.append(JValue(number))
     assert shown(many) == "a large Newtonsoft.Json.Linq.JArray"
+    few.append(JValue("x" * 100_000))
+    assert shown(few) == "a large Newtonsoft.Json.Linq.JArray"
 
 
 @pytest.mark.parametrize(
@@ -400,3 +404,40 @@ def test_names_that_speak_of_secrets() -> None:
 def test_times_are_written_as_dotnet_does() -> None:
     assert time_span(0) == "00:00:00.0000000"
     assert time_span(3_723_004.5678) == "01:02:03.0045678"
+
+
+async def test_what_is_read_out_of_a_secret_is_masked_too(gateway: Harness) -> None:
+    gateway.configure(
+        inbound(
+            """<set-variable name="q" value="@(context.Request.OriginalUrl.Query["code"][0] + "!")" />
+<set-variable name="user" value="@(context.Request.Headers["Authorization"][0].AsBasic().Password)" />
+<set-variable name="quoted" value="@(context.Request.Headers.GetValueOrDefault("X-Token", ""))" />"""
+        ),
+        full=False,
+    )
+    basic = base64.b64encode(b"ann:open-sesame").decode()
+    headers = {"Authorization": f"Basic {basic}", "X-Token": 'say "friend" and enter'}
+    answer, trace = await traced(gateway, "/shop/a?code=1a2b3c4d", **headers)
+    assert answer.status == 200
+    text = json.dumps(trace)
+    for secret in ("1a2b3c4d", "open-sesame", basic, "friend"):
+        assert secret not in text, secret
+    assert "***!" in text
+
+
+def test_thousands_of_secrets_are_hidden_as_quickly_as_one() -> None:
+    secrets = frozenset(f"secret-number-{number:05d}" for number in range(5_000))
+    mask = Mask(secrets)
+    assert (
+        mask.text("a secret-number-00007, secret-number-04999; secret-number-05000")
+        == "a ***, ***; secret-number-05000"
+    )
+    began = time.process_time()
+    for _ in range(20):
+        mask.text("secret-number- " * 300)
+    assert time.process_time() - began < 1.0
+
+
+def test_the_longest_of_secrets_that_begin_alike_is_hidden() -> None:
+    assert Mask(frozenset({"abcd", "abcdefgh"})).text("abcdefgh abcd abc") == "*** *** abc"
+    assert Mask(frozenset({"ab"})).text("ab") == "ab"

@@ -132,6 +132,9 @@ def test_reading_documents() -> None:
     definitions = {"contentType": "application/vnd.ms-azure-apim.swagger.definitions+json"}
     for document in ({"definitions": {"Pet": {}}}, {"value": '{"Pet": {}}'}, {"value": '{"definitions": {"Pet": {}}}'}):
         assert library.read_document({**definitions, "document": document}).pointer("Pet") is not None
+    one = {**definitions, "document": {"value": '{"type": "object"}'}}
+    assert library.read_document(one).pointer("Pet") == "", "it is the type itself"
+    assert library.read_document({**definitions, "document": {"definitions": {}}}).pointer("Pet") is None
     read = library.read_document(
         {"contentType": "application/vnd.ms-azure-apim.xsd+xml", "document": {"value": "<a/>"}}
     )

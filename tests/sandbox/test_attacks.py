@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from passerelle.cases.world import World, document, policies
+from proxy.app import COLLECT_AFTER
 from proxy.expressions.dotnet.text import to_text
 from proxy.pipeline.compile import Environment, Scope, compile_document
 
@@ -25,6 +27,15 @@ LONGEST = 10.0
 # A quiet machine lets others run after a few milliseconds.
 LONGEST_HOLD = 1.0
 MOST_MEMORY = 192  # MiB, of a tree of two megabytes of JSON
+
+
+@pytest.fixture(autouse=True)
+def _collector() -> Iterator[None]:
+    """Collects as a sidecar does."""
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
+    yield
+    gc.set_threshold(*before)
 
 
 def repeated(row: dict[str, Any], start: str) -> str:

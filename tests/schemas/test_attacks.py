@@ -17,10 +17,7 @@ from proxy.schemas.json_schema import MOST_FINDINGS, JsonValidator
 from proxy.schemas.xml_schema import XmlValidator
 
 SLACK = 20  # other processes share the machine
-XSD = (
-    '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{}'
-    '<xs:element name="a" type="xs:int"/></xs:schema>'
-)  # fmt: skip
+XSD = '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{}<xs:element name="a" type="xs:int"/></xs:schema>'
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -47,6 +44,14 @@ def test_a_recursive_choice() -> None:
     assert [str(each) for each in validator.content(body)] == [
         "JSON does not match a choice of the schema (anyOf, oneOf, not, if or contains). Line: 1, Position: 1"
     ]
+
+
+def test_choices_in_choices() -> None:
+    """No circle, but each level makes twice as many findings."""
+    schemas = {f"T{n}": {"oneOf": [{"$ref": f"#/$defs/T{n + 1}"}] * 2} for n in range(12)} | {"T12": {"type": "null"}}
+    validator = JsonValidator(flatten({"$ref": "#/$defs/T0", "$defs": schemas}, "", Reading()))
+    assert seconds(lambda: validator.content(b"1")) < 0.05 * SLACK
+    assert validator.content(b"1")
 
 
 def test_choices_over_long_lists() -> None:
@@ -118,6 +123,33 @@ def test_schemas_that_include_each_other() -> None:
     validator = XmlValidator(first, {"a": first, "b": second}, "a")
     assert validator.content(b"<y>1</y>") == []
     assert validator.content(b"<y>a</y>") != []
+
+
+def test_many_findings_in_xml() -> None:
+    items = '<xs:sequence><xs:element name="i" type="xs:int" maxOccurs="unbounded"/></xs:sequence>'
+    validator = XmlValidator(XSD.format(f'<xs:element name="r"><xs:complexType>{items}</xs:complexType></xs:element>'))
+    envelope = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>%s</s:Body></s:Envelope>'
+    for count in (500, 100_000):
+        right, wrong = (b"<r>%s</r>" % (each * count) for each in (b"<i>1</i>", b"<i>x</i>"))
+        last = b"<r>%s<i>x</i></r>" % (b"<i>1</i>" * count)
+        for check, around in ((validator.content, b"%s"), (validator.soap, envelope)):
+            assert check(around % right) == []
+            assert seconds(lambda check=check, body=around % wrong: check(body)) < 0.3 * SLACK  # type: ignore[misc]
+            assert "atomic type" in check(around % wrong)[0].message
+            (found,) = check(around % last)
+            assert "atomic type" in found.message
+
+
+def test_an_xml_pattern_that_explodes() -> None:
+    pattern = '<xs:restriction base="xs:string"><xs:pattern value="(a{1,20}){1,20}b"/></xs:restriction>'
+    validator = XmlValidator(XSD.format(f'<xs:element name="b"><xs:simpleType>{pattern}</xs:simpleType></xs:element>'))
+    body = b"<b>" + b"a" * 5000 + b"</b>"
+
+    def check() -> None:
+        with pytest.raises(ValueError, match="Internal error"):  # the policy makes "cannot be validated" of it
+            validator.content(body)
+
+    assert seconds(check) < 0.3 * SLACK
 
 
 def test_entities() -> None:

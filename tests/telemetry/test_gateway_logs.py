@@ -2,7 +2,7 @@ import json
 
 from telemetry import gateway_logs
 from telemetry.lines import json_line, text_line, timestamp
-from tests.telemetry.sample import TRACE, failed, record
+from tests.telemetry.sample import ERROR, TRACE, failed, record
 
 
 def test_text_is_as_the_gateway_writes_it() -> None:
@@ -62,3 +62,10 @@ def test_success_is_below_400() -> None:
     assert [gateway_logs.succeeded(record(status=s)) for s in (101, 200, 399, 400, 500, 0)] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_why_it_was_refused_is_in_the_line() -> None:
+    why = "no key in the header 'Ocp-Apim-Subscription-Key'; API 'shop' requires a subscription"
+    values = failed(last_error=ERROR._replace(detail=why))
+    assert gateway_logs.fields(values)["lastError"]["detail"] == why
+    assert f'"detail": "{why}"' in text_line("Info", "t", "GatewayLogs", gateway_logs.fields(values))

@@ -66,7 +66,7 @@ def _attempt(text: str | None) -> tuple[bool, str]:
 
 
 def _numeric(char: str) -> float:
-    return float(unicodedata.numeric(char, -1.0))
+    return float(unicodedata.numeric(char, -1.0)) if unicodedata.category(char)[0] == "N" else -1.0
 
 
 def _is_pair(high: str, low: str) -> bool:
@@ -91,9 +91,7 @@ def _code(high: str, low: str) -> int:
 def _code_at(text: str, index: int) -> int:
     wide = units(required(text, "s"))
     if not 0 <= index < len(wide):
-        out_of_range(
-            "Index was out of range. Must be non-negative and less than the size of the collection.", "index"
-        )
+        out_of_range("Index was out of range. Must be non-negative and less than the size of the collection.", "index")
     char = wide[index]
     if not _TESTS["IsSurrogate"](char):
         return ord(char)

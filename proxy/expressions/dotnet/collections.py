@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from multidict import CIMultiDict
 
@@ -26,7 +26,9 @@ from proxy.expressions.runtime import (
     argument,
     argument_null,
     index_range,
+    invalid_operation,
     null_reference,
+    out_of_range,
     spend,
     tick,
 )
@@ -45,18 +47,63 @@ stands_for(Pair, "KeyValuePair")
 TEXTS[Pair] = lambda pair: f"[{to_text(pair.key)}, {to_text(pair.value)}]"
 
 
-class Dictionary:
-    """Dictionary<K, V>; `fold` is the key comparer. Enumerates in insertion order."""
+class Slots:
+    """Entries by folded key. As in .NET, a new entry takes the place of the one removed last."""
 
-    __slots__ = ("fold", "items", "kind")
+    __slots__ = ("fold", "holes", "items", "version")
+
+    def __init__(self, fold: Callable[[Any], Any] | None) -> None:
+        self.fold = fold
+        self.items: dict[Any, Any] = {}
+        # places of removed entries, counted with the removed ones
+        self.holes: list[int] = []
+        self.version = 0
+
+    def enter(self, key: Any, entry: Any) -> None:
+        """A key that is new."""
+        self.version += 1
+        if not self.holes:
+            self.items[key] = entry
+            return
+        spend(len(self.items) >> 5)
+        hole = self.holes.pop()
+        place = hole - sum(other < hole for other in self.holes)
+        entries = list(self.items.items())
+        entries.insert(place, (key, entry))
+        self.items = dict(entries)
+
+    def leave(self, key: Any) -> bool:
+        if key not in self.items:
+            return False
+        spend(len(self.items) >> 5)
+        place = next(index for index, other in enumerate(self.items) if other == key)
+        for hole in sorted(self.holes):
+            place += hole <= place
+        self.holes.append(place)
+        del self.items[key]
+        return True
+
+    def clear(self) -> None:
+        self.items, self.holes = {}, []
+
+    def _live(self) -> Iterator[Any]:
+        version = self.version
+        for entry in list(self.items.values()):
+            yield entry
+            if self.version != version:
+                modified()
+
+
+class Dictionary(Slots):
+    """Dictionary<K, V>; `fold` is the key comparer. An entry is its key and value."""
+
+    __slots__ = ("kind",)
 
     def __init__(
         self, kind: Type, items: Mapping[Any, Any] | None = None, fold: Callable[[Any], Any] | None = None
     ) -> None:
+        super().__init__(fold)
         self.kind = kind
-        self.fold = fold
-        # folded key -> (key, value)
-        self.items: dict[Any, tuple[Any, Any]] = {}
         for key, value in (items or {}).items():
             self.items[fold(key) if fold else key] = (key, value)
 
@@ -64,21 +111,29 @@ class Dictionary:
     def dotnet(self) -> Type:
         return self.kind
 
-    def find(self, key: Any) -> tuple[Any, Any] | None:
+    def key(self, key: Any) -> Any:
         if key is None:
             argument_null("key")
-        return self.items.get(self.fold(key) if self.fold else _hashable(key))
+        return self.fold(key) if self.fold else hashable(key)
+
+    def find(self, key: Any) -> tuple[Any, Any] | None:
+        found: tuple[Any, Any] | None = self.items.get(self.key(key))
+        return found
 
     def put(self, key: Any, value: Any) -> None:
-        if key is None:
-            argument_null("key")
-        self.items[self.fold(key) if self.fold else _hashable(key)] = (key, value)
+        folded = self.key(key)
+        known = self.items.get(folded)
+        if known is not None:
+            self.version += 1
+            self.items[folded] = (known[0], value)
+        else:
+            self.enter(folded, (key, value))
 
     def __iter__(self) -> Iterator[Pair]:
-        return (Pair(key, value) for key, value in list(self.items.values()))
+        return (Pair(key, value) for key, value in self._live())
 
 
-def _hashable(key: Any) -> Any:
+def hashable(key: Any) -> Any:
     try:
         hash(key)
     except TypeError:
@@ -86,15 +141,14 @@ def _hashable(key: Any) -> Any:
     return key
 
 
-class HashSet:
-    """HashSet<T>, in insertion order."""
+class HashSet(Slots):
+    """HashSet<T>."""
 
-    __slots__ = ("element", "fold", "items")
+    __slots__ = ("element",)
 
     def __init__(self, element: Type, items: Iterable[Any] = (), fold: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(fold)
         self.element = element
-        self.fold = fold
-        self.items: dict[Any, Any] = {}
         for item in items:
             self.add(item)
 
@@ -103,17 +157,28 @@ class HashSet:
         return generic("HashSet", self.element)
 
     def key(self, item: Any) -> Any:
-        return self.fold(item) if self.fold and item is not None else _hashable(item)
+        return self.fold(item) if self.fold and item is not None else hashable(item)
 
     def add(self, item: Any) -> bool:
         key = self.key(item)
         if key in self.items:
             return False
-        self.items[key] = item
+        self.enter(key, item)
         return True
 
+    def remove(self, item: Any) -> bool:
+        removed = self.leave(self.key(item))
+        if not self.items:
+            self.holes = []
+        self.version += removed
+        return removed
+
     def __iter__(self) -> Iterator[Any]:
-        return iter(list(self.items.values()))
+        return self._live()
+
+
+def modified() -> NoReturn:
+    invalid_operation("Collection was modified; enumeration operation may not execute.")
 
 
 def element_of(kind: Type) -> Type | None:
@@ -147,9 +212,9 @@ def _live(items: list[Any]) -> Iterator[Any]:
     for item in items:
         yield item
         if len(items) != size:
-            raise DotNetError(
-                "System.InvalidOperationException", "Collection was modified; enumeration operation may not execute."
-            )
+            if type(items) is List:
+                modified()
+            invalid_operation("Collection was modified after the enumerator was instantiated.")
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -183,7 +248,7 @@ def hash_of(value: Any) -> int:
 
 def position(items: Iterable[Any], wanted: Any) -> int:
     for index, item in enumerate(items):
-        if equal(item, wanted) or (not isinstance(item, bool) and item == wanted and not isinstance(item, list)):
+        if equal(item, wanted):
             return index
     return -1
 
@@ -230,54 +295,45 @@ members(
 setters(ARRAY, {"this[int]": _array_set})
 
 
-def _reverse(items: list[Any]) -> None:
+def reverse(items: list[Any]) -> None:
     items.reverse()
 
 
-def _sort(items: Array | List) -> None:
+def sort(items: Array | List) -> None:
     from proxy.expressions.dotnet.linq_lazy import order_key
 
     spend(len(items) << 2)
     items.sort(key=order_key(items.element))
 
 
-def _copy(source: list[Any], start: int, target: list[Any], at: int, count: int) -> None:
-    if count < 0 or start < 0 or at < 0 or start + count > len(source) or at + count > len(target):
-        argument("Source array was not long enough. Check the source index, length, and the array's lower bounds.")
+def copy_range(source: list[Any], start: int, target: list[Any], at: int, count: int) -> None:
+    if source is None or target is None:
+        argument_null("sourceArray" if source is None else "destinationArray")
+    if count < 0:
+        out_of_range("Non-negative number required.", "length")
+    if start < 0 or at < 0:
+        out_of_range(
+            "Number was less than the array's lower bound in the first dimension.",
+            "sourceIndex" if start < 0 else "destinationIndex",
+        )
+    for items, index, name in ((source, start, "Source"), (target, at, "Destination")):
+        if index + count > len(items):
+            argument(
+                f"{name} array was not long enough. Check the {name.lower()} index, length, and the array's lower "
+                "bounds.",
+                f"{name.lower()}Array",
+            )
     target[at : at + count] = source[start : start + count]
 
 
-def _find(items: Iterable[Any], test: Callable[[Any], bool]) -> Any:
-    return next((item for item in items if test(item)), None)
+def find_first(kind: Type, items: Iterable[Any], test: Callable[[Any], bool]) -> Any:
+    for item in items:
+        if test(item):
+            return item
+    from proxy.expressions.bind_creation import default_of
 
+    return default_of(kind)
 
-def _find_index(items: Iterable[Any], test: Callable[[Any], bool]) -> int:
-    return next((index for index, item in enumerate(items) if test(item)), -1)
-
-
-members(
-    ARRAY_STATIC,
-    {
-        "static void Reverse<T>(T[] array)": _reverse,
-        "static void Sort<T>(T[] array)": _sort,
-        "static void Copy<T>(T[] source, T[] target, int length)": lambda s, t, n: _copy(s, 0, t, 0, n),
-        "static void Copy<T>(T[] source, int start, T[] target, int at, int length)": _copy,
-        "static int IndexOf<T>(T[] array, T value)": position,
-        "static bool Exists<T>(T[] array, Predicate<T> match)": lambda items, test: any(test(item) for item in items),
-        "static bool TrueForAll<T>(T[] array, Predicate<T> match)": lambda items, test: all(
-            test(item) for item in items
-        ),
-        "static T? Find<T>(T[] array, Predicate<T> match)": _find,
-        "static int FindIndex<T>(T[] array, Predicate<T> match)": _find_index,
-        "static T[] FindAll<T>(T[] array, Predicate<T> match)": lambda a, test: Array(
-            a.element, [x for x in a if test(x)]
-        ),
-        "static R[] ConvertAll<T, R>(T[] array, Converter<T, R> converter)": with_types(
-            lambda _, kind, a, f: Array(kind, [f(x) for x in a])
-        ),
-        "static T[] Empty<T>()": with_types(lambda kind: Array(kind)),
-    },
-)
 
 # List
 
@@ -297,12 +353,25 @@ def _list_set(items: list[Any], index: int, value: Any) -> None:
     items[index] = value
 
 
+def given(items: Any, name: str = "collection") -> Any:
+    """Raises ArgumentNullException without a sequence."""
+    if items is None:
+        argument_null(name)
+    return items
+
+
+def _sized(kind: Type, capacity: int) -> List:
+    if capacity < 0:
+        out_of_range("Non-negative number required.", "capacity")
+    return List(kind)
+
+
 def _append(items: list[Any], value: Any) -> None:
     items.append(value)
 
 
 def _extend(items: list[Any], more: Any) -> None:
-    new = list(iterate(more))
+    new = list(iterate(given(more)))
     allocate_elements(len(items) + len(new))
     items.extend(new)
 
@@ -322,7 +391,7 @@ def _remove_at(items: list[Any], index: int) -> None:
 
 def _insert(items: list[Any], index: int, value: Any) -> None:
     if not 0 <= index <= len(items):
-        index_range()
+        out_of_range("Index must be within the bounds of the List.", "index")
     items.insert(index, value)
 
 
@@ -332,9 +401,20 @@ def _remove_all(items: list[Any], test: Callable[[Any], bool]) -> int:
     return before - len(items)
 
 
+def span(items: list[Any], index: int, count: int) -> slice:
+    """The part of a list that two numbers name."""
+    if index < 0 or count < 0:
+        out_of_range("Non-negative number required.", "index" if index < 0 else "count")
+    if index + count > len(items):
+        argument(
+            "Offset and length were out of bounds for the array or count is greater than the number of elements from "
+            "index to the end of the source collection."
+        )
+    return slice(index, index + count)
+
+
 def _remove_range(items: list[Any], index: int, count: int) -> None:
-    if index < 0 or count < 0 or index + count > len(items):
-        argument("Offset and length were out of bounds for the array or count is greater than the number of elements.")
+    span(items, index, count)
     del items[index : index + count]
 
 
@@ -350,17 +430,31 @@ def _sort_by(items: list[Any], comparison: Callable[[Any, Any], int]) -> None:
 
 
 def _range(items: List, index: int, count: int) -> List:
-    if index < 0 or count < 0 or index + count > len(items):
-        argument("Offset and length were out of bounds for the array or count is greater than the number of elements.")
+    span(items, index, count)
     return List(items.element, items[index : index + count])
+
+
+def copy_to(items: Any, target: list[Any], index: int = 0) -> None:
+    """CopyTo(array, index) of any collection."""
+    if target is None:
+        argument_null("array")
+    found = list(items)
+    if index < 0:
+        out_of_range("Number was less than the array's lower bound in the first dimension.", "dstIndex")
+    if index + len(found) > len(target):
+        argument(
+            "Destination array was not long enough. Check the destination index, length, and the array's lower bounds.",
+            "destinationArray",
+        )
+    target[index : index + len(found)] = found
 
 
 members(
     LIST,
     {
         "new()": with_types(lambda kind: List(kind)),
-        "new(int capacity)": with_types(lambda kind, size: List(kind)),
-        "new(IEnumerable<T> collection)": with_types(lambda kind, items: List(kind, iterate(items))),
+        "new(int capacity)": with_types(_sized),
+        "new(IEnumerable<T> collection)": with_types(lambda kind, items: List(kind, iterate(given(items)))),
         "T this[int index]": _list_get,
         "int Count": len,
         "int Capacity": len,
@@ -370,46 +464,22 @@ members(
         "bool Contains(T item)": lambda items, value: position(items, value) >= 0,
         "bool Exists(Predicate<T> match)": lambda items, test: any(test(item) for item in items),
         "bool TrueForAll(Predicate<T> match)": lambda items, test: all(test(item) for item in items),
-        "T? Find(Predicate<T> match)": _find,
-        "int FindIndex(Predicate<T> match)": _find_index,
+        "T? Find(Predicate<T> match)": lambda items, test: find_first(items.element, items, test),
         "List<T> FindAll(Predicate<T> match)": lambda items, test: List(items.element, [x for x in items if test(x)]),
         "List<T> GetRange(int index, int count)": _range,
-        "void ForEach(Action<T> action)": _each,
-        "int IndexOf(T item)": position,
+        "void ForEach(Action<T> action)": lambda items, action: _each(iterate(items), action),
         "void Insert(int index, T item)": _insert,
         "bool Remove(T item)": _remove,
         "void RemoveAt(int index)": _remove_at,
         "int RemoveAll(Predicate<T> match)": _remove_all,
         "void RemoveRange(int index, int count)": _remove_range,
-        "void Reverse()": _reverse,
-        "void Sort()": _sort,
+        "void Reverse()": reverse,
+        "void Sort()": sort,
         "void Sort(Comparison<T> comparison)": _sort_by,
         "T[] ToArray()": lambda items: Array(items.element, items),
     },
 )
 setters(LIST, {"this[int]": _list_set, "Capacity": lambda items, size: None})
-members(
-    p.LIST_INTERFACE,
-    {
-        "T this[int index]": _list_get,
-        "int IndexOf(T item)": position,
-        "void Insert(int index, T item)": _insert,
-        "void RemoveAt(int index)": _remove_at,
-    },
-)
-setters(p.LIST_INTERFACE, {"this[int]": _list_set})
-members(
-    p.COLLECTION,
-    {
-        "int Count": len,
-        "void Add(T item)": _append,
-        "void Clear()": lambda items: items.clear(),
-        "bool Contains(T item)": lambda items, value: position(items, value) >= 0,
-        "bool Remove(T item)": _remove,
-    },
-)
-members(p.READ_COLLECTION, {"int Count": lambda items: count_of(items)})
-members(p.READ_LIST, {"T this[int index]": _list_get})
 
 
 def count_of(items: Any) -> int:

@@ -124,7 +124,7 @@ members(
 
 
 def _to_uri(url: Url) -> Any:
-    from proxy.expressions.dotnet.web import Uri
+    from proxy.expressions.dotnet.uri import Uri
 
     return Uri(str(url))
 

@@ -18,7 +18,7 @@ from proxy.expressions.dotnet.enums import enumeration
 from proxy.expressions.dotnet.numbers import _WORDS, parse_bool, parse_decimal, parse_double, parse_integer
 from proxy.expressions.dotnet.numeric import limits, single, to_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text as to_text
-from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, name_of
+from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, name_of, runtime_type
 from proxy.expressions.runtime import (
     DotNetError,
     allocate,
@@ -30,7 +30,7 @@ from proxy.expressions.runtime import (
     overflow,
 )
 from proxy.expressions.table import constant, define, members
-from proxy.expressions.types import BITS, INTEGRAL, type_of_name
+from proxy.expressions.types import BITS, INTEGRAL, Type, type_of_name
 
 _NULL_TO_VALUE = "Null object cannot be converted to a value type."
 BYTE = type_of_name("byte")
@@ -52,7 +52,11 @@ def integer(name: str) -> Callable[[Any], int]:
             no_conversion(value, name)
         elif isinstance(value, float):
             if not low - 1 < value < high + 1:
-                overflow(f"Value was either too large or too small for {_WORDS[name]}.")
+                if name in ("long", "ulong"):
+                    overflow()
+                # the narrow ones go through Int32
+                wide = BITS[name] < 32 and not -2147483649.0 < value < 2147483648.0
+                overflow(f"Value was either too large or too small for {_WORDS['int' if wide else name]}.")
             whole = int(Decimal(value).to_integral_value(ROUND_HALF_EVEN))
         elif isinstance(value, Decimal):
             whole = int(value.to_integral_value(ROUND_HALF_EVEN))
@@ -288,7 +292,45 @@ def _wrapped(data: Any, options: Any) -> str:
     return "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76))
 
 
+def _base64_into(data: Any, offset: int, length: int, target: Any, at: int) -> int:
+    text = to_base64(_part(data, offset, length))
+    if target is None:
+        argument_null("outArray")
+    if at < 0 or at + len(text) > len(target):
+        out_of_range("Either offset did not refer to a position in the string, or there is an insufficient length of "
+                     "destination character array.", "offsetOut")  # fmt: skip
+    target[at : at + len(text)] = list(text)
+    return len(text)
+
+
+def _changed(value: Any, kind: Type, _: Any = None) -> Any:
+    """Convert.ChangeType(value, typeof(T))."""
+    if kind is None:
+        argument_null("conversionType")
+    if value is None:
+        if kind.is_value:
+            raise DotNetError("System.InvalidCastException", _NULL_TO_VALUE)
+        return None
+    if runtime_type(value) is kind:
+        return value
+    if kind.name not in CHANGES:
+        if type(value) not in _CONVERTIBLE:
+            raise DotNetError("System.InvalidCastException", "Object must implement IConvertible.")
+        raise DotNetError(
+            "System.InvalidCastException", f"Invalid cast from '{name_of(value)}' to '{kind.full_name}'."
+        )
+    made = CHANGES[kind.name](value)
+    return BOXES[kind.name](made) if kind.name in BOXES else made
+
+
 enumeration("Base64FormattingOptions", "System.Base64FormattingOptions", {"None": 0, "InsertLineBreaks": 1})
+
+
+def _ignoring(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """With a format provider, which is always null."""
+    return lambda value, _: function(value)
+
+
 CONVERT = define("Convert", "System.Convert", kind="static")
 _NAMES = {
     "sbyte": "SByte", "byte": "Byte", "short": "Int16", "ushort": "UInt16", "int": "Int32", "uint": "UInt32",
@@ -302,12 +344,8 @@ for _name, _label in _NAMES.items():
         {
             f"static {_name} To{_label}(object value)": _unwrapped(CHANGES[_name]),
             f"static {_name} To{_label}(string value)": CHANGES[_name] if _name != "char" else _text_char,
-            f"static {_name} To{_label}(object value, IFormatProvider provider)": lambda value, _, f=_unwrapped(
-                CHANGES[_name]
-            ): f(value),
-            f"static {_name} To{_label}(string value, IFormatProvider provider)": lambda value, _, f=CHANGES[_name]: f(
-                value
-            ),
+            f"static {_name} To{_label}(object value, IFormatProvider provider)": _ignoring(_unwrapped(CHANGES[_name])),
+            f"static {_name} To{_label}(string value, IFormatProvider provider)": _ignoring(CHANGES[_name]),
         },
     )
     if _name in INTEGRAL:
@@ -334,6 +372,11 @@ members(
         "static byte[] FromBase64CharArray(char[] inArray, int offset, int length)": lambda d, i, n: from_base64(
             "".join(_part(d, i, n))
         ),
+        "static int ToBase64CharArray(byte[] inArray, int offsetIn, int length, char[] outArray, int offsetOut)": (
+            _base64_into
+        ),
+        "static object? ChangeType(object value, Type conversionType)": _changed,
+        "static object? ChangeType(object value, Type conversionType, IFormatProvider provider)": _changed,
         "static bool IsDBNull(object value)": lambda value: False,
         "static byte[] FromBase64String(string s)": from_base64,
         "static string ToHexString(byte[] inArray)": lambda data: as_bytes(data).hex().upper(),

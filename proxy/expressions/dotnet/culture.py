@@ -13,12 +13,24 @@ from proxy.expressions.runtime import PIECE, argument, spend, stepwise
 _MARKS = {mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
 
 
+# one letter that is sorted as two
+_PAIRS = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE"}
+
+
 def upper(text: str) -> str:
     """ToUpperInvariant: one character to one character."""
     made = text.upper()
     if len(made) == len(text) and text.isascii():
         return made
-    return "".join(c if len(u := c.upper()) != 1 or c in "ıſ" else u for c in text)
+    return "".join(_capital(c) for c in text)
+
+
+@lru_cache(2048)
+def _capital(char: str) -> str:
+    """One character for one; what has two capitals has one for the beginning of a word, or stays."""
+    if char in "ıſ":
+        return char
+    return next((made for made in (char.upper(), char.title()) if len(made) == 1), char)
 
 
 def lower(text: str) -> str:
@@ -47,14 +59,15 @@ def _weight(char: str) -> tuple[int, int, str]:
 def _culture_key(text: str) -> tuple[Any, ...]:
     """Base letters first, then accents, then case with small letters before capitals."""
     spend(len(text) >> 2)
+    shown = text if text.isascii() else "".join(_PAIRS.get(char, char) for char in stepwise(text))
     spread = [
         char
-        for char in stepwise(unicodedata.normalize("NFD", text))
+        for char in stepwise(unicodedata.normalize("NFD", shown))
         if char in _MARKS or unicodedata.category(char) not in ("Cc", "Cf")
     ]
     letters = [_weight(c) for c in stepwise(spread) if not unicodedata.combining(c)]
     accents = [c for c in stepwise(spread) if unicodedata.combining(c)]
-    return (letters, accents, [c.isupper() for c in stepwise(spread)])
+    return letters, accents, [c.isupper() for c in stepwise(spread)], shown != text
 
 
 _remembered_key = lru_cache(4096)(_culture_key)
@@ -67,6 +80,8 @@ def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:
         return 0
     key = _culture_key if max(len(left), len(right)) > PIECE else _remembered_key
     one, two = key(left), key(right)
+    if ignore_case:
+        one, two = (*one[:2], one[3]), (*two[:2], two[3])
     return -1 if one < two else 1 if one > two else 0
 
 

@@ -1,7 +1,7 @@
 """Reads dates as people write them, as DateTime.Parse does under the invariant culture.
 
-Rules: numbers before names stand as month/day/year, or year/month/day when the first has three digits or more; a name is
-a month or the right day of the week; two-digit years up to 29 are of this century; a time has a colon or AM or PM; a
+Rules: numbers before names stand as month/day/year, or year/month/day when the first has three digits or more; a name
+is a month or the right day of the week; two-digit years up to 29 are of this century; a time has a colon or AM or PM; a
 zone is Z, GMT or an offset of at most 14 hours. Without a year or date, today's counts.
 """
 
@@ -90,7 +90,7 @@ def _free(text: str, today: int | None) -> Read:
     if not shape or len(shape) > _LONGEST:
         _refuse(text)
     _known_words(text)
-    clock, zone, has_time = 0, None, False
+    clock, zone, has_time, glued = 0, None, False, False
     time = _TIME.search(shape)
     if time is not None:
         hour, minute, second, fraction, half, other, zone = time.groups()
@@ -108,6 +108,7 @@ def _free(text: str, today: int | None) -> Read:
         before, after = shape[: time.start()], shape[time.end() :]
         if re.search(r"\d", before) and re.search(r"\d", after):
             _refuse(text)
+        glued = before[-1:] in ("T", "t")
         clock, has_time = _clock(str(hours), minute, second, fraction), True
         shape = f"{before.rstrip(' T')} {after}".strip()
     elif shape[-1:] in "Zz":
@@ -130,6 +131,9 @@ def _free(text: str, today: int | None) -> Read:
             _refuse(text)
     if not numbers and not month and not weekday and has_time and today is not None:
         return Read(today + clock, _zone(text, zone))
+    # T may follow a day only
+    if glued and (month or len(numbers) != 3 or not (len(numbers[0]) > 2 or len(numbers[1]) > 2)):
+        _refuse(text)
     year, month, day = _date(text, numbers, month, at, today)
     made = _finished(text, year, month, day, clock, zone)
     if weekday and (made.ticks // DAY) % 7 + 1 != weekday:
@@ -142,7 +146,7 @@ def _known_words(text: str) -> None:
         name = word[0].lower()
         known = name in _MONTHS or name in _DAYS or name in ("am", "pm", "a", "p", "t", "z", "gmt")
         if not known:
-            if word.start() and not text[: word.start()].isspace():
+            if ":" in text[: word.start()]:
                 _refuse(text)
             format_error(
                 f"The string '{text}' was not recognized as a valid DateTime. "
@@ -165,8 +169,10 @@ def _date(text: str, numbers: list[str], month: int, at: int, today: int | None)
     if month:
         if len(numbers) == 2:
             first, second = numbers
-            # a year is known by its length, or stands last
-            return (_year(text, first), month, int(second)) if long[0] else (_year(text, second), month, int(first))
+            # a year is known by its length, or because it is no day; else it stands last
+            if long[0] or (not long[1] and int(first) > 31):
+                return _year(text, first), month, int(second)
+            return _year(text, second), month, int(first)
         if len(numbers) == 1:
             if long[0] or at == 1:
                 return _year(text, numbers[0]), month, 1
@@ -176,6 +182,8 @@ def _date(text: str, numbers: list[str], month: int, at: int, today: int | None)
     if len(numbers) == 3:
         if long[0]:
             return _year(text, numbers[0]), int(numbers[1]), int(numbers[2])
+        if long[1]:
+            return _year(text, numbers[1]), int(numbers[0]), int(numbers[2])
         return _year(text, numbers[2]), int(numbers[0]), int(numbers[1])
     if len(numbers) == 2:
         if long[0]:

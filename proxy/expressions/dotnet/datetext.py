@@ -329,8 +329,9 @@ for _class, _show in ((DateTime, format_date), (DateTimeOffset, format_date), (T
     FORMATS[_class] = _show
     TEXTS[_class] = lambda value, show=_show: show(value, None)  # type: ignore[misc]
 
+
 def _shown(value: Any, pattern: str | None = None, _: Any = None) -> str:
-    return FORMATS[type(value)](value, pattern)
+    return FORMATS[type(value)](value, pattern or "")
 
 
 _SHOW: dict[str, Any] = {

@@ -51,6 +51,8 @@ class DateTimeOffset(NamedTuple):
 
 for _class in (TimeSpan, DateTime, DateTimeOffset):
     stands_for(_class, _class.__name__)
+
+
 def _hash(ticks: int) -> int:
     bits = ticks & 0xFFFFFFFFFFFFFFFF
     return wrap32((bits ^ bits >> 32) & 0xFFFFFFFF)

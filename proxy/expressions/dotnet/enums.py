@@ -54,9 +54,7 @@ def format_enum(value: EnumValue, pattern: str | None) -> str:
         return _joined(value.kind, int(value)) or value.label
     if kind == "G":
         return value.label
-    return format_error(
-        'Format string can be only "G", "g", "X", "x", "F", "f", "D" or "d".'
-    )
+    return format_error('Format string can be only "G", "g", "X", "x", "F", "f", "D" or "d".')
 
 
 def _joined(kind: Type, number: int) -> str:

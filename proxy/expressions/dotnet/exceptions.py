@@ -119,7 +119,22 @@ for _name in ("ArgumentException", "ArgumentNullException", "ArgumentOutOfRangeE
 
 
 def _describe(error: DotNetError) -> str:
-    return f"{error.kind}: {error.message}"
+    inner = f"\n ---> {_describe(error.inner)}\n   --- End of inner exception stack trace ---" if error.inner else ""
+    return f"{error.kind}: {error.message}{inner}"
+
+
+_CODES = {
+    "System.Exception": -2146233088, "System.SystemException": -2146233087, "System.ApplicationException": -2146232832,
+    "System.ArgumentException": -2147024809, "System.ArgumentNullException": -2147467261,
+    "System.ArgumentOutOfRangeException": -2146233086, "System.ArithmeticException": -2147024362,
+    "System.DivideByZeroException": -2147352558, "System.OverflowException": -2146233066,
+    "System.FormatException": -2146233033, "System.IndexOutOfRangeException": -2146233080,
+    "System.InvalidCastException": -2147467262, "System.InvalidOperationException": -2146233079,
+    "System.NotSupportedException": -2146233067, "System.NotImplementedException": -2147467263,
+    "System.NullReferenceException": -2147467261, "System.TimeoutException": -2146233083,
+    "System.UnauthorizedAccessException": -2147024891, "System.UriFormatException": -2146233033,
+    "System.Collections.Generic.KeyNotFoundException": -2146232969,
+}  # fmt: skip
 
 
 def _root(error: DotNetError) -> DotNetError:
@@ -133,6 +148,8 @@ members(
     {
         "string Message": attribute("message"),
         "Exception? InnerException": attribute("inner"),
+        "string? HelpLink": lambda error: None,
+        "int HResult": lambda error: _CODES.get(error.kind, -2146233088),
         "string? StackTrace": lambda error: "",
         "string? Source": lambda error: "",
         "Exception GetBaseException()": _root,

@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.expressions.dotnet.enums import format_enum
 from proxy.expressions.dotnet.format_custom import custom
+from proxy.expressions.dotnet.numeric import shortest
 from proxy.expressions.dotnet.text import to_text
 from proxy.expressions.dotnet.values import EnumValue
 from proxy.expressions.runtime import MAX_WIDTH, BudgetExhausted, allocate, argument_null, format_error
@@ -162,8 +163,7 @@ def _fixed(exact: Decimal, places: int, *, grouped: bool, ties: str = ROUND_HALF
     number = _rounded(exact, min(places, 400), ties)
     whole, _, fraction = format(number.copy_abs(), "f").partition(".")
     fraction = fraction.ljust(places, "0")
-    text = (_group(whole) if grouped else whole) + (f".{fraction}" if places else "")
-    return text
+    return (_group(whole) if grouped else whole) + (f".{fraction}" if places else "")
 
 
 def _exponent(exact: Decimal, letter: str, places: int, width: int, ties: str = ROUND_HALF_UP) -> str:
@@ -181,7 +181,9 @@ def _exponent(exact: Decimal, letter: str, places: int, width: int, ties: str = 
 
 def _general(value: Any, exact: Decimal, letter: str, precision: int) -> str:
     if precision <= 0:
-        return to_text(value)
+        if isinstance(value, Decimal) and precision == 0:
+            return to_text(shortest(value))
+        return to_text(value) if letter == "G" else to_text(value).replace("E", "e")
     if exact == 0:
         return "-0" if exact.is_signed() and isinstance(value, float) else "0"
     number = Context(prec=precision, rounding=ROUND_HALF_UP, Emin=-999999).plus(exact)

@@ -175,6 +175,7 @@ def _written(section: str, shape: _Shape, digits: str, scale: int) -> str:
     made: list[str] = []
     used = 0
     dotted = False
+    counted = not shape.scientific  # only the first exponent is one
 
     def put(digit: str) -> None:
         made.append(digit)
@@ -206,7 +207,10 @@ def _written(section: str, shape: _Shape, digits: str, scale: int) -> str:
             if place == 0 and not dotted and (shape.last < 0 or (shape.point < shape.places and used < len(digits))):
                 made.append(".")
                 dotted = True
+        elif kind == "e" and counted:
+            made.append(text)
         elif kind == "e":
+            counted = True
             power = scale - shape.point if digits else 0
             sign = "-" if power < 0 else "+" if "+" in text else ""
             made.append(f"{text[0]}{sign}{abs(power):0{min(text.count('0'), 10)}d}")

@@ -6,6 +6,7 @@ from proxy.expressions.dotnet import (
     builder,
     characters,
     ciphers,
+    collection_interfaces,
     collections,
     context,
     context_headers,
@@ -37,6 +38,7 @@ from proxy.expressions.dotnet import (
     text_io,
     time_zones,
     tuples,
+    uri,
     value_tuples,
     web,
     x509,
@@ -44,8 +46,8 @@ from proxy.expressions.dotnet import (
 )
 
 TABLES = (
-    primitives, enums, exceptions, searching, strings, numbers, collections, dictionaries, linq, datetime, datetext, guid,
-    convert, json, json_containers, builder, characters, web, encoding, regex, random, context_headers, context,
-    bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq, time_zones, tuples, ip_address,
-    text_io, dates_exact, decimals, matrices, reflection, value_tuples,
+    primitives, enums, exceptions, searching, strings, numbers, collections, collection_interfaces, dictionaries, linq,
+    datetime, datetext, guid, convert, json, json_containers, builder, characters, uri, web, encoding, regex,
+    random, context_headers, context, bodies, linq_joins, array_members, rsa, x509, credentials, ciphers, xml_linq,
+    time_zones, tuples, ip_address, text_io, dates_exact, decimals, matrices, reflection, value_tuples,
 )  # fmt: skip

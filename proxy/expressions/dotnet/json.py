@@ -201,7 +201,7 @@ def _guid(value: Any) -> Any:
 
 
 def _uri(value: Any) -> Any:
-    from proxy.expressions.dotnet.web import Uri
+    from proxy.expressions.dotnet.uri import Uri
 
     return value if isinstance(value, Uri) else Uri(to_text(value))
 

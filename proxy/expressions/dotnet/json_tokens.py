@@ -366,7 +366,7 @@ def value_kind(value: Any) -> str:
             return name
     if isinstance(value, Array):
         return "Bytes" if value.element.name == "byte" else ""
-    from proxy.expressions.dotnet.web import Uri
+    from proxy.expressions.dotnet.uri import Uri
 
     return "Uri" if isinstance(value, Uri) else ""
 

@@ -77,7 +77,7 @@ def leaf(value: Any) -> str | None:
         import base64
 
         return f'"{base64.b64encode(bytes(value)).decode()}"'
-    from proxy.expressions.dotnet.web import Uri
+    from proxy.expressions.dotnet.uri import Uri
 
     return quote(value.original) if isinstance(value, Uri) else None
 

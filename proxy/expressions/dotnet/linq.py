@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.expressions.dotnet import primitives
 from proxy.expressions.dotnet.collections import HashSet, count_of, equal
-from proxy.expressions.dotnet.dictionaries import Comparer, _new
+from proxy.expressions.dotnet.dictionaries import Comparer, _new, add_entry
 from proxy.expressions.dotnet.linq_lazy import (
     _append,
     _concat,
@@ -22,10 +22,13 @@ from proxy.expressions.dotnet.linq_lazy import (
     _select,
     _select_indexed,
     _select_many,
+    _select_many_indexed,
     _skip,
     _skip_while,
+    _skip_while_indexed,
     _take,
     _take_while,
+    _take_while_indexed,
     _union,
     _where,
     _where_indexed,
@@ -33,9 +36,17 @@ from proxy.expressions.dotnet.linq_lazy import (
     compare,
 )
 from proxy.expressions.dotnet.linq_order import _group, _order, _then
-from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal
+from proxy.expressions.dotnet.numeric import add_decimal, divide_decimal, single
 from proxy.expressions.dotnet.values import Array, List, Sequence, instance_of, name_of
-from proxy.expressions.runtime import argument_null, invalid_cast, invalid_operation, out_of_range, overflow, tick
+from proxy.expressions.runtime import (
+    argument_null,
+    index_range,
+    invalid_cast,
+    invalid_operation,
+    out_of_range,
+    overflow,
+    tick,
+)
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Native, Type, type_of_name
 
@@ -47,10 +58,15 @@ _MANY_MATCH = "Sequence contains more than one matching element"
 
 
 def _of_type(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
     return Sequence(lambda: (item for item in _each(source) if instance_of(item, kind)), kind)
 
 
 def _cast(kind: Type, source: Any) -> Sequence:
+    if source is None:
+        argument_null("source")
+
     def run() -> Iterator[Any]:
         for item in _each(source):
             if item is not None and not instance_of(item, kind):
@@ -97,10 +113,6 @@ def _default(kind: Type) -> Any:
     return default_of(kind)
 
 
-def _default_of_type(kind: Type, source: Any) -> Sequence:
-    return _default_if_empty(source, _default(kind))
-
-
 def _first_or(kind: Type, source: Any, test: Callable[[Any], bool] | None = None) -> Any:
     for item in _each(source):
         if test is None or test(item):
@@ -121,6 +133,8 @@ def _element_at(source: Any, index: int) -> Any:
         for place, item in enumerate(_each(source)):
             if place == index:
                 return item
+    if isinstance(source, list):
+        index_range()
     return out_of_range("Specified argument was out of the range of valid values.", "index")
 
 
@@ -132,15 +146,24 @@ def _element_or(kind: Type, source: Any, index: int) -> Any:
 
 
 def _contains(source: Any, wanted: Any, comparer: Comparer | None = None) -> bool:
+    if not isinstance(source, (list, Sequence, str)):
+        from proxy.expressions.dotnet.json_tokens import JToken
+
+        if isinstance(source, JToken):
+            # a collection's own Contains, which looks for the same token
+            return any(item is wanted for item in _each(source))
     if comparer is not None and comparer.fold is not None:
         folded = comparer.fold(wanted)
         return any(comparer.fold(item) == folded for item in _each(source))
     return any(equal(item, wanted) or (type(item) is type(wanted) and item == wanted) for item in _each(source))
 
 
-def _sequence_equal(source: Any, other: Any) -> bool:
+def _sequence_equal(source: Any, other: Any, comparer: Comparer | None = None) -> bool:
+    if source is None or other is None:
+        argument_null("first" if source is None else "second")
+    same = comparer.same if comparer is not None else equal
     left, right = list(_each(source)), list(_each(other))
-    return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
+    return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
 
 
 def _aggregate(source: Any, f: Callable[[Any, Any], Any]) -> Any:
@@ -186,9 +209,18 @@ def _average(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
     return divide_decimal(total, Decimal(len(values))) if isinstance(total, Decimal) else total / len(values)
 
 
-def _average_known(source: Any) -> Any:
-    values = [value for value in _each(source) if value is not None]
+def _average_known(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
+    values = [value for value in ((f(item) if f else item) for item in _each(source)) if value is not None]
     return _average(values) if values else None
+
+
+def _single_average(source: Any, f: Callable[[Any], Any] | None = None) -> float:
+    return single(_average(source, f))
+
+
+def _single_known(source: Any, f: Callable[[Any], Any] | None = None) -> Any:
+    found = _average_known(source, f)
+    return None if found is None else single(found)
 
 
 def _extreme(sign: int) -> Native:
@@ -218,13 +250,16 @@ def _count(source: Any, test: Callable[[Any], bool] | None = None) -> int:
 
 
 def _to_dictionary(
-    source: Any, key: Callable[[Any], Any], kind: Type, other: Type, pick: Callable[[Any], Any] | None
+    source: Any,
+    key: Callable[[Any], Any],
+    kind: Type,
+    other: Type,
+    pick: Callable[[Any], Any] | None,
+    comparer: Comparer | None = None,
 ) -> Any:
-    from proxy.expressions.dotnet.dictionaries import _add
-
-    made = _new(kind, other)
+    made = _new(kind, other, None, comparer)
     for item in _each(source):
-        _add(made, key(item), pick(item) if pick else item)
+        add_entry(made, key(item), pick(item) if pick else item)
     return made
 
 
@@ -278,7 +313,9 @@ _TABLE: dict[str, Any] = {
     f"static IEnumerable<T> Except<T>({_S}, IEnumerable<T> second)": _except,
     f"static IEnumerable<T> Reverse<T>({_S})": _reverse,
     f"static IEnumerable<R> Zip<T, U, R>({_S}, IEnumerable<U> second, Func<T, U, R> selector)": _zip,
-    f"static IEnumerable<T> DefaultIfEmpty<T>({_S})": with_types(_default_of_type),
+    f"static IEnumerable<T?> DefaultIfEmpty<T>({_S})": with_types(
+        lambda kind, source: _default_if_empty(source, _default(kind))
+    ),
     f"static IEnumerable<T> DefaultIfEmpty<T>({_S}, T defaultValue)": _default_if_empty,
     "static IEnumerable<R> OfType<R>(this PlainSequence source)": with_types(_of_type),
     "static IEnumerable<R> Cast<R>(this PlainSequence source)": with_types(_cast),
@@ -306,6 +343,30 @@ _TABLE: dict[str, Any] = {
     f"static int Count<T>({_S})": _count,
     f"static int Count<T>({_S}, {_TEST})": _count,
     f"static long LongCount<T>({_S})": _count,
+    f"static long LongCount<T>({_S}, {_TEST})": _count,
+    f"static bool SequenceEqual<T>({_S}, IEnumerable<T> second, IEqualityComparer<T> comparer)": _sequence_equal,
+    f"static IEnumerable<R> SelectMany<T, R>({_S}, Func<T, int, IEnumerable<R>> selector)": _select_many_indexed,
+    f"static IEnumerable<T> TakeWhile<T>({_S}, Func<T, int, bool> predicate)": _take_while_indexed,
+    f"static IEnumerable<T> SkipWhile<T>({_S}, Func<T, int, bool> predicate)": _skip_while_indexed,
+    **{
+        f"static IEnumerable<T> {name}<T>({_S}, IEnumerable<T> second, IEqualityComparer<T> comparer)": function
+        for name, function in (("Union", _union), ("Intersect", _intersect), ("Except", _except))
+    },
+    f"static HashSet<T> ToHashSet<T>({_S}, IEqualityComparer<T> comparer)": with_types(
+        lambda kind, source, comparer: HashSet(kind, _each(source), comparer.fold if comparer else None)
+    ),
+    f"static Dictionary<K, T> ToDictionary<T, K>({_S}, Func<T, K> keySelector, IEqualityComparer<K> comparer)": (
+        with_types(lambda t, k, source, key, comparer: _to_dictionary(source, key, k, t, None, comparer))
+    ),
+    f"static Dictionary<K, V> ToDictionary<T, K, V>({_S}, Func<T, K> keySelector, Func<T, V> element, "
+    "IEqualityComparer<K> comparer)": with_types(
+        lambda t, k, v, source, key, pick, comparer: _to_dictionary(source, key, k, v, pick, comparer)
+    ),
+    f"static IEnumerable<IGrouping<K, T>> GroupBy<T, K>({_S}, Func<T, K> keySelector, IEqualityComparer<K> comparer)": (
+        lambda source, key, comparer: _group(source, key, None, comparer)
+    ),
+    f"static IEnumerable<IGrouping<K, R>> GroupBy<T, K, R>({_S}, Func<T, K> keySelector, Func<T, R> element, "
+    "IEqualityComparer<K> comparer)": _group,
     f"static bool Contains<T>({_S}, T value)": _contains,
     f"static bool Contains<T>({_S}, T value, IEqualityComparer<T> comparer)": _contains,
     f"static bool SequenceEqual<T>({_S}, IEnumerable<T> second)": _sequence_equal,
@@ -338,22 +399,26 @@ for _kind, _add in (
     ("int", _sum_in(-(2**31), 2**31 - 1)),
     ("long", _sum_in(-(2**63), 2**63 - 1)),
     ("double", lambda source, f=None: float(_sum(source, f))),
+    ("float", lambda source, f=None: single(float(_sum(source, f)))),
     ("decimal", lambda source, f=None: Decimal(0) + _sum(source, f)),
 ):
-    _mean = "decimal" if _kind == "decimal" else "double"
+    _mean = _kind if _kind in ("decimal", "float") else "double"
+    _middle = _single_average if _kind == "float" else _average
     _TABLE[f"static {_kind} Sum(this IEnumerable<{_kind}> source)"] = _add
     _TABLE[f"static {_kind} Sum<T>({_S}, Func<T, {_kind}> selector)"] = _add
-    _TABLE[f"static {_mean} Average(this IEnumerable<{_kind}> source)"] = _average
-    _TABLE[f"static {_mean} Average<T>({_S}, Func<T, {_kind}> selector)"] = _average
+    _TABLE[f"static {_mean} Average(this IEnumerable<{_kind}> source)"] = _middle
+    _TABLE[f"static {_mean} Average<T>({_S}, Func<T, {_kind}> selector)"] = _middle
 for _name, _sign in (("Max", 1), ("Min", -1)):
     _TABLE[f"static T {_name}<T>({_S})"] = _extreme(_sign)
     _TABLE[f"static R {_name}<T, R>({_S}, Func<T, R> selector)"] = _extreme(_sign)
-for _kind in ("int", "long", "double", "decimal"):
-    _mean = "decimal" if _kind == "decimal" else "double"
+for _kind in ("int", "long", "double", "float", "decimal"):
+    _mean = _kind if _kind in ("decimal", "float") else "double"
     _add = _TABLE[f"static {_kind} Sum(this IEnumerable<{_kind}> source)"]
     _TABLE[f"static {_kind}? Sum(this IEnumerable<{_kind}?> source)"] = _add
     _TABLE[f"static {_kind}? Sum<T>({_S}, Func<T, {_kind}?> selector)"] = _add
-    _TABLE[f"static {_mean}? Average(this IEnumerable<{_kind}?> source)"] = _average_known
+    _known = _single_known if _kind == "float" else _average_known
+    _TABLE[f"static {_mean}? Average(this IEnumerable<{_kind}?> source)"] = _known
+    _TABLE[f"static {_mean}? Average<T>({_S}, Func<T, {_kind}?> selector)"] = _known
 members(ENUMERABLE, _TABLE)
 members(
     primitives.GROUPING,

@@ -22,13 +22,31 @@ def _each(source: Any) -> Iterator[Any]:
         yield item
 
 
+# what the operators call their first two parameters, where these may not be null
+_NAMES = {
+    **dict.fromkeys(("_concat", "_union", "_intersect", "_except", "_zip"), ("first", "second")),
+    **dict.fromkeys(
+        ("_where", "_where_indexed", "_take_while", "_take_while_indexed", "_skip_while", "_skip_while_indexed"),
+        ("source", "predicate"),
+    ),
+    **dict.fromkeys(
+        ("_select", "_select_indexed", "_select_many", "_select_many_indexed"),
+        ("source", "selector"),
+    ),
+}
+
+
 def _lazy(make: Callable[..., Iterator[Any]]) -> Callable[..., Sequence]:
     """A deferred operator from a generator function; the source is checked at once."""
+
+    first, second = _NAMES.get(make.__name__, ("source", ""))
 
     @functools.wraps(make)
     def operator(source: Any, *rest: Any) -> Sequence:
         if source is None:
-            argument_null("source")
+            argument_null(first)
+        if second and rest[0] is None:
+            argument_null(second)
         return Sequence(lambda: make(source, *rest))
 
     return operator
@@ -74,6 +92,28 @@ def _skip(source: Any, count: int) -> Iterator[Any]:
 
 
 @_lazy
+def _take_while_indexed(source: Any, f: Callable[[Any, int], bool]) -> Iterator[Any]:
+    for index, item in enumerate(_each(source)):
+        if not f(item, index):
+            return
+        yield item
+
+
+@_lazy
+def _skip_while_indexed(source: Any, f: Callable[[Any, int], bool]) -> Iterator[Any]:
+    dropping = True
+    for index, item in enumerate(_each(source)):
+        dropping = dropping and f(item, index)
+        if not dropping:
+            yield item
+
+
+@_lazy
+def _select_many_indexed(source: Any, f: Callable[[Any, int], Any]) -> Iterator[Any]:
+    return (inner for index, item in enumerate(_each(source)) for inner in _each(f(item, index)))
+
+
+@_lazy
 def _take_while(source: Any, f: Callable[[Any], bool]) -> Iterator[Any]:
     for item in _each(source):
         if not f(item):
@@ -114,21 +154,25 @@ def _distinct(source: Any, comparer: Comparer | None = None) -> Iterator[Any]:
     return (item for item in _each(source) if seen.add(item))
 
 
+def _set(items: Any, comparer: Comparer | None) -> HashSet:
+    return HashSet(type_of_name("object"), items, comparer.fold if comparer else None)
+
+
 @_lazy
-def _union(source: Any, other: Any) -> Iterator[Any]:
-    seen = HashSet(type_of_name("object"))
+def _union(source: Any, other: Any, comparer: Comparer | None = None) -> Iterator[Any]:
+    seen = _set((), comparer)
     return (item for part in (source, other) for item in _each(part) if seen.add(item))
 
 
 @_lazy
-def _intersect(source: Any, other: Any) -> Iterator[Any]:
-    wanted = HashSet(type_of_name("object"), _each(other))
+def _intersect(source: Any, other: Any, comparer: Comparer | None = None) -> Iterator[Any]:
+    wanted = _set(_each(other), comparer)
     return (item for item in _each(source) if wanted.items.pop(wanted.key(item), wanted) is not wanted)
 
 
 @_lazy
-def _except(source: Any, other: Any) -> Iterator[Any]:
-    seen = HashSet(type_of_name("object"), _each(other))
+def _except(source: Any, other: Any, comparer: Comparer | None = None) -> Iterator[Any]:
+    seen = _set(_each(other), comparer)
     return (item for item in _each(source) if seen.add(item))
 
 
@@ -177,6 +221,8 @@ def compare(left: Any, right: Any) -> int:
         from proxy.expressions.dotnet.culture import compare_culture
 
         return compare_culture(left, right)
+    if left != left or right != right:  # NaN stands before all numbers
+        return int(left == left) - int(right == right)
     try:
         return int(left > right) - int(left < right)
     except TypeError:

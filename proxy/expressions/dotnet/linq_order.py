@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from proxy.expressions.dotnet.collections import hashable
 from proxy.expressions.dotnet.dictionaries import Comparer
 from proxy.expressions.dotnet.linq_lazy import (
     _each,
@@ -12,7 +13,7 @@ from proxy.expressions.dotnet.linq_lazy import (
     ordinal_key,
 )
 from proxy.expressions.dotnet.values import Sequence
-from proxy.expressions.runtime import spend
+from proxy.expressions.runtime import argument_null, spend
 from proxy.expressions.table import with_types
 from proxy.expressions.types import Native, Type, generic, type_of_name
 
@@ -52,6 +53,8 @@ def _order(descending: bool) -> Native:
     def order(
         _: Type, kind: Type, source: Any, pick: Callable[[Any], Any], comparer: Comparer | None = None
     ) -> Ordered:
+        if source is None:
+            argument_null("source")
         return Ordered(source, [_sorting(kind, pick, comparer, descending)])
 
     return with_types(order)
@@ -83,12 +86,31 @@ class Grouping:
         return generic("IGrouping", type_of_name("object"), type_of_name("object"))
 
 
-def _group(source: Any, key: Callable[[Any], Any], pick: Callable[[Any], Any] | None = None) -> Sequence:
+def _group(
+    source: Any,
+    key: Callable[[Any], Any],
+    pick: Callable[[Any], Any] | None = None,
+    comparer: Comparer | None = None,
+) -> Sequence:
     def run() -> Iterator[Any]:
-        groups: dict[Any, Grouping] = {}
-        for item in _each(source):
-            found = key(item)
-            groups.setdefault(found, Grouping(found)).items.append(pick(item) if pick else item)
-        return iter(groups.values())
+        return iter(groups_of(source, key, pick, comparer).values())
 
+    if source is None:
+        argument_null("source")
     return Sequence(run)
+
+
+def groups_of(
+    source: Any,
+    key: Callable[[Any], Any],
+    pick: Callable[[Any], Any] | None = None,
+    comparer: Comparer | None = None,
+) -> dict[Any, Grouping]:
+    """Groups by folded key, in the order of their first elements."""
+    fold = comparer.fold if comparer else None
+    groups: dict[Any, Grouping] = {}
+    for item in _each(source):
+        found = key(item)
+        folded = fold(found) if fold else hashable(found)
+        groups.setdefault(folded, Grouping(found)).items.append(pick(item) if pick else item)
+    return groups

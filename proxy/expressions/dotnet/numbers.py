@@ -23,9 +23,7 @@ from proxy.expressions.types import INTEGRAL, Native, Type, find, type_of_name
 BAD_INPUT = "Input string was not in a correct format."
 _INTEGER = re.compile(r"[ \t-\r]*([+-]?)([0-9]+)[ \t-\r\0]*", re.ASCII)
 _REAL = re.compile(r"[ \t-\r]*([+-]?(?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?)[ \t-\r\0]*", re.ASCII)
-_EXACT = re.compile(
-    r"[ \t-\r]*([+-]?)((?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+))(?:[ \t-\r]*([+-]))?[ \t-\r\0]*", re.ASCII
-)
+_EXACT = re.compile(r"[ \t-\r]*([+-]?)((?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+))(?:[ \t-\r]*([+-]))?[ \t-\r\0]*", re.ASCII)
 _WORDS = {
     "sbyte": "a signed byte", "byte": "an unsigned byte", "short": "an Int16", "ushort": "a UInt16",
     "int": "an Int32", "uint": "a UInt32", "long": "an Int64", "ulong": "a UInt64",
@@ -58,7 +56,14 @@ def parse_double(text: str | None) -> float:
     if match is not None:
         return float(match[1].replace(",", ""))
     word = text.strip().lower()
-    special = {"nan": math.nan, "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf, "-nan": math.nan, "+nan": math.nan}
+    special = {
+        "nan": math.nan,
+        "infinity": math.inf,
+        "+infinity": math.inf,
+        "-infinity": -math.inf,
+        "-nan": math.nan,
+        "+nan": math.nan,
+    }
     if word in special:
         return special[word]
     return format_error(BAD_INPUT)
@@ -218,7 +223,9 @@ for _definition, _type, _least in ((p.DOUBLE, "double", 2.0**-1022), (p.SINGLE, 
             f"static bool IsNegativeInfinity({_type} d)": lambda value: value == -math.inf,
             f"static bool IsFinite({_type} d)": math.isfinite,
             f"static bool IsNegative({_type} d)": lambda value: math.copysign(1, value) < 0,
-            f"static bool IsNormal({_type} d)": lambda value, least=_least: math.isfinite(value) and abs(value) >= least,
+            f"static bool IsNormal({_type} d)": lambda value, least=_least: (
+                math.isfinite(value) and abs(value) >= least
+            ),
             f"static bool IsSubnormal({_type} d)": lambda value, least=_least: 0 < abs(value) < least,
         },
     )
@@ -364,9 +371,7 @@ def _absolute(name: str) -> Callable[[Any], Any]:
 
 def _sign(value: Any) -> int:
     if value != value:
-        raise DotNetError(
-            "System.ArithmeticException", "Function does not accept floating point Not-a-Number values."
-        )
+        raise DotNetError("System.ArithmeticException", "Function does not accept floating point Not-a-Number values.")
     return int(value > 0) - int(value < 0)
 
 

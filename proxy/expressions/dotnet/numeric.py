@@ -32,7 +32,7 @@ def fit(value: Decimal) -> Decimal:
         places -= max(len(made.as_tuple().digits) - 29, 1)
     if exponent > 0 and abs(value) <= DECIMAL_MAX:
         return value.quantize(Decimal(1), context=DECIMAL)
-    overflow("Value was either too large or too small for a Decimal.")
+    return overflow("Value was either too large or too small for a Decimal.")
 
 
 def wrap32(value: int) -> int:
@@ -68,23 +68,63 @@ def single(value: float) -> float:
 
 def to_decimal(value: float) -> Decimal:
     """double to decimal keeps 15 significant digits."""
-    if not math.isfinite(value) or abs(value) > 7.9e28:
-        overflow("Value was either too large or too small for a Decimal.")
-    return fit(Decimal(f"{value:.15g}"))
+    return _scaled(value, 15)
 
 
 def single_to_decimal(value: float) -> Decimal:
     """float to decimal keeps 7 significant digits."""
-    return to_decimal(float(f"{value:.7g}"))
+    return _scaled(value, 7)
+
+
+def _scaled(value: float, digits: int) -> Decimal:
+    """Scales by a power of ten to that many digits, in double arithmetic as .NET does, and rounds half to even."""
+    size = abs(value)
+    exponent = math.frexp(size)[1] if math.isfinite(size) else 97
+    if exponent > 96:
+        overflow("Value was either too large or too small for a Decimal.")
+    if exponent < -94 or not size:
+        return _ZERO
+    power = digits - 1 - (exponent * 19728 >> 16)
+    if power >= 0:
+        power = min(power, 28)
+        size *= 10.0**power
+    elif power != -1 or size >= 10.0**digits:
+        size /= 10.0**-power
+    else:
+        power = 0
+    if size < 10.0 ** (digits - 1) and power < 28:
+        size *= 10
+        power += 1
+    whole = int(size)
+    rest = size - whole
+    if rest > 0.5 or (rest == 0.5 and whole & 1):
+        whole += 1
+    made = fit(Decimal(whole).scaleb(-power, DECIMAL)) if power > 0 else fit(Decimal(whole * 10**-power))
+    made = shortest(made)
+    return made.copy_negate() if value < 0 and made else made
+
+
+def shortest(value: Decimal) -> Decimal:
+    """Without zeros at the end of the fraction."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    cut = 0
+    while cut < -exponent and len(digits) - cut > 1 and digits[-1 - cut] == 0:
+        cut += 1
+    return Decimal((sign, digits[: len(digits) - cut], exponent + cut)) if cut else value
 
 
 def _double_to(name: str) -> Callable[[float], int]:
     """The integer towards zero. What does not fit is what 64-bit processors make of it, before .NET 9."""
     if name == "ulong":
-        return lambda value: 0 if value != value else (
-            _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
-            if value >= 2.0**63
-            else _whole64(value) & 0xFFFFFFFFFFFFFFFF
+        return lambda value: (
+            0
+            if value != value
+            else (
+                _whole64(value - 2.0**63) + (1 << 63) & 0xFFFFFFFFFFFFFFFF
+                if value >= 2.0**63
+                else _whole64(value) & 0xFFFFFFFFFFFFFFFF
+            )
         )
     if name == "long":
         return _whole64
@@ -114,8 +154,8 @@ def decimal_to_double(value: Decimal) -> float:
 def _decimal_to(name: str) -> Callable[[Decimal], int]:
     low, high = limits(name)
     words = {
-        "int": "an Int32", "long": "an Int64", "byte": "an unsigned byte", "short": "an Int16", "sbyte": "a signed byte",
-        "uint": "a UInt32", "ulong": "a UInt64", "ushort": "a UInt16",
+        "int": "an Int32", "long": "an Int64", "byte": "an unsigned byte", "short": "an Int16",
+        "sbyte": "a signed byte", "uint": "a UInt32", "ulong": "a UInt64", "ushort": "a UInt16",
     }  # fmt: skip
 
     def convert(value: Decimal) -> int:
@@ -208,10 +248,17 @@ subtract_decimal = _decimal(DECIMAL.subtract)
 multiply_decimal = _decimal(DECIMAL.multiply)
 
 
+def negate_decimal(value: Decimal) -> Decimal:
+    """Without rounding to the digits of Python's context; there is no -0."""
+    return value.copy_negate() if value else value
+
+
 def divide_decimal(left: Decimal, right: Decimal) -> Decimal:
     if right == 0:
         raise DotNetError("System.DivideByZeroException", "Attempted to divide by zero.")
-    return fit(DECIMAL.divide(left, right))
+    exact = DECIMAL.divide(left, right)
+    made = fit(exact)
+    return made if made == exact else shortest(made)
 
 
 def remainder_decimal(left: Decimal, right: Decimal) -> Decimal:

@@ -18,16 +18,13 @@ _MOST = 0x7FFFFFFF
 
 
 class Random:
-    """`sample` gives numbers from 0 up to, not including, int.MaxValue."""
+    """`sample` gives numbers from 0 up to, not including, int.MaxValue; `next` from 0 up to, not including, 1."""
 
-    __slots__ = ("sample",)
+    __slots__ = ("next", "sample")
 
-    def __init__(self, sample: Callable[[], int]) -> None:
+    def __init__(self, sample: Callable[[], int], following: Callable[[], float]) -> None:
         self.sample = sample
-
-    def next(self) -> float:
-        """From 0 up to, not including, 1."""
-        return self.sample() * (1.0 / _MOST)
+        self.next = following
 
 
 class Subtractive:
@@ -74,7 +71,12 @@ RANDOM = define("Random", "System.Random")
 
 def _new(exchange: Exchange) -> Random:
     chance = exchange.ports.clock.random
-    return Random(lambda: int(chance() * _MOST))
+    return Random(lambda: int(chance() * _MOST), chance)
+
+
+def _seeded(seed: int) -> Random:
+    sample = Subtractive(seed)
+    return Random(sample, lambda: sample() * (1.0 / _MOST))
 
 
 def _between(source: Random, low: int, high: int) -> int:
@@ -103,11 +105,11 @@ members(
     RANDOM,
     {
         "new()": with_exchange(_new),
-        "new(int Seed)": lambda seed: Random(Subtractive(seed)),
+        "new(int Seed)": _seeded,
         "int Next()": lambda source: source.sample(),
         "int Next(int maxValue)": _below,
         "int Next(int minValue, int maxValue)": _between,
-        "double NextDouble()": Random.next,
+        "double NextDouble()": lambda source: source.next(),
         "void NextBytes(byte[] buffer)": _fill,
     },
 )

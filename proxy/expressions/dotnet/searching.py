@@ -46,14 +46,24 @@ def _finder(text: str, value: Any, comparison: Any, last: bool) -> Finder:
         return any_of
     fold = comparison is not None and ignores_case(comparison)
     whole, part = (upper(text), upper(value)) if fold else (text, value)
-    return (lambda _, start, stop: whole.rfind(part, start, stop)) if last else (
-        lambda _, start, stop: whole.find(part, start, stop)
+    return (
+        (lambda _, start, stop: whole.rfind(part, start, stop))
+        if last
+        else (lambda _, start, stop: whole.find(part, start, stop))
     )
 
 
-@by_units
 def find(text: str, value: Any, start: int = 0, count: int | None = None, comparison: Any = None) -> int:
     """IndexOf and IndexOfAny."""
+    # what nearly every caller asks for
+    if count is None and comparison is None and isinstance(value, str) and 0 <= start <= len(text) and text.isascii():
+        return text.find(value, start)
+    found: int = _find(text, value, start, count, comparison)
+    return found
+
+
+@by_units
+def _find(text: str, value: Any, start: int, count: int | None, comparison: Any) -> int:
     required(value, "anyOf" if isinstance(value, list) else "value")
     if not 0 <= start <= len(text):
         _bad_start()
@@ -213,13 +223,15 @@ _TABLE: dict[str, Any] = {
     f"static int Compare(string strA, string strB, {COMPARISON})": compare_with,
     "static int CompareOrdinal(string strA, string strB)": ordinal,
     "static int CompareOrdinal(string strA, int indexA, string strB, int indexB, int length)": (
-        lambda *given: _compare_parts(*given, 4)
+        lambda a, i, b, j, n: _compare_parts(a, i, b, j, n, 4)
     ),
 }
 _PARTS = "string strA, int indexA, string strB, int indexB, int length"
 _TABLE |= {
     f"static int Compare({_PARTS})": _compare_parts,
-    f"static int Compare({_PARTS}, bool ignoreCase)": lambda *given: _compare_parts(*given[:5], int(given[5])),
+    f"static int Compare({_PARTS}, bool ignoreCase)": lambda a, i, b, j, n, fold: _compare_parts(
+        a, i, b, j, n, int(fold)
+    ),
     f"static int Compare({_PARTS}, {COMPARISON})": _compare_parts,
 }
 for _kind in ("string", "char"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from proxy.expressions.dotnet.values import Anonymous, Char, EnumValue, runtime_type
+from proxy.expressions.dotnet.values import BOXES, Anonymous, Char, EnumValue, runtime_type
+from proxy.expressions.types import Type
 
 # ToString of other classes, filled in by the files that define them
 TEXTS: dict[type, Callable[[Any], str]] = {}
@@ -44,6 +45,16 @@ def _shape(text: str, threshold: int) -> str:
     return f"{sign}{digits[:point]}.{digits[point:]}"
 
 
+def _inside(text: float, value: float) -> bool:
+    """Whether a number is nearer to this 32-bit value than to its neighbours."""
+    import struct
+
+    bits = struct.unpack("<I", struct.pack("<f", abs(value)))[0]
+    below, above = (struct.unpack("<f", struct.pack("<I", other))[0] for other in (bits - 1, min(bits + 1, 0x7F7FFFFF)))
+    size, number = abs(value), abs(text)
+    return bool((below + size) / 2 < number) and (number < (above + size) / 2 or above == size)
+
+
 def single_text(value: float) -> str:
     """The shortest digits that read back as the same 32-bit value."""
     import struct
@@ -56,7 +67,7 @@ def single_text(value: float) -> str:
             back = struct.unpack("<f", struct.pack("<f", float(text)))[0]
         except OverflowError:
             continue
-        if back == value:
+        if back == value and _inside(float(text), value):
             return _shape(repr(float(text)), 9)
     return double_text(value)
 
@@ -98,6 +109,15 @@ def to_text(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
     return _instance(value)
+
+
+def boxed_texts(items: Sequence[Any], kinds: Sequence[Type]) -> list[str]:
+    """The texts of values that are held as their static types hold them: a float is still a float."""
+    found = []
+    for item, kind in zip(items, kinds, strict=True):
+        box = BOXES.get(kind.name)
+        found.append(to_text(box(item) if box else item))
+    return found
 
 
 def instance_text(value: Any) -> str:

@@ -204,6 +204,28 @@ def _by_id(value: Any, *names: str) -> Any:
     return _shown(value.ticks, find_zone(names[0]))
 
 
+_OLD = define("TimeZone", "System.TimeZone")
+
+
+class LocalZone:
+    """System.TimeZone: the gateway's local time, which is UTC."""
+
+    __slots__ = ()
+
+
+stands_for(LocalZone, "TimeZone")
+members(
+    _OLD,
+    {
+        "static TimeZone CurrentTimeZone": constant(LocalZone()),
+        "string StandardName": lambda zone: "UTC",
+        "string DaylightName": lambda zone: "UTC",
+        "DateTime ToUniversalTime(DateTime time)": lambda zone, d: d._replace(kind=UTC),
+        "DateTime ToLocalTime(DateTime time)": lambda zone, d: d._replace(kind=LOCAL),
+        "TimeSpan GetUtcOffset(DateTime time)": lambda zone, d: TimeSpan(0),
+        "bool IsDaylightSavingTime(DateTime time)": lambda zone, d: False,
+    },
+)
 members(
     ZONE,
     {

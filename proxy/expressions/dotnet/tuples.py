@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.expressions.dotnet import primitives  # noqa: F401
-from proxy.expressions.dotnet.text import TEXTS, to_text
+from proxy.expressions.dotnet.text import TEXTS, boxed_texts
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Type, generic
 
@@ -26,7 +26,7 @@ class Tuple:
         return hash(self.items)
 
     def text(self) -> str:
-        return f"({', '.join(map(to_text, self.items))})"
+        return f"({', '.join(boxed_texts(self.items, self.dotnet.args))})"
 
 
 TEXTS[Tuple] = Tuple.text

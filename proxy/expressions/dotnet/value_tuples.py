@@ -7,8 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from proxy.expressions.dotnet import primitives  # noqa: F401
-from proxy.expressions.dotnet.text import TEXTS, to_text
-from proxy.expressions.dotnet.values import BOXES
+from proxy.expressions.dotnet.text import TEXTS, boxed_texts
 from proxy.expressions.table import define, members, with_types
 from proxy.expressions.types import Type, tuple_of
 
@@ -29,11 +28,7 @@ class ValueTuple(tuple[Any, ...]):
     __hash__ = tuple.__hash__
 
     def text(self) -> str:
-        shown = []
-        for item, kind in zip(self, self.dotnet.args, strict=True):
-            box = BOXES.get(kind.name)
-            shown.append(to_text(box(item) if box else item))
-        return f"({', '.join(shown)})"
+        return f"({', '.join(boxed_texts(self, self.dotnet.args))})"
 
 
 TEXTS[ValueTuple] = ValueTuple.text

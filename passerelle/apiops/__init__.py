@@ -1,0 +1,1 @@
+"""APIOps artifact folders: a service as files, https://github.com/Azure/apiops."""
