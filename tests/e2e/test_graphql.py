@@ -1,4 +1,4 @@
-"""A GraphQL API as a team makes it: schema, resolvers and policies through the ARM API, queries through the gateway."""
+"""A GraphQL API as a team makes it: through the ARM API, and queries through the gateway."""
 
 from __future__ import annotations
 
