@@ -33,6 +33,7 @@ SCOPES = {
     "products/policies": "product",
     "apis/policies": "api",
     "apis/operations/policies": "operation",
+    "apis/resolvers/policies": "resolver",
     "policyfragments": "fragment",
 }
 

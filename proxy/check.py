@@ -12,11 +12,11 @@ from proxy.pipeline.registry import REGISTRY, Definition
 from proxy.schemas.flatten import Reading
 from proxy.schemas.library import Library, read_document
 
-__all__ = ["Environment", "Issue", "check_document", "check_schema", "known_policies"]
+__all__ = ["Environment", "Issue", "check_document", "check_graphql_schema", "check_schema", "known_policies"]
 
 
 def check_document(text: str, scope: str, environment: Environment) -> list[Issue]:
-    """What is wrong with a document of a scope (global, workspace, product, api, operation or fragment).
+    """What is wrong with a document of a scope (global, workspace, product, api, operation, fragment or resolver).
 
     Never raises. Errors make it unusable, warnings do not.
     """
@@ -47,3 +47,15 @@ def check_schema(name: str, body: Mapping[str, Any], others: Mapping[str, Mappin
     library = Library(documents)
     made = library.xml(name) if own.kind == "xml" else library.json(name, "", Reading())
     return made if isinstance(made, str) else ""
+
+
+def check_graphql_schema(body: Mapping[str, Any]) -> str:
+    """Why the schema of a GraphQL API cannot be used, as a sentence; empty when it can."""
+    from proxy.config.graphs import schema_text
+    from proxy.graphql.schema import read_schema
+
+    try:
+        read_schema(schema_text(body))
+    except ValueError as problem:
+        return f"The GraphQL schema cannot be read: {problem}"
+    return ""

@@ -18,6 +18,8 @@ from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
+    from proxy.graphql.graph import Graph
+    from proxy.pipeline.resolution import Resolution
     from proxy.pipeline.responses import CachingPlan
     from proxy.pipeline.semantic import SemanticPlan
     from proxy.pipeline.service_fabric import FabricCall
@@ -68,6 +70,9 @@ class Exchange:
     caching: CachingPlan | None = None
     # the same of a semantic cache lookup
     semantic: SemanticPlan | None = None
+    # of a GraphQL API: its schema and resolvers; and, for the policies of a resolver, what they work on
+    graph: Graph | None = None
+    resolution: Resolution | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
     resume_after: str = ""
     # trace policy messages: (source, severity, message, metadata)

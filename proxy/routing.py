@@ -7,7 +7,8 @@ Rules
 4. An operation must have the method; the wrong method is 404, never 405.
 5. A preflight (OPTIONS with Origin and Access-Control-Request-Method) without an OPTIONS operation goes to the
    operation that it asks about, marked as such: only a cors policy may answer it.
-6. A websocket API takes upgrades only, and every path below it.
+6. A websocket API takes upgrades only, and every path below it. A graphql API takes GET and POST at its path beside the
+   operations that it may have, and upgrades, which are subscriptions.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from proxy.templates import Found, OperationTree, query_values
 
 _REVISION = re.compile(r";rev=([^/;]+)(?=/|$)", re.IGNORECASE)
 HANDSHAKE = "onHandshake"
+ENDPOINT = "graphql"
 
 
 class UnknownOperation(OperationNotFound):
@@ -153,6 +155,8 @@ class Routes:
         found: Found | None = entry.tree.find(method, rest, query)
         if found is not None:
             return Match(api, found.operation, found.parameters, rest)
+        if api.type == "graphql" and rest in ("", "/"):
+            return self._query(api, method, headers, upgrade)
         if method == "OPTIONS" and "Origin" in headers:
             asked = headers.get("Access-Control-Request-Method", "").upper()
             found = entry.tree.find(asked, rest, query) if asked else None
@@ -163,6 +167,14 @@ class Routes:
         if method in methods:
             near = "the query does not fit the templates of this path"
         raise UnknownOperation(f"{method} '{rest or '/'}' of API '{api.key}': {near}", api)
+
+    def _query(self, api: Api, method: str, headers: MultiMapping[str], upgrade: bool) -> Match:
+        if upgrade:
+            return Match(api, _handshake(api), {}, "")
+        preflight = method == "OPTIONS" and "Origin" in headers and "Access-Control-Request-Method" in headers
+        if not preflight and method not in ("GET", "POST"):
+            raise UnknownOperation(f"{method} of API '{api.key}': a GraphQL API has GET and POST", api)
+        return Match(api, _endpoint(api, method), {}, "", preflight=preflight)
 
 
 def _alike(left: str, right: str) -> bool:
@@ -227,3 +239,8 @@ def _select(mounted: Mount, revision: str, query: str, headers: MultiMapping[str
 
 def _handshake(api: Api) -> Operation:
     return Operation(id=HANDSHAKE, name=HANDSHAKE, method="GET", url_template="/*", api=api.id)
+
+
+def _endpoint(api: Api, method: str) -> Operation:
+    """What a GraphQL API has in place of operations."""
+    return Operation(id=ENDPOINT, name=ENDPOINT, method=method, url_template="/", api=api.id)

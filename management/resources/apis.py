@@ -40,6 +40,9 @@ def prepare(change: Change) -> None:
             if key not in ("isCurrent", "apiRevision", "apiRevisionDescription", "apiVersion"):
                 properties.setdefault(key, value)
         change.notes["source"] = source
+    kind = properties.pop("apiType", None)  # how older clients say it when they create one
+    if kind in ("graphql", "websocket") and properties.get("type") is None:
+        properties["type"] = kind
     for key, value in DEFAULTS.items():
         if properties.get(key) is None:
             properties[key] = copy.copy(value)

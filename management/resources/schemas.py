@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from management.declare import OBJECT, Change, Field, ResourceType
 from management.errors import invalid
 
+GRAPHQL = "application/vnd.ms-azure-apim.graphql.schema"
 LARGEST = 4 * 1024 * 1024  # characters; APIM documents the same
 
 
@@ -15,6 +18,15 @@ def of_api(change: Change) -> None:
     document = change.properties.get("document")
     if document is not None and not document:
         raise invalid("document", "document must hold value, definitions or components.")
+    if change.tx.strict and is_graphql(change.properties):
+        from proxy.check import check_graphql_schema
+
+        if problem := check_graphql_schema(change.properties):
+            raise invalid("document", problem)
+
+
+def is_graphql(properties: Mapping[str, Any]) -> bool:
+    return str(properties.get("contentType") or "").partition(";")[0].strip().lower() == GRAPHQL
 
 
 def of_service(change: Change) -> None:

@@ -41,7 +41,7 @@ def policy_descriptions(call: Call) -> list[Item]:
             "id": f"{call.tx.service.id}/policyDescriptions/{name}",
             "type": "Microsoft.ApiManagement/service/policyDescriptions",
             "name": name,
-            "properties": {"description": summary, "scope": sum(FLAGS[each] for each in scopes)},
+            "properties": {"description": summary, "scope": sum(FLAGS.get(each, 0) for each in scopes)},
         }
         for name, scopes, summary in policy_check.policies_there_are()
         if not scope or scope in scopes

@@ -16,6 +16,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
                 schema resources of the service and of the API, by name: what their `properties` hold
     answers     the backend's answers in order: status, reason, headers, body (or hex, or size in zeros);
                 or "timeout", "refused"
+    graphql     the API is a GraphQL one: see passerelle/cases/graphql.py
     fragments, backends, named-values
                 what the document may refer to; a fragment is its text, or its path from the table's folder (`.xml`)
     loggers     logger resources by name
@@ -51,6 +52,7 @@ from typing import Any
 
 import yaml
 
+from passerelle.cases.graphql import enter, resolver_documents
 from passerelle.cases.tokens import SECRETS, FakeKeys, FakeTokens, jwk, opened, pfx, token
 from passerelle.cases.world import (
     SUBSCRIPTION,
@@ -79,7 +81,7 @@ _KEYS = {
     *("name", "document", "inbound", "backend", "outbound", "on-error", "scope", "request", "operation", "answers"),
     *("fragments", "backends", "named-values", "times", "pause", "requests", "external", "expect", "issues"),
     *("in-flight", "certificates", "token", "providers", "identity", "loggers", "connections", "schemas"),
-    "api-schemas",
+    *("api-schemas", "graphql"),
 }
 
 
@@ -215,6 +217,8 @@ async def run(row: Row, recorder: Recorder | None = None) -> tuple[World, Exchan
         if attempt:
             world.clock.advance(row.get("pause", 0))
         exchange = _exchange(world, row, request)
+        if "graphql" in row:
+            enter(exchange, row["graphql"], environment(row))
         if recorder is not None:
             exchange.watch, exchange.ports = recorder, watched(exchange.ports, recorder, exchange)
         await world.serve(exchange, [made])
@@ -258,10 +262,12 @@ def _with_token(part: Any, made: str) -> Any:
 
 async def examine(row: Row) -> list[str]:
     """What is not as the row expects, each as a sentence; nothing, if all is well."""
+    documents = [compiled(row), *resolver_documents(row.get("graphql", {}), environment(row))]
+    issues = [issue for each in documents for issue in each.issues]
     if "issues" in row:
-        found = [[issue.element, issue.code] for issue in compiled(row).issues]
+        found = [[issue.element, issue.code] for issue in issues]
         return [] if found == row["issues"] else [difference("issues", row["issues"], found)]
-    errors = [str(issue) for issue in compiled(row).issues if issue.severity == "error"]
+    errors = [str(issue) for issue in issues if issue.severity == "error"]
     return errors or [problem async for problem in check(row, *await run(row))]
 
 

@@ -17,6 +17,7 @@ from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
 
 PAGES = "https://learn.microsoft.com/azure/api-management"
 SCOPES = ("global", "workspace", "product", "api", "operation")
+RESOLVER = frozenset({"resolver"})  # of a field of a GraphQL API, which has a document of its own
 HEAD = """# Policies
 
 Made from the code by `make docs`; do not edit it. `passerelle policy check FILE` holds a document to this page.
@@ -76,11 +77,11 @@ def missing(definition: Definition, description: Description) -> str:
 
 
 def sections_of(definition: Definition) -> str:
-    return _all("all", SECTIONS, definition.sections)
+    return _all("all", SECTIONS, definition.sections) if definition.scopes != RESOLVER else "resolver"
 
 
 def scopes_of(definition: Definition) -> str:
-    return _all("all", SCOPES, definition.scopes)
+    return _all("all", SCOPES, definition.scopes) or ", ".join(sorted(definition.scopes))
 
 
 def _all(everything: str, names: tuple[str, ...], given: frozenset[str]) -> str:

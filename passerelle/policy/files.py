@@ -20,7 +20,7 @@ import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.pipeline.registry import REGISTRY
 from proxy.schemas.library import Document, Library, read_document
 
-SCOPES = ("global", "workspace", "product", "api", "operation", "fragment")
+SCOPES = ("global", "workspace", "product", "api", "operation", "resolver", "fragment")
 STDIN = "-"
 _PREFERRED = ("api", "operation", "product", "global", "workspace")
 _FOLDERS = {
@@ -139,6 +139,8 @@ def scope_of(name: str, text: str) -> str:
     """The scope that a document's root element, place or policies tell."""
     if "<fragment" in text and "<policies" not in text:
         return "fragment"
+    if "-data-source" in text and "<policies" not in text:
+        return "resolver"
     parts = [part.lower() for part in Path(name).absolute().parts[:-1]]
     inner = [(parts.index(folder), scope) for folder, scope in _FOLDERS.items() if folder in parts]
     return max(inner)[1] if inner else _fitting(text)

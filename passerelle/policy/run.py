@@ -48,7 +48,7 @@ class Ran:
     "--backend", "backend", metavar="FILE", help="The answer, or a list of answers; without it, an empty 200."
 )
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--scope", type=click.Choice(files.SCOPES[:-1]), help="Otherwise the file tells.")
+@click.option("--scope", type=click.Choice(files.SCOPES[:-2]), help="Otherwise the file tells.")
 @click.option("--named-values", "values", metavar="FILE", help="YAML or JSON: name to value.")
 @click.option("--fragments", "folder", type=click.Path(exists=True, file_okay=False), metavar="DIR",
               help="NAME.xml or NAME/policy.xml each.")  # fmt: skip
@@ -83,6 +83,10 @@ def command(
     kind = scope or files.scope_of(name, text)
     if kind == "fragment":
         raise click.UsageError(f"{name} is a fragment. Run a document that includes it, with --fragments.")
+    if kind == "resolver":
+        raise click.UsageError(
+            f"{name} resolves a field of a GraphQL API. `policy test` runs it: see docs/policy-tools.md."
+        )
     compiled = compile_document(text, Scope(kind, name), environment)
     warnings = check.not_told(values, folder, backends)
     issues = [

@@ -20,3 +20,10 @@ def deployment_of(shelves: Mapping[str, Mapping[str, Resource]], environment: En
             break
     certificates = environment.certificates if isinstance(environment.certificates, Mapping) else {}
     return Deployment(body.get("id") or "", body.get("name") or "", region, gateway, certificates=certificates)
+
+
+def debug_keys_of(shelves: Mapping[str, Mapping[str, Resource]]) -> tuple[str, ...]:
+    """What debug tokens may be signed with: the key of the gateway, that of the service."""
+    holders = (*shelves.get("gateways", {}).values(), *shelves.get("", {}).values())
+    keys = (each.body.get("debugKey") for each in holders)
+    return tuple(key for key in keys if isinstance(key, str) and key)

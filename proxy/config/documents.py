@@ -42,6 +42,8 @@ def scope_of(resource_id: str) -> Scope | None:
             return Scope("api", owner)
         case ["apis", _, "operations", _]:
             return Scope("operation", owner)
+        case ["apis", _, "resolvers", _]:
+            return Scope("resolver", owner)
     return None
 
 

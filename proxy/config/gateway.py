@@ -20,8 +20,9 @@ from proxy.config.backends import backend, pooled
 from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
-from proxy.config.deployment import deployment_of
+from proxy.config.deployment import debug_keys_of, deployment_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
+from proxy.config.graphs import GraphEntry, graphs
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
@@ -53,8 +54,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 @dataclass(slots=True, frozen=True)
 class Gateway:
-    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API, its operations and schemas,
-    every other shelf is a collection. `unread` are issues of resources that could not be read."""
+    """One configuration in force. `shelves` sorts resources: "apis/NAME" holds an API, its operations, schemas and
+    resolvers, every other shelf is a collection. `unread` are issues of resources that could not be read."""
 
     resources: Mapping[str, Resource]
     shelves: Mapping[str, Shelf]
@@ -68,6 +69,7 @@ class Gateway:
     diagnostics: Mapping[str, Diagnostic]
     unread: Mapping[str, ResourceIssue]
     cache: Address | None = None  # the external one
+    graphs: Mapping[str, GraphEntry] = field(default_factory=dict)
     # what debug tokens may be signed with: the key of this gateway, that of the service
     debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
@@ -85,7 +87,10 @@ class Gateway:
                 if operation is not None:
                     owners.append(f"/apis/{api.key}/operations/{operation.id}")
             documents = (self.documents.get(owner + SUFFIX) for owner in owners)
-            found = self._pipelines[key] = link([each.compiled for each in documents if each is not None])
+            found = link([each.compiled for each in documents if each is not None])
+            if api is not None and api.key in self.graphs:
+                found = self.graphs[api.key].first_in(found)
+            self._pipelines[key] = found
         return found
 
     def providers(self) -> frozenset[str]:
@@ -138,7 +143,7 @@ def shelf_of(resource_id: str) -> str:
     parts = resource_id.split("/", 4)
     if parts[1] != "apis" or len(parts) < 3:
         return parts[1]
-    if len(parts) == 3 or parts[3] in ("operations", "schemas"):
+    if len(parts) == 3 or parts[3] in ("operations", "schemas", "resolvers"):
         return f"apis/{parts[2]}"
     return "diagnostics" if parts[3] == "diagnostics" else "other"
 
@@ -170,13 +175,14 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,
         environment=environment,
-        debug_keys=_debug_keys(shelves),
+        debug_keys=debug_keys_of(shelves),
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
         access=access,
         diagnostics=diagnostics,
         documents=documents,
+        graphs=graphs(shelves, entries, documents, before.graphs, unread),
     )
 
 
@@ -417,12 +423,6 @@ def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> 
 
     found = _read_all(after.shelves.get("caches", _EMPTY), after.unread, entity)
     return nearest_cache((value for _, value in found), deployment.region)
-
-
-def _debug_keys(shelves: Mapping[str, Shelf]) -> tuple[str, ...]:
-    holders = (*shelves.get("gateways", _EMPTY).values(), *shelves.get("", _EMPTY).values())
-    keys = (each.body.get("debugKey") for each in holders)
-    return tuple(key for key in keys if isinstance(key, str) and key)
 
 
 def _read_all(

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import proxy.policies  # noqa: F401  (fills the registry)
 from proxy.errors import Origin
 from proxy.pipeline.described import Lookup, Need, found_in, not_there
-from proxy.pipeline.documented import DOCUMENTED
+from proxy.pipeline.documented import ABSENT, DOCUMENTED
 from proxy.pipeline.element import Element
 from proxy.pipeline.findings import nearest
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.markup import read_document
 from proxy.pipeline.nodes import Node
-from proxy.pipeline.registry import REGISTRY, SECTIONS, Definition
+from proxy.pipeline.registry import BACKEND, REGISTRY, SECTIONS, Definition
 from proxy.pipeline.source import Source, substitute
 from proxy.pipeline.steps import BASE, Base, Block, Step
 from proxy.schemas.library import Library
@@ -38,9 +38,13 @@ log = logging.getLogger("proxy.pipeline")
 _LASTING = re.compile(r"@\{|=(?:>|&gt;|&#)|\bfrom\s[^<>]{1,60}\sin\s|\bBody\b|Regex|Enumerable")
 
 
+DATA_SOURCES = ("http-data-source", "sql-data-source", "cosmosdb-data-source")
+_ROOTS: Mapping[str, tuple[str, ...]] = {"fragment": ("fragment",), "resolver": DATA_SOURCES}
+
+
 @dataclass(slots=True, frozen=True)
 class Scope:
-    """Where a document belongs: `kind` (global, workspace, product, api, operation, fragment) and resource `id`."""
+    """Where a document belongs: `kind` (global, workspace, product, api, operation, fragment, resolver) and `id`."""
 
     kind: str
     id: str = ""
@@ -98,7 +102,7 @@ def compile_document(text: str, scope: Scope, environment: Environment) -> Compi
     sections: dict[str, tuple[Step | Base, ...]] = {}
     try:
         source = substitute(text, environment.named_values)
-        root = state.root(source, "fragment" if scope.kind == "fragment" else "policies")
+        root = state.root(source, *_ROOTS.get(scope.kind, ("policies",)))
         if root is not None:
             sections = _sections(root, source, state)
     except Exception as problem:  # rule 1; a defect of ours must not stop the configuration of others
@@ -135,8 +139,9 @@ class _State:
         """The severity of a reference to something that does not exist."""
         return "error" if self.environment.strict else "warning"
 
-    def root(self, source: Source, name: str) -> Node | None:
-        """Read a source, report what is wrong with it as a whole."""
+    def root(self, source: Source, *names: str) -> Node | None:
+        """Read a source, whose root is one of those; report what is wrong with it as a whole."""
+        name = names[0]
         self.references.update(f"namedValues/{each}" for each in source.used)
         self.lasting = self.lasting or _LASTING.search(source.text) is not None
         prefix = f"In {source.title}: " if source.title else ""
@@ -156,9 +161,12 @@ class _State:
         root = document.root
         if root is None:
             return None
-        if root.name != name:
+        if root.name not in names:
             remedy = f" Write <{name}> around it." if root.name in SECTIONS or root.name in REGISTRY else ""
-            message = f"The root element is <{root.name}>; it must be <{name}>.{remedy}"
+            if root.name in DATA_SOURCES:
+                remedy = " It is the document of a GraphQL resolver: apis/{api}/resolvers/{resolver}/policies/policy."
+            wanted = " or ".join(f"<{each}>" for each in names)
+            message = f"The root element is <{root.name}>; it must be {wanted}.{remedy}"
             tell(source.place(root.offset + 1), root.name, message, "wrong-root", "error")
             return None
         return root
@@ -170,6 +178,8 @@ def compiler_for(source: Source, scope: Scope, section: str, environment: Enviro
 
 
 def _sections(root: Node, source: Source, state: _State) -> dict[str, tuple[Step | Base, ...]]:
+    if state.scope.kind == "resolver":
+        return {BACKEND: tuple(Compiler(state, BACKEND, source).steps((root,)))}
     top = Element(root, source, state.issues, missing=state.missing)
     if state.scope.kind == "fragment":
         compiler = Compiler(state, "inbound", source, anywhere=True)
@@ -194,6 +204,8 @@ class Compiler:
     path: str = ""
     anywhere: bool = False  # a fragment checked on its own has no section or scope yet
     including: tuple[str, ...] = ()
+    part: str = ""  # of a resolver: the element whose policies these are
+    only: frozenset[str] = frozenset()  # the policies that may stand in it, wherever else they may stand
 
     @property
     def scope(self) -> str:
@@ -222,6 +234,10 @@ class Compiler:
         """All children of an element, as policies."""
         steps = replace(self, path=element.path).steps(element.policies())
         return Block([step for step in steps if isinstance(step, Step)])
+
+    def within(self, element: Element, section: str, only: frozenset[str]) -> Compiler:
+        """The compiler of the policies in a part of a resolver, which run as those of a section do."""
+        return replace(self, path=element.path, section=section, part=element.name, only=only)
 
     def parallel(self, element: Element) -> Block:
         """As `sequence`, for children that run at once: what they read, however deep, `element` reads before them."""
@@ -358,6 +374,10 @@ class Compiler:
 
     def _check_place(self, element: Element, definition: Definition) -> None:
         refused = f"Policy '{element.name}' is not allowed"
+        if self.part:
+            if element.name not in self.only:
+                element.issue(f"{refused} in <{self.part}>, only {', '.join(sorted(self.only))}.", "wrong-section")
+            return
         if self.section not in definition.sections:
             where = ", ".join(name for name in SECTIONS if name in definition.sections)
             element.issue(f"{refused} in {self.section}, only in {where}.", "wrong-section")
@@ -368,12 +388,15 @@ class Compiler:
     def _unknown(self, element: Element) -> None:
         """Report a policy that is not in the index."""
         name = element.name
+        why = f": {ABSENT[name]}" if name in ABSENT else ""
         if name not in DOCUMENTED:
             element.issue(f"Policy '{name}' is not known.{nearest(name, REGISTRY)}", "unknown-policy")
         elif self.environment.skipping:
-            element.issue(f"Policy '{name}' is not supported and left out.", "skipped", severity="warning")
+            element.issue(f"Policy '{name}' is not supported and left out{why}.", "skipped", severity="warning")
         else:
-            message = f"Policy '{name}' is not supported. Remove it, or have it left out with policy.check=lenient."
+            message = (
+                f"Policy '{name}' is not supported{why}. Remove it, or have it left out with policy.check=lenient."
+            )
             element.issue(message, "unsupported-policy")
 
     def _policy(self, element: Element) -> Sequence[Step]:

@@ -24,3 +24,11 @@ DOCUMENTED = frozenset(
         "validate-parameters", "validate-status-code", "wait", "xml-to-json", "xsl-transform",
     }
 )  # fmt: skip
+
+# why some of them are not there
+ABSENT = {
+    "cosmosdb-data-source": "the gateway does not speak to Cosmos DB; an http-data-source can ask its REST API",
+    "publish-event": "subscriptions are served only where the API has a backend that serves them",
+    "set-graphql-resolver": "its preview is over; write a resolver of the API with its http-data-source",
+    "sql-data-source": "the gateway has no driver for SQL Server; an http-data-source can ask an API before it",
+}

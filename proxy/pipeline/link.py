@@ -75,3 +75,5 @@ def _broken(document: CompiledDocument) -> Pipeline:
 _DEFAULT = compile_document(
     "<policies><backend><forward-request/></backend></policies>", Scope("global"), Environment()
 )
+# what the backend section is where no document says otherwise
+FORWARD = tuple(step for step in _DEFAULT.sections[BACKEND] if isinstance(step, Step))

@@ -74,6 +74,8 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
 
     async def handle(exchange: Exchange) -> None:
         request, fabric = exchange.request, exchange.fabric
+        if exchange.graph is not None and await exchange.graph.answer(exchange):
+            return
         if exchange.response is not None:  # what an earlier attempt left
             await exchange.response.body.discard()
             exchange.response = None
@@ -105,6 +107,6 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
         headers.popall("Host", None)
     if request.client_ip and "X-Forwarded-For" not in headers:  # documented: no policy takes the client's address away
         headers["X-Forwarded-For"] = request.client_ip
-    if backend is None:
-        return Outgoing(request.method, url, headers, request.body)
-    return with_credentials(backend, Outgoing(request.method, url, headers, request.body))
+    guarded = exchange.resolution is not None and exchange.resolution.guarded
+    outgoing = Outgoing(request.method, url, headers, request.body, guarded=guarded)
+    return outgoing if backend is None else with_credentials(backend, outgoing)

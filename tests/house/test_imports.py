@@ -34,6 +34,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     "proxy": {
         "aiohttp", "multidict", "yarl", "uvloop", "grpc", "google", "orjson", "lxml", "regex", "re2",
         "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "greenlet", "jsonschema_rs",
+        "graphql",
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
@@ -54,6 +55,7 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid", "proxy.schemas")),
     ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
+    ("graphql", "proxy", ("proxy.graphql", "proxy.policies.validate_graphql_request")),
     ("greenlet", "proxy", ("proxy.expressions.slices",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports

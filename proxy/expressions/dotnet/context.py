@@ -18,12 +18,13 @@ from proxy.expressions.dotnet import datetime as dates
 from proxy.expressions.dotnet.collections import Dictionary
 from proxy.expressions.dotnet.enums import enum_value, enumeration
 from proxy.expressions.dotnet.guid import Guid
+from proxy.expressions.dotnet.json_reader import wrap
 from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.values import Array, List, stands_for
-from proxy.expressions.runtime import DotNetError
 from proxy.expressions.table import attribute, constant, define, members
 from proxy.expressions.types import Native, generic, type_of_name
 from proxy.messages import Request, Response, Url
+from proxy.pipeline.resolution import Resolution
 
 _SPACE = "Microsoft.Azure.ApiManagement"
 _OBJECT = type_of_name("object")
@@ -56,7 +57,7 @@ LAST_ERROR = _type("ILastError", LastError)
 WORKSPACE = _type("IWorkspace")
 ENDPOINT = _type("IPrivateEndpointConnection")
 SUSTAINABILITY = _type("ISustainabilityInfo")
-GRAPHQL = _type("IGraphQL")
+GRAPHQL = _type("IGraphQL", Resolution)
 CERTIFICATE = define(
     "X509Certificate2", "System.Security.Cryptography.X509Certificates.X509Certificate2", aliases=("X509Certificate",)
 )
@@ -102,7 +103,7 @@ members(
         "IBackend? Backend": attribute("backend"),
         "IDeployment Deployment": attribute("deployment"),
         "ILastError? LastError": attribute("last_error"),
-        "IGraphQL? GraphQL": constant(None),
+        "IGraphQL? GraphQL": attribute("resolution"),
         "IWorkspace? Workspace": constant(None),
         "Guid RequestId": lambda exchange: Guid(exchange.request_id.int),
         "DateTime Timestamp": lambda exchange: dates.from_python(exchange.timestamp),
@@ -311,15 +312,10 @@ members(
     },
 )
 members(WORKSPACE, {"string Id": lambda _: "", "string Name": lambda _: ""})
-_STRING = type_of_name("string")
 members(
     GRAPHQL,
     {
-        "IReadOnlyDictionary<string, object> Arguments": lambda _: _no_graphql(),
-        "IReadOnlyDictionary<string, object> Parent": lambda _: _no_graphql(),
+        "JObject Arguments": lambda resolution: wrap(resolution.arguments),
+        "JObject Parent": lambda resolution: wrap(resolution.parent),
     },
 )
-
-
-def _no_graphql() -> Any:
-    raise DotNetError("System.NullReferenceException", "Object reference not set to an instance of an object.")
