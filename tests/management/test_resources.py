@@ -65,7 +65,7 @@ async def test_an_import_is_one_revision(plane: Plane) -> None:
 @pytest.mark.parametrize(
     ("format", "value", "target"),
     [
-        ("openapi-link", "https://example.org/openapi.yaml", "format"),
+        ("odata", "<Edmx />", "format"),
         ("wsdl", "<x/>", "format"),
         ("openapi+json", "", "value"),
         ("openapi+json", '{"openapi": "4.0.0"}', "#/openapi"),
@@ -186,7 +186,7 @@ async def test_both_formats_of_a_policy(plane: Plane) -> None:
 
 
 async def test_policies_that_are_refused(plane: Plane) -> None:
-    assert await refused(plane, "/policies/policy", {"format": "rawxml-link", "value": "https://x"}) == "format"
+    assert await refused(plane, "/policies/policy", {"format": "rawxml-link", "value": "ftp://x"}) == "value"
     assert await refused(plane, "/policies/policy", {"format": "rawxml"}) == "value"
     assert await refused(plane, "/policies/other", {"value": POLICY.format("")}) == "name"
     missing = POLICY.format('<set-backend-service backend-id="none" />')
