@@ -70,6 +70,7 @@ async def test_no_document_breaks_the_plane(plane: Plane, path: str) -> None:
     await plane.put("/users/u", {"email": "u@example.com", "firstName": "u", "lastName": "u"})
     await plane.put("/apis/a/issues/t", {"title": "t", "description": "t", "userId": "/users/u", "apiId": "/apis/a"})
     await plane.put("/contentTypes/t", {})
+    await plane.call("PUT", "/apis/a/resolvers/t", {"displayName": "t", "path": "Query/t"})
     credentials = {"grantTypes": {"clientCredentials": {"tokenUrl": "https://x/token"}}}
     await plane.put("/authorizationProviders/t", {"identityProvider": "oauth2", "oauth2": credentials})
     await plane.call("PUT", "/authorizationProviders/t/authorizations/t", {"authorizationType": "OAuth2"})
