@@ -105,8 +105,10 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
     headers = Headers(request.headers)
     if not request.keep_host:
         headers.popall("Host", None)
-    if request.client_ip and "X-Forwarded-For" not in headers:  # documented: no policy takes the client's address away
+    resolution = exchange.resolution  # what its data source may know is the resolver's to say
+    # documented: no policy takes the client's address away
+    if resolution is None and request.client_ip and "X-Forwarded-For" not in headers:
         headers["X-Forwarded-For"] = request.client_ip
-    guarded = exchange.resolution is not None and exchange.resolution.guarded
+    guarded = resolution is not None and resolution.guarded
     outgoing = Outgoing(request.method, url, headers, request.body, guarded=guarded)
     return outgoing if backend is None else with_credentials(backend, outgoing)
