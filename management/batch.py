@@ -40,9 +40,10 @@ def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `body` says. Raises ArmError with every resource that cannot be, and DryRun."""
     puts, deletions = _read(body)
     before = {id: tx.get(resolve(tx, id)) for id, _ in puts}
+    imported = {id: _described(tx, id) for id, properties in puts if "format" in properties and before[id]}
     tx.thrifty = True
     _put_all(tx, puts)
-    changes = [_told(tx, id, before[id]) for id, _ in puts]
+    changes = [_told(tx, id, before[id], imported.get(id)) for id, _ in puts]
     for id in deletions:
         row = tx.get(resolve(tx, id))
         if row is not None:
@@ -103,12 +104,20 @@ def _details(id: str, error: ArmError) -> list[Detail]:
     return [Detail(f"{id} {detail.target}".strip(), detail.message, detail.code) for detail in error.details]
 
 
-def _told(tx: Transaction, id: str, before: Row | None) -> dict[str, Any]:
+def _described(tx: Transaction, id: str) -> dict[str, int]:
+    """What a document gives an API, with the revision of each."""
+    rows = tx.below(resolve(tx, id)) if type_of(id).path == "apis" else []
+    return {row.key: row.revision for row in rows if row.type in ("apis/operations", "apis/schemas")}
+
+
+def _told(tx: Transaction, id: str, before: Row | None, described: dict[str, int] | None) -> dict[str, Any]:
     after = tx.get(resolve(tx, id))
     assert after is not None
     if before is None:
         return {"id": after.id, "operation": "create"}
     if before is after or before.same(after):
+        if described is not None and described != _described(tx, id):
+            return {"id": after.id, "operation": "update", "properties": ["operations"]}
         return {"id": after.id, "operation": "unchanged"}
     names = sorted({*before.body, *after.body})
     changed = [name for name in names if before.body.get(name) != after.body.get(name)]

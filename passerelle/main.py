@@ -6,6 +6,7 @@ import click
 
 from passerelle.commands.apply import apply
 from passerelle.commands.export import export
+from passerelle.commands.import_ import import_
 from passerelle.commands.policy import policy
 from passerelle.commands.start import start
 from passerelle.commands.token import token
@@ -19,7 +20,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, apply, export, policy, trace, version):
+for command in (up, start, token, apply, export, import_, policy, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

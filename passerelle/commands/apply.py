@@ -9,9 +9,8 @@ import click
 from passerelle.apiops.layout import BUILT_IN, INFORMATION
 from passerelle.apiops.read import FolderWrong, Resource, read
 from passerelle.connection import connected
+from passerelle.imports.applied import tell
 from passerelle.plane import Plane, PlaneError
-
-MARKS = {"create": "+", "update": "~", "delete": "-"}
 
 
 @click.command()
@@ -39,11 +38,7 @@ def apply(
         raise click.ClickException(str(error)) from error
     except PlaneError as error:
         raise click.ClickException(_at_their_files(error, folder, resources)) from error
-    for change in told["changes"]:
-        names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
-        click.echo(f"{MARKS[change['operation']]} {change['id']}{names}")
-    verb = "would be" if dry_run else "are"
-    click.echo(f"{len(told['changes'])} {verb} changed, {told['unchanged']} as they were; revision {told['revision']}")
+    tell(told)
 
 
 def _superfluous(plane: Plane, wanted: set[str]) -> list[str]:

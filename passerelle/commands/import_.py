@@ -1,0 +1,19 @@
+"""`passerelle import`: what others describe, as resources of a plane. One file of `passerelle/imports/` per source."""
+
+from __future__ import annotations
+
+import click
+
+from passerelle.lazy import LazyGroup
+
+COMMANDS = {
+    "openapi": "documents:openapi",
+    "wsdl": "documents:wsdl",
+    "graphql": "documents:graphql",
+    "wadl": "documents:wadl",
+}
+
+
+@click.group("import", cls=LazyGroup, package="passerelle.imports", modules=COMMANDS)
+def import_() -> None:
+    """Import an API description: OpenAPI, WSDL, GraphQL or WADL."""

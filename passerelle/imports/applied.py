@@ -1,0 +1,46 @@
+"""Resources of an import, given to a plane as one revision, and what it said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from passerelle.plane import Plane, PlaneError
+
+MARKS = {"create": "+", "update": "~", "delete": "-"}
+SECONDS = 600.0
+
+Resource = tuple[str, dict[str, Any]]
+
+
+def apply(
+    plane: Plane, resources: Sequence[Resource], dry_run: bool, origins: Mapping[str, str], source: str
+) -> dict[str, Any]:
+    """The plane's answer. `origins` says by lower-case id where a resource came from; `source` is the whole."""
+    document = {"resources": [{"id": id, "properties": properties} for id, properties in resources], "dryRun": dry_run}
+    try:
+        return plane.call("POST", "/apply", document, timeout=SECONDS)
+    except PlaneError as error:
+        raise click.ClickException(_told(error, origins, source)) from error
+
+
+def tell(told: Mapping[str, Any]) -> None:
+    """Every change, one per line, and their number."""
+    for change in told["changes"]:
+        names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
+        click.echo(f"{MARKS[change['operation']]} {change['id']}{names}")
+    verb = "would be" if told["dryRun"] else "are"
+    click.echo(f"{len(told['changes'])} {verb} changed, {told['unchanged']} as they were; revision {told['revision']}")
+
+
+def _told(error: PlaneError, origins: Mapping[str, str], source: str) -> str:
+    if not error.details:
+        return str(error)
+    lines = []
+    for target, message in error.details:
+        id, _, field = target.partition(" ")
+        place = origins.get(id.lower(), f"{source}: {id}")
+        lines.append(f"{place}{f' {field}' if field and field != 'value' else ''}: {message}")
+    return "nothing was changed:\n" + "\n".join(lines)
