@@ -16,7 +16,7 @@ from management.importers.types import SCHEMA_ID
 from management.importers.wadl import import_wadl
 
 FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml")
-LARGEST_DOCUMENT = 4 * 1024 * 1024
+LARGEST_DOCUMENT = 16 * 1024 * 1024
 COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
 

@@ -25,7 +25,7 @@ LINKS = {
     "xml-link": "xml",
     "rawxml-link": "rawxml",
 }
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 SECONDS = 30.0
 REDIRECTS = 5
 

@@ -7,20 +7,22 @@ their policies. The document comes from a file, or from an http or https address
 from __future__ import annotations
 
 import functools
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
+from management.importers import ImportRefused
+from management.importers.document import parse
+from management.importers.naming import normalised
 from passerelle.connection import connected
 from passerelle.imports.applied import apply
+from passerelle.imports.bundle import bundle
+from passerelle.imports.fetch import fetch, is_address
 from passerelle.plane import Plane, PlaneError
 
-LARGEST = 4 * 1024 * 1024  # bytes; the plane takes no more
-SECONDS = 30.0
 GRAPHQL_SCHEMA = "application/vnd.ms-azure-apim.graphql.schema"
 # what a plane adds to an API and takes from nobody
 COMPUTED = ("provisioningState", "isOnline", "isCurrent", "apiRevision")
@@ -29,9 +31,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.argument("source", metavar="FILE|URL"),
-    click.option("--api-id", required=True, help="The API to make, or to import into."),
+    click.option("--id", "--api-id", "api_id", metavar="ID", help="The API to make, or to import into; of its title."),
     click.option("--path", help="Where the API answers below the gateway; for a new API, its id otherwise."),
-    click.option("--display-name", help="For people; the document's title otherwise."),
+    click.option("--name", "--display-name", "display_name", help="For people; the document's title otherwise."),
     click.option("--service-url", help="The backend; the one that the document names otherwise."),
     click.option("--product", "products", multiple=True, metavar="ID", help="Add the API to a product."),
     click.option("--dry-run", is_flag=True, help="Tell what would be made, and change nothing."),
@@ -60,7 +62,7 @@ class Target:
         self,
         source: str,
         plane: Plane,
-        api_id: str,
+        api_id: str | None,
         path: str | None,
         display_name: str | None,
         service_url: str | None,
@@ -71,11 +73,13 @@ class Target:
         given = {"path": path, "displayName": display_name, "serviceUrl": service_url}
         self._given = {name: value for name, value in given.items() if value is not None}
 
-    def put(self, properties: dict[str, Any], *more: tuple[str, dict[str, Any]]) -> None:
-        """Make the API with `properties` over what is there, and the resources `more`; one line tells of it."""
-        id = f"/apis/{self.id}"
+    def put(self, properties: dict[str, Any], title: str = "", schema: dict[str, Any] | None = None) -> None:
+        """Make the API with `properties` over what is there, and its GraphQL schema; one line tells of it."""
+        name = self.id or _id(title, self.source)
+        id = f"/apis/{name}"
         former = self._former(id)
-        whole = {"path": self.id, **former, **properties, **self._given}
+        whole = {"path": name, **former, **properties, **self._given}
+        more = [(f"{id}/schemas/graphql", schema)] if schema else []
         resources = [(id, whole), *more, *((f"/products/{each}{id}", {}) for each in self.products)]
         told = apply(self.plane, resources, self.dry_run, {id.lower(): self.source}, self.source)
         if self.dry_run:
@@ -104,35 +108,10 @@ class Target:
         return {name: value for name, value in relative.items() if name not in COMPUTED}
 
 
-def fetch(source: str) -> str:
-    """The text of a file or behind an address. Raises ClickException."""
-    if source.lower().startswith(("http://", "https://")):
-        content = _download(source)
-    else:
-        try:
-            with Path(source).open("rb") as file:
-                content = file.read(LARGEST + 1)
-        except OSError as error:
-            raise click.ClickException(f"{source}: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise click.ClickException(f"{source} is larger than {LARGEST} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise click.ClickException(f"{source}, line {line}, column {column}: this is not UTF-8 text") from None
-
-
-def _download(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310  (http and https only, see `fetch`)
-            content: bytes = answer.read(LARGEST + 1)
-            return content
-    except urllib.error.HTTPError as error:
-        raise click.ClickException(f"{url} answered {error.code}") from None
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{url} could not be read: {error}") from None
+def _id(title: str, source: str) -> str:
+    """An id for an API that nobody named: its title, or the name of its file."""
+    stem = Path(urlsplit(source).path if is_address(source) else source).stem
+    return normalised(title) or normalised(stem) or "api"
 
 
 @click.command("openapi")
@@ -146,8 +125,23 @@ def _download(url: str) -> bytes:
 )
 def openapi(target: Target, text: str, required_query: str) -> None:
     """Import OpenAPI 3.0, 3.1 or Swagger 2.0, JSON or YAML."""
+    try:
+        whole = bundle(target.source, text, fetch)
+    except ImportRefused as refused:
+        raise click.ClickException(f"{target.source}: {refused.target} {refused.message}") from None
     # YAML holds JSON, and the version is the document's own word
-    target.put({"format": "openapi", "value": text, "translateRequiredQueryParameters": required_query})
+    document = {"format": "openapi", "value": whole, "translateRequiredQueryParameters": required_query}
+    target.put(document, "" if target.id else _title(whole))
+
+
+def _title(text: str) -> str:
+    """Of an OpenAPI document; "" when it cannot be read, of which the plane will tell."""
+    try:
+        document = parse(text, "yaml")
+    except ImportRefused:
+        return ""
+    info = document.get("info") if isinstance(document, dict) else None
+    return str(info.get("title") or "") if isinstance(info, dict) else ""
 
 
 @click.command("wadl")
@@ -174,6 +168,6 @@ def wsdl(target: Target, text: str, soap_to_rest: bool, wsdl_service: str | None
 @importer
 def graphql(target: Target, text: str) -> None:
     """Import a GraphQL schema (SDL)."""
-    title = Path(target.source).stem or target.id
+    title = Path(target.source).stem
     schema = {"contentType": GRAPHQL_SCHEMA, "document": {"value": text}}
-    target.put({"type": "graphql", "displayName": title}, (f"/apis/{target.id}/schemas/graphql", schema))
+    target.put({"type": "graphql", "displayName": title}, title, schema)
