@@ -11,9 +11,11 @@ COMMANDS = {
     "wsdl": "documents:wsdl",
     "graphql": "documents:graphql",
     "wadl": "documents:wadl",
+    "arm-template": "arm_template",
+    "azure": "azure",
 }
 
 
 @click.group("import", cls=LazyGroup, package="passerelle.imports", modules=COMMANDS)
 def import_() -> None:
-    """Import an API description: OpenAPI, WSDL, GraphQL or WADL."""
+    """Import an API description, an ARM template, or a live service of Azure."""

@@ -1,0 +1,155 @@
+"""`passerelle import arm-template`: what an ARM template says of a service, as one revision.
+
+Exported templates, those of the Resource Kit with the templates and policies beside them, quickstarts, compiled Bicep.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections import Counter
+from typing import Any
+
+import click
+
+from passerelle.connection import connected
+from passerelle.imports.applied import apply, tell
+from passerelle.imports.fetch import fetch
+from passerelle.plane import Plane, PlaneError
+from passerelle.templates import text
+from passerelle.templates.deployment import Evaluation, values
+from passerelle.templates.links import Links
+from passerelle.templates.services import Service, gather
+from passerelle.templates.template import Properties, as_type, section
+from passerelle.templates.wrong import TemplateWrong
+
+# parameters that tools make for the place of the files and the name of the service, and what they are here
+_SERVICE_NAME = re.compile(
+    r"(apim|apimanagement)_?(service|instance)?_?name|(api_?)?(service|instance)_?name", re.IGNORECASE
+)
+_EXPORTED_NAME = re.compile(r"service_\w+_name", re.IGNORECASE)
+_BASE = re.compile(r"(linkedtemplates|policyxml|repo)baseurl|_artifactslocation", re.IGNORECASE)
+_QUERY = re.compile(
+    r"(linkedtemplates|policyxml)(sastoken|urlquerystring|querystring)|_artifactslocationsastoken", re.I
+)
+
+
+@click.command("arm-template")
+@click.argument("file", type=click.Path(dir_okay=False))
+@connected
+@click.option("--parameters", "files", multiple=True, metavar="FILE", help="A parameter file; later ones win.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; NAME=@FILE reads it.")
+@click.option("--of", "name", help="Which service of the template, where it has several.")
+@click.option("--skip", "skipped", multiple=True, metavar="ID", help="Leave out, such as '/loggers/*'.")
+@click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+def command(
+    plane: Plane,
+    file: str,
+    files: tuple[str, ...],
+    pairs: tuple[str, ...],
+    name: str | None,
+    skipped: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Apply what FILE, an ARM template in JSON, says of an API Management service: all of it, or nothing."""
+    try:
+        template = text.read(fetch(file), file)
+        given: dict[str, Any] = {}
+        for each in files:
+            given |= values(text.read(fetch(each), each), each)
+        given |= _set(template, pairs)
+        given = _guessed(template, given, plane)
+    except TemplateWrong as error:
+        raise click.ClickException(str(error)) from None
+    links = Links(file, lambda line: click.echo(f"reading {line}", err=True))
+    evaluation = Evaluation(plane.target(), links)
+    evaluation.run(template, given, file)
+    service = gather(
+        [each for each in evaluation.found if not name or _of(each.type, each.name, name)],
+        links,
+        lambda id: not any(fnmatch.fnmatchcase(id.lower(), pattern.lower()) for pattern in skipped),
+    )
+    _refuse(evaluation.problems + service.problems, service, name)
+    _tell_skipped(service.skipped)
+    click.echo(f"{len(service.resources)} resources in {file}", err=True)
+    write(plane, service.of_workspace(), dry_run, service.origins, file)
+
+
+def write(
+    plane: Plane, parts: dict[str, dict[str, Properties]], dry_run: bool, origins: dict[str, str], source: str
+) -> None:
+    """The service first, then each workspace: both are one revision each."""
+    for workspace, resources in parts.items():
+        if workspace and not resources:
+            continue
+        home = plane.within(workspace) if workspace else plane
+        if workspace:
+            click.echo(f"workspace {workspace}:")
+            prefix = f"/workspaces/{workspace}".lower()
+            origins = {id.removeprefix(prefix): place for id, place in origins.items() if id.startswith(prefix)}
+            if dry_run and not plane.exists(f"/workspaces/{workspace}"):
+                click.echo(f"{len(resources)} resources would be made with the workspace")
+                continue
+        try:
+            tell(apply(home, list(resources.items()), dry_run, origins, source))
+        except PlaneError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _of(type: str, name: str, wanted: str) -> bool:
+    return not type.lower().startswith("microsoft.apimanagement/") or name.split("/")[0].lower() == wanted.lower()
+
+
+def _set(template: Properties, pairs: tuple[str, ...]) -> dict[str, Any]:
+    declared = {name.lower(): each for name, each in section(template, "parameters").items()}
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark:
+            raise click.UsageError(f"--set {name}: NAME=VALUE is needed.")
+        if value.startswith("@"):
+            value = fetch(value[1:]).rstrip("\r\n")
+        declaration = declared.get(name.lower())
+        try:
+            found[name] = as_type(declaration if isinstance(declaration, dict) else {}, value)
+        except ValueError:
+            kind = (declaration or {}).get("type")
+            raise click.UsageError(
+                f"--set {name}: the parameter is of type {kind}, which is written as JSON."
+            ) from None
+    return found
+
+
+def _guessed(template: Properties, given: dict[str, Any], plane: Plane) -> dict[str, Any]:
+    """Values of parameters that say where the templates lie and what the service is called."""
+    held = {name.lower() for name in given}
+    guessed: dict[str, Any] = {}
+    for name, declaration in section(template, "parameters").items():
+        if name.lower() in held or not isinstance(declaration, dict) or "defaultValue" in declaration:
+            continue
+        if _SERVICE_NAME.fullmatch(name) or _EXPORTED_NAME.fullmatch(name):
+            guessed[name] = plane.target().service
+        elif _BASE.fullmatch(name):
+            guessed[name] = "."
+        elif _QUERY.fullmatch(name):
+            guessed[name] = ""
+    for name, value in guessed.items():
+        click.echo(f"parameter {name} = '{value}'", err=True)
+    return given | guessed
+
+
+def _refuse(problems: list[TemplateWrong], service: Service, name: str | None) -> None:
+    if problems:
+        raise click.ClickException("nothing was changed:\n" + "\n".join(str(each) for each in problems))
+    if len(service.names) > 1:
+        raise click.ClickException(
+            f"the template is about {len(service.names)} services, {', '.join(service.names)}: choose one by --of"
+        )
+    if not service.resources:
+        where = f" of the service {name}" if name else ""
+        raise click.ClickException(f"the template holds nothing{where} that a plane takes")
+
+
+def _tell_skipped(skipped: list[tuple[str, str]]) -> None:
+    for (what, why), count in Counter(skipped).items():
+        click.echo(f"left out: {what}{f' ({count} times)' if count > 1 else ''}: {why}", err=True)

@@ -1,0 +1,156 @@
+"""Resources of a template -> what a plane takes: ids below the service, today's names of properties, inline texts.
+
+Rules
+- Only resources below a service are taken. The service itself (its tier, network and host names), what every service
+  has from the start, and what is not API Management's are left out, with the reason.
+- A resource that stands there twice, as extracted APIs do (first the API, then its operations), is merged in the order
+  of dependsOn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from management.links import LINKS
+from management.resources import TYPES
+from passerelle.apiops.layout import BUILT_IN
+from passerelle.templates.deployment import Found
+from passerelle.templates.links import Links
+from passerelle.templates.template import Properties
+from passerelle.templates.wrong import TemplateWrong
+
+SERVICE = "microsoft.apimanagement/service"
+# collections that had another name
+FORMER = {"properties": "namedValues", "api-version-sets": "apiVersionSets"}
+_ID = re.compile(
+    r"(?:/subscriptions/[^/]*/resourceGroups/[^/]*)?/providers/Microsoft\.ApiManagement/service/[^/]*(?P<below>/.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+# what a plane computes and what has no meaning here
+COMPUTED = frozenset({"provisioningState", "isOnline", "builtIn", "createdDate", "registrationDate", "expirationDate"})
+
+
+@dataclass
+class Service:
+    """`resources`: id -> properties, in order; `origins`: lower-case id -> where it stands."""
+
+    names: list[str] = field(default_factory=list)
+    resources: dict[str, Properties] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[TemplateWrong] = field(default_factory=list)
+
+    def of_workspace(self) -> dict[str, dict[str, Properties]]:
+        """By workspace; "" holds the service's own. A workspace has revisions of its own."""
+        found: dict[str, dict[str, Properties]] = {"": {}}
+        for id, properties in self.resources.items():
+            parts = id.split("/", 3)
+            if parts[1].lower() == "workspaces" and len(parts) > 3:
+                found.setdefault(parts[2], {})[f"/{parts[3]}"] = properties
+            else:
+                found[""][id] = properties
+        return found
+
+
+def gather(found: list[Found], links: Links, wanted: Callable[[str], bool]) -> Service:
+    """`wanted` says of an id whether somebody asked to leave it out."""
+    service = Service()
+    known: dict[str, str] = {}
+    for each in found:
+        kind = each.type.lower()
+        if kind == SERVICE:
+            service.skipped.append((each.name, "the service itself: its tier, network and host names"))
+            continue
+        if not kind.startswith(f"{SERVICE}/"):
+            service.skipped.append((f"{each.type} {each.name}", "not API Management's"))
+            continue
+        try:
+            id = _id(each)
+        except TemplateWrong as error:
+            service.problems.append(error.at(each.place).at(each.source))
+            continue
+        reason = _left_out(id) if wanted(id) else "by --skip"
+        if reason:
+            service.skipped.append((id, reason))
+            continue
+        try:
+            properties = _properties(each, id, links)
+        except TemplateWrong as error:
+            service.problems.append(error.at(f"{each.place} ({id})").at(each.source))
+            continue
+        name = each.name.split("/")[0]
+        if name.lower() not in (other.lower() for other in service.names):
+            service.names.append(name)
+        id = known.setdefault(id.lower(), id)
+        service.resources[id] = {**service.resources.get(id, {}), **properties}
+        service.origins[id.lower()] = f"{each.source}: {each.place} ({id})"
+    return service
+
+
+def _id(found: Found) -> str:
+    kinds, names = found.type.split("/")[2:], found.name.split("/")[1:]
+    if len(kinds) != len(names):
+        raise TemplateWrong(
+            f"the name of a {found.type} has {len(kinds) + 1} parts, not {len(names) + 1}: {found.name}", "name"
+        )
+    kinds[0] = FORMER.get(kinds[0].lower(), kinds[0])
+    # the plane's spelling of the collections
+    path = "/".join(kinds).lower().removeprefix("workspaces/")
+    known = TYPES.get(path)
+    if known is not None:
+        kinds[-len(known.segments) :] = known.segments
+    return "".join(f"/{kind}/{name}" for kind, name in zip(kinds, names, strict=True))
+
+
+def _left_out(id: str) -> str:
+    path = "/".join(id.lower().split("/")[1::2])
+    if path.removeprefix("workspaces/") not in TYPES:
+        return f"there are no {path} here"
+    if id.lower() in BUILT_IN or (path == "groups/users" and id.lower().startswith("/groups/developers/")):
+        return "every service has it"
+    return ""
+
+
+def _properties(found: Found, id: str, links: Links) -> Properties:
+    properties = {name: relative(value) for name, value in found.properties().items() if name not in COMPUTED}
+    path = "/".join(id.lower().split("/")[1::2]).removeprefix("workspaces/")
+    _today(path, properties)
+    format = properties.get("format")
+    if isinstance(format, str) and format.lower() in LINKS:
+        if not isinstance(properties.get("value"), str):
+            raise TemplateWrong(f"with format {format}, value must be a link", "properties/value")
+        properties["value"] = links.open(properties["value"], found.source)[1]
+        properties["format"] = LINKS[format.lower()]
+    return properties
+
+
+def _today(path: str, properties: Properties) -> None:
+    """Names that properties had in former api-versions."""
+    for former, now in (("policyContent", "value"), ("contentValue", "value"), ("contentFormat", "format")):
+        if former in properties:
+            properties.setdefault(now, properties.pop(former))
+    if path.endswith("policies") and "format" not in properties:
+        properties["format"] = "xml"
+    if path == "subscriptions":
+        product, user = properties.pop("productId", None), properties.pop("userId", None)
+        if product is not None:
+            properties.setdefault("scope", product)
+        if user is not None:
+            properties.setdefault("ownerId", user)
+        if "displayName" not in properties and "name" in properties:
+            properties["displayName"] = properties.pop("name")
+    if path == "subscriptions" and properties.get("scope") == "":
+        properties["scope"] = "/"
+
+
+def relative(value: Any) -> Any:
+    """`value` with every id of a resource of some service as an id below the service."""
+    if isinstance(value, str):
+        match = _ID.fullmatch(value) if value[:1] == "/" and len(value) < 2000 else None
+        return value if match is None else match["below"] or "/"
+    if isinstance(value, dict):
+        return {key: relative(each) for key, each in value.items()}
+    return [relative(each) for each in value] if isinstance(value, list) else value
