@@ -11,15 +11,25 @@ from passerelle.plane import Plane, PlaneError
 
 MARKS = {"create": "+", "update": "~", "delete": "-"}
 SECONDS = 600.0
+MOST_LINES = 1000
 
 Resource = tuple[str, dict[str, Any]]
 
 
 def apply(
-    plane: Plane, resources: Sequence[Resource], dry_run: bool, origins: Mapping[str, str], source: str
+    plane: Plane,
+    resources: Sequence[Resource],
+    dry_run: bool,
+    origins: Mapping[str, str],
+    source: str,
+    deletions: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The plane's answer. `origins` says by lower-case id where a resource came from; `source` is the whole."""
-    document = {"resources": [{"id": id, "properties": properties} for id, properties in resources], "dryRun": dry_run}
+    document = {
+        "resources": [{"id": id, "properties": properties} for id, properties in resources],
+        "delete": list(deletions),
+        "dryRun": dry_run,
+    }
     try:
         return plane.call("POST", "/apply", document, timeout=SECONDS)
     except PlaneError as error:
@@ -27,10 +37,12 @@ def apply(
 
 
 def tell(told: Mapping[str, Any]) -> None:
-    """Every change, one per line, and their number."""
-    for change in told["changes"]:
+    """Every change, one per line, and their number; of very many, the first."""
+    for change in told["changes"][:MOST_LINES]:
         names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
         click.echo(f"{MARKS[change['operation']]} {change['id']}{names}")
+    if len(told["changes"]) > MOST_LINES:
+        click.echo(f"  and {len(told['changes']) - MOST_LINES} more")
     verb = "would be" if told["dryRun"] else "are"
     click.echo(f"{len(told['changes'])} {verb} changed, {told['unchanged']} as they were; revision {told['revision']}")
 

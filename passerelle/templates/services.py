@@ -30,7 +30,7 @@ _ID = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # what a plane computes and what has no meaning here
-COMPUTED = frozenset({"provisioningState", "isOnline", "builtIn", "createdDate", "registrationDate", "expirationDate"})
+COMPUTED = frozenset({"provisioningState", "isOnline", "builtIn", "createdDate", "registrationDate"})
 
 
 @dataclass

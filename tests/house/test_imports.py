@@ -40,7 +40,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
-    "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
+    "passerelle": {"aiohttp", "azure", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
 }  # fmt: skip
 
 # prefix of imported module -> the only modules (by prefix) that may import it, within the packages named
@@ -56,6 +56,7 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
     ("graphql", "proxy", ("proxy.graphql", "proxy.policies.validate_graphql_request")),
+    ("azure", "passerelle", ("passerelle.live", "passerelle.imports.azure")),
     ("greenlet", "proxy", ("proxy.expressions.slices",)),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
