@@ -48,6 +48,11 @@ class Plane:
         self._token = token
         self._service = service
 
+    @property
+    def id(self) -> str:
+        """The ARM id of the service."""
+        return self._service
+
     def target(self) -> Target:
         """The parts of the id of the service."""
         parts = self._service.strip("/").split("/")
