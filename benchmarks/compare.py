@@ -1,10 +1,10 @@
 """`python -m benchmarks.compare`: what one request costs our sidecar, beside the proxies people use.
 
 Two jobs: plain proxying, and the full job of benchmarks/peers/peer.py. The gateway under measurement has one worker
-on the first core; load generator and backend are on the last. Rounds are interleaved, each in another order; figures are
-medians. CPU is user and system time of the process with all of its descendants; our telemetry child is in it. Every
-answer is checked for status and length, and before a full job is measured it must refuse a request without the key.
-The latency columns come from a run of their own at a fixed rate, timed from when each request was due.
+on the first core; load generator and backend are on the last. Rounds are interleaved, each in another order; figures
+are medians. CPU is user and system time of the process with all of its descendants; our telemetry child is in it.
+Every answer is checked for status and length, and before a full job is measured it must refuse a request without the
+key. The latency columns come from a run of their own at a fixed rate, timed from when each request was due.
 """
 
 from __future__ import annotations
