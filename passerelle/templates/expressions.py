@@ -22,6 +22,7 @@ LONGEST = 128 * 1024  # characters of one expression
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[()\[\],.]))"
 )
+_QUOTED = re.compile("'[^']*'?")  # may be a secret
 ASKS_AZURE = re.compile(r"list\w*|providers|pickzones|tologicalzone|tophysicalzone|getsecret|managementgroup", re.I)
 
 
@@ -167,7 +168,7 @@ class _Parser:
         self._next()
 
     def _wrong(self, what: str) -> TemplateWrong:
-        near = self._text[max(0, self._at - 30) : self._at + 20].strip()
+        near = _QUOTED.sub("'...'", self._text[: self._at + 20])[-60:].strip()
         return TemplateWrong(f"the expression cannot be read at column {self._at + 2}, near «{near}»: {what} here")
 
 
