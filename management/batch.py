@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from management.apply import Applier, type_of
+from management.apply import Applier, stored_name, type_of
 from management.errors import ArmError, Detail, invalid, invalid_all
 from management.revisions import resolve
 from management.store import Row
@@ -39,13 +39,13 @@ class DryRun(Exception):
 def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `body` says. Raises ArmError with every resource that cannot be, and DryRun."""
     puts, deletions = _read(body)
-    before = {id: tx.get(resolve(tx, id)) for id, _ in puts}
+    before = {id: _found(tx, id) for id, _ in puts}
     imported = {id: _described(tx, id) for id, properties in puts if "format" in properties and before[id]}
     tx.thrifty = True
     _put_all(tx, puts)
     changes = [_told(tx, id, before[id], imported.get(id)) for id, _ in puts]
     for id in deletions:
-        row = tx.get(resolve(tx, id))
+        row = _found(tx, id)
         if row is not None:
             Applier(tx).delete(row.id, {"deleteSubscriptions": "true", "deleteRevisions": "true"})
             changes.append({"id": row.id, "operation": "delete"})
@@ -104,6 +104,10 @@ def _details(id: str, error: ArmError) -> list[Detail]:
     return [Detail(f"{id} {detail.target}".strip(), detail.message, detail.code) for detail in error.details]
 
 
+def _found(tx: Transaction, id: str) -> Row | None:
+    return tx.get(resolve(tx, stored_name(type_of(id), id)))
+
+
 def _described(tx: Transaction, id: str) -> dict[str, int]:
     """What a document gives an API, with the revision of each."""
     rows = tx.below(resolve(tx, id)) if type_of(id).path == "apis" else []
@@ -111,8 +115,9 @@ def _described(tx: Transaction, id: str) -> dict[str, int]:
 
 
 def _told(tx: Transaction, id: str, before: Row | None, described: dict[str, int] | None) -> dict[str, Any]:
-    after = tx.get(resolve(tx, id))
-    assert after is not None
+    after = _found(tx, id)
+    if after is None:  # an operation that the document of its API does not have
+        return {"id": id, "operation": "delete" if before else "unchanged"}
     if before is None:
         return {"id": after.id, "operation": "create"}
     if before is after or before.same(after):

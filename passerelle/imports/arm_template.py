@@ -39,14 +39,28 @@ _QUERY = re.compile(
 @connected
 @click.option("--parameters", "files", multiple=True, metavar="FILE", help="A parameter file; later ones win.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; NAME=@FILE reads it.")
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="ID:PATH=VALUE",
+    help="A property that the template asks Azure for, such as '/loggers/l:credentials.instrumentationKey=@FILE'.",
+)
 @click.option("--of", "name", help="Which service of the template, where it has several.")
-@click.option("--skip", "skipped", multiple=True, metavar="ID", help="Leave out, such as '/loggers/*'.")
+@click.option(
+    "--skip",
+    "skipped",
+    multiple=True,
+    metavar="ID",
+    help="Leave out a resource, such as '/loggers/*', or a deployment.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
 def command(
     plane: Plane,
     file: str,
     files: tuple[str, ...],
     pairs: tuple[str, ...],
+    properties: tuple[str, ...],
     name: str | None,
     skipped: tuple[str, ...],
     dry_run: bool,
@@ -62,13 +76,14 @@ def command(
     except TemplateWrong as error:
         raise click.ClickException(str(error)) from None
     links = Links(file, lambda line: click.echo(f"reading {line}", err=True))
-    evaluation = Evaluation(plane.target(), links)
+
+    def wanted(id: str) -> bool:
+        return not any(fnmatch.fnmatchcase(id.lower(), pattern.lower()) for pattern in skipped)
+
+    evaluation = Evaluation(plane.target(), links, wanted)
     evaluation.run(template, given, file)
-    service = gather(
-        [each for each in evaluation.found if not name or _of(each.type, each.name, name)],
-        links,
-        lambda id: not any(fnmatch.fnmatchcase(id.lower(), pattern.lower()) for pattern in skipped),
-    )
+    found = [each for each in evaluation.found if not name or _of(each.type, each.name, name)]
+    service = gather(found, links, wanted, _properties(properties))
     _refuse(evaluation.problems + service.problems, service, name)
     _tell_skipped(service.skipped)
     click.echo(f"{len(service.resources)} resources in {file}", err=True)
@@ -117,6 +132,18 @@ def _set(template: Properties, pairs: tuple[str, ...]) -> dict[str, Any]:
             raise click.UsageError(
                 f"--set {name}: the parameter is of type {kind}, which is written as JSON."
             ) from None
+    return found
+
+
+def _properties(written: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """By lower-case id and dotted path."""
+    found: dict[str, dict[str, str]] = {}
+    for each in written:
+        place, mark, value = each.partition("=")
+        id, colon, path = place.rpartition(":")
+        if not mark or not colon or not id.startswith("/") or not path:
+            raise click.UsageError(f"--property {place}: ID:PATH=VALUE is needed.")
+        found.setdefault(id.lower(), {})[path] = fetch(value[1:]).rstrip("\r\n") if value[:1] == "@" else value
     return found
 
 

@@ -6,10 +6,12 @@ turn comes, or earlier when somebody refers to what it gives out.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from passerelle.plane import Target
@@ -27,11 +29,12 @@ MOST_RESOURCES = 100_000
 
 @dataclass(frozen=True)
 class Found:
-    """A resource; `properties` are evaluated when they are asked for. `source` and `place` are where it stands."""
+    """A resource; `properties` are evaluated when they are asked for, with those given that stand in for what the
+    template says, by dotted path. `source` and `place` are where it stands."""
 
     type: str
     name: str
-    properties: Callable[[], Properties]
+    properties: Callable[[Mapping[str, str]], Properties]
     source: str
     place: str
 
@@ -54,8 +57,10 @@ class Instance:
 
 
 class Evaluation:
-    def __init__(self, target: Target, links: Links) -> None:
+    def __init__(self, target: Target, links: Links, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """`wanted` says whether a deployment within the template is looked at, by its name."""
         self.target = target
+        self.wanted = wanted
         self.links = links
         self.found: list[Found] = []
         self.problems: list[TemplateWrong] = []
@@ -215,11 +220,14 @@ class _Level:
         instance.done = True
         where = f"{self.place}/{instance.place}" if self.place else instance.place
         self.whole.found.append(
-            Found(instance.type, instance.name, lambda: self._properties(instance), self.source, where)
+            Found(instance.type, instance.name, partial(self._properties, instance), self.source, where)
         )
 
-    def _properties(self, instance: Instance) -> Properties:
-        found = expanded(instance.body.get("properties") or {}, instance.scope, "properties")
+    def _properties(self, instance: Instance, given: Mapping[str, str]) -> Properties:
+        written = copy.deepcopy(instance.body.get("properties") or {})
+        for path, value in given.items():
+            _set(written, path, value)
+        found = expanded(written, instance.scope, "properties")
         if not isinstance(found, dict):
             raise TemplateWrong("an object was expected", "properties")
         return found
@@ -231,6 +239,8 @@ class _Level:
         if instance.done:
             raise TemplateWrong(f"the deployment {instance.name} needs what it gives out")
         instance.done = True
+        if not self.whole.wanted(instance.name):
+            return Later([], lambda name: None, "output")
         properties = instance.body.get("properties") or {}
         where = f"{self.place}/{instance.place}" if self.place else instance.place
         if "templateLink" in properties:
@@ -241,7 +251,7 @@ class _Level:
                 raise TemplateWrong("a deployment needs a template or a templateLink", "properties")
             options = expanded(properties.get("expressionEvaluationOptions") or {}, instance.scope)
             inner = str(options.get("scope", "outer")).lower() == "inner"
-            given = self._given(instance, properties) if inner else {}
+            given: Mapping[str, Any] = self._given(instance, properties) if inner else {}
             level = _Level(
                 self.whole, template, given, self.source, f"{where}/properties/template", instance.name,
                 self._depth + 1, None if inner else instance.scope,
@@ -259,25 +269,30 @@ class _Level:
             )
         source, content = self.whole.links.open(address, self.source)
         template = text.read(content, source)
-        given = self._given(instance, properties)
+        held: dict[str, Any] = {}
         if "parametersLink" in properties:
             linked = expanded(properties["parametersLink"], instance.scope, "properties/parametersLink")
             file, content = self.whole.links.open(str(linked.get("uri") or linked.get("relativePath")), self.source)
-            given = values(text.read(content, file), file) | given
+            held = values(text.read(content, file), file)
+        given = self._given(instance, properties, held)
         try:
             return _Level(self.whole, template, given, source, "", instance.name, self._depth + 1)
         except TemplateWrong as error:
             raise error.at(source) from None
 
-    def _given(self, instance: Instance, properties: Properties) -> dict[str, Any]:
-        wanted = properties.get("parameters") or {}
-        return {
-            name: _value(
-                name, {key: expanded(each, instance.scope, f"parameters/{name}") for key, each in entry.items()}
-            )
-            for name, entry in wanted.items()
-            if isinstance(entry, dict)
-        }
+    def _given(
+        self, instance: Instance, properties: Properties, linked: Mapping[str, Any] = MappingProxyType({})
+    ) -> Later:
+        """The parameters of a deployment, each evaluated when it is asked for; `linked` are those of a file."""
+        entries = {name: each for name, each in (properties.get("parameters") or {}).items() if isinstance(each, dict)}
+
+        def find(name: str) -> Any:
+            if name not in entries:
+                return linked[name]
+            entry = {key: expanded(each, instance.scope, f"parameters/{name}") for key, each in entries[name].items()}
+            return _value(name, entry)
+
+        return Later({**linked, **entries}, find, "parameter")
 
     def _reference(self, named: Any, *more: Any) -> Any:
         """What another resource of the template says of itself."""
@@ -289,12 +304,12 @@ class _Level:
             if each.type.lower() == DEPLOYMENT:
                 said: Any = {"outputs": self._deploy(each), "provisioningState": "Succeeded"}
             else:
-                said = Declared(self._properties(each), each.type)
+                said = Declared(self._properties(each, {}), each.type)
             return {"properties": said, "id": self._id(each), "name": each.name} if whole else said
         if self._outer is not None:
             return self._beyond(named, *more)
         raise TemplateWrong(
-            "reference() asks Azure for a resource that this template does not hold: put the value itself there"
+            "reference() asks Azure for a resource that this template does not hold: give the value by --property"
         )
 
 
@@ -304,6 +319,15 @@ class Declared(dict[str, Any]):
     def __init__(self, properties: Properties, type: str) -> None:
         super().__init__(properties)
         self.type = type
+
+
+def _set(written: Any, path: str, value: str) -> None:
+    *holders, last = path.split(".")
+    for step in holders:
+        written = written.setdefault(step, {}) if isinstance(written, dict) else None
+    if not isinstance(written, dict):
+        raise TemplateWrong(f"there is no place for {path}", "properties")
+    written[last] = f"[{value}" if value.startswith("[") else value
 
 
 def values(document: Properties, source: str) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def _run(node: Node, scope: Scope) -> Any:
     if function is not None:
         return _called(node, lambda: function(*arguments))
     if ASKS_AZURE.fullmatch(node.name):
-        raise TemplateWrong(f"{node.shown}() asks Azure, and this is not Azure: put the value itself there")
+        raise TemplateWrong(f"{node.shown}() asks Azure, and this is not Azure: give the value by --property")
     raise TemplateWrong(f"there is no function {node.shown}()")
 
 

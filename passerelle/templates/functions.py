@@ -33,9 +33,8 @@ def get(holder: Any, key: Any) -> Any:
         for name in holder:
             if same(name, key):
                 return holder[name]
-        raise TemplateWrong(
-            f"there is no property {key}{'' if type(holder) is dict else ', which Azure would compute'}"
-        )
+        computed = "" if type(holder) is dict else "; what Azure computes is given by --property"
+        raise TemplateWrong(f"there is no property {key}{computed}")
     if isinstance(holder, list) and isinstance(key, int):
         if 0 <= key < len(holder):
             return holder[key]

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import click
+
 from passerelle.imports.fetch import fetch, is_address
+from passerelle.templates.wrong import TemplateWrong
 
 MOST_PARTS = 6
 
@@ -24,9 +27,12 @@ class Links:
         self._told = told
 
     def open(self, link: str, base: str) -> tuple[str, str]:
-        """(source, text) of `link`, which stands in `base`. Raises ClickException."""
+        """(source, text) of `link`, which stands in `base`. Raises TemplateWrong."""
         source = self._source(link.strip(), base)
-        return source, fetch(source)
+        try:
+            return source, fetch(source)
+        except click.ClickException as error:
+            raise TemplateWrong(error.message) from None
 
     def _source(self, link: str, base: str) -> str:
         if not is_address(link):

@@ -10,8 +10,9 @@ Rules
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from management.links import LINKS
@@ -55,8 +56,13 @@ class Service:
         return found
 
 
-def gather(found: list[Found], links: Links, wanted: Callable[[str], bool]) -> Service:
-    """`wanted` says of an id whether somebody asked to leave it out."""
+def gather(
+    found: list[Found],
+    links: Links,
+    wanted: Callable[[str], bool],
+    given: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Service:
+    """`wanted` says of an id whether it is taken; `given` are properties by lower-case id and dotted path."""
     service = Service()
     known: dict[str, str] = {}
     for each in found:
@@ -77,7 +83,7 @@ def gather(found: list[Found], links: Links, wanted: Callable[[str], bool]) -> S
             service.skipped.append((id, reason))
             continue
         try:
-            properties = _properties(each, id, links)
+            properties = _properties(each, id, links, given.get(id.lower(), {}))
         except TemplateWrong as error:
             service.problems.append(error.at(f"{each.place} ({id})").at(each.source))
             continue
@@ -114,8 +120,9 @@ def _left_out(id: str) -> str:
     return ""
 
 
-def _properties(found: Found, id: str, links: Links) -> Properties:
-    properties = {name: relative(value) for name, value in found.properties().items() if name not in COMPUTED}
+def _properties(found: Found, id: str, links: Links, given: Mapping[str, str]) -> Properties:
+    said = found.properties(given).items()
+    properties = {name: relative(value) for name, value in said if name not in COMPUTED and value is not None}
     path = "/".join(id.lower().split("/")[1::2]).removeprefix("workspaces/")
     _today(path, properties)
     format = properties.get("format")
@@ -150,7 +157,10 @@ def relative(value: Any) -> Any:
     """`value` with every id of a resource of some service as an id below the service."""
     if isinstance(value, str):
         match = _ID.fullmatch(value) if value[:1] == "/" and len(value) < 2000 else None
-        return value if match is None else match["below"] or "/"
+        if match is None:
+            return value
+        _, collection, *rest = (match["below"] or "/").split("/")
+        return "/".join(("", FORMER.get(collection.lower(), collection), *rest))
     if isinstance(value, dict):
         return {key: relative(each) for key, each in value.items()}
     return [relative(each) for each in value] if isinstance(value, list) else value

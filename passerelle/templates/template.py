@@ -58,7 +58,7 @@ class Later(Mapping[str, Any]):
 def parameters(template: Properties, given: Mapping[str, Any], scope: Callable[[], Scope]) -> Later:
     """The values of a template's parameters: those given, else their defaults. Raises TemplateWrong for all missing."""
     declared = section(template, "parameters")
-    held = {name.lower(): value for name, value in given.items()}
+    held = {name.lower(): name for name in given}
     unknown = [name for name in given if name.lower() not in {each.lower() for each in declared}]
     if unknown:
         raise TemplateWrong(f"the template has no parameter {', '.join(sorted(unknown))}")
@@ -73,7 +73,7 @@ def parameters(template: Properties, given: Mapping[str, Any], scope: Callable[[
     def find(name: str) -> Any:
         declaration = declared[name]
         if name.lower() in held:
-            value = held[name.lower()]
+            value = given[held[name.lower()]]
         else:
             value = expanded(declaration.get("defaultValue"), scope())
         _check(name, declaration, value)

@@ -79,6 +79,15 @@ async def test_deletions(plane: Plane) -> None:
     assert (await plane.call("GET", "/subscriptions/s")).status == 404
 
 
+async def test_a_product_with_a_revision_of_an_api(plane: Plane) -> None:
+    """The association is with all revisions, whatever the id says."""
+    revision = {"id": "/apis/a;rev=2", "properties": {**API, "serviceUrl": "https://two.example"}}
+    told = await _apply(plane, [*RESOURCES, revision, {"id": "/products/p/apis/a;rev=2"}])
+    assert {"id": "/products/p/apis/a", "operation": "create"} in told["changes"]
+    again = await _apply(plane, [{"id": "/products/p/apis/a;rev=2"}])
+    assert again["changes"] == []
+
+
 async def test_what_is_no_batch(plane: Plane) -> None:
     for body in ({"resources": {}}, {"resources": [1]}, {"resources": [{"id": "x"}]}, {"delete": ["/tags"]}):
         assert (await plane.call("POST", "/apply", body=body)).status == 400
