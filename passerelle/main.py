@@ -8,6 +8,7 @@ from passerelle.commands.apply import apply
 from passerelle.commands.export import export
 from passerelle.commands.import_ import import_
 from passerelle.commands.policy import policy
+from passerelle.commands.rollback import rollback
 from passerelle.commands.start import start
 from passerelle.commands.token import token
 from passerelle.commands.trace import trace
@@ -20,7 +21,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, apply, export, import_, policy, trace, version):
+for command in (up, start, token, apply, export, import_, rollback, policy, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

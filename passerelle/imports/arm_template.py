@@ -84,8 +84,8 @@ def command(
     evaluation.run(template, given, file)
     found = [each for each in evaluation.found if not name or _of(each.type, each.name, name)]
     service = gather(found, links, wanted, _properties(properties))
-    _refuse(evaluation.problems + service.problems, service, name)
     _tell_skipped(service.skipped)
+    _refuse(evaluation.problems + service.problems, service, name)
     click.echo(f"{len(service.resources)} resources in {file}", err=True)
     write(plane, service.of_workspace(), dry_run, service.origins, file)
 
