@@ -169,10 +169,7 @@ class ResourceType:
     name_limit: int = 80
     # the target type of an association (PUT without properties; it shows the properties of its target)
     association: str | None = None
-    # status and precondition oddities of ARM
-    head_status: int = 200
-    delete_status: int = 200
-    patch_status: int = 200
+    # precondition oddities of ARM; those of statuses are in `operations.py`
     put_needs_match: bool = False
     # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
     built_in: Mapping[str, Properties] = field(default_factory=dict)

@@ -236,7 +236,6 @@ TYPES = (
         ),
         readonly=frozenset({"provisioningState", "isOnline"}),
         references=(Reference("apiVersionSetId", "apiVersionSets"),),
-        delete_status=204,
         provisioned=True,
         prepare=prepare,
         after=after,

@@ -43,7 +43,6 @@ TYPES = (
             Field("userRegistration", OBJECT),
         ),
         secrets=(Secret("validationKey"),),
-        patch_status=204,
         prepare=prepare,
         built_in={
             "signin": {"enabled": False},

@@ -74,7 +74,6 @@ TYPES = (
         ),
         readonly=frozenset({"registrationDate", "groups"}),
         secrets=(Secret("password"),),
-        delete_status=204,
         prepare=prepare,
         after=after,
         leaving=leaving,

@@ -16,8 +16,6 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -25,6 +23,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from tests.management.specification import Example, Specification
 
 SERVICE_ID = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.apimanagement/service/[^/\"?]+", re.I
@@ -49,46 +49,15 @@ ASSOCIATED = {
 }
 
 
-@dataclass(frozen=True)
-class Example:
-    operation: dict[str, Any]
-    name: str
-    values: dict[str, Any]
-    responses: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        return f"{self.operation['operationId']}: {self.name}"
-
-
-@dataclass
-class Specification:
-    """The operations of one api-version and their examples."""
-
-    folder: Path
-    operations: list[dict[str, Any]] = field(default_factory=list)
-    # swagger path in lower case with {} for names -> body of its first PUT example
-    bodies: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, folder: Path) -> Specification:
-        self = cls(folder, json.loads((folder / "index.json").read_text()))
-        for operation in self.operations:
-            if operation["method"] == "PUT":
-                bodies = [example.values.get(_body_name(operation)) for example in self.examples(operation)]
-                # what needs nothing from elsewhere first
-                self.bodies[_shape(operation["path"])] = min(bodies, key=_foreign)
-        return self
-
-    def examples(self, operation: dict[str, Any]) -> Iterator[Example]:
-        home = next(self.folder.glob("specification/**/examples"))
-        for name, file in (operation["examples"] or {}).items():
-            document = json.loads((home / file).read_text(encoding="utf-8-sig"))
-            yield Example(operation, name, document["parameters"], document["responses"])
-
-    def all(self) -> Iterator[Example]:
-        for operation in self.operations:
-            yield from self.examples(operation)
+def seeds(specification: Specification) -> dict[str, Any]:
+    """Swagger path in lower case with {} for names -> the body to make such a resource with."""
+    found = {}
+    for operation in specification.operations:
+        bodies = [each.values.get(operation.body or "") for each in specification.examples(operation)]
+        if operation.method == "PUT" and bodies:
+            # what needs nothing from elsewhere first
+            found[operation.shape] = min(bodies, key=_foreign)
+    return found
 
 
 def _shape(path: str) -> str:
@@ -133,15 +102,11 @@ def _foreign(body: Any) -> bool:
     return any(word in text for word in ('"format"', "keyVault", "sourceApiId", "fabric:", ";rev="))
 
 
-def _body_name(operation: dict[str, Any]) -> str | None:
-    return next((each["name"] for each in operation["params"] if each["in"] == "body"), None)
-
-
 class Replay:
     """One example after the other against the plane at `url`."""
 
     def __init__(self, specification: Specification, client: Any, url: str, token: str, verify: str | bool) -> None:
-        self.specification, self.client, self.url = specification, client, url
+        self.client, self.url, self.bodies = client, url, seeds(specification)
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {token}"
         self.session.verify, self.session.trust_env = verify, False
@@ -180,16 +145,16 @@ class Replay:
 
     def _seed(self, example: Example, values: dict[str, Any]) -> list[str]:
         """Make the service, what the body refers to, and what stands in the path; what could not be made."""
-        path, method = example.operation["path"], example.operation["method"]
+        path, method = example.operation.path, example.operation.method
         creates_service = _shape(path).endswith("/service/{}") and method == "PUT"
         failed: list[str] = []
         if not creates_service:
-            failed += self._put(self.service, self.specification.bodies.get(_shape(SERVICE_PATH)))
+            failed += self._put(self.service, self.bodies.get(_shape(SERVICE_PATH)))
         match = re.search(r"/service/\{serviceName\}(/.*)?$", path)
         if match is None:
             return failed
         segments = [_filled(part, values) for part in (match[1] or "").split("/") if part]
-        body = values.get(_body_name(example.operation) or "")
+        body = values.get(example.operation.body or "")
         for reference in (*_references(body), *_named_values(body)):
             failed += self._make(reference)
         whole = len(segments) % 2 == 0 and method != "PUT"
@@ -218,7 +183,7 @@ class Replay:
         for end in range(2, len(segments), 2):
             failed += self._make("/" + "/".join(segments[:end]))
         shape = SERVICE_PATH + "/" + "/".join(part if n % 2 == 0 else "{}" for n, part in enumerate(segments))
-        body = copy.deepcopy(self.specification.bodies.get(_shape(shape)))
+        body = copy.deepcopy(self.bodies.get(_shape(shape)))
         if len(segments) > 3 and segments[-2] in ASSOCIATED and segments[0] != "workspaces":
             failed += self._make(f"/{ASSOCIATED[segments[-2]]}/{segments[-1]}")
         for reference in (*_references(body), *_named_values(body)):
@@ -241,9 +206,9 @@ class Replay:
         return [f"{id[len(self.service) :]} {answer.status_code} {answer.text[:200]}"]
 
     def _call(self, example: Example, values: dict[str, Any]) -> None:
-        method = method_of(self.client, example.operation["operationId"])
+        method = method_of(self.client, example.operation.id)
         parameters = inspect.signature(method).parameters
-        body = _body_name(example.operation)
+        body = example.operation.body
         arguments: dict[str, Any] = {}
         for name, value in values.items():
             key = _snake(name)

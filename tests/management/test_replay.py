@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,21 @@ from azure.mgmt.apimanagement import ApiManagementClient
 from tests.management import replay, sdk
 
 HERE = Path(__file__).parent
+VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
 TOKEN = "the-admin-token"
 EXCEPTIONS: dict[str, str] = yaml.safe_load((HERE / "replay_exceptions.yaml").read_text())
 
 
-def _specification() -> Path:
+def official() -> tuple[Path, str]:
+    """A folder of swagger files with examples, and the api-version that they are of."""
     shared = Path(os.environ.get("PASSERELLE_SHARED") or HERE.parents[2] / "shared")
-    folder = shared / "data" / "arm-2024-05-01"
+    folder = Path(os.environ.get("PASSERELLE_EXAMPLES") or shared / "data" / "arm-2024-05-01")
     if not folder.is_dir():
         pytest.skip(f"the specification with its examples is not at {folder}: set PASSERELLE_SHARED")
-    return folder
+    version = next(
+        (found[0] for path in sorted(folder.rglob("*.json")) if (found := VERSION.search(str(path)))), "2024-05-01"
+    )
+    return folder, version
 
 
 def test_the_client_has_a_method_for_every_operation() -> None:
