@@ -29,6 +29,7 @@ from management.operations import Statuses, Tickets, statuses
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
+from management.resources.infrastructure import network_status_at
 from management.revisions import resolve
 from management.show import show
 from management.store import Row, Store
@@ -82,7 +83,7 @@ class Arm:
             if method == "DELETE":
                 return await store.write(lambda: self.delete(request, path, id))
         elif method == "GET":
-            return await store.read(lambda: self.list(request, path))
+            return await store.read(lambda: self.document(request, path) or self.list(request, path))
         if method == "POST":
             body = await read_body(request)
             if path.below.lower() == "/apply":
@@ -159,6 +160,17 @@ class Arm:
                 if str(item.get("name", "")).lower() == name.lower():
                     return json_response(item, etag=f'"{tx.service.revision:016x}"')
         raise not_found(view_name)
+
+    def document(self, request: web.Request, path: ArmPath) -> web.Response | None:
+        """What is computed below the service, and no list; None when the path means something else."""
+        type, words = type_of("/"), "/".join(path.segments).lower()
+        found = {name.lower(): document for name, document in type.documents.items()}.get(words)
+        at = re.fullmatch(r"locations/([^/]+)/networkstatus", words)
+        if found is None and at is None:
+            return None
+        with reading(self.store, path.service) as tx:
+            call = _call(tx_of(tx), _existing(tx, type, "/"), {}, request.query)
+            return json_response(found(call) if found else network_status_at(call, at[1] if at else ""))
 
     def delete(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
         type = type_of(id)

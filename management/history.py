@@ -52,12 +52,19 @@ def roll_back(call: Call) -> Answer:
             "ValidationError",
             f"Revision {target} is out of reach: choose one from {tx.service.horizon} to {tx.service.revision}.",
         )
-    restored = _restore(tx, target)
+    restored = restore(tx, target)
     return Answer(200, {"revision": tx.revision if restored else tx.service.revision, "restored": restored})
 
 
-def _restore(tx: Transaction, target: int) -> int:
-    """Put back what each resource was before its first change after `target`; how many there were."""
+def time_of(tx: Transaction, revision: int) -> str | None:
+    """When a revision was made; None when the log has it no longer."""
+    query = select(log.c.time).where(log.c.service == tx.service.number, log.c.revision == revision).limit(1)
+    return tx.connection.scalar(query)
+
+
+def restore(tx: Transaction, target: int, spare: str = "") -> int:
+    """Put back what each resource was before its first change after `target`; how many there were. What stands in the
+    collection `spare` stays."""
     query = (
         select(former.c.key, former.c.row, former.c.sealed)
         .where(former.c.service == tx.service.number, former.c.revision > target)
@@ -65,7 +72,8 @@ def _restore(tx: Transaction, target: int) -> int:
     )
     oldest: dict[str, tuple[str | None, bytes | None]] = {}
     for key, row, sealed in tx.connection.execute(query):
-        oldest.setdefault(key, (row, sealed))
+        if not spare or not key.startswith(f"{spare}/"):
+            oldest.setdefault(key, (row, sealed))
     for key, (row, sealed) in oldest.items():
         tx.restore(key, row, sealed)
     return len(oldest)

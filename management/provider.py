@@ -32,14 +32,6 @@ VERBS = {"read": "Read", "write": "Create or change", "delete": "Delete"}
 REFUSED = {
     "backup": "Backup to a storage account",
     "restore": "Restore from a storage account",
-    "migratetostv2": "Migration of the platform",
-    "applynetworkconfigurationupdates": "Network configuration",
-    "networkstatus": "Network status",
-    "outboundnetworkdependenciesendpoints": "Network configuration",
-    "privateendpointconnections": "Private endpoints",
-    "privatelinkresources": "Private endpoints",
-    "workspacelinks": "Workspace gateways",
-    "locations": "Network status",
     "getssotoken": "Sign-in to Azure's publisher portal",
 }
 

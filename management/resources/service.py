@@ -8,7 +8,7 @@ from typing import Any
 from management import debugging, history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.resources import by_tags, issues, service_lists
+from management.resources import by_tags, infrastructure, issues, service_lists, tenant_configuration
 from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
@@ -90,6 +90,15 @@ TYPES = (
             "apisByTags": by_tags.of_kind("api", "includeNotTaggedApis"),
             "productsByTags": by_tags.of_kind("product", "includeNotTaggedProducts"),
         },
-        actions={"validatePolicies": service_lists.validate_policies, "rollback": history.roll_back},
+        actions={
+            "validatePolicies": service_lists.validate_policies,
+            "rollback": history.roll_back,
+            **infrastructure.ACTIONS,
+        },
+        documents={
+            "networkstatus": infrastructure.network_status,
+            "outboundNetworkDependenciesEndpoints": infrastructure.outbound_dependencies,
+            "tenant/configuration/syncState": tenant_configuration.sync_state,
+        },
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from management.declare import BOOLEAN, Action, Answer, Call, Change, Field, ResourceType
 from management.keys import new_key
+from management.resources import tenant_configuration
 from management.secret_fields import Secret
 
 KEYS = ("primaryKey", "secondaryKey")
@@ -43,8 +44,10 @@ TYPES = (
         },
         closed=True,
         put_needs_match=True,
+        of_service={tenant_configuration.KEY: frozenset(tenant_configuration.ACTIONS)},
         prepare=prepare,
         actions={
+            **tenant_configuration.ACTIONS,
             "listSecrets": list_secrets,
             **{
                 f"{below}regenerate{name[0].upper()}{name[1:]}": regenerate(name)

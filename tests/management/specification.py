@@ -34,7 +34,7 @@ class Operation:
     @property
     def shape(self) -> str:
         """The path in lower case, without names."""
-        return re.sub(r"\{[^}]*\}", "{}", self.path).lower()
+        return re.sub(r"\{[^}]*\}", "{}", self.path.partition("?")[0]).lower()
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Example:
         return f"{self.operation.id}: {self.name}"
 
 
+def _paths(document: Any) -> list[tuple[str, Any]]:
+    if not isinstance(document, dict):
+        return []
+    return [*(document.get("paths") or {}).items(), *(document.get("x-ms-paths") or {}).items()]
+
+
 @dataclass
 class Specification:
     operations: list[Operation] = field(default_factory=list)
@@ -61,7 +67,7 @@ class Specification:
             if path.parent.name == "examples" or path.name == "index.json":
                 continue
             document = self.load(path)
-            for template, item in (document.get("paths") or {}).items() if isinstance(document, dict) else ():
+            for template, item in _paths(document):
                 self.operations += [
                     self._operation(path, template, method, item[method]) for method in METHODS if method in item
                 ]
