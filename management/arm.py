@@ -39,6 +39,7 @@ PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
 JSON = "application/json"
+ALONE = {"expandGroups": "true"}  # what is shown of one resource, and in lists on demand
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
 
@@ -109,10 +110,12 @@ class Arm:
         with reading(self.store, path.service) as tx:
             row = _existing(tx, type, id)
             if request.method == "HEAD":
-                return web.Response(status=_statuses(type, request, path).head, headers={"ETag": row.etag}, content_type=JSON)
+                return web.Response(
+                    status=_statuses(type, request, path).head, headers={"ETag": row.etag}, content_type=JSON
+                )
             if type.path == "apis" and request.query.get("export", "").lower() == "true":
                 return json_response(self.exports.tell(request, tx_of(tx), row))
-            return json_response(show(tx_of(tx), row, request.query), etag=row.etag)
+            return json_response(show(tx_of(tx), row, ALONE | dict(request.query)), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
         type = type_of(id)
@@ -135,7 +138,7 @@ class Arm:
             Applier(tx).put(id, properties, request.query, partial)
             row = tx.get(resolve(tx, _stored_name(type, id)))
             assert row is not None
-            body = show(tx, row, request.query)
+            body = show(tx, row, ALONE | dict(request.query))
         wanted = _statuses(type, request, path)
         if partial and wanted.patched == 204:
             return web.Response(status=204, headers={"ETag": row.etag})

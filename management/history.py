@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from management.declare import Answer, Call
 from management.errors import ArmError, invalid
 from management.schema import former, log
+from management.store import Row
 from management.transaction import Transaction
 
 MOST_REVISIONS = 1000  # that one GET tells
@@ -60,6 +61,13 @@ def time_of(tx: Transaction, revision: int) -> str | None:
     """When a revision was made; None when the log has it no longer."""
     query = select(log.c.time).where(log.c.service == tx.service.number, log.c.revision == revision).limit(1)
     return tx.connection.scalar(query)
+
+
+def times_of(tx: Transaction, row: Row) -> dict[str, str]:
+    """When a resource was made and last changed, as far back as the log goes."""
+    mine = (log.c.service == tx.service.number) & (log.c.key == row.key) & (log.c.op == "put")
+    made, changed = tx.connection.execute(select(func.min(log.c.time), func.max(log.c.time)).where(mine)).one()
+    return {"createdDateTime": made, "updatedDateTime": changed} if made else {}
 
 
 def restore(tx: Transaction, target: int, spare: str = "") -> int:

@@ -1,8 +1,8 @@
 """Named values and certificates that stand in an Azure Key Vault.
 
-The reference is stored and told back. Nobody here reads the vault: `lastStatus` says so, and what has no value of its own
-is missing in the gateways, which report the policies that need it and fail their requests rather than go on with
-nothing. A value sent beside the reference is used in its place, which is how a service that came from Azure is completed.
+The reference is stored and told back. Nobody here reads the vault: `lastStatus` says so, and what has no value of its
+own is missing in the gateways, which report the policies that need it and fail their requests rather than go on with
+nothing. A value sent beside the reference is used in its place: so a service that came from Azure is completed.
 """
 
 from __future__ import annotations

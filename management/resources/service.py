@@ -15,7 +15,9 @@ from management.transaction import Transaction
 
 ENVELOPE = {"location", "sku", "tags", "identity", "zones", "properties"}
 # what the plane fills in when the service is made; `wire` needs it, and a client cannot change it
-COMPUTED = ("serviceId", "gatewayUrl")
+COMPUTED = ("serviceId", "gatewayUrl", "createdAtUtc")
+# what is sent with a host name or a certificate of the service, and needed by nobody here
+NOT_KEPT = ("encodedCertificate", "certificatePassword")
 DEFAULTS: dict[str, Any] = {
     "location": "local",
     "sku": {"name": "Developer", "capacity": 1},
@@ -35,7 +37,15 @@ def prepare(change: Change) -> None:
     for key in COMPUTED:
         if key in former.get("properties", {}):
             document["properties"][key] = former["properties"][key]
+    for name in ("hostnameConfigurations", "certificates"):
+        listed = document["properties"].get(name)
+        if isinstance(listed, list):
+            document["properties"][name] = [_without_keys(each) for each in listed]
     change.properties = document
+
+
+def _without_keys(item: Any) -> Any:
+    return {key: value for key, value in item.items() if key not in NOT_KEPT} if isinstance(item, dict) else item
 
 
 def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
@@ -46,9 +56,27 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
         "notificationSenderEmail": "",
         "hostnameConfigurations": [],
         "virtualNetworkType": "None",
+        "disableGateway": False,
+        "publicNetworkAccess": "Enabled",
+        "natGatewayState": "Disabled",
+        "legacyPortalStatus": "Disabled",
+        "developerPortalStatus": "Enabled",
+        "apiVersionConstraint": {},
+        "customProperties": {},
+        "certificates": [],
+        "additionalLocations": [],
+        "privateEndpointConnections": [],
+        "gatewayRegionalUrl": properties["properties"].get("gatewayUrl"),
     }
     stored = {key: value for key, value in properties["properties"].items() if key != "serviceId"}
+    for host in stored.get("hostnameConfigurations") or ():
+        if isinstance(host, dict):
+            host.setdefault("negotiateClientCertificate", False)
+            host.setdefault("defaultSslBinding", False)
+            host.setdefault("certificateSource", "KeyVault" if host.get("keyVaultId") else "Custom")
     properties["properties"] = computed | stored
+    if made := stored.get("createdAtUtc"):
+        properties["systemData"] = {"createdAt": made}
     return properties
 
 

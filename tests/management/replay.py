@@ -325,6 +325,13 @@ def method_of(client: Any, operation_id: str) -> Any:
     raise LookupError(f"the client has no {_snake(group)}.{_snake(name)}")
 
 
+def has_method(client: Any, operation_id: str) -> bool:
+    try:
+        return bool(method_of(client, operation_id))
+    except LookupError:
+        return False
+
+
 def _body_argument(parameters: Any, key: str) -> str:
     if key in parameters:
         return key

@@ -1,4 +1,4 @@
-"""The documents that examples import by link, served on this host: what the examples name may be gone or out of reach."""
+"""The documents that examples import by link, served on this host: what they name may be gone or out of reach."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ OPENAPI = {
             }
         },
         "/pets/{id}": {
-            "get": {"operationId": "getPet", "parameters": [{**PET, "schema": {"type": "string"}}], "responses": RESPONSES}
+            "get": {
+                "operationId": "getPet",
+                "parameters": [{**PET, "schema": {"type": "string"}}],
+                "responses": RESPONSES,
+            }
         },
     },
 }
