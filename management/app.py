@@ -14,6 +14,7 @@ from management.arm import Arm, json_response
 from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
 from management.feed_server import FeedServer
+from management.operations import Tickets
 from management.paths import parse
 from management.sign_in import SignIn
 from management.store import Store
@@ -28,7 +29,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def make_app(store: Store, admin_token: str) -> web.Application:
     """`admin_token` opens the ARM side, see `access.py`; gateways come in with their own tokens on theirs."""
     exports = Exports(store, admin_token.encode())
-    arm, feed, access = Arm(store, exports), FeedServer(store), Access(store, admin_token)
+    arm, feed, access = (
+        Arm(store, exports, Tickets(admin_token.encode())),
+        FeedServer(store),
+        Access(store, admin_token),
+    )
 
     async def administered(request: web.Request) -> web.StreamResponse:
         header = request.headers.get("Authorization", "")

@@ -44,6 +44,8 @@ def read(change: Change) -> None:
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
     change.notes["import"] = imported
+    if not imported.display_name and not change.properties.get("displayName"):
+        change.properties["displayName"] = change.name  # some documents have no title
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),
