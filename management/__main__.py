@@ -13,7 +13,7 @@ import sys
 
 from aiohttp import web
 
-from management import logs, settings
+from management import figures, logs, quotas, settings
 from management.app import make_app
 from management.authority import server_context
 from management.provision import ensure_default
@@ -66,12 +66,19 @@ async def serve(given: Settings) -> None:
 
 
 async def trim_forever(store: Store, interval: float = TRIM_SECONDS) -> None:
-    """Keep the log of changes within its bound, however long the process lives."""
+    """Keep the log of changes, and what gateways counted, within their bounds, however long the process lives."""
+
+    def trim() -> None:
+        store.trim_log()
+        with store.writing() as connection:
+            figures.trim(connection)
+            quotas.trim(connection)
+
     while True:
         try:
-            await store.write(store.trim_log)
+            await store.write(trim)
         except Exception:
-            log.exception("the log of changes could not be trimmed; the next try is in %g s", interval)
+            log.exception("the log of changes or the figures could not be trimmed; the next try is in %g s", interval)
         await asyncio.sleep(interval)
 
 

@@ -14,6 +14,7 @@ from management.arm import Arm, json_response
 from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
 from management.feed_server import FeedServer
+from management.live import Live
 from management.paths import parse
 from management.sign_in import SignIn
 from management.store import Store
@@ -29,6 +30,7 @@ def make_app(store: Store, admin_token: str) -> web.Application:
     """`admin_token` opens the ARM side, see `access.py`; gateways come in with their own tokens on theirs."""
     exports = Exports(store, admin_token.encode())
     arm, feed, access = Arm(store, exports), FeedServer(store), Access(store, admin_token)
+    live = Live(store)
 
     async def administered(request: web.Request) -> web.StreamResponse:
         header = request.headers.get("Authorization", "")
@@ -40,7 +42,7 @@ def make_app(store: Store, admin_token: str) -> web.Application:
             raise unauthorized("Authentication failed. Send 'Authorization: Bearer <admin token>'.")
         if role == "reader" and request.method not in READING:
             raise forbidden(f"A reader may not {request.method} anything.")
-        return await arm.handle(request)
+        return await (live.handle(request, path) if path and live.takes(path) else arm.handle(request))
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
     app.router.add_get("/health", health)
@@ -50,6 +52,7 @@ def make_app(store: Store, admin_token: str) -> web.Application:
         app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/traces", feed.traces)
+        app.router.add_post(f"{endpoint}/gateways/{{gateway}}/counters", feed.counters)
     app.router.add_route("*", "/{path:.*}", administered)
     return app
 

@@ -46,9 +46,10 @@ MAX_MESSAGE = 64 * 1024 * 1024
 # orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
 LONG_NUMBER = re.compile(rb"\d{19}")
 
-# What waits to be sent; None ends the stream, TRACES says that traces wait.
+# What waits to be sent; None ends the stream, TRACES and FIGURES say that such wait.
 Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
 TRACES = config_sync_pb2.FromSidecar()
+FIGURES = config_sync_pb2.FromSidecar()
 
 OPTIONS = (
     # A stalled agent is noticed within 15 s, a returning one within about a second.
@@ -89,6 +90,19 @@ class FinishedTraces(Protocol):
         ...
 
 
+class WaitingFigures(Protocol):
+    """What was counted of requests and waits for the agent, in numbered documents; called in threads."""
+
+    source: str
+    announce: Callable[[], None]  # called, in any thread, when there is one more
+
+    def after(self, sequence: int) -> list[tuple[int, bytes]]: ...
+
+    def taken(self, sequence: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+
 class SyncThread:
     """Keeps the streams to the agent. `apply`, `status` and `counters` are called in its threads.
 
@@ -106,6 +120,7 @@ class SyncThread:
         status: Status,
         counters: SharedCounters | None = None,
         traces: FinishedTraces | None = None,
+        figures: WaitingFigures | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
@@ -114,6 +129,9 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
+        self._figures = figures
+        if figures is not None:
+            figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -126,6 +144,12 @@ class SyncThread:
         self._spawn("config-sync", self._config_stream)
         if self._counters is not None:
             self._spawn("counter-sync", self._counter_stream)
+
+    def finish(self, patience: float = 0.5) -> None:
+        """Wait for the agent to take the last figures."""
+        until = time.monotonic() + patience
+        while self._figures is not None and len(self._figures) and self._calls and time.monotonic() < until:
+            time.sleep(0.02)
 
     def stop(self, timeout: float = 2.0) -> None:
         """Ends the streams; what is held stays with whoever applied it. Waits at most `timeout` seconds."""
@@ -207,11 +231,15 @@ class SyncThread:
         outbox.put(config_sync_pb2.FromSidecar(hello=hello))
         outbox.put(self._status_message())
         outbox.put(TRACES)
+        outbox.put(FIGURES)
         stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
         pending = _Pending()
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
-                if message.WhichOneof("message") != "diff":
+                kind = message.WhichOneof("message")
+                if kind == "figures_taken":
+                    self._figures_taken(message.figures_taken)
+                if kind != "diff":
                     continue
                 pending.add(message.diff)
                 if message.diff.last:
@@ -222,6 +250,7 @@ class SyncThread:
             outbox.put(None)
 
     def _outgoing(self, outbox: Outbox) -> Iterator[config_sync_pb2.FromSidecar]:
+        sent = 0
         while True:
             try:
                 message = outbox.get(timeout=STATUS_INTERVAL)
@@ -234,7 +263,21 @@ class SyncThread:
                     trace = config_sync_pb2.Trace(id=name, document=document)
                     yield config_sync_pb2.FromSidecar(trace=trace)
                 continue
+            if message is FIGURES:
+                for figures in self._waiting_figures(sent):
+                    yield config_sync_pb2.FromSidecar(figures=figures)
+                    sent = figures.sequence
+                continue
             yield message
+
+    def _waiting_figures(self, after: int) -> Iterator[config_sync_pb2.Figures]:
+        if self._figures is not None:
+            for sequence, document in self._figures.after(after):
+                yield config_sync_pb2.Figures(source=self._figures.source, sequence=sequence, document=document)
+
+    def _figures_taken(self, taken: config_sync_pb2.FiguresTaken) -> None:
+        if self._figures is not None and taken.source == self._figures.source:
+            self._figures.taken(taken.sequence)
 
     def _take(self, diff: config_sync_pb2.Diff, pending: _Pending) -> config_sync_pb2.FromSidecar:
         """Apply a whole diff; answers the Ack or the Nack."""

@@ -123,6 +123,11 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
     ) -> None:
         while not reader.done():
             ready.clear()
+            if (taken := sidecar.figures) is not None:
+                sidecar.figures = None
+                source, number = taken
+                figures_taken = config_sync_pb2.FiguresTaken(source=source, sequence=number)
+                await context.write(config_sync_pb2.FromAgent(figures_taken=figures_taken))
             offer = self._hub.next(sidecar)
             if offer is None:
                 await ready.wait()
@@ -160,7 +165,17 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
                 if not self._hub.traces.add(message.trace.id, message.trace.document):
                     self._log.warn("TraceDropped", f"sidecar {sidecar.id} sent a trace that is too large or no text")
                 continue
+            elif kind == "figures":
+                self._take_figures(message.figures, sidecar)
             ready.set()
+
+    def _take_figures(self, figures: config_sync_pb2.Figures, sidecar: Sidecar) -> None:
+        """Figures that cannot be read are confirmed as well: they would not get better."""
+        try:
+            self._hub.figures.take(figures.source[:64], figures.sequence, figures.document)
+        except (ValueError, TypeError, LookupError) as error:
+            self._log.warn("FiguresUnreadable", f"sidecar {sidecar.id} sent figures that are none: {error}")
+        sidecar.figures = (figures.source, figures.sequence)
 
 
 class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
