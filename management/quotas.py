@@ -40,6 +40,7 @@ PERIOD = re.compile(
 )
 YEAR, MONTH, DAY = 365 * 86_400, 30 * 86_400, 86_400
 MOST = 10_000  # counters in one call
+MOST_ANSWERED = 2_000
 LONGEST_KEY = 2_048
 LARGEST = 2**62
 KEPT = 35 * DAY  # that a counter whose period has passed is kept
@@ -98,7 +99,7 @@ def keep(
         rows.append({**place, **named, "asked": "", "sealed": sealed})
     if rows:
         connection.execute(_replaced(connection), rows)
-    for row in connection.execute(select(quotas).where(mine, quotas.c.asked != "").limit(MOST)).mappings():
+    for row in connection.execute(select(quotas).where(mine, quotas.c.asked != "").limit(MOST_ANSWERED)).mappings():
         answer.append({"id": row["asked"], "counter": _told(vault, row)})
     return answer
 
@@ -113,7 +114,7 @@ def _replaced(connection: Connection) -> Any:
 
 def _given_back(connection: Connection, vault: Vault, mine: Any) -> list[Item]:
     """What an agent that begins anew told before, as far as it still counts; without an id nothing is confirmed."""
-    found = connection.execute(select(quotas).where(mine, quotas.c.asked == "").limit(MOST)).mappings()
+    found = connection.execute(select(quotas).where(mine, quotas.c.asked == "").limit(MOST_ANSWERED)).mappings()
     return [{"id": "", "counter": _told(vault, row)} for row in found if _present(row)]
 
 

@@ -167,7 +167,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    clock, counters = SystemClock(), LocalCounters()
+    clock, counters, quotas = SystemClock(), LocalCounters(), LocalQuotas()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
@@ -177,7 +177,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         clock=clock,
         journal=journal,
         cache=cache,
-        quotas=LocalQuotas(),
+        quotas=quotas,
         external_cache=external,
         errands=errands,
         keys=keys,
@@ -217,6 +217,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         counters,
         sidecar.traces,
         figures,
+        quotas,
     )
     sync.start()
 

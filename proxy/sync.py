@@ -18,7 +18,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import grpc
@@ -39,6 +39,7 @@ Count = tuple[str, int, int, int]
 STATUS_INTERVAL = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
+QUOTAS_PER_FRAME = 1_000
 SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
@@ -78,6 +79,20 @@ class SharedCounters(Protocol):
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """What another sidecar counted."""
         ...
+
+
+# key, start in Unix seconds, period in seconds, window, calls, bytes
+QuotaCount = tuple[str, float, int, int, int, int]
+
+
+class SharedQuotas(Protocol):
+    """Quota counts to exchange: see proto/counter_sync.proto; called in threads."""
+
+    def held(self) -> list[QuotaCount]: ...
+
+    def report(self, again: bool) -> tuple[int, list[QuotaCount]] | None: ...
+
+    def merge(self, totals: list[QuotaCount], answered: int) -> None: ...
 
 
 class FinishedTraces(Protocol):
@@ -121,6 +136,7 @@ class SyncThread:
         counters: SharedCounters | None = None,
         traces: FinishedTraces | None = None,
         figures: WaitingFigures | None = None,
+        quotas: SharedQuotas | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
@@ -129,6 +145,7 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
+        self._quotas, self._epoch = quotas, ""
         self._figures = figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
@@ -318,19 +335,33 @@ class SyncThread:
     # Counters
 
     def _counter_stream(self, channel: grpc.Channel) -> None:
-        counters, ended = self._counters, threading.Event()
+        counters, ended, greeted = self._counters, threading.Event(), threading.Event()
         if counters is None:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
+        held: queue.SimpleQueue[list[QuotaCount]] = queue.SimpleQueue()
         try:
-            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended))):
+            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended, greeted, held))):
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
+                if self._quotas is not None and message.epoch:
+                    if message.epoch != self._epoch:
+                        self._epoch = message.epoch
+                        held.put(self._quotas.held())
+                    self._quotas.merge([_quota_count(each) for each in message.quotas], message.sequence)
+                    greeted.set()
         finally:
             ended.set()
 
-    def _counts(self, counters: SharedCounters, ended: threading.Event) -> Iterator[counter_sync_pb2.Counts]:
+    def _counts(
+        self,
+        counters: SharedCounters,
+        ended: threading.Event,
+        greeted: threading.Event,
+        held: queue.SimpleQueue[list[QuotaCount]],
+    ) -> Iterator[counter_sync_pb2.Counts]:
         yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
+        again = True
         while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
             drained = counters.drain()
             for start in range(0, len(drained), COUNTS_PER_FRAME):
@@ -338,6 +369,28 @@ class SyncThread:
                 for key, slice_ms, slot, increment in drained[start : start + COUNTS_PER_FRAME]:
                     message.counts.add(key=key, slice_ms=slice_ms, slot=slot, increment=increment)
                 yield message
+            if self._quotas is None or not greeted.is_set():
+                continue
+            while not held.empty():
+                known = held.get()
+                for start in range(0, len(known), QUOTAS_PER_FRAME):
+                    yield self._quota_message(0, held=known[start : start + QUOTAS_PER_FRAME])
+            report, again = self._quotas.report(again), False
+            if report is not None:
+                yield self._quota_message(report[0], counts=report[1])
+
+    def _quota_message(
+        self, sequence: int, counts: Iterable[QuotaCount] = (), held: Iterable[QuotaCount] = ()
+    ) -> counter_sync_pb2.Counts:
+        message = counter_sync_pb2.Counts(sidecar_id=self._id, sequence=sequence)
+        for target, listed in ((message.quotas, counts), (message.held, held)):
+            for key, start, period, window, calls, size in listed:
+                target.add(key=key, start=start, period=period, window=window, calls=calls, bytes=size)
+        return message
+
+
+def _quota_count(count: counter_sync_pb2.QuotaCount) -> QuotaCount:
+    return (count.key, count.start, count.period, count.window, count.calls, count.bytes)
 
 
 class _Pending:

@@ -28,6 +28,7 @@ from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
@@ -372,14 +373,36 @@ class Agent:
                 self._log.warn("CountersFailed", f"{failure}; they are kept, trying again in {pause:.0f} s")
 
     async def _tell_counters(self, plane: Plane) -> bool:
-        """One batch; whether more waits. Raises CallFailed."""
-        figures = self._hub.figures
-        batch = figures.batch()
-        if batch is None:
+        """One call; whether more waits. Raises CallFailed."""
+        figures, quotas = self._hub.figures, self._hub.quotas
+        if not figures and not quotas:
             return False
-        await plane.counters({"instanceId": self._settings.instance_id, "figures": batch})
+        batch = figures.batch()
+        new, counted, confirmed = quotas.for_plane()
+        told = {"new": new, "counters": [[*name, *total] for name, total in counted], "confirmed": confirmed}
+        report = {"instanceId": self._settings.instance_id, "figures": batch, "quotas": told}
+        try:
+            answer = await plane.counters(report)
+        except CallFailed as failure:
+            if not failure.unfit:
+                quotas.not_told(counted, confirmed)
+                raise
+            self._log.error("CountersRefused", f"{failure}; they are dropped")
+        else:
+            quotas.told_plane()
+            self._obey(answer)
         figures.taken()
-        return bool(figures)
+        return bool(figures) or quotas.more
+
+    def _obey(self, answer: dict[str, Any]) -> None:
+        """Set the quota counters that the plane names."""
+        for each in answer.get("quotas", []):
+            try:
+                key, start, period, window, calls, size = each["counter"]
+                name, total = Name(str(key), float(start), int(period)), Total(int(window), int(calls), int(size))
+                self._hub.quotas.obey(str(each["id"]), name, total)
+            except (TypeError, ValueError, LookupError):
+                self._log.warn("CountersUnreadable", "the plane sets a quota counter that is none")
 
     async def tell_last_counters(self, plane: Plane) -> None:
         """At the end: what is not told now is lost."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from syncagent.figures import Figures
+from syncagent.quotas import Quotas
 from syncagent.snapshot import Resource, Snapshot, diff
 from syncagent.traces import Traces
 
@@ -87,6 +88,7 @@ class Hub:
     sidecars: dict[str, Sidecar] = field(default_factory=dict)
     traces: Traces = field(default_factory=Traces)
     figures: Figures = field(default_factory=lambda: Figures(uuid.uuid4().hex))
+    quotas: Quotas = field(default_factory=lambda: Quotas(uuid.uuid4().hex))
     _steps: deque[Step] = field(default_factory=deque)
     _remembered: int = 0
     _nonces: itertools.count[int] = field(default_factory=lambda: itertools.count(1))

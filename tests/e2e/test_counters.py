@@ -15,6 +15,11 @@ CACHED = """<policies><inbound><base /><cache-lookup vary-by-developer="false" v
 </inbound><backend><base /></backend><outbound><base /><cache-store duration="60" /></outbound></policies>"""
 
 
+LIMITED = """<policies><inbound><base />
+<quota-by-key calls="4" renewal-period="604800" counter-key="@(context.Request.Headers.GetValueOrDefault("who",""))" />
+</inbound><backend><base /></backend><outbound><base /></outbound></policies>"""
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, backend: str) -> Iterator[House]:
     it = House(tmp_path_factory.mktemp("counted"), extra=("--no-demo", "--sidecars", "2"))
@@ -23,6 +28,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, backend: str) -> Iterator[Ho
         it.api("shop", backend, key=True)
         it.api("news", backend)
         it.policy("/apis/news", CACHED)
+        it.api("rare", backend)
+        it.policy("/apis/rare", LIMITED)
         it.everywhere("/shop/x", lambda reply: reply.status == 401)
         yield it
     finally:
@@ -54,11 +61,12 @@ def test_requests_are_in_the_reports(house: House) -> None:
         request(f"{gateway}/news/x?{gateway}")
     wait_until(lambda: of_shop()["callCountTotal"] >= before["callCountTotal"] + 8, 20)
     shop = of_shop()
-    assert shop["name"] == "shop" and shop["apiId"] == "/apis/shop"
+    assert (shop["name"], shop["apiId"]) == ("shop", "/apis/shop")
     assert shop["callCountSuccess"] == before["callCountSuccess"] + 6
     assert shop["callCountTotal"] == before["callCountTotal"] + 8
     assert 0 < shop["apiTimeMin"] <= shop["apiTimeAvg"] <= shop["apiTimeMax"]
-    assert 0 < shop["serviceTimeAvg"] <= shop["apiTimeMax"] and shop["bandwidth"] > 0
+    assert 0 < shop["serviceTimeAvg"] <= shop["apiTimeMax"]
+    assert shop["bandwidth"] > 0
     (news,) = reported(house, "byApi", " and apiId eq '/apis/news'")
     assert (news["cacheHitCount"], news["cacheMissCount"]) == (2, 2)
     by_operation = {each["operationId"]: each for each in reported(house, "byOperation")}
@@ -73,7 +81,8 @@ def test_requests_are_in_the_reports(house: House) -> None:
     assert all(each["interval"] == "PT15M" and each["timestamp"][14:] in ("00:00Z", "15:00Z", "30:00Z", "45:00Z")
                for each in times)  # fmt: skip
     asked = [each for each in reported(house, "byRequest", " and apiId eq '/apis/shop'") if each["responseCode"] == 200]
-    assert len(asked) == 6 and asked[0]["url"].endswith("/shop/x") and asked[0]["method"] == "GET"
+    assert [each["method"] for each in asked] == ["GET"] * 6
+    assert asked[0]["url"].endswith("/shop/x")
 
 
 def test_what_is_counted_while_the_plane_is_away_comes_later_and_once(house: House) -> None:
@@ -90,3 +99,53 @@ def test_what_is_counted_while_the_plane_is_away_comes_later_and_once(house: Hou
     wait_until(lambda: of_news() >= before + 10, 90, every=0.5)
     wait_until(lambda: house.arm("/reports/byGeo?$filter=timestamp%20ge%202000-01-01").status == 200)
     assert of_news() == before + 10
+
+
+def counter(house: House, key: str) -> dict[str, Any] | None:
+    listed = house.arm(f"/quotas/{key}").json["value"]
+    assert len(listed) <= 1, listed
+    return listed[0] if listed else None
+
+
+def calls(house: House, key: str) -> int:
+    found = counter(house, key)
+    return found["value"]["callsCount"] if found else 0
+
+
+def test_quotas_are_shared_shown_and_reset(house: House) -> None:
+    first, second = house.gateways
+    who = {"who": "bo/b"}  # a key is any text
+    for gateway in (first, first, second, second):
+        assert request(f"{gateway}/rare/x", headers=who).status == 200
+    # each sidecar learns what the other counted
+    for gateway in (first, second):
+        wait_until(lambda gateway=gateway: request(f"{gateway}/rare/x", headers=who).status == 403, 5)
+    wait_until(lambda: calls(house, "bo%2Fb") == 4, 15)
+    found = counter(house, "bo%2Fb")
+    assert found is not None
+    assert found["counterKey"] == "bo/b"
+    assert found["periodKey"].endswith("_P7D")
+    period = f"/quotas/bo%2Fb/periods/{found['periodKey']}"
+    assert house.arm(period).json == found
+    reply = house.arm(period, "PATCH", {"properties": {"callsCount": 3}})
+    assert (reply.status, reply.json["value"]["callsCount"]) == (200, 3)
+    for gateway in (first, second):
+        wait_until(lambda gateway=gateway: request(f"{gateway}/status-0123456789abcdef").status == 200)
+    wait_until(lambda: request(f"{first}/rare/x", headers=who).status == 200, 15)
+    wait_until(lambda: request(f"{second}/rare/x", headers=who).status == 403, 5)
+    wait_until(lambda: calls(house, "bo%2Fb") == 4, 15)
+
+
+def test_quotas_outlive_sidecars_and_the_agent(house: House) -> None:
+    first = house.gateways[0]
+    who = {"who": "ann"}
+    for _ in range(4):
+        assert request(f"{first}/rare/x", headers=who).status == 200
+    wait_until(lambda: calls(house, "ann") == 4, 15)
+    agent = house.kill("syncagent")
+    sidecars = house.kill("proxy")
+    house.again(agent)
+    house.again(sidecars)
+    wait_until(lambda: request(f"{first}/rare/x", headers=who).status == 403, 20)
+    assert calls(house, "ann") == 4
+    assert calls(house, "nobody") == 0
