@@ -47,7 +47,7 @@ async def serve(given: Settings) -> None:
         if ensure_default(store, given.service):
             log.info("made the service %s", given.service)
         trimming = asyncio.create_task(trim_forever(store))
-        runner = web.AppRunner(make_app(store, token), access_log=None, shutdown_timeout=DRAIN_SECONDS)
+        runner = web.AppRunner(make_app(store, token, given.outside), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         try:
             context = await asyncio.to_thread(server_context, given.data, given.https_host)
