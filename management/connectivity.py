@@ -179,13 +179,20 @@ def _destination(text: str, protocol: str) -> tuple[str, str]:
 
 def _http(body: dict[str, Any]) -> tuple[str, frozenset[int], tuple[tuple[str, str], ...]]:
     """Method, statuses and headers of the HTTP configuration."""
-    settings = (body.get("protocolConfiguration") or {}).get("HTTPConfiguration") or {}
+    configuration = body.get("protocolConfiguration") or {}
+    settings = (configuration.get("HTTPConfiguration") or {}) if isinstance(configuration, dict) else None
+    if not isinstance(settings, dict):
+        raise invalid(
+            "protocolConfiguration", "protocolConfiguration must be an object with HTTPConfiguration, an object."
+        )
     method, codes, headers = settings.get("method") or "GET", settings.get("validStatusCodes"), settings.get("headers")
     target = "protocolConfiguration.HTTPConfiguration"
     if str(method).upper() not in ("GET", "POST"):
         raise invalid(f"{target}.method", "method must be GET or POST.")
     if not isinstance(codes or [], list) or not all(type(each) is int for each in codes or []):
         raise invalid(f"{target}.validStatusCodes", "validStatusCodes must be a list of whole numbers.")
+    if not isinstance(headers or [], list):
+        raise invalid(f"{target}.headers", "headers must be a list.")
     found = []
     for each in headers or []:
         name, value = (each.get("name"), each.get("value")) if isinstance(each, dict) else (None, None)

@@ -207,7 +207,7 @@ def _by(
             if needed in row:
                 groups.setdefault(row[needed].lower(), []).append(row)
         items = []
-        for key, rows in groups.items():
+        for key, rows in sorted(groups.items()):
             resource = tx.get(key)
             known = describe(resource) if resource else {}
             shown = {field: known.get(field, rows[-1].get(field)) for field in fields}
@@ -314,6 +314,7 @@ def by_request(tx: Transaction, text: str, matches: filters.Predicate, query: Ma
                 "requestSize": each["requestSize"],
             }
         )
+    items.reverse()  # of two at the same time, the one that came first
     return sorted(items, key=lambda item: str(item["timestamp"]))
 
 
