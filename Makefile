@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql lint format lock proto docs bench-quick bench-policies bench-compile clean python oracle
+.PHONY: run setup test test-postgresql test-clients lint format lock proto docs bench-quick bench-policies bench-compile clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -25,6 +25,10 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
+test-clients: setup $(VENV)/.dev
+	$(BIN)/python -m tests.clients.javascript.run
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
