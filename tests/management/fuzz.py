@@ -8,6 +8,7 @@ Requests are drawn from a seed, so a finding can be drawn again; `Finding` says 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import random
@@ -296,15 +297,16 @@ class Fuzzer:
             holder[self.random.choice(("unknown", "id", "name", "type", "", "__proto__", "a.b", "🦄"))] = self._value()
         elif kind == 2:
             deep: Any = "x"
-            for _ in range(self.random.choice((30, 200, 900))):
+            for _ in range(self.random.choice((30, 150, 400))):
                 deep = {"a": deep} if self.random.random() < 0.5 else [deep]
             holder[key] = deep
         elif kind == 3 and isinstance(holder, list):
             holder += [copy.deepcopy(holder[0])] * 5
         else:
             holder[key] = self._value()
+        with contextlib.suppress(RecursionError):
+            request.body = json.dumps(document).encode()
         request.done.append(f"body {key!r}")
-        request.body = json.dumps(document).encode()
 
     def _value(self) -> Any:
         return self.random.choice(TEXTS if self.random.random() < 0.5 else VALUES)
