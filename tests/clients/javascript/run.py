@@ -1,4 +1,4 @@
-"""The JavaScript client from npm against a plane over TLS.
+"""The JavaScript client from npm, of two api-versions, against a plane over TLS.
 
     python -m tests.clients.javascript.run [FOLDER]      default: build/clients/javascript
 
@@ -7,6 +7,7 @@ Needs node and npm; says so and ends well where they are missing. Nothing outsid
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / "build" / "clients" / "javascript"
 TOKEN = "the-admin-token"
 OLDEST_NODE = 20
+PACKAGE = "@azure/arm-apimanagement"
+VERSIONS = ("10.0.0", "9.2.0")  # api-version 2024-05-01 and 2022-08-01
 
 
 def missing() -> str | None:
@@ -32,26 +35,23 @@ def missing() -> str | None:
     return None
 
 
-def install(folder: Path) -> str | None:
+def install(folder: Path, version: str) -> str | None:
     """Into `folder`, unless the same is there; why not when npm cannot."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted, held = (HERE / "package.json").read_text(), folder / "installed.json"
-    if held.exists() and held.read_text() == wanted:
+    held = folder / "installed"
+    if held.exists() and held.read_text() == version:
         return None
-    shutil.copy(HERE / "package.json", folder)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
+    (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent", f"{PACKAGE}@{version}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
-        return f"npm could not install the client: {(done.stderr or done.stdout).strip()[-500:]}"
-    held.write_text(wanted)
+        return f"npm could not install {PACKAGE}@{version}: {(done.stderr or done.stdout).strip()[-500:]}"
+    held.write_text(version)
     return None
 
 
-def main(folder: Path) -> int:
-    why = missing() or install(folder)
-    if why:
-        print(f"The JavaScript client was not tested: {why}")
-        return 0
+def run(folder: Path) -> int:
+    """The stories of plane.test.mjs with the client in `folder`, on a plane of their own."""
     shutil.copy(HERE / "plane.test.mjs", folder)
     with tempfile.TemporaryDirectory() as data, served(Path(data), TOKEN) as url:
         environment = {
@@ -62,6 +62,19 @@ def main(folder: Path) -> int:
         }
         command = ["node", "--test", "--test-reporter=spec", "plane.test.mjs"]
         return subprocess.run(command, cwd=folder, env=environment, timeout=150, check=False).returncode
+
+
+def main(folder: Path) -> int:
+    failed = 0
+    for version in VERSIONS:
+        place = folder / version
+        why = missing() or install(place, version)
+        if why:
+            print(f"The JavaScript client {version} was not tested: {why}")
+            continue
+        print(f"{PACKAGE} {version}", flush=True)
+        failed |= run(place)
+    return failed
 
 
 if __name__ == "__main__":
