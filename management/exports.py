@@ -45,7 +45,10 @@ class Exports:
         text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
         ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
         link = str(request.url.origin() / "exports" / f"{ticket}.{self._sign(ticket)}")
-        return {"id": tx.service.id + row.id, "format": asked, "value": {"link": link}}
+        told = {"format": asked, "value": {"link": link}}
+        # as its specification has it, and as the service says it, which other clients read
+        envelope = {"id": tx.service.id + row.id, "type": "Microsoft.ApiManagement/service/apis", "name": row.name}
+        return {**envelope, **told, "properties": told}
 
     async def open(self, request: web.Request) -> web.Response:
         """Who follows a link."""
