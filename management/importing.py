@@ -1,7 +1,7 @@
 """Import of an API description into an API: `properties.format` and `properties.value` of a PUT.
 
 An operation that is there already is matched by its name and keeps its policies; one that the document no longer has
-goes.
+goes. The document is kept, see `resources/specifications.py`; that of a GraphQL API is its schema.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from typing import Any
 
 from management.declare import Change
 from management.errors import invalid
+from management.importers.graphql import import_graphql
 from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.openapi import import_document
 from management.importers.types import SCHEMA_ID
 from management.importers.wadl import import_wadl
+from management.resources import schemas, specifications
 
-FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml")
+FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "graphql")
+# what is written alike
+FAMILY = {"swagger-json": "openapi+json"}
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
@@ -39,11 +43,15 @@ def read(change: Change) -> None:
     try:
         if format == "wadl-xml":
             imported = import_wadl(value)
+        elif format == "graphql":
+            imported = import_graphql(value)
+            change.properties["type"] = "graphql"
+            change.properties["displayName"] = change.properties.get("displayName") or change.name
         else:
             imported = import_document(value, format, required_query=required_query)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
-    change.notes["import"] = imported
+    change.notes["import"], change.notes["document"] = imported, (FAMILY.get(format, format), value)
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),
@@ -70,3 +78,9 @@ def write(change: Change) -> None:
         change.write.delete(place)
     for operation in imported.operations:
         change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))
+    if imported.graphql:
+        document = {"value": imported.graphql}
+        change.write.put(f"{change.id}/schemas/graphql", {"contentType": schemas.GRAPHQL, "document": document})
+        change.write.delete(f"{change.id}/specifications/{specifications.NAME}")
+    else:
+        specifications.keep(change.tx, change.write, change.id, *change.notes["document"])

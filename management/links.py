@@ -2,6 +2,9 @@
 
 Fetched before the store is asked, so that a slow server holds nobody up; http and https only, without credentials,
 bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches.
+
+`graphql-link` means a GraphQL server, which is asked for its schema and becomes the API's backend where none is given;
+an address that takes no questions is read as a schema. A text that is no address is a schema itself.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from management.errors import invalid
+from management.errors import ArmError, invalid
+from management.importers import graphql
 
 LINKS = {
     "openapi-link": "openapi",
@@ -28,6 +32,7 @@ LINKS = {
 LARGEST = 4 * 1024 * 1024
 SECONDS = 30.0
 REDIRECTS = 5
+JSON = {"Content-Type": "application/json", "Accept": "application/json, application/graphql-response+json"}
 
 
 async def inline(document: dict[str, Any]) -> dict[str, Any]:
@@ -37,17 +42,39 @@ async def inline(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(properties, dict) or not isinstance(format, str) or format.lower() not in LINKS:
         return document
     url = properties.get("value")
+    if format.lower() == "graphql-link" and isinstance(url, str):
+        return {**document, "properties": {**properties, **await _graphql(url.strip(), properties)}}
     if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
         raise invalid("value", f"With format {format}, value must be an http or https address.")
     return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await _fetch(url)}}
 
 
-async def _fetch(url: str) -> str:
+async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """What a GraphQL link says of an API: its schema, and its backend where nothing else is given."""
+    if not value.lower().startswith(("http://", "https://")) and any(mark in value for mark in "{\n"):
+        return {"format": "graphql", "value": value}
+    if not value.lower().startswith(("http://", "https://")):
+        raise invalid("value", "With format graphql-link, value must be the http or https address of a GraphQL server.")
+    try:
+        text = await _fetch(value, graphql.question())
+    except ArmError as refused:
+        try:
+            text = await _fetch(value)
+        except ArmError:
+            raise refused from None
+    answers = graphql.is_answer(text)
+    backend = {"serviceUrl": value} if answers and not properties.get("serviceUrl") else {}
+    return {"format": "graphql", "value": text, **backend}
+
+
+async def _fetch(url: str, question: str | None = None) -> str:
+    """What is behind an address, or what it answers to a JSON question. Raises ArmError."""
     try:
         timeout = aiohttp.ClientTimeout(total=SECONDS)
+        method, headers = ("GET", {}) if question is None else ("POST", JSON)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, max_redirects=REDIRECTS) as response,
+            session.request(method, url, data=question, headers=headers, max_redirects=REDIRECTS) as response,
         ):
             if response.status != 200:
                 raise invalid("value", f"{url[:300]} answered {response.status}.")

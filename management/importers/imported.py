@@ -20,7 +20,8 @@ class ImportedApi:
     """`service_url` is None when the document names no server that may be used.
 
     `schemas` are its schemas as they stand there (references and all), by the names that operations call them;
-    `older`: they are the `definitions` of a Swagger 2.0 document, not the `components` of an OpenAPI one.
+    `older`: they are the `definitions` of a Swagger 2.0 document, not the `components` of an OpenAPI one. `graphql` is
+    the schema of a GraphQL API.
     """
 
     display_name: str
@@ -29,6 +30,7 @@ class ImportedApi:
     operations: list[ImportedOperation]
     schemas: dict[str, Any] = field(default_factory=dict)
     older: bool = False
+    graphql: str = ""
 
 
 class ImportRefused(ValueError):

@@ -43,15 +43,22 @@ INFORMATION = {
     "tags/products": "tagProductInformation.json",
 }
 POLICY = "policy.xml"
-# format of an import -> file
-SPECIFICATIONS = {
-    "openapi": "specification.yaml",
-    "openapi+json": "specification.json",
-    "wsdl": "specification.wsdl",
-    "wadl-xml": "specification.wadl",
-    "graphql": "specification.graphql",
+# file -> format of the import, which brings that document back with an export. A GraphQL API has its schema instead
+FORMATS = {
+    "specification.yaml": "openapi",
+    "specification.yml": "openapi",
+    "specification.json": "openapi+json",
+    "specification.wsdl": "wsdl",
+    "specification.wadl": "wadl-xml",
 }
-FORMATS = {file: format for format, file in SPECIFICATIONS.items()} | {"specification.yml": "openapi"}
+SPECIFICATIONS = {
+    "openapi-link": "specification.yaml",
+    "openapi+json-link": "specification.json",
+    "wsdl-link": "specification.wsdl",
+    "wadl-link": "specification.wadl",
+    "graphql-link": "specification.graphql",
+}
+GRAPHQL, GRAPHQL_SCHEMA = "specification.graphql", "application/vnd.ms-azure-apim.graphql.schema"
 # what every service has and no folder says
 BUILT_IN = {
     *("/groups/administrators", "/groups/developers", "/groups/guests"),

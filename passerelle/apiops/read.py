@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from passerelle.apiops.layout import FORMATS, POLICY, id_of
+from passerelle.apiops.layout import FORMATS, GRAPHQL, GRAPHQL_SCHEMA, POLICY, id_of
 
 Properties = dict[str, Any]
 LARGEST = 4 * 1024 * 1024
@@ -67,7 +67,7 @@ def _text(path: Path, relative: PurePosixPath, tokens: Mapping[str, str]) -> str
     if path.stat().st_size > LARGEST:
         raise FolderWrong(f"{relative} is larger than {LARGEST} bytes")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except ValueError:
         raise FolderWrong(f"{relative} is not a text in UTF-8") from None
     return TOKEN.sub(lambda match: tokens.get(match[1], match[0]), text)
@@ -83,6 +83,8 @@ def _resources(file: PurePosixPath, text: str) -> Iterable[tuple[str, Properties
         yield (id, document) if id.startswith("/policyFragments/") else (f"{id}/policies/policy", document)
     elif file.name in FORMATS and id.startswith("/apis/"):
         yield id, {"format": FORMATS[file.name], "value": text}
+    elif file.name == GRAPHQL and id.startswith("/apis/"):
+        yield f"{id}/schemas/graphql", {"contentType": GRAPHQL_SCHEMA, "document": {"value": text}}
     elif file.name.endswith("Information.json") and id:
         yield id, _properties(file, text)
     else:

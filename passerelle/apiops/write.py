@@ -20,6 +20,8 @@ BELOW: dict[str, tuple[str, ...]] = {
     "products": ("apis", "groups"),
     "gateways": ("apis",),
 }
+# schemas that come with the specification
+IN_SPECIFICATION = frozenset({"components", "graphql"})
 WITH_POLICY = frozenset({"apis", "products"})
 
 
@@ -90,10 +92,18 @@ def _policy(plane: Plane, owner: str) -> Iterator[tuple[str, str]]:
 
 
 def _api(plane: Plane, id: str, properties: Properties) -> Iterator[tuple[str, str]]:
-    """The operations, as a specification, and their policies."""
-    operations = list(plane.all(f"{id}/operations"))
-    if operations and properties.get("type", "http") == "http":
-        link = plane.get(id, {"export": "true", "format": "openapi-link"})["value"]["link"]
-        yield str(folder_of(id) / SPECIFICATIONS["openapi"]), plane.open(link)
-    for operation in operations:
+    """What the API was imported from, or can be; the policies of its operations; schemas and resolvers besides."""
+    try:
+        told = plane.get(id, {"export": "true", "format": "specification-link"})
+        yield str(folder_of(id) / SPECIFICATIONS[told["format"]]), plane.open(told["value"]["link"])
+    except PlaneError as error:
+        if error.status != 404:
+            raise
+    for operation in plane.all(f"{id}/operations"):
         yield from _policy(plane, f"{id}/operations/{operation['name']}")
+    for schema in plane.all(f"{id}/schemas"):
+        if schema["name"] not in IN_SPECIFICATION:
+            yield from _resource(plane, f"{id}/schemas/{schema['name']}", schema["properties"])
+    for resolver in plane.all(f"{id}/resolvers") if properties.get("type") == "graphql" else ():
+        yield from _resource(plane, f"{id}/resolvers/{resolver['name']}", resolver["properties"])
+        yield from _policy(plane, f"{id}/resolvers/{resolver['name']}")

@@ -1,0 +1,70 @@
+"""The document that an API was imported from: `apis/{api}/specifications/specification`. Ours, not ARM's.
+
+Rules
+1. An import keeps its document as it came; what lies behind a link, as it was fetched. Nobody else writes it.
+2. It tells of the API as long as its operations, and the schemas that came with them, are what the import made of
+   them. When one was changed, added or removed since, `current` is false, and exports write a document of their own.
+3. A GraphQL API needs none: its document is its schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from management.declare import Change, Properties, ResourceType, Writer
+from management.errors import invalid
+from management.fingerprint import canonical, digest
+from management.importers.types import SCHEMA_ID
+from management.store import Row
+from management.transaction import Transaction
+
+NAME = "specification"
+
+
+def keep(tx: Transaction, write: Writer, api: str, format: str, text: str) -> None:
+    """`text` made what there is of operations and schemas below `api`, an id."""
+    document = {"format": format, "value": text, "made": _made(tx, api)}
+    write.put(f"{api}/specifications/{NAME}", document, trusted=True)
+
+
+def kept(tx: Transaction, api: str) -> Row | None:
+    """The document of an API, if it still tells of it."""
+    row = tx.get(f"{api}/specifications/{NAME}")
+    return row if row is not None and row.body["made"] == _made(tx, api) else None
+
+
+def format_of(tx: Transaction, api: str) -> str:
+    """The format that the API was imported from, whatever became of it since; "" for none."""
+    row = tx.get(f"{api}/specifications/{NAME}")
+    return str(row.body["format"]) if row else ""
+
+
+def _made(tx: Transaction, api: str) -> str:
+    """A digest of what an import makes."""
+    rows = tx.children(f"{api}/operations")
+    schema = tx.get(f"{api}/schemas/{SCHEMA_ID}")
+    return digest(canonical([[row.name, row.body] for row in (*rows, *([schema] if schema else ()))]))
+
+
+def _prepare(change: Change) -> None:
+    if "made" not in change.properties:
+        raise invalid("value", "This is what the API was imported from. PUT the API with format and value.")
+
+
+def _shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> dict[str, Any]:
+    api = row.id.split("/specifications/", 1)[0]
+    return {"format": properties["format"], "value": properties["value"], "current": kept(tx, api) is not None}
+
+
+TYPES = (
+    ResourceType(
+        path="apis/specifications",
+        title="Specification",
+        audience="none",
+        readonly=frozenset({"format", "value", "made"}),
+        can_patch=False,
+        prepare=_prepare,
+        shape=_shape,
+    ),
+)
