@@ -1,7 +1,6 @@
 """Exports of an API: `GET {api}?export=true&format=openapi-link` tells a link; who has the link gets the document.
 
-`specification-link`, which ARM does not have, is the document that the API was imported from, or one in the same format
-when that tells of it no more; its answer names the format.
+WSDL, WADL and GraphQL schemas are given as they came, as long as they tell of the API; OpenAPI is written anew.
 
 Clients open the link without credentials, so it is signed, for one API and one format, and good for some minutes.
 """
@@ -41,7 +40,6 @@ KEPT = {
     "wadl-link": ("wadl-xml", "application/vnd.sun.wadl+xml"),
     "graphql-link": ("graphql", "application/graphql"),
 }
-ORIGINAL = "specification-link"
 MEDIA_TYPES = WRITTEN | {asked: media for asked, (_, media) in KEPT.items()}
 
 
@@ -53,17 +51,12 @@ class Exports:
     def tell(self, request: web.Request, tx: Transaction, row: Row) -> dict[str, Any]:
         """The answer to a GET of an API with export=true."""
         asked = request.query.get("format", "").lower()
-        original, kept = asked == ORIGINAL, _kept(tx, row)
-        format = kept[0] if kept else ""
-        if original:
-            asked = _format(tx, row, format)
-        elif asked not in MEDIA_TYPES:
+        if asked not in MEDIA_TYPES:
             raise invalid("format", f"An API is exported as {', '.join(MEDIA_TYPES)}, not as '{asked[:40]}'.")
-        if asked in KEPT and KEPT[asked][0] != format:
-            why = "there is no such document, or its operations were changed since it was imported"
+        if asked in KEPT and _kept(tx, row, KEPT[asked][0]) is None:
+            why = "it came from no such document, or its operations were changed since"
             raise invalid("format", f"API '{row.name}' cannot be exported as {asked}: {why}.")
-        as_it_came = asked in KEPT or (original and bool(kept))
-        text = json.dumps([tx.service.id, row.id, asked, as_it_came, int(time.time()) + LIFE])
+        text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
         ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
         link = str(request.url.origin() / "exports" / f"{ticket}.{self._sign(ticket)}")
         return {"id": tx.service.id + row.id, "format": asked, "value": {"link": link}}
@@ -74,24 +67,24 @@ class Exports:
         if not same(signature, self._sign(ticket)):
             raise not_found("Export")
         try:
-            service, id, format, kept, ends = json.loads(base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4)))
+            service, id, format, ends = json.loads(base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4)))
         except (binascii.Error, ValueError):
             raise not_found("Export") from None
         if ends < time.time():
             raise not_found("Export")
-        text = await self._store.read(lambda: self._text(service, id, format, kept))
+        text = await self._store.read(lambda: self._text(service, id, format))
         return web.Response(text=text, content_type=MEDIA_TYPES[format])
 
-    def _text(self, service: str, id: str, format: str, kept: bool) -> str:
+    def _text(self, service: str, id: str, format: str) -> str:
         with reading(self._store, service) as tx:
             row = tx.get(resolve(tx, id)) if tx else None
             if tx is None or row is None:
                 raise not_found("Export")
-            if kept:
-                found = _kept(tx, row)
-                if found is None:
+            if format in KEPT:
+                kept = _kept(tx, row, KEPT[format][0])
+                if kept is None:
                     raise not_found("Export")
-                return found[1]
+                return kept
             document = _document(tx, row, format)
         return yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
 
@@ -99,22 +92,13 @@ class Exports:
         return hmac.new(self._key, ticket.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
 
 
-def _kept(tx: Transaction, row: Row) -> tuple[str, str] | None:
-    """(format, text) of what the API was imported from, as long as it tells of it."""
-    if row.body.get("type") == "graphql":
+def _kept(tx: Transaction, row: Row, format: str) -> str | None:
+    """What the API was imported from, if it is of this format and tells of it."""
+    if format == "graphql":
         schemas = [each.body for each in tx.children(f"{row.key}/schemas") if is_graphql(each.body)]
-        return ("graphql", str(schemas[0]["document"]["value"])) if schemas else None
+        return str(schemas[0]["document"]["value"]) if schemas and row.body.get("type") == "graphql" else None
     found = specifications.kept(tx, row.key)
-    return (found.body["format"], found.body["value"]) if found else None
-
-
-def _format(tx: Transaction, row: Row, kept: str) -> str:
-    """The format in which an API is written that was imported, or can be: that of its import, or OpenAPI."""
-    if kept:
-        return next((asked for asked, (format, _) in KEPT.items() if format == kept), f"{kept}-link")
-    if row.body.get("type", "http") not in ("http", "soap") or not tx.count(f"{row.key}/operations"):
-        raise not_found("Specification")
-    return "openapi+json-link" if specifications.format_of(tx, row.key) == "openapi+json" else "openapi-link"
+    return str(found.body["value"]) if found and found.body["format"] == format else None
 
 
 def _document(tx: Transaction, row: Row, format: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from management.importers.wadl import import_wadl
 from management.resources import schemas, specifications
 
 FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "graphql")
+# properties of a PUT that say how to import
+OPTIONS = ("translateRequiredQueryParameters", "wsdlSelector")
 # what is written alike
 FAMILY = {"swagger-json": "openapi+json"}
 LARGEST_DOCUMENT = 4 * 1024 * 1024
@@ -28,8 +30,8 @@ DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
 def read(change: Change) -> None:
     """Take `format` and `value` out of the properties and complete them from the document."""
     format, value = change.properties.pop("format", None), change.properties.pop("value", None)
-    change.properties.pop("wsdlSelector", None)
-    required_query = change.properties.pop("translateRequiredQueryParameters", None) or "template"
+    options = {name: change.properties.pop(name, None) for name in OPTIONS}
+    required_query = options["translateRequiredQueryParameters"] or "template"
     if required_query not in ("template", "query"):
         raise invalid("translateRequiredQueryParameters", "It must be template or query.")
     if format not in FORMATS:
@@ -51,7 +53,9 @@ def read(change: Change) -> None:
             imported = import_document(value, format, required_query=required_query)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
-    change.notes["import"], change.notes["document"] = imported, (FAMILY.get(format, format), value)
+    given = {name: option for name, option in options.items() if option not in (None, "template", {})}
+    change.notes["import"] = imported
+    change.notes["document"] = {"format": FAMILY.get(format, format), "value": value, "options": given}
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),
@@ -83,4 +87,4 @@ def write(change: Change) -> None:
         change.write.put(f"{change.id}/schemas/graphql", {"contentType": schemas.GRAPHQL, "document": document})
         change.write.delete(f"{change.id}/specifications/{specifications.NAME}")
     else:
-        specifications.keep(change.tx, change.write, change.id, *change.notes["document"])
+        specifications.keep(change.tx, change.write, change.id, change.notes["document"])

@@ -43,7 +43,7 @@ async def inline(document: dict[str, Any]) -> dict[str, Any]:
         return document
     url = properties.get("value")
     if format.lower() == "graphql-link" and isinstance(url, str):
-        return {**document, "properties": {**properties, **await _graphql(url.strip(), properties)}}
+        return {**document, "properties": {**properties, **await _graphql(url, properties)}}
     if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
         raise invalid("value", f"With format {format}, value must be an http or https address.")
     return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await _fetch(url)}}
@@ -51,9 +51,9 @@ async def inline(document: dict[str, Any]) -> dict[str, Any]:
 
 async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
     """What a GraphQL link says of an API: its schema, and its backend where nothing else is given."""
-    if not value.lower().startswith(("http://", "https://")) and any(mark in value for mark in "{\n"):
-        return {"format": "graphql", "value": value}
     if not value.lower().startswith(("http://", "https://")):
+        if "{" in value:
+            return {"format": "graphql", "value": value}
         raise invalid("value", "With format graphql-link, value must be the http or https address of a GraphQL server.")
     try:
         text = await _fetch(value, graphql.question())

@@ -44,7 +44,7 @@ def _document(text: str) -> dict[str, Any] | None:
 def _printed(document: dict[str, Any]) -> str:
     from graphql import build_client_schema, print_schema
 
-    held = document.get("data", document)
+    held: Any = document.get("data", document)
     if not isinstance(held, dict) or "__schema" not in held:
         errors = document.get("errors")
         first = errors[0] if isinstance(errors, list) and errors else None

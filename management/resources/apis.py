@@ -33,6 +33,9 @@ DEFAULTS: Mapping[str, Any] = {"type": "http", "protocols": ["https"], "subscrip
 
 def prepare(change: Change) -> None:
     properties = change.properties
+    if change.query.get("import", "").lower() == "true":  # a document for an API that is there, and nothing else
+        for key, value in change.former.items():
+            properties.setdefault(key, value)
     _place_revision(change)
     source = _source(change)
     if source is not None:
@@ -49,6 +52,8 @@ def prepare(change: Change) -> None:
     _version_set(change)
     if "format" in properties or "value" in properties:
         importing.read(change)
+    for option in importing.OPTIONS:
+        properties.pop(option, None)
     _complete(change)
     _check_path(change)
 

@@ -4,7 +4,8 @@ Rules
 1. An import keeps its document as it came; what lies behind a link, as it was fetched. Nobody else writes it.
 2. It tells of the API as long as its operations, and the schemas that came with them, are what the import made of
    them. When one was changed, added or removed since, `current` is false, and exports write a document of their own.
-3. A GraphQL API needs none: its document is its schema.
+3. `options` are what else the client said of the import; with them the same document makes the same again.
+4. A GraphQL API needs none: its document is its schema.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from management.transaction import Transaction
 NAME = "specification"
 
 
-def keep(tx: Transaction, write: Writer, api: str, format: str, text: str) -> None:
-    """`text` made what there is of operations and schemas below `api`, an id."""
-    document = {"format": format, "value": text, "made": _made(tx, api)}
+def keep(tx: Transaction, write: Writer, api: str, document: Properties) -> None:
+    """`document` (format, value, options) made what there is of operations and schemas below `api`, an id."""
+    document = {**document, "made": _made(tx, api)}
     write.put(f"{api}/specifications/{NAME}", document, trusted=True)
 
 
@@ -32,12 +33,6 @@ def kept(tx: Transaction, api: str) -> Row | None:
     """The document of an API, if it still tells of it."""
     row = tx.get(f"{api}/specifications/{NAME}")
     return row if row is not None and row.body["made"] == _made(tx, api) else None
-
-
-def format_of(tx: Transaction, api: str) -> str:
-    """The format that the API was imported from, whatever became of it since; "" for none."""
-    row = tx.get(f"{api}/specifications/{NAME}")
-    return str(row.body["format"]) if row else ""
 
 
 def _made(tx: Transaction, api: str) -> str:
@@ -54,7 +49,7 @@ def _prepare(change: Change) -> None:
 
 def _shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> dict[str, Any]:
     api = row.id.split("/specifications/", 1)[0]
-    return {"format": properties["format"], "value": properties["value"], "current": kept(tx, api) is not None}
+    return {**{key: value for key, value in properties.items() if key != "made"}, "current": kept(tx, api) is not None}
 
 
 TYPES = (
@@ -62,7 +57,7 @@ TYPES = (
         path="apis/specifications",
         title="Specification",
         audience="none",
-        readonly=frozenset({"format", "value", "made"}),
+        readonly=frozenset({"format", "value", "options", "made"}),
         can_patch=False,
         prepare=_prepare,
         shape=_shape,

@@ -3,6 +3,7 @@
     named values/<id>/namedValueInformation.json          {"properties": {...}}, ids in it relative to the service
     apis/<id>/specification.yaml                          what the API's operations are imported from
     apis/<id>/operations/<id>/policy.xml                  a policy document, as rawxml
+    apis/<id>/operations/<id>/operationInformation.json   an operation that the specification cannot say; ours alone
     tags/<id>/apis/<id>/tagApiInformation.json            an association: {}
 
 A folder's path alternates collections and names, as ids do; a few collections have names of their own.
@@ -34,6 +35,7 @@ INFORMATION = {
     "apis": "apiInformation.json",
     "apis/diagnostics": "diagnosticInformation.json",
     "apis/releases": "apiReleaseInformation.json",
+    "apis/operations": "operationInformation.json",
     "apis/schemas": "apiSchemaInformation.json",
     "apis/resolvers": "resolverInformation.json",
     "products/apis": "productApiInformation.json",
@@ -51,13 +53,7 @@ FORMATS = {
     "specification.wsdl": "wsdl",
     "specification.wadl": "wadl-xml",
 }
-SPECIFICATIONS = {
-    "openapi-link": "specification.yaml",
-    "openapi+json-link": "specification.json",
-    "wsdl-link": "specification.wsdl",
-    "wadl-link": "specification.wadl",
-    "graphql-link": "specification.graphql",
-}
+SPECIFICATIONS = {format: file for file, format in FORMATS.items() if file != "specification.yml"}
 GRAPHQL, GRAPHQL_SCHEMA = "specification.graphql", "application/vnd.ms-azure-apim.graphql.schema"
 # what every service has and no folder says
 BUILT_IN = {

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from graphql import GraphQLError, GraphQLSchema, build_schema, validate_schema
+from graphql import (
+    DefinitionNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    TypeDefinitionNode,
+    TypeExtensionNode,
+    build_ast_schema,
+    parse,
+    validate_schema,
+)
+from graphql.language import ast
 from graphql.type import GraphQLObjectType
+from graphql.validation.rules.known_directives import KnownDirectivesRule
+from graphql.validation.specified_rules import specified_sdl_rules
+from graphql.validation.validate import validate_sdl
 
 LARGEST = 4 * 1024 * 1024  # characters
 MOST_TOKENS = 500_000
 ROOTS = ("Query", "Mutation", "Subscription")
+# directives are often those of the server that the schema comes from, and defined there
+RULES = [rule for rule in specified_sdl_rules if rule is not KnownDirectivesRule]
 
 
 def read_schema(text: str) -> GraphQLSchema:
-    """A sound schema. Directives that it uses without defining them are left alone. Raises ValueError."""
+    """A sound schema. Raises ValueError.
+
+    Directives that it uses without defining them are left alone; `extend type` of a type that is defined elsewhere, as
+    in a subgraph of a federation, defines it.
+    """
     if len(text) > LARGEST:
         raise ValueError(f"the schema is larger than {LARGEST} characters")
     try:
-        schema = build_schema(text, assume_valid_sdl=True, max_tokens=MOST_TOKENS)
-        problems = validate_schema(schema)
+        document = _whole(parse(text, max_tokens=MOST_TOKENS))
+        problems = validate_sdl(document, None, RULES)
+        if not problems:
+            schema = build_ast_schema(document, assume_valid_sdl=True)
+            problems = validate_schema(schema)
     except GraphQLError as problem:
         raise ValueError(located(problem)) from None
     except (TypeError, RecursionError) as problem:
@@ -24,6 +47,20 @@ def read_schema(text: str) -> GraphQLSchema:
     if problems:
         raise ValueError(located(problems[0]))
     return schema
+
+
+def _whole(document: DocumentNode) -> DocumentNode:
+    """The document with a definition of each type that it only extends."""
+    defined = {each.name.value for each in document.definitions if isinstance(each, TypeDefinitionNode)}
+    made: list[DefinitionNode] = []
+    for each in document.definitions:
+        if isinstance(each, TypeExtensionNode) and each.name.value not in defined:
+            defined.add(each.name.value)
+            kind = getattr(ast, type(each).__name__.replace("Extension", "Definition"))
+            made.append(kind(**{key: getattr(each, key, None) for key in each.keys}))
+        else:
+            made.append(each)
+    return DocumentNode(definitions=tuple(made), loc=document.loc)
 
 
 def located(problem: GraphQLError) -> str:
