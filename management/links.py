@@ -9,12 +9,14 @@ an address that takes no questions is read as a schema. A text that is no addres
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
 
 from management.errors import ArmError, invalid
 from management.importers import graphql
+from management.importers.imported import ImportRefused
 
 LINKS = {
     "openapi-link": "openapi",
@@ -30,6 +32,7 @@ LINKS = {
     "rawxml-link": "rawxml",
 }
 LARGEST = 4 * 1024 * 1024
+LARGEST_ANSWER = 16 * 1024 * 1024  # the types of a GraphQL server as JSON are long
 SECONDS = 30.0
 REDIRECTS = 5
 JSON = {"Content-Type": "application/json", "Accept": "application/json, application/graphql-response+json"}
@@ -62,13 +65,17 @@ async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
             text = await _fetch(value)
         except ArmError:
             raise refused from None
-    answers = graphql.is_answer(text)
-    backend = {"serviceUrl": value} if answers and not properties.get("serviceUrl") else {}
-    return {"format": "graphql", "value": text, **backend}
+    backend = {"serviceUrl": value} if graphql.is_answer(text) and not properties.get("serviceUrl") else {}
+    try:
+        imported = await asyncio.to_thread(graphql.import_graphql, text)
+    except ImportRefused as refused:
+        raise invalid("value", f"{value[:300]}: {refused}") from None
+    return {"format": "graphql", "value": imported.graphql, **backend}
 
 
 async def _fetch(url: str, question: str | None = None) -> str:
     """What is behind an address, or what it answers to a JSON question. Raises ArmError."""
+    most = LARGEST if question is None else LARGEST_ANSWER
     try:
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         method, headers = ("GET", {}) if question is None else ("POST", JSON)
@@ -78,11 +85,11 @@ async def _fetch(url: str, question: str | None = None) -> str:
         ):
             if response.status != 200:
                 raise invalid("value", f"{url[:300]} answered {response.status}.")
-            content = await response.content.read(LARGEST + 1)
-            while len(content) <= LARGEST and (more := await response.content.read(LARGEST + 1 - len(content))):
+            content = await response.content.read(most + 1)
+            while len(content) <= most and (more := await response.content.read(most + 1 - len(content))):
                 content += more
-            if len(content) > LARGEST:
-                raise invalid("value", f"The document at {url[:300]} is larger than {LARGEST} bytes.")
+            if len(content) > most:
+                raise invalid("value", f"The document at {url[:300]} is larger than {most} bytes.")
             return content.decode("utf-8-sig")
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise invalid("value", f"{url[:300]} could not be read: {error or 'it took too long'}.") from None

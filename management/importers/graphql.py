@@ -6,7 +6,7 @@ The library takes long to load and few services have such an API: it is loaded w
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from management.importers.imported import ImportedApi, ImportRefused
 
@@ -44,13 +44,14 @@ def _document(text: str) -> dict[str, Any] | None:
 def _printed(document: dict[str, Any]) -> str:
     from graphql import build_client_schema, print_schema
 
-    held: Any = document.get("data", document)
+    held = document.get("data", document)
     if not isinstance(held, dict) or "__schema" not in held:
         errors = document.get("errors")
         first = errors[0] if isinstance(errors, list) and errors else None
         told = str(first.get("message"))[:300] if isinstance(first, dict) else ""
         raise ImportRefused(f"The answer to the introspection query has no __schema{f': {told}' if told else ''}")
     try:
-        return print_schema(build_client_schema(held, assume_valid=True)) + "\n"
+        schema = build_client_schema(cast("Any", held), assume_valid=True)
+        return print_schema(schema) + "\n"
     except Exception as error:  # whatever a document nobody checked makes the library say
         raise ImportRefused(f"The answer to the introspection query is no schema: {str(error)[:300]}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from graphql import (
     DefinitionNode,
     DocumentNode,
@@ -11,6 +13,7 @@ from graphql import (
     TypeExtensionNode,
     build_ast_schema,
     parse,
+    print_ast,
     validate_schema,
 )
 from graphql.language import ast
@@ -30,7 +33,8 @@ def read_schema(text: str) -> GraphQLSchema:
     """A sound schema. Raises ValueError.
 
     Directives that it uses without defining them are left alone; `extend type` of a type that is defined elsewhere, as
-    in a subgraph of a federation, defines it.
+    in a subgraph of a federation, defines it; a field that stands twice, with one type, is one; what may be deprecated
+    is the business of its author. Large public schemas have all of these.
     """
     if len(text) > LARGEST:
         raise ValueError(f"the schema is larger than {LARGEST} characters")
@@ -39,7 +43,10 @@ def read_schema(text: str) -> GraphQLSchema:
         problems = validate_sdl(document, None, RULES)
         if not problems:
             schema = build_ast_schema(document, assume_valid_sdl=True)
-            problems = validate_schema(schema)
+            found = validate_schema(schema)
+            problems = [each for each in found if "deprecated" not in each.message]
+            if found and not problems:  # the library remembers what it found, and would refuse every query
+                schema = build_ast_schema(document, assume_valid=True)
     except GraphQLError as problem:
         raise ValueError(located(problem)) from None
     except (TypeError, RecursionError) as problem:
@@ -50,17 +57,28 @@ def read_schema(text: str) -> GraphQLSchema:
 
 
 def _whole(document: DocumentNode) -> DocumentNode:
-    """The document with a definition of each type that it only extends."""
+    """The document with a definition of each type that it only extends, and no field twice with one type."""
     defined = {each.name.value for each in document.definitions if isinstance(each, TypeDefinitionNode)}
     made: list[DefinitionNode] = []
     for each in document.definitions:
+        parts: dict[str, Any] = {}
+        kind = type(each)
         if isinstance(each, TypeExtensionNode) and each.name.value not in defined:
             defined.add(each.name.value)
-            kind = getattr(ast, type(each).__name__.replace("Extension", "Definition"))
-            made.append(kind(**{key: getattr(each, key, None) for key in each.keys}))
-        else:
-            made.append(each)
+            kind = getattr(ast, kind.__name__.replace("Extension", "Definition"))
+        fields = getattr(each, "fields", None) or ()
+        if len({field.name.value for field in fields}) < len(fields):
+            parts["fields"] = tuple({_signature(field): field for field in fields}.values())
+        if parts or kind is not type(each):
+            each = kind(**{key: getattr(each, key, None) for key in kind.keys} | parts)
+        made.append(each)
     return DocumentNode(definitions=tuple(made), loc=document.loc)
+
+
+def _signature(field: Any) -> tuple[str, ...]:
+    """Its name and type, and those of its arguments."""
+    each = (field, *(getattr(field, "arguments", None) or ()))
+    return tuple(text for part in each for text in (part.name.value, print_ast(part.type)))
 
 
 def located(problem: GraphQLError) -> str:
