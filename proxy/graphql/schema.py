@@ -93,3 +93,9 @@ def root_types(schema: GraphQLSchema) -> dict[str, str]:
     """The names of the root types by what they are the root of: "Query" -> "RootQuery"."""
     types: tuple[GraphQLObjectType | None, ...] = (schema.query_type, schema.mutation_type, schema.subscription_type)
     return {root: each.name for root, each in zip(ROOTS, types, strict=True) if each is not None}
+
+
+def has_field(schema: GraphQLSchema, type: str, name: str) -> bool:
+    """Whether a type, or the root that "Query" and its like stand for, has a field that a resolver can be for."""
+    kind = schema.get_type(root_types(schema).get(type, type))
+    return isinstance(kind, GraphQLObjectType) and name in kind.fields
