@@ -13,7 +13,7 @@ from graphql import build_schema, graphql_sync
 
 from tests.management.conftest import Plane
 
-SDL = '"""People"""\ntype User {\n  id: ID!\n  name(short: Boolean = true): String\n}\n\ntype Query {\n  users: [User!]\n}\n'
+SDL = "type User {\n  id: ID!\n  name(short: Boolean = true): String\n}\n\ntype Query {\n  users: [User!]\n}\n"
 KIND = "application/vnd.ms-azure-apim.graphql.schema"
 
 

@@ -94,7 +94,7 @@ async def test_a_resolver_of_no_field_is_reported_until_the_schema_has_it() -> N
     "text",
     [
         'extend type Query { users: [U!] @external } type U @key(fields: "id") { id: ID! } extend enum E { A }',
-        'interface I { id: ID } type U implements I { id: ID @deprecated } type Query { "a" users: [U] "b" users: [U] }',
+        'interface I { id: ID } type U implements I { id: ID @deprecated } type Query { "a" users: [U] users: [U] }',
     ],
     ids=["subgraph", "liberties"],
 )
