@@ -139,7 +139,7 @@ def test_wrong_things_name_their_file(plane: dict[str, str], folder: Path) -> No
     told = run("apply", folder, env=plane)
     assert told.exit_code == 1
     assert "nothing was changed" in told.output
-    assert "operations/get-order/policy.xml: " in told.output
+    assert "operations/get-order/policy.xml:1:21: " in told.output
     assert "sett-header" in told.output
     (folder / "apis/shop/apiInformation.json").write_text("{")
     assert "apis/shop/apiInformation.json: " in run("apply", folder, env=plane).output
