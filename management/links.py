@@ -70,7 +70,7 @@ async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
         imported = await asyncio.to_thread(graphql.import_graphql, text)
     except ImportRefused as refused:
         raise invalid("value", f"{value[:300]}: {refused}") from None
-    return {"format": "graphql", "value": imported.graphql, **backend}
+    return {"format": "graphql", "value": imported.documents[0].text, **backend}
 
 
 async def _fetch(url: str, question: str | None = None) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from management.importers.imported import ImportedApi, ImportRefused
+from management.importers.imported import ImportedApi, ImportedSchema, ImportRefused
+
+CONTENT_TYPE = "application/vnd.ms-azure-apim.graphql.schema"
 
 
 def question() -> str:
@@ -28,7 +30,8 @@ def is_answer(text: str) -> bool:
 def import_graphql(text: str) -> ImportedApi:
     """`text` is a schema in the schema definition language, or an answer to `question`. Raises ImportRefused."""
     document = _document(text)
-    return ImportedApi("", "", None, [], graphql=text if document is None else _printed(document))
+    schema = ImportedSchema("graphql", CONTENT_TYPE, text if document is None else _printed(document))
+    return ImportedApi("", "", None, [], documents=[schema], type="graphql")
 
 
 def _document(text: str) -> dict[str, Any] | None:

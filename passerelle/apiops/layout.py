@@ -75,6 +75,9 @@ FORMATS = {
     "specification.json": "openapi+json",
     "specification.wsdl": "wsdl",
     "specification.wadl": "wadl-xml",
+    # what APIOps leaves out
+    "specification.edmx": "odata",
+    "specification.proto": "grpc",
 }
 SPECIFICATIONS = {format: file for file, format in FORMATS.items() if file != "specification.yml"}
 GRAPHQL, GRAPHQL_SCHEMA = "specification.graphql", "application/vnd.ms-azure-apim.graphql.schema"

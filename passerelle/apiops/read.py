@@ -31,7 +31,7 @@ LARGEST = 4 * 1024 * 1024
 MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
-ARTIFACTS = frozenset({".json", ".xml", ".yaml", ".yml", ".graphql", ".wsdl", ".wadl", ".xsd"})
+ARTIFACTS = frozenset({".json", ".xml", ".yaml", ".yml", ".graphql", ".wsdl", ".wadl", ".xsd", ".edmx", ".proto"})
 SERVICE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ApiManagement/service/[^/]+", re.IGNORECASE
 )

@@ -45,15 +45,15 @@ class Specification:
             text = (schema.get("document") or {}).get("value")
             return cls(GRAPHQL, text, within=frozenset({"graphql"})) if isinstance(text, str) else cls()
         kept = _found(plane, f"{id}/specifications/specification")
-        within = frozenset({IMPORTED})
         if kept.get("current"):
-            return cls(SPECIFICATIONS[kept["format"]], kept["value"], dict(kept.get("options") or {}), within)
+            options, schemas = dict(kept.get("options") or {}), frozenset(kept["schemas"])
+            return cls(SPECIFICATIONS[kept["format"]], kept["value"], options, schemas)
         if not operations or kind not in ("http", "soap"):
             return cls()
         format = "openapi+json" if kept.get("format") == "openapi+json" else "openapi"
         link = plane.get(id, {"export": "true", "format": f"{format}-link"})["value"]["link"]
         text = plane.open(link)
-        return cls(SPECIFICATIONS[format], text, within=within, unsaid=_unsaid(format, text, operations))
+        return cls(SPECIFICATIONS[format], text, within=frozenset({IMPORTED}), unsaid=_unsaid(format, text, operations))
 
 
 def _found(plane: Plane, id: str) -> Resource:
