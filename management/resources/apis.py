@@ -58,6 +58,8 @@ def prepare(change: Change) -> None:
         importing.read(change)
     for option in importing.OPTIONS:
         properties.pop(option, None)
+    if properties.get("serviceUrl") == "":  # says that there is none, also where a document names one
+        del properties["serviceUrl"]
     _complete(change)
     _check_path(change)
 

@@ -97,7 +97,8 @@ def _api(plane: Plane, id: str, properties: Properties) -> Iterator[tuple[str, s
     """An API and what stands below it, but its diagnostics and releases."""
     operations = list(plane.all(f"{id}/operations"))
     specification = Specification.of(plane, id, properties, operations)
-    yield from _resource(plane, id, properties | specification.options)
+    nothing = dict.fromkeys(specification.fills, "")
+    yield from _resource(plane, id, nothing | properties | specification.options)
     if specification.file:
         yield str(folder_of(id) / specification.file), specification.text
     for operation in specification.unsaid:
