@@ -55,10 +55,10 @@ def read(change: Change) -> None:
         raise invalid(refused.target, str(refused)) from None
     if imported.type:
         change.properties["type"] = imported.type
-    if format == "graphql" and not change.properties.get("displayName"):
-        change.properties["displayName"] = change.name  # no schema has a title
     given = {name: option for name, option in options.items() if option not in (None, "template", {})}
     change.notes["import"] = imported
+    if not imported.display_name and not change.properties.get("displayName"):
+        change.properties["displayName"] = change.name  # some documents have no title
     fills = []
     for name, found in (
         ("displayName", imported.display_name),
