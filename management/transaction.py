@@ -80,6 +80,11 @@ class Transaction:
     def changed(self) -> bool:
         return bool(self._before)
 
+    def changes(self) -> Iterator[tuple[Row | None, Row | None]]:
+        """(what it was before this transaction, what it is now) of everything that was touched."""
+        for key, before in self._before.items():
+            yield before, self._seen[key]
+
     def get(self, key: str) -> Row | None:
         key = key.lower()
         if key not in self._seen:
