@@ -171,7 +171,8 @@ def _changes(tx: Transaction, asked: set[str], workspace: str = "") -> list[dict
         if after is None:
             wanted = not any(row.key[:end] in gone for end in _slashes(row.key)) and not row.type.endswith("links")
         else:
-            wanted = row.key in asked or row.type in IMPLIED
+            replaced = row.type == "apis/specifications" and before is not None
+            wanted = row.key in asked or row.type in IMPLIED or replaced
         if wanted:
             told.append({"id": workspace + row.id, **_difference(before, after)})
     order = {"delete": 0, "create": 1, "update": 1}

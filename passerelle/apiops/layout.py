@@ -3,6 +3,7 @@
     named values/<id>/namedValueInformation.json          {"properties": {...}}, ids in it relative to the service
     apis/<id>/specification.yaml                          what the API's operations are imported from
     apis/<id>/operations/<id>/policy.xml                  a policy document, as rawxml
+    apis/<id>/operations/<id>/operationInformation.json   an operation that the specification cannot say; ours alone
     tags/<id>/apis/<id>/tagApiInformation.json            an association: {}
     products/<id>/apis.json                               the same in one file: [{"name": "<id>"}]
     workspaces/<id>/apis/<id>/...                         everything once more, inside a workspace
@@ -42,9 +43,9 @@ INFORMATION = {
     "products": "productInformation.json",
     "subscriptions": "subscriptionInformation.json",
     "apis": "apiInformation.json",
-    "apis/operations": "operationInformation.json",
     "apis/diagnostics": "diagnosticInformation.json",
     "apis/releases": "apiReleaseInformation.json",
+    "apis/operations": "operationInformation.json",
     "apis/schemas": "apiSchemaInformation.json",
     "apis/resolvers": "resolverInformation.json",
     "apis/tagDescriptions": "tagDescriptionInformation.json",
@@ -67,15 +68,19 @@ ASSOCIATIONS = frozenset({"products/apis", "products/groups", "gateways/apis", "
 # a file of associations -> their collection
 LISTS = {"apis.json": "apis", "groups.json": "groups", "tags.json": "tags"}
 POLICY = "policy.xml"
-# format of an import -> file
-SPECIFICATIONS = {
-    "openapi": "specification.yaml",
-    "openapi+json": "specification.json",
-    "wsdl": "specification.wsdl",
-    "wadl-xml": "specification.wadl",
-    "graphql": "specification.graphql",
+# file -> format of the import, which brings that document back with an export. A GraphQL API has its schema instead
+FORMATS = {
+    "specification.yaml": "openapi",
+    "specification.yml": "openapi",
+    "specification.json": "openapi+json",
+    "specification.wsdl": "wsdl",
+    "specification.wadl": "wadl-xml",
+    # what APIOps leaves out
+    "specification.edmx": "odata",
+    "specification.proto": "grpc",
 }
-FORMATS = {file: format for format, file in SPECIFICATIONS.items()} | {"specification.yml": "openapi"}
+SPECIFICATIONS = {format: file for file, format in FORMATS.items() if file != "specification.yml"}
+GRAPHQL, GRAPHQL_SCHEMA = "specification.graphql", "application/vnd.ms-azure-apim.graphql.schema"
 # what every service has and no folder says
 BUILT_IN = {
     *("/groups/administrators", "/groups/developers", "/groups/guests"),

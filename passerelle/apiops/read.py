@@ -20,7 +20,7 @@ from typing import Any
 
 from passerelle.apiops import tokens as marks
 from passerelle.apiops.former import Former
-from passerelle.apiops.layout import BUILT_IN, FORMATS, LISTS, POLICY, id_of
+from passerelle.apiops.layout import BUILT_IN, FORMATS, GRAPHQL, GRAPHQL_SCHEMA, LISTS, POLICY, id_of
 from passerelle.apiops.overrides import Overrides, merge, read_overrides
 from passerelle.apiops.places import at
 from passerelle.apiops.tokens import Tokens
@@ -31,7 +31,7 @@ LARGEST = 4 * 1024 * 1024
 MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
-ARTIFACTS = frozenset({".json", ".xml", ".yaml", ".yml", ".graphql", ".wsdl", ".wadl", ".xsd"})
+ARTIFACTS = frozenset({".json", ".xml", ".yaml", ".yml", ".graphql", ".wsdl", ".wadl", ".xsd", ".edmx", ".proto"})
 SERVICE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ApiManagement/service/[^/]+", re.IGNORECASE
 )
@@ -136,6 +136,8 @@ class _Reader:
             yield (id, document) if owner == ["policyFragments"] else (f"{id}/policies/policy", document)
         elif name in FORMATS and owner == ["apis"]:
             yield id, {"format": FORMATS[name], "value": self._text(file)}
+        elif name == GRAPHQL and owner == ["apis"]:
+            yield f"{id}/schemas/graphql", {"contentType": GRAPHQL_SCHEMA, "document": {"value": self._text(file)}}
         elif name in LISTS and owner in (["products"], ["gateways"], ["apis"]):
             for each in self._names(file):
                 yield f"{id}/{LISTS[name]}/{each}", {}
@@ -184,7 +186,7 @@ class _Reader:
         try:
             if path.stat().st_size > LARGEST:
                 raise FolderWrong([f"{path}: it is larger than {LARGEST} bytes"])
-            return path.read_text(encoding="utf-8-sig")
+            return path.read_bytes().decode("utf-8-sig")
         except ValueError:
             raise FolderWrong([f"{path}: it is not a text in UTF-8"]) from None
         except OSError as error:
