@@ -17,6 +17,8 @@ from aiohttp import web
 
 from management.errors import invalid, not_found
 from management.exporters.openapi import openapi, swagger
+from management.exporters.wsdl import wsdl
+from management.importers.wsdl import DOCUMENT_ID
 from management.keys import same
 from management.revisions import resolve
 from management.store import Row, Store
@@ -29,6 +31,7 @@ FORMATS = {
     "openapi+json-link": "application/vnd.oai.openapi+json",
     "swagger-link": "application/vnd.swagger.doc+json",
     "swagger-link-json": "application/vnd.swagger.doc+json",
+    "wsdl-link": "application/wsdl+xml",
 }
 
 
@@ -42,6 +45,8 @@ class Exports:
         asked = request.query.get("format", "").lower()
         if asked not in FORMATS:
             raise invalid("format", f"An API is exported as {', '.join(FORMATS)}, not as '{asked[:40]}'.")
+        if asked == "wsdl-link" and tx.get(_wsdl_of(row)) is None:
+            raise invalid("format", f"API '{row.name}' has no WSDL: it was not imported from one.")
         text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
         ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
         link = str(request.url.origin() / "exports" / f"{ticket}.{self._sign(ticket)}")
@@ -59,24 +64,40 @@ class Exports:
         if ends < time.time():
             raise not_found("Export")
         document = await self._store.read(lambda: self._document(service, id, format))
-        text = yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
+        if isinstance(document, str):
+            text = document
+        elif format == "openapi-link":
+            text = yaml.safe_dump(document, sort_keys=False)
+        else:
+            text = json.dumps(document, indent=2)
         return web.Response(text=text, content_type=FORMATS[format])
 
-    def _document(self, service: str, id: str, format: str) -> dict[str, Any]:
+    def _document(self, service: str, id: str, format: str) -> dict[str, Any] | str:
         with reading(self._store, service) as tx:
             row = tx.get(resolve(tx, id)) if tx else None
             if tx is None or row is None:
                 raise not_found("Export")
+            home = tx.get("/")
+            gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
+            url = f"{gateway}/{row.body['path']}".rstrip("/")
+            if format == "wsdl-link":
+                held = tx.get(_wsdl_of(row))
+                if held is None:
+                    raise not_found("Export")
+                return wsdl(str(held.body["document"]["value"]), url)
             operations = [(each.name, each.body) for each in tx.children(f"{row.key}/operations")]
             schemas: dict[str, Any] = {}
             for each in tx.children(f"{row.key}/schemas"):
                 document = each.body.get("document") or {}
                 components = document.get("components") or {}
                 schemas |= components.get("schemas") or document.get("definitions") or {}
-            home = tx.get("/")
-            gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
             write = swagger if format.startswith("swagger") else openapi
-            return write(row.name, row.body, operations, schemas, f"{gateway}/{row.body['path']}".rstrip("/"))
+            return write(row.name, row.body, operations, schemas, url)
 
     def _sign(self, ticket: str) -> str:
         return hmac.new(self._key, ticket.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
+
+
+def _wsdl_of(row: Row) -> str:
+    """The key of the document that a SOAP API was imported from."""
+    return f"{row.key}/schemas/{DOCUMENT_ID}"
