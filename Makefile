@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql lint format lock proto docs bench-quick bench-policies bench-compile clean python oracle
+.PHONY: run setup test test-postgresql lint format lock proto docs bench peers bench-quick bench-policies bench-compile clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -78,6 +78,21 @@ docs: $(VENV)/.setup
 # Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
 bench-quick: setup
 	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+
+# Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
+bench: setup peers
+	$(BIN)/python -m benchmarks.compare --out benchmarks/results.md
+
+# What the peers need, in build/peers; Debian's packages only where we may install them.
+peers: build/peers/.done
+build/peers/.done: benchmarks/peers/requirements.txt benchmarks/peers/package.json | python
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get install -y --no-install-recommends nginx-core libnginx-mod-http-lua haproxy caddy nodejs npm || true; fi
+	"$(PYTHON)" -m venv build/peers/python
+	build/peers/python/bin/python -m pip install --disable-pip-version-check --quiet -r benchmarks/peers/requirements.txt
+	mkdir -p build/peers/node && cp benchmarks/peers/package.json build/peers/node/
+	command -v npm >/dev/null && npm install --prefix build/peers/node --no-audit --no-fund --loglevel=error || true
+	@touch $@
 
 # What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
 bench-compile: setup

@@ -2,7 +2,8 @@
 
     Authorization: Bearer <admin token>                    contributor
     Authorization: Bearer <token of the endpoint below>    contributor or reader, for an hour
-    Authorization: SharedAccessSignature <...>             contributor of the service whose tenant access made it
+    Authorization: SharedAccessSignature <...>             contributor of the service whose tenant access made it, or
+                                                           a user, who reads what is its own (`user_tokens.py`)
 
 The token endpoint speaks OAuth 2.0's client credentials as AD FS does, which is what `az login` and azure-identity know
 for clouds that are not Azure's. The client secret is the admin token; the client id `reader` asks for a token that may
@@ -24,6 +25,7 @@ from urllib.parse import parse_qs, unquote
 from management.keys import same, shared_access
 from management.store import Store
 from management.transaction import reading
+from management.user_tokens import User, user_of
 
 Role = Literal["contributor", "reader"]
 LIFE = 3600
@@ -41,7 +43,7 @@ class Access:
         # tokens end with the admin token that they were made from
         self._key = hmac.digest(admin_token.encode(), b"access tokens of the management plane", "sha256")
 
-    def role(self, header: str, service: str) -> Role | None:
+    def role(self, header: str, service: str) -> Role | User | None:
         """Of a caller who sends `header` and asks for the service with the ARM id `service`; None: stays outside."""
         if len(header) > LONGEST:
             return None
@@ -49,8 +51,13 @@ class Access:
             token = header[len(BEARER) :].strip()
             return "contributor" if same(token, self._admin) else self._of_token(token)
         if header[: len(SIGNED)].lower() == SIGNED:
-            return "contributor" if self._signed(header[len(SIGNED) :].strip(), service) else None
+            text = header[len(SIGNED) :].strip()
+            return "contributor" if self._signed(text, service) else self._user(text, service)
         return None
+
+    def _user(self, text: str, service: str) -> User | None:
+        with reading(self._store, service) as tx:
+            return user_of(tx, text, "access") if tx else None
 
     def issue(self, form: dict[str, str]) -> dict[str, Any]:
         """The answer of the token endpoint; PermissionError with OAuth's error code."""

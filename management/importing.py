@@ -50,6 +50,8 @@ def read(change: Change) -> None:
     if imported.type:
         change.properties["type"] = imported.type
     change.notes["import"] = imported
+    if not imported.display_name and not change.properties.get("displayName"):
+        change.properties["displayName"] = change.name  # some documents have no title
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),

@@ -70,7 +70,7 @@ class SignIn:
         return web.json_response({"value": [{"id": f"/tenants/{TENANT}", "tenantId": TENANT}]})
 
     def _check(self, request: web.Request) -> None:
-        if self._access.role(request.headers.get("Authorization", ""), "") is None:
+        if self._access.role(request.headers.get("Authorization", ""), "") not in ("contributor", "reader"):
             raise unauthorized("Authentication failed. Sign in first.")
 
 

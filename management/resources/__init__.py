@@ -17,6 +17,7 @@ from management.resources import (
     gateways,
     groups,
     identity_providers,
+    infrastructure,
     issues,
     loggers,
     named_values,
@@ -37,6 +38,7 @@ from management.resources import (
     tag_links,
     tags,
     tenant,
+    tenant_configuration,
     users,
     wikis,
     workspaces,
@@ -71,6 +73,7 @@ _FILES = (
     authorization_servers,
     gateway_listeners,
     identity_providers,
+    infrastructure,
     issues,
     notifications,
     policy_restrictions,
@@ -78,6 +81,7 @@ _FILES = (
     portal_settings,
     tag_descriptions,
     tenant,
+    tenant_configuration,
     wikis,
 )
 
