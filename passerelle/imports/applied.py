@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from passerelle.commands.apply import TIMEOUT, show_changes
 from passerelle.plane import Plane, PlaneError
+from passerelle.progress import working
 
-MARKS = {"create": "+", "update": "~", "delete": "-"}
-SECONDS = 600.0
 MOST_LINES = 1000
 
 Resource = tuple[str, dict[str, Any]]
@@ -31,20 +31,20 @@ def apply(
         "dryRun": dry_run,
     }
     try:
-        return plane.call("POST", "/apply", document, timeout=SECONDS)
+        with working(f"{len(resources)} resources are checked{'' if dry_run else ' and stored'}"):
+            return plane.call("POST", "/apply", document, timeout=TIMEOUT)
     except PlaneError as error:
         raise click.ClickException(_told(error, origins, source)) from error
 
 
 def tell(told: Mapping[str, Any]) -> None:
     """Every change, one per line, and their number; of very many, the first."""
-    for change in told["changes"][:MOST_LINES]:
-        names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
-        click.echo(f"{MARKS[change['operation']]} {change['id']}{names}")
-    if len(told["changes"]) > MOST_LINES:
-        click.echo(f"  and {len(told['changes']) - MOST_LINES} more")
+    changes = told["changes"]
+    show_changes(changes[:MOST_LINES])
+    if len(changes) > MOST_LINES:
+        click.echo(f"  and {len(changes) - MOST_LINES} more")
     verb = "would be" if told["dryRun"] else "are"
-    click.echo(f"{len(told['changes'])} {verb} changed, {told['unchanged']} as they were; revision {told['revision']}")
+    click.echo(f"{len(changes)} {verb} changed, {told['unchanged']} as they were; revision {told['revision']}")
 
 
 def _told(error: PlaneError, origins: Mapping[str, str], source: str) -> str:

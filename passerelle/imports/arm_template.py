@@ -15,7 +15,7 @@ import click
 from passerelle.connection import connected
 from passerelle.imports.applied import apply, tell
 from passerelle.imports.fetch import fetch
-from passerelle.plane import Plane, PlaneError
+from passerelle.plane import Plane
 from passerelle.templates import text
 from passerelle.templates.deployment import Evaluation, values
 from passerelle.templates.links import Links
@@ -86,29 +86,7 @@ def command(
     service = gather(found, links, wanted, _properties(properties))
     _tell_skipped(service.skipped)
     _refuse(evaluation.problems + service.problems, service, name)
-    click.echo(f"{len(service.resources)} resources in {file}", err=True)
-    write(plane, service.of_workspace(), dry_run, service.origins, file)
-
-
-def write(
-    plane: Plane, parts: dict[str, dict[str, Properties]], dry_run: bool, origins: dict[str, str], source: str
-) -> None:
-    """The service first, then each workspace: both are one revision each."""
-    for workspace, resources in parts.items():
-        if workspace and not resources:
-            continue
-        home = plane.within(workspace) if workspace else plane
-        if workspace:
-            click.echo(f"workspace {workspace}:")
-            prefix = f"/workspaces/{workspace}".lower()
-            origins = {id.removeprefix(prefix): place for id, place in origins.items() if id.startswith(prefix)}
-            if dry_run and not plane.exists(f"/workspaces/{workspace}"):
-                click.echo(f"{len(resources)} resources would be made with the workspace")
-                continue
-        try:
-            tell(apply(home, list(resources.items()), dry_run, origins, source))
-        except PlaneError as error:
-            raise click.ClickException(str(error)) from None
+    tell(apply(plane, list(service.resources.items()), dry_run, service.origins, file))
 
 
 def _of(type: str, name: str, wanted: str) -> bool:

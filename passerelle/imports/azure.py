@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from passerelle.connection import connected
-from passerelle.imports.applied import apply, tell
+from passerelle.imports.applied import Resource, apply, tell
 from passerelle.imports.fetch import fetch
 from passerelle.live.kinds import LEFT, SERVICE, WORKSPACE
 from passerelle.live.shape import Properties
@@ -98,11 +98,10 @@ class _Mirror:
         self._check(read)
         if not self._prune and {part: found.resources for part, found in read.items()} == self._last:
             return
-        for part, snapshot in read.items():
-            try:
-                self._apply(part, snapshot, dry_run)
-            except PlaneError as error:
-                raise click.ClickException(str(error)) from None
+        try:
+            self._apply(read, dry_run)
+        except PlaneError as error:
+            raise click.ClickException(str(error)) from None
         self._last = {part: found.resources for part, found in read.items()}
 
     def _check(self, read: dict[str, Snapshot]) -> None:
@@ -115,19 +114,19 @@ class _Mirror:
         for line in lines:
             _say(f"not read: {line}")
 
-    def _apply(self, part: str, snapshot: Snapshot, dry_run: bool) -> None:
-        home = self._plane.within(part) if part else self._plane
-        if part:
-            click.echo(f"workspace {part}:")
-            if dry_run and not self._plane.exists(f"/workspaces/{part}"):
-                click.echo(f"{len(snapshot.resources)} resources would be made with the workspace")
-                return
-        resources, notes = prepared(home, snapshot.resources, self._given)
-        for line in notes + [f"missing: {each}" for each in snapshot.missing]:
-            _say(line)
-        gone = self._gone(part, snapshot, home)
-        _say(f"{len(resources)} resources in {part or self._name}")
-        tell(apply(home, list(resources.items()), dry_run, {}, self._name, gone))
+    def _apply(self, read: dict[str, Snapshot], dry_run: bool) -> None:
+        """The service and its workspaces, as one change."""
+        whole: list[Resource] = []
+        gone: list[str] = []
+        for part, snapshot in read.items():
+            home, prefix = (self._plane.within(part), f"/workspaces/{part}") if part else (self._plane, "")
+            resources, notes = prepared(home, snapshot.resources, self._given)
+            for line in notes + [f"missing: {each}" for each in snapshot.missing]:
+                _say(f"{prefix}{line}" if line.startswith("/") else line)
+            whole += [(prefix + id, properties) for id, properties in resources.items()]
+            if not part or self._plane.exists(prefix):
+                gone += [prefix + id for id in self._gone(part, snapshot, home)]
+        tell(apply(self._plane, whole, dry_run, {}, self._name, gone))
 
     def _gone(self, part: str, snapshot: Snapshot, home: Plane) -> list[str]:
         now = {id.lower() for id in snapshot.resources}

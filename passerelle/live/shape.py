@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from passerelle.templates.services import relative
+from passerelle.templates.services import relative, within
 
 Properties = dict[str, Any]
 MASK = "***"
@@ -28,22 +28,8 @@ def shaped(path: str, document: Properties, workspace: str = "") -> Properties:
     dropped = _DROPPED[""] | _DROPPED.get(path, frozenset())
     properties = document.get("properties") or {}
     found = {name: value for name, value in properties.items() if name not in dropped and value is not None}
-    prefix = f"/workspaces/{workspace}/".lower() if workspace else ""
-    made: Properties = _within(relative(found), prefix)
-    if path == "subscriptions" and workspace and made.get("scope") == f"/workspaces/{workspace}":
-        made["scope"] = "/"
-    return made
-
-
-def _within(value: Any, prefix: str) -> Any:
-    """Ids of a workspace's own resources lose the workspace."""
-    if not prefix:
-        return value
-    if isinstance(value, str):
-        return value[len(prefix) - 1 :] if value.lower().startswith(prefix) else value
-    if isinstance(value, dict):
-        return {key: _within(each, prefix) for key, each in value.items()}
-    return [_within(each, prefix) for each in value] if isinstance(value, list) else value
+    made: Properties = relative(found)
+    return within(made, f"/workspaces/{workspace}") if workspace else made
 
 
 def masked(value: Any) -> bool:

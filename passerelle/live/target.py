@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from passerelle.apiops.layout import BUILT_IN
 from passerelle.live.kinds import Kind
 from passerelle.live.shape import Properties
-from passerelle.plane import Plane, PlaneError
+from passerelle.plane import Plane
 
 # never taken away: what was made here for agents, and what no source can give
 KEPT = frozenset({"gateways", "certificates", "apis/releases"})
@@ -57,7 +57,6 @@ def prepared(
     found: dict[str, Properties] = {}
     notes: list[str] = []
     values = {name.lower(): value for name, value in given.items()}
-    renamed = _moved(plane, resources)
     for id, properties in resources.items():
         parts = id.split("/")
         if parts[1] == "namedValues":
@@ -69,25 +68,5 @@ def prepared(
                 notes.append(f"{id} has no value: give it by --secret {parts[2]}=@FILE")
                 continue
             properties = properties if value is None else {**properties, "value": value}
-        if parts[1] == "apis" and parts[2] in renamed and "releases" not in parts[3:4]:
-            parts[2] = renamed[parts[2]]
-            properties = {**properties, "isCurrent": True} if len(parts) == 3 else properties
-        found["/".join(parts)] = properties
+        found[id] = properties
     return found, notes
-
-
-def _moved(plane: Plane, resources: Mapping[str, Properties]) -> dict[str, str]:
-    """API -> the name of its current revision, where the plane still has another one as the current one."""
-    found = {}
-    for id, properties in resources.items():
-        if id.startswith("/apis/") and id.count("/") == 2 and ";" not in id:
-            try:
-                here = str(plane.get(id)["properties"].get("apiRevision", "1"))
-            except PlaneError as error:
-                if error.status == 404:
-                    continue
-                raise
-            number = str(properties.get("apiRevision", "1"))
-            if here != number:
-                found[id.split("/")[2]] = f"{id.split('/')[2]};rev={number}"
-    return found

@@ -44,17 +44,6 @@ class Service:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     problems: list[TemplateWrong] = field(default_factory=list)
 
-    def of_workspace(self) -> dict[str, dict[str, Properties]]:
-        """By workspace; "" holds the service's own. A workspace has revisions of its own."""
-        found: dict[str, dict[str, Properties]] = {"": {}}
-        for id, properties in self.resources.items():
-            parts = id.split("/", 3)
-            if parts[1].lower() == "workspaces" and len(parts) > 3:
-                found.setdefault(parts[2], {})[f"/{parts[3]}"] = properties
-            else:
-                found[""][id] = properties
-        return found
-
 
 def gather(
     found: list[Found],
@@ -125,6 +114,8 @@ def _properties(found: Found, id: str, links: Links, given: Mapping[str, str]) -
     properties = {name: relative(value) for name, value in said if name not in COMPUTED and value is not None}
     path = "/".join(id.lower().split("/")[1::2]).removeprefix("workspaces/")
     _today(path, properties)
+    if id.lower().startswith("/workspaces/") and id.count("/") > 2:
+        properties = within(properties, "/".join(id.split("/")[:3]))
     format = properties.get("format")
     if isinstance(format, str) and format.lower() in LINKS:
         if not isinstance(properties.get("value"), str):
@@ -164,3 +155,13 @@ def relative(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: relative(each) for key, each in value.items()}
     return [relative(each) for each in value] if isinstance(value, list) else value
+
+
+def within(value: Any, workspace: str) -> Any:
+    """Ids of resources of the workspace (`/workspaces/w`) itself, as they are called in it."""
+    if isinstance(value, str):
+        inside = value.lower().startswith(f"{workspace.lower()}/")
+        return value[len(workspace) :] if inside else "/" if value.lower() == workspace.lower() else value
+    if isinstance(value, dict):
+        return {key: within(each, workspace) for key, each in value.items()}
+    return [within(each, workspace) for each in value] if isinstance(value, list) else value

@@ -38,6 +38,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
+        "graphql", "zeep",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
     "passerelle": {"aiohttp", "azure", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
@@ -57,7 +58,10 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("liquid", "proxy", ("proxy.liquid",)),
     ("graphql", "proxy", ("proxy.graphql", "proxy.policies.validate_graphql_request")),
     ("azure", "passerelle", ("passerelle.live", "passerelle.imports.azure")),
+    ("graphql", "management", ("management.importers",)),
     ("greenlet", "proxy", ("proxy.expressions.slices",)),
+    ("zeep", "management", ("management.importers.soap_types",)),
+    ("lxml", "management", ("management.importers", "management.exporters")),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
 PURE = (
