@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from passerelle.plane import Plane, PlaneError
 from passerelle.progress import working
 
 MOST_LINES = 1000
+FEW = 10  # resources that nobody waits for
 
 Resource = tuple[str, dict[str, Any]]
 
@@ -31,7 +33,8 @@ def apply(
         "dryRun": dry_run,
     }
     try:
-        with working(f"{len(resources)} resources are checked{'' if dry_run else ' and stored'}"):
+        told = f"{len(resources)} resources are checked{'' if dry_run else ' and stored'}"
+        with working(told) if len(resources) > FEW else nullcontext():
             return plane.call("POST", "/apply", document, timeout=TIMEOUT)
     except PlaneError as error:
         raise click.ClickException(_told(error, origins, source)) from error

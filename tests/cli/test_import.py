@@ -106,7 +106,7 @@ def test_graphql(environment: dict[str, str], plane: Plane, tmp_path: Path) -> N
         ("openapi", "openapi: 3.0.1\npaths: [", "on line 3, column 1"),
         ("openapi", '{"openapi": "3.0.1",}', "on line 1, column 21"),
         ("openapi", "a: 1", '/openapi: The document says neither "openapi"'),
-        ("wadl", "<application>\n<a>", "The document is not XML on line 2"),
+        ("wadl", "<application>\n<a>", "on line 2, column 4"),
     ],
 )
 def test_errors_name_the_place(
