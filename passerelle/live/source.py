@@ -163,9 +163,9 @@ class _Reading:
             self.snapshot.missing.append(f"{id} (Azure gives no private key: add the certificate here by hand)")
             return False
         if kind.path == "apis/releases":
-            # a release makes its revision current where it is made: only that of the current one is of use
-            revision = str(properties.get("apiId", "")).rpartition(";rev=")[2]
-            return revision == str(self.snapshot.resources[id.split("/releases/")[0]].get("apiRevision", "1"))
+            api, held = id.split("/releases/")[0], self.snapshot.resources
+            number = str(properties.get("apiId", "")).rpartition(";rev=")[2]
+            return number == str(held[api].get("apiRevision", "1")) or f"{api};rev={number}" in held
         return True
 
     def _revisions(self, kind: Kind) -> None:

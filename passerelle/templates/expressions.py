@@ -17,7 +17,8 @@ from passerelle.templates.functions import FUNCTIONS, get, same
 from passerelle.templates.wrong import TemplateWrong
 
 DEEPEST = 120
-LONGEST = 128 * 1024  # characters of one expression
+LONGEST = 1024 * 1024  # characters of one expression
+LARGEST = 16 * 1024 * 1024  # characters or items of a value
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[()\[\],.]))"
@@ -196,7 +197,10 @@ def _run(node: Node, scope: Scope) -> Any:
 
 def _called(node: Call, call: Callable[[], Any]) -> Any:
     try:
-        return call()
+        value = call()
+        if isinstance(value, (str, list)) and len(value) > LARGEST:
+            raise TemplateWrong(f"{node.shown}() gives more than {LARGEST} characters or items")
+        return value
     except TemplateWrong:
         raise
     except (TypeError, ValueError, AttributeError, KeyError, IndexError, ArithmeticError, RecursionError) as error:

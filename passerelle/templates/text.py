@@ -8,6 +8,7 @@ from typing import Any
 
 from passerelle.templates.wrong import TemplateWrong
 
+DEEPEST = 100
 # a text in quotes stays; comments go, but keep their lines
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(\s*[}\]])', re.DOTALL)
@@ -30,6 +31,13 @@ def read(text: str, source: str) -> dict[str, Any]:
         raise TemplateWrong("this is not JSON that can be read", source) from None
     if not isinstance(found, dict):
         raise TemplateWrong("an object was expected", source)
+    stack: list[tuple[Any, int]] = [(found, 0)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > DEEPEST:
+            raise TemplateWrong(f"nested deeper than {DEEPEST} levels", source)
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        stack.extend((child, depth + 1) for child in children)
     return found
 
 

@@ -245,6 +245,15 @@ def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
             {},
             "made of itself",
         ),
+        (
+            {
+                "variables": {"v0": "0123456789abcdef"}
+                | {f"v{n}": f"[concat(variables('v{n - 1}'), variables('v{n - 1}'))]" for n in range(1, 40)},
+                "resources": [named("x", name="[variables('v39')]")],
+            },
+            {},
+            "more than 16777216 characters",
+        ),
         ({"resources": [named("x", copy={"name": "l", "count": 99999})]}, {}, "up to 10000"),
     ],
 )
@@ -258,6 +267,8 @@ def test_the_text_of_a_template() -> None:
         "a": "// no comment",
         "b": "two\nlines",
     }
+    with pytest.raises(TemplateWrong, match="nested deeper"):
+        text.read('{"a":' * 200 + "1" + "}" * 200, "t.json")
     with pytest.raises(TemplateWrong, match=r"t\.json, line 2, column 1"):
         text.read("{\n]", "t.json")
     with pytest.raises(TemplateWrong, match=r"az bicep build --file x\.bicep"):
