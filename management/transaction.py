@@ -80,6 +80,11 @@ class Transaction:
     def changed(self) -> bool:
         return bool(self._before)
 
+    def changes(self) -> Iterator[tuple[Row | None, Row | None]]:
+        """(what it was before this transaction, what it is now) of everything that was touched."""
+        for key, before in self._before.items():
+            yield before, self._seen[key]
+
     def get(self, key: str) -> Row | None:
         key = key.lower()
         if key not in self._seen:
@@ -120,6 +125,11 @@ class Transaction:
         """All resources of a type, wherever they stand: "apis/issues"."""
         self.flush()
         return self._fetch(self._select().where(resources.c.type == type.lower()).order_by(resources.c.key))
+
+    def count_of_type(self, type: str) -> int:
+        self.flush()
+        mine = (resources.c.service == self.service.number) & (resources.c.type == type.lower())
+        return int(self.connection.scalar(select(func.count()).select_from(resources).where(mine)) or 0)
 
     def below(self, key: str) -> list[Row]:
         """Everything below a resource, in order of keys."""

@@ -27,6 +27,7 @@ from management.transaction import Transaction
 from management.wire import relative
 
 KEY_NAMES = {"header": "Ocp-Apim-Subscription-Key", "query": "subscription-key"}
+KINDS = ("http", "soap", "websocket", "graphql", "odata", "grpc")
 # not defaults of the fields: a copy of another API has that one's
 DEFAULTS: Mapping[str, Any] = {"type": "http", "protocols": ["https"], "subscriptionRequired": True}
 SETTINGS = {"oAuth2": "oAuth2AuthenticationSettings", "openid": "openidAuthenticationSettings"}
@@ -34,6 +35,9 @@ SETTINGS = {"oAuth2": "oAuth2AuthenticationSettings", "openid": "openidAuthentic
 
 def prepare(change: Change) -> None:
     properties = change.properties
+    if change.query.get("import", "").lower() == "true":  # a document for an API that is there, and nothing else
+        for key, value in change.former.items():
+            properties.setdefault(key, value)
     _place_revision(change)
     source = _source(change)
     if source is not None:
@@ -41,15 +45,22 @@ def prepare(change: Change) -> None:
             if key not in ("isCurrent", "apiRevision", "apiRevisionDescription", "apiVersion"):
                 properties.setdefault(key, value)
         change.notes["source"] = source
-    kind = properties.pop("apiType", None)  # how older clients say it when they create one
-    if kind in ("graphql", "websocket") and properties.get("type") is None:
-        properties["type"] = kind
+    kind = properties.pop("apiType", None)  # how clients say it when they create one
+    if kind is not None and str(kind).lower() not in KINDS:
+        raise invalid("apiType", f"apiType must be one of {', '.join(KINDS)}.")
+    if properties.get("type") is None:
+        # what a PUT does not say does not turn an API into one of another type
+        properties["type"] = str(kind).lower() if kind else change.former.get("type")
     for key, value in DEFAULTS.items():
         if properties.get(key) is None:
             properties[key] = copy.copy(value)
     _version_set(change)
     if "format" in properties or "value" in properties:
         importing.read(change)
+    for option in importing.OPTIONS:
+        properties.pop(option, None)
+    if properties.get("serviceUrl") == "":  # says that there is none, also where a document names one
+        del properties["serviceUrl"]
     _complete(change)
     _check_path(change)
 
@@ -230,7 +241,7 @@ TYPES = (
             Field("path", longest=400),
             Field("description"),
             Field("serviceUrl", longest=2000),
-            Field("type", choices=("http", "soap", "websocket", "graphql", "odata", "grpc")),
+            Field("type", choices=KINDS),
             Field("protocols", ARRAY),
             Field("subscriptionRequired", BOOLEAN),
             Field("subscriptionKeyParameterNames", OBJECT),
