@@ -15,6 +15,7 @@ from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
 from management.feed_server import FeedServer
 from management.live import Live
+from management.operations import Tickets
 from management.paths import ArmPath, parse
 from management.settings import Outside
 from management.sign_in import SignIn
@@ -31,7 +32,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def make_app(store: Store, admin_token: str, outside: Outside | None = None) -> web.Application:
     """`admin_token` opens the ARM side, see `access.py`; gateways come in with their own tokens on theirs."""
     exports = Exports(store, admin_token.encode())
-    arm, feed, access = Arm(store, exports), FeedServer(store), Access(store, admin_token)
+    arm, feed, access = (
+        Arm(store, exports, Tickets(admin_token.encode())),
+        FeedServer(store),
+        Access(store, admin_token),
+    )
     live = Live(store, outside or Outside())
 
     async def administered(request: web.Request) -> web.StreamResponse:
@@ -83,6 +88,11 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         failure = ArmError(error.status, error.reason.replace(" ", ""), error.reason)
         return json_response(failure.body(), error.status)
+    except web.RequestPayloadError:  # the body is not in the encoding that its headers name
+        failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
+        response = json_response(failure.body(), 400)
+        response.force_close()  # where the next request would begin is not known
+        return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
         failure = ArmError(503, "ServiceUnavailable", "The store is busy or away: try again.")
