@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from management.declare import Call, Change, Field, ResourceType
+from management.declare import Call, Change, Field, Properties, ResourceType
 from management.errors import ArmError
+from management.transaction import Transaction
 
 BUILT_IN = ("administrators", "developers", "guests")
 
@@ -29,6 +30,12 @@ def groups_of(call: Call) -> list[dict[str, Any]]:
     sources = [source for source, _, _ in call.tx.links_to(call.row.key) if source.startswith("/groups/")]
     rows = [call.tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
     return [call.show(row) for row in rows if row is not None]
+
+
+def expanded(tx: Transaction, keys: list[str]) -> list[Properties]:
+    """The groups with these keys as lists show them with expandGroups=true."""
+    rows = [row for key in sorted(keys) if (row := tx.get(key)) is not None]
+    return [{"id": tx.service.id + row.id, "name": row.name, **row.body} for row in rows]
 
 
 TYPES = (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from management.declare import ARRAY, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.resources.groups import groups_of
+from management.resources.groups import expanded, groups_of
 from management.resources.products import list_subscriptions, subscriptions_of
 from management.secret_fields import Secret
 from management.store import Row
+from management.transaction import Transaction
 
 ADMINISTRATOR = "1"
 
@@ -54,6 +56,13 @@ def identities_of(call: Call) -> list[dict[str, Any]]:
     return list(call.row.body.get("identities", []))
 
 
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    if query.get("expandGroups", "").lower() == "true":
+        keys = [source.split("/users/", 1)[0] for source, _, _ in tx.links_to(row.key) if source.startswith("/groups/")]
+        properties["groups"] = expanded(tx, keys)
+    return properties
+
+
 def wire(row: Row, properties: Properties) -> Properties:
     """No gateway signs users in."""
     return {name: value for name, value in properties.items() if name != "password"}
@@ -78,6 +87,7 @@ TYPES = (
         prepare=prepare,
         after=after,
         leaving=leaving,
+        shape=shape,
         wire=wire,
         views={"groups": groups_of, "subscriptions": list_subscriptions, "identities": identities_of},
     ),
