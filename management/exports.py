@@ -1,6 +1,6 @@
 """Exports of an API: `GET {api}?export=true&format=openapi-link` tells a link; who has the link gets the document.
 
-WSDL, WADL and GraphQL schemas are given as they came, as long as they tell of the API; OpenAPI is written anew.
+WADL and GraphQL schemas are given as they came, as long as they tell of the API; the others are written anew.
 
 Clients open the link without credentials, so it is signed, for one API and one format, and good for some minutes.
 """
@@ -19,6 +19,8 @@ from aiohttp import web
 
 from management.errors import invalid, not_found
 from management.exporters.openapi import openapi, swagger
+from management.exporters.wsdl import wsdl
+from management.importers.wsdl import DOCUMENT_ID
 from management.keys import same
 from management.resources import specifications
 from management.resources.schemas import is_graphql
@@ -33,10 +35,10 @@ WRITTEN = {
     "openapi+json-link": "application/vnd.oai.openapi+json",
     "swagger-link": "application/vnd.swagger.doc+json",
     "swagger-link-json": "application/vnd.swagger.doc+json",
+    "wsdl-link": "application/wsdl+xml",
 }
 # those that are only to be had as they came: format asked for -> (format of the import, media type)
 KEPT = {
-    "wsdl-link": ("wsdl", "application/wsdl+xml"),
     "wadl-link": ("wadl-xml", "application/vnd.sun.wadl+xml"),
     "graphql-link": ("graphql", "application/graphql"),
 }
@@ -53,6 +55,8 @@ class Exports:
         asked = request.query.get("format", "").lower()
         if asked not in MEDIA_TYPES:
             raise invalid("format", f"An API is exported as {', '.join(MEDIA_TYPES)}, not as '{asked[:40]}'.")
+        if asked == "wsdl-link" and tx.get(_wsdl_of(row)) is None:
+            raise invalid("format", f"API '{row.name}' has no WSDL: it was not imported from one.")
         if asked in KEPT and _kept(tx, row, KEPT[asked][0]) is None:
             why = "it came from no such document, or its operations were changed since"
             raise invalid("format", f"API '{row.name}' cannot be exported as {asked}: {why}.")
@@ -72,10 +76,16 @@ class Exports:
             raise not_found("Export") from None
         if ends < time.time():
             raise not_found("Export")
-        text = await self._store.read(lambda: self._text(service, id, format))
+        document = await self._store.read(lambda: self._document(service, id, format))
+        if isinstance(document, str):
+            text = document
+        elif format == "openapi-link":
+            text = yaml.safe_dump(document, sort_keys=False)
+        else:
+            text = json.dumps(document, indent=2)
         return web.Response(text=text, content_type=MEDIA_TYPES[format])
 
-    def _text(self, service: str, id: str, format: str) -> str:
+    def _document(self, service: str, id: str, format: str) -> dict[str, Any] | str:
         with reading(self._store, service) as tx:
             row = tx.get(resolve(tx, id)) if tx else None
             if tx is None or row is None:
@@ -85,8 +95,22 @@ class Exports:
                 if kept is None:
                     raise not_found("Export")
                 return kept
-            document = _document(tx, row, format)
-        return yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
+            home = tx.get("/")
+            gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
+            url = f"{gateway}/{row.body['path']}".rstrip("/")
+            if format == "wsdl-link":
+                held = tx.get(_wsdl_of(row))
+                if held is None:
+                    raise not_found("Export")
+                return wsdl(str(held.body["document"]["value"]), url)
+            operations = [(each.name, each.body) for each in tx.children(f"{row.key}/operations")]
+            schemas: dict[str, Any] = {}
+            for each in tx.children(f"{row.key}/schemas"):
+                document = each.body.get("document") or {}
+                components = document.get("components") or {}
+                schemas |= components.get("schemas") or document.get("definitions") or {}
+            write = swagger if format.startswith("swagger") else openapi
+            return write(row.name, row.body, operations, schemas, url)
 
     def _sign(self, ticket: str) -> str:
         return hmac.new(self._key, ticket.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
@@ -101,14 +125,6 @@ def _kept(tx: Transaction, row: Row, format: str) -> str | None:
     return str(found.body["value"]) if found and found.body["format"] == format else None
 
 
-def _document(tx: Transaction, row: Row, format: str) -> dict[str, Any]:
-    operations = [(each.name, each.body) for each in tx.children(f"{row.key}/operations")]
-    schemas: dict[str, Any] = {}
-    for each in tx.children(f"{row.key}/schemas"):
-        document = each.body.get("document") or {}
-        components = document.get("components") or {}
-        schemas |= components.get("schemas") or document.get("definitions") or {}
-    home = tx.get("/")
-    gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
-    write = swagger if format.startswith("swagger") else openapi
-    return write(row.name, row.body, operations, schemas, f"{gateway}/{row.body['path']}".rstrip("/"))
+def _wsdl_of(row: Row) -> str:
+    """The key of the document that a SOAP API was imported from."""
+    return f"{row.key}/schemas/{DOCUMENT_ID}"
