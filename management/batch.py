@@ -23,6 +23,7 @@ from management.store import Row
 from management.transaction import Transaction, find_service
 
 MOST = 200_000
+MANY = 10  # resources that are read together in the time of asking for one
 # What others refer to comes first; what is not named here comes between. An order that does not fit costs a retry only.
 FIRST = (
     *("namedvalues", "certificates", "tags", "loggers", "groups", "users", "apiversionsets", "schemas", "backends"),
@@ -46,6 +47,8 @@ def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `body` says. Raises ArmError with every resource that cannot be, and DryRun."""
     puts, deletions = _read(body)
     tx.thrifty = True
+    if tx.size() < MANY * len(puts):
+        tx.load()
     _put_all(tx, [put for put in puts if not _workspace(put[0])])
     insides: dict[str, Transaction] = {}
     for workspace in dict.fromkeys(_workspace(id) for id, _ in [*puts, *((id, {}) for id in deletions)]):

@@ -1,6 +1,6 @@
 """Exports of an API: `GET {api}?export=true&format=openapi-link` tells a link; who has the link gets the document.
 
-WADL and GraphQL schemas are given as they came, as long as they tell of the API; the others are written anew.
+WSDL, WADL and GraphQL schemas are given as they came, as long as they tell of the API; OpenAPI is written anew.
 
 Clients open the link without credentials, so it is signed, for one API and one format, and good for some minutes.
 """
@@ -55,15 +55,18 @@ class Exports:
         asked = request.query.get("format", "").lower()
         if asked not in MEDIA_TYPES:
             raise invalid("format", f"An API is exported as {', '.join(MEDIA_TYPES)}, not as '{asked[:40]}'.")
-        if asked == "wsdl-link" and tx.get(_wsdl_of(row)) is None:
-            raise invalid("format", f"API '{row.name}' has no WSDL: it was not imported from one.")
         if asked in KEPT and _kept(tx, row, KEPT[asked][0]) is None:
             why = "it came from no such document, or its operations were changed since"
             raise invalid("format", f"API '{row.name}' cannot be exported as {asked}: {why}.")
+        if asked == "wsdl-link" and tx.get(_wsdl_of(row)) is None:
+            raise invalid("format", f"API '{row.name}' has no WSDL: it was not imported from one.")
         text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
         ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
         link = str(request.url.origin() / "exports" / f"{ticket}.{self._sign(ticket)}")
-        return {"id": tx.service.id + row.id, "format": asked, "value": {"link": link}}
+        told = {"format": asked, "value": {"link": link}}
+        # as its specification has it, and as the service says it, which other clients read
+        envelope = {"id": tx.service.id + row.id, "type": "Microsoft.ApiManagement/service/apis", "name": row.name}
+        return {**envelope, **told, "properties": told}
 
     async def open(self, request: web.Request) -> web.Response:
         """Who follows a link."""
@@ -76,16 +79,10 @@ class Exports:
             raise not_found("Export") from None
         if ends < time.time():
             raise not_found("Export")
-        document = await self._store.read(lambda: self._document(service, id, format))
-        if isinstance(document, str):
-            text = document
-        elif format == "openapi-link":
-            text = yaml.safe_dump(document, sort_keys=False)
-        else:
-            text = json.dumps(document, indent=2)
+        text = await self._store.read(lambda: self._text(service, id, format))
         return web.Response(text=text, content_type=MEDIA_TYPES[format])
 
-    def _document(self, service: str, id: str, format: str) -> dict[str, Any] | str:
+    def _text(self, service: str, id: str, format: str) -> str:
         with reading(self._store, service) as tx:
             row = tx.get(resolve(tx, id)) if tx else None
             if tx is None or row is None:
@@ -95,22 +92,13 @@ class Exports:
                 if kept is None:
                     raise not_found("Export")
                 return kept
-            home = tx.get("/")
-            gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
-            url = f"{gateway}/{row.body['path']}".rstrip("/")
             if format == "wsdl-link":
                 held = tx.get(_wsdl_of(row))
                 if held is None:
                     raise not_found("Export")
-                return wsdl(str(held.body["document"]["value"]), url)
-            operations = [(each.name, each.body) for each in tx.children(f"{row.key}/operations")]
-            schemas: dict[str, Any] = {}
-            for each in tx.children(f"{row.key}/schemas"):
-                document = each.body.get("document") or {}
-                components = document.get("components") or {}
-                schemas |= components.get("schemas") or document.get("definitions") or {}
-            write = swagger if format.startswith("swagger") else openapi
-            return write(row.name, row.body, operations, schemas, url)
+                return wsdl(str(held.body["document"]["value"]), _url(tx, row))
+            document = _document(tx, row, format)
+        return yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
 
     def _sign(self, ticket: str) -> str:
         return hmac.new(self._key, ticket.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
@@ -123,6 +111,24 @@ def _kept(tx: Transaction, row: Row, format: str) -> str | None:
         return str(schemas[0]["document"]["value"]) if schemas and row.body.get("type") == "graphql" else None
     found = specifications.kept(tx, row.key)
     return str(found.body["value"]) if found and found.body["format"] == format else None
+
+
+def _document(tx: Transaction, row: Row, format: str) -> dict[str, Any]:
+    operations = [(each.name, each.body) for each in tx.children(f"{row.key}/operations")]
+    schemas: dict[str, Any] = {}
+    for each in tx.children(f"{row.key}/schemas"):
+        document = each.body.get("document") or {}
+        components = document.get("components") or {}
+        schemas |= components.get("schemas") or document.get("definitions") or {}
+    write = swagger if format.startswith("swagger") else openapi
+    return write(row.name, row.body, operations, schemas, _url(tx, row))
+
+
+def _url(tx: Transaction, row: Row) -> str:
+    """Where the gateway has the API."""
+    home = tx.get("/")
+    gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
+    return f"{gateway}/{row.body['path']}".rstrip("/")
 
 
 def _wsdl_of(row: Row) -> str:

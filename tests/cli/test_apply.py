@@ -141,11 +141,17 @@ def test_wrong_things_name_their_file(plane: dict[str, str], folder: Path) -> No
     assert "nothing was changed" in told.output
     assert "operations/get-order/policy.xml:1:21: " in told.output
     assert "sett-header" in told.output
-    (folder / "apis/shop/apiInformation.json").write_text("{")
-    assert "apis/shop/apiInformation.json: " in run("apply", folder, env=plane).output
-    (folder / "apis/notes.txt").write_text("x")
-    (folder / "apis/shop/apiInformation.json").write_text("{}")
-    assert "apis/notes.txt belongs to no resource" in run("apply", folder, env=plane).output
+    (folder / "apis/shop/operations/get-order/policy.xml").unlink()
+    (folder / "apis/shop/apiInformation.json").write_text('{"properties": {')
+    assert "apis/shop/apiInformation.json:1:17: " in run("apply", folder, env=plane).output
+    (folder / "apis/shop/apiInformation.json").write_text('{\n  "properties": {\n    "path": 7\n  }\n}')
+    assert "apis/shop/apiInformation.json:3:5: path must be of type string" in run("apply", folder, env=plane).output
+    (folder / "apis/shop/polcy.xml").write_text(POLICY)
+    assert "apis/shop/polcy.xml: it is no artifact" in run("apply", folder, env=plane).output
+    (folder / "apis/shop/polcy.xml").rename(folder / "apis/shop.xml")
+    assert "apis/shop.xml: it belongs to no resource" in run("apply", folder, env=plane).output
+    (folder / "apis/shop.xml").rename(folder / "apis/README.md")
+    assert "apis/README.md is no artifact" in run("apply", folder, env=plane).output
     assert run("apply", folder / "none", env=plane).exit_code != 0
     assert "PASSERELLE_TOKEN" in run("apply", folder, env={**plane, "PASSERELLE_TOKEN": ""}).output
 
