@@ -1,4 +1,4 @@
-"""`passerelle import openapi | wsdl | graphql | wadl`: one API from its description.
+"""`passerelle import openapi | wsdl | wadl | graphql | odata | grpc`: one API from its description.
 
 An API that is there keeps its settings; its operations become those of the document, and operations that stay keep
 their policies. The document comes from a file, or from an http or https address.
@@ -23,7 +23,6 @@ from passerelle.imports.bundle import bundle
 from passerelle.imports.fetch import fetch, is_address
 from passerelle.plane import Plane, PlaneError
 
-GRAPHQL_SCHEMA = "application/vnd.ms-azure-apim.graphql.schema"
 # what a plane adds to an API and takes from nobody
 COMPUTED = ("provisioningState", "isOnline", "isCurrent", "apiRevision")
 
@@ -73,14 +72,13 @@ class Target:
         given = {"path": path, "displayName": display_name, "serviceUrl": service_url}
         self._given = {name: value for name, value in given.items() if value is not None}
 
-    def put(self, properties: dict[str, Any], title: str = "", schema: dict[str, Any] | None = None) -> None:
-        """Make the API with `properties` over what is there, and its GraphQL schema; one line tells of it."""
+    def put(self, properties: dict[str, Any], title: str = "") -> None:
+        """Make the API with `properties` over what is there; one line tells of it."""
         name = self.id or _id(title, self.source)
         id = f"/apis/{name}"
         former = self._former(id)
         whole = {"path": name, **former, **properties, **self._given}
-        more = [(f"{id}/schemas/graphql", schema)] if schema else []
-        resources = [(id, whole), *more, *((f"/products/{each}{id}", {}) for each in self.products)]
+        resources = [(id, whole), *((f"/products/{each}{id}", {}) for each in self.products)]
         told = apply(self.plane, resources, self.dry_run, {id.lower(): self.source}, self.source)
         if self.dry_run:
             done = "would be imported into" if former else "would be made:"
@@ -168,6 +166,18 @@ def wsdl(target: Target, text: str, soap_to_rest: bool, wsdl_service: str | None
 @importer
 def graphql(target: Target, text: str) -> None:
     """Import a GraphQL schema (SDL)."""
-    title = Path(target.source).stem
-    schema = {"contentType": GRAPHQL_SCHEMA, "document": {"value": text}}
-    target.put({"type": "graphql", "displayName": title}, title, schema)
+    target.put({"format": "graphql", "value": text})
+
+
+@click.command("odata")
+@importer
+def odata(target: Target, text: str) -> None:
+    """Import the metadata of an OData service (EDMX)."""
+    target.put({"format": "odata", "value": text})
+
+
+@click.command("grpc")
+@importer
+def grpc(target: Target, text: str) -> None:
+    """Import a gRPC service (.proto)."""
+    target.put({"format": "grpc", "value": text})
