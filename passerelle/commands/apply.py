@@ -15,6 +15,7 @@ from passerelle.apiops.tokens import Tokens
 from passerelle.connection import connected
 from passerelle.plane import Plane, PlaneError
 from passerelle.progress import working
+from passerelle.serving import assigned, gateways_option
 
 MARKS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
 TIMEOUT = 1800.0  # seconds; a service of the largest kind is checked whole
@@ -49,13 +50,14 @@ def tokens_of(values: tuple[str, ...], folder: Path | None) -> Tokens:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @connected
 @environment
+@gateways_option
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
 @click.option(
     "--prune", is_flag=True, help="Also delete what the folder does not have; gateways, subscriptions and users stay."
 )
 def apply(
     plane: Plane, folder: Path, dry_run: bool, overrides: Path | None, token_folder: Path | None,
-    values: tuple[str, ...], prune: bool,
+    values: tuple[str, ...], prune: bool, gateways: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Apply FOLDER, an APIOps artifact folder: everything in it, or nothing when something is wrong."""
     resources: list[Resource] = []
@@ -67,6 +69,8 @@ def apply(
         for sentence in told:
             click.secho(sentence, fg="yellow", err=True)
         document = described(artifacts, known) | {"prune": prune, "dryRun": dry_run}
+        serving = assigned([each["id"] for each in document["resources"]], gateways)
+        document["resources"] += [{"id": id, "properties": properties} for id, properties in serving]
         with working(f"{len(resources)} resources are checked{'' if dry_run else ' and stored'}"):
             answer = plane.call("POST", "/apply", document, timeout=TIMEOUT)
     except FolderWrong as error:

@@ -18,10 +18,11 @@ from management.importers import ImportRefused
 from management.importers.document import parse
 from management.importers.naming import normalised
 from passerelle.connection import connected
-from passerelle.imports.applied import apply
+from passerelle.imports.applied import Resource, apply
 from passerelle.imports.bundle import bundle
 from passerelle.imports.fetch import fetch, is_address
 from passerelle.plane import Plane, PlaneError
+from passerelle.serving import assigned, gateways_option
 
 # what a plane adds to an API and takes from nobody
 COMPUTED = ("provisioningState", "isOnline", "isCurrent", "apiRevision")
@@ -35,6 +36,7 @@ _OPTIONS = (
     click.option("--name", "--display-name", "display_name", help="For people; the document's title otherwise."),
     click.option("--service-url", help="The backend; the one that the document names otherwise."),
     click.option("--product", "products", multiple=True, metavar="ID", help="Add the API to a product."),
+    gateways_option,
     click.option("--dry-run", is_flag=True, help="Tell what would be made, and change nothing."),
 )
 
@@ -45,7 +47,8 @@ def importer(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, source: str, **options: Any) -> Any:
         own = {name: options.pop(name) for name in ("plane", "api_id", "path", "display_name", "service_url")}
-        target = Target(source, **own, products=options.pop("products"), dry_run=options.pop("dry_run"))
+        own |= {name: options.pop(name) for name in ("products", "gateways", "dry_run")}
+        target = Target(source, **own)
         return command(*args, target=target, text=fetch(source), **options)
 
     made: Any = run
@@ -66,9 +69,11 @@ class Target:
         display_name: str | None,
         service_url: str | None,
         products: tuple[str, ...],
+        gateways: tuple[str, ...],
         dry_run: bool,
     ) -> None:
-        self.source, self.plane, self.id, self.products, self.dry_run = source, plane, api_id, products, dry_run
+        self.source, self.plane, self.id, self.dry_run = source, plane, api_id, dry_run
+        self._products, self._gateways = products, gateways
         given = {"path": path, "displayName": display_name, "serviceUrl": service_url}
         self._given = {name: value for name, value in given.items() if value is not None}
 
@@ -78,7 +83,8 @@ class Target:
         id = f"/apis/{name}"
         former = self._former(id)
         whole = {"path": name, **former, **properties, **self._given}
-        resources = [(id, whole), *((f"/products/{each}{id}", {}) for each in self.products)]
+        in_products: list[Resource] = [(f"/products/{each}{id}", {}) for each in self._products]
+        resources = [(id, whole), *in_products, *assigned([id], self._gateways)]
         told = apply(self.plane, resources, self.dry_run, {id.lower(): self.source}, self.source)
         if self.dry_run:
             done = "would be imported into" if former else "would be made:"
