@@ -164,7 +164,8 @@ def _client(subscription: str, endpoint: str, token: str | None, ca: Path | None
         subscription,
         base_url=endpoint.rstrip("/"),
         credential_scopes=[f"{endpoint.rstrip('/')}/.default"],
-        retry_total=10,
+        retry_total=20,
+        retry_status=15,  # throttled again and again
         **options,
     )
 
