@@ -10,6 +10,8 @@ import click
 
 from passerelle.commands.apply import environment, tokens_of
 
+REFUSED = 3  # 1 and 2 are click's, and an interpreter's that fails
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
@@ -21,7 +23,7 @@ def check(
 ) -> None:
     """Check FOLDER, an APIOps artifact folder, as if it were a service of its own.
 
-    It ends with 1 when something is wrong, and tells each finding with file, line and column. The setting policy.check
+    It ends with 3 when something is wrong, and tells each finding with file, line and column. The setting policy.check
     is read as a management plane reads it.
     """
     # the plane's code and its libraries, which the other commands do not need
@@ -35,7 +37,7 @@ def check(
         lines, told = feed_of(artifacts, folder, gateway, strict)
     except FolderWrong as error:
         click.echo(str(error), err=True)
-        raise SystemExit(1) from None
+        raise SystemExit(REFUSED) from None
     for sentence in told:
         click.secho(sentence, fg="yellow", err=True)
     if feed:

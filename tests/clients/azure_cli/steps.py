@@ -196,7 +196,8 @@ STEPS: tuple[tuple[str, Any], ...] = (
     ("apim api delete # --api-id hand --yes --delete-revisions true", None),
     ("apim api show # --api-id hand", Fails("Api not found")),
     (
-        "apim create -g second -n second --publisher-name A --publisher-email a@example.com -l local --sku-name Developer",
+        "apim create -g second -n second --publisher-name A --publisher-email a@example.com -l local"
+        " --sku-name Developer",
         {"name": "second", "provisioningState": "Succeeded"},
     ),
     ("apim delete -g second -n second --yes", None),
