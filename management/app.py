@@ -88,6 +88,11 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         failure = ArmError(error.status, error.reason.replace(" ", ""), error.reason)
         return json_response(failure.body(), error.status)
+    except web.RequestPayloadError:  # the body is not in the encoding that its headers name
+        failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
+        response = json_response(failure.body(), 400)
+        response.force_close()  # where the next request would begin is not known
+        return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
         failure = ArmError(503, "ServiceUnavailable", "The store is busy or away: try again.")

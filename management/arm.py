@@ -38,6 +38,7 @@ from management.transaction import Transaction, find_services, reading, writing
 PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
+DEEPEST = 100  # levels of a document
 JSON = "application/json"
 ALONE = {"expandGroups": "true"}  # what is shown of one resource, and in lists on demand
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
@@ -360,9 +361,26 @@ def decode(content: bytes) -> Any:
             raise ValueError("it holds a NUL character")
         if "\\ud" in text.lower():
             json.dumps(document, ensure_ascii=False).encode()
+        if text.count("{") + text.count("[") > DEEPEST and deeper_than(DEEPEST, document):
+            raise RecursionError
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return document
+
+
+def deeper_than(levels: int, document: Any) -> bool:
+    """Whether a document is nested deeper; breadth first, so that no depth is too much for it."""
+    level = [document]
+    for _ in range(levels):
+        level = [
+            each
+            for holder in level
+            for each in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def window(request: web.Request) -> tuple[int, int]:

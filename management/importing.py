@@ -1,7 +1,8 @@
 """Import of an API description into an API: `properties.format` and `properties.value` of a PUT.
 
 An operation that is there already is matched by its name and keeps its policies; one that the document no longer has
-goes. A policy that an import wrote is written anew as long as nobody changed it.
+goes. A policy that an import wrote is written anew as long as nobody changed it. The document is kept, see
+`resources/specifications.py`; that of a GraphQL API is its schema.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.openapi import import_document
 from management.importers.types import SCHEMA_ID
 from management.importers.wadl import import_wadl
+from management.resources import specifications
 
-FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "wsdl", "odata", "grpc")
+FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "wsdl", "odata", "grpc", "graphql")
+# properties of a PUT that say how to import
+OPTIONS = ("translateRequiredQueryParameters", "wsdlSelector")
+# what is written alike
+FAMILY = {"swagger-json": "openapi+json"}
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
@@ -31,8 +37,8 @@ def read(change: Change) -> None:
     """Take `format` and `value` out of the properties and complete them from the document."""
     format, value = change.properties.pop("format", None), change.properties.pop("value", None)
     format = format.lower() if isinstance(format, str) else format
-    selector = change.properties.pop("wsdlSelector", None)
-    required_query = change.properties.pop("translateRequiredQueryParameters", None) or "template"
+    options = {name: change.properties.pop(name, None) for name in OPTIONS}
+    required_query = options["translateRequiredQueryParameters"] or "template"
     if required_query not in ("template", "query"):
         raise invalid("translateRequiredQueryParameters", "It must be template or query.")
     if format not in FORMATS:
@@ -44,21 +50,27 @@ def read(change: Change) -> None:
     if len(value.encode()) > LARGEST_DOCUMENT:
         raise invalid("value", f"The document is larger than {LARGEST_DOCUMENT} bytes.")
     try:
-        imported = _reader(change, format, selector, required_query)(value)
+        imported = _reader(change, format, options["wsdlSelector"], required_query)(value)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
     if imported.type:
         change.properties["type"] = imported.type
+    given = {name: option for name, option in options.items() if option not in (None, "template", {})}
     change.notes["import"] = imported
     if not imported.display_name and not change.properties.get("displayName"):
         change.properties["displayName"] = change.name  # some documents have no title
+    fills = []
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),
         ("serviceUrl", imported.service_url),
     ):
-        if found and not change.properties.get(name):
-            change.properties[name] = found
+        if found:
+            fills.append(name)
+            if change.properties.get(name) is None:
+                change.properties[name] = found
+    document = {"format": FAMILY.get(format, format), "value": value, "options": given, "fills": fills}
+    change.notes["document"] = document
 
 
 def _reader(change: Change, format: str, selector: Any, required_query: str) -> Callable[[str], ImportedApi]:
@@ -80,6 +92,10 @@ def _reader(change: Change, format: str, selector: Any, required_query: str) -> 
         from management.importers.proto_text import import_proto
 
         return import_proto
+    if format == "graphql":
+        from management.importers.graphql import import_graphql
+
+        return import_graphql
     return lambda text: import_document(text, format, required_query=required_query)
 
 
@@ -106,6 +122,10 @@ def write(change: Change) -> None:
         change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))
         if operation.policy:
             _write_policy(change, f"{change.id}/operations/{operation.id}/policies/policy", operation.policy)
+    if imported.type == "graphql":
+        change.write.delete(f"{change.id}/specifications/{specifications.NAME}")
+    else:
+        specifications.keep(change.tx, change.write, change.id, change.notes["document"], schemas)
 
 
 def _write_policy(change: Change, id: str, policy: str) -> None:

@@ -53,6 +53,7 @@ class Transaction:
         self.service = service
         self.vault = vault
         self._seen: dict[str, Row | None] = {}
+        self._whole = False  # all that there is has been seen
         self._before: dict[str, Row | None] = {}
         self._former_links: dict[str, list[tuple[str, str]]] = {}
         # keys that the database certainly does not have: nothing to delete before an insert
@@ -80,14 +81,30 @@ class Transaction:
     def changed(self) -> bool:
         return bool(self._before)
 
+    def changes(self) -> Iterator[tuple[Row | None, Row | None]]:
+        """(what it was before this transaction, what it is now) of everything that was touched."""
+        for key, before in self._before.items():
+            yield before, self._seen[key]
+
     def get(self, key: str) -> Row | None:
         key = key.lower()
         if key not in self._seen:
-            found = self._fetch(self._select().where(resources.c.key == key))
+            found = self._fetch(self._select().where(resources.c.key == key)) if not self._whole else []
             self._seen[key] = found[0] if found else None
             if not found:
                 self._absent.add(key)
         return self._seen[key]
+
+    def load(self) -> None:
+        """See everything at once, for who is going to ask for most of it one by one."""
+        for row in self._fetch(self._select()):
+            self._seen.setdefault(row.key, row)
+        self._whole = True
+
+    def size(self) -> int:
+        """How many resources there are."""
+        query = select(func.count()).select_from(resources).where(resources.c.service == self.service.number)
+        return int(self.connection.scalar(query) or 0)
 
     def find(self, lookup: str) -> list[Row]:
         """Resources by their second name."""

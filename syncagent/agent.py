@@ -72,7 +72,7 @@ class Agent:
         self._settings, self._credential, self._backup = settings, credential, backup
         self._hub, self._log, self._software_version = hub, log, software_version
         self._held: Snapshot | None = None
-        self._source = "plane"
+        self._source = settings.source
         self._started = time.time()
         self._confirmed = 0.0
         self._last_error = ""
@@ -89,7 +89,7 @@ class Agent:
             if self._settings.backup_path is not None:
                 self._problems["BackupLocationNotFound"] = (
                     f"there is no backup: {self._settings.backup_path} or its key cannot be used; "
-                    "without the plane this agent cannot start"
+                    f"without the {self._source} this agent cannot start"
                 )
             return
         restored = self._backup.restore()
@@ -99,7 +99,9 @@ class Agent:
             self._problems["BackupUnusable"] = "at start: " + "; ".join(restored.complaints)
         snapshot = restored.snapshot
         if snapshot is None:
-            self._log.warn("LocalBackupNotFound", "there is no usable backup; not ready until the plane answers")
+            self._log.warn(
+                "LocalBackupNotFound", f"there is no usable backup; not ready until the {self._source} is read"
+            )
             return
         self._held, self._source, self._confirmed = snapshot, "backup", restored.saved
         self._hub.publish(snapshot)
@@ -175,16 +177,20 @@ class Agent:
             return self._failed(failure)
         except feeds.FeedError as error:
             self._problems["FeedRefused"] = str(error)
-            return self._failed(CallFailed(f"the plane's configuration is refused: {error}"))
+            return self._failed(CallFailed(f"the {self._settings.source}'s configuration is refused: {error}"))
         if self._failures:
-            self._log.info("ConfigurationApiRecovered", "the plane answers again", failures=self._failures)
+            self._log.info(
+                "ConfigurationApiRecovered", f"the {self._settings.source} answers again", failures=self._failures
+            )
         self._failures = self._strained = 0
         self._last_error, self._confirmed = "", time.time()
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()
-        # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents.
-        return self._settings.poll_interval * random.uniform(0.8, 0.9)  # noqa: S311 - not a secret
+        # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents. What
+        # changed in a folder has still to be checked here, and to look at it costs nobody anything.
+        share = random.uniform(0.8, 0.9) if self._settings.directory is None else 0.5  # noqa: S311 - not a secret
+        return self._settings.poll_interval * share
 
     async def _fetch(self, plane: Plane) -> None:
         held = self._held
@@ -196,7 +202,7 @@ class Agent:
             self._log.warn("ConfigurationMismatch", f"{error}; asking for the whole")
             feed = await plane.events(None)
             new = feeds.advance(held, feed)
-        self._held, self._source, self._hub.confirmed = new, "plane", True
+        self._held, self._source, self._hub.confirmed = new, self._settings.source, True
         if held is not None and held.content == new.content:
             self._log.debug("NoNewEvents", "nothing changed", cursor=new.cursor)
         else:

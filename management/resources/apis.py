@@ -35,6 +35,9 @@ SETTINGS = {"oAuth2": "oAuth2AuthenticationSettings", "openid": "openidAuthentic
 
 def prepare(change: Change) -> None:
     properties = change.properties
+    if change.query.get("import", "").lower() == "true":  # a document for an API that is there, and nothing else
+        for key, value in change.former.items():
+            properties.setdefault(key, value)
     _place_revision(change)
     source = _source(change)
     if source is not None:
@@ -54,6 +57,10 @@ def prepare(change: Change) -> None:
     _version_set(change)
     if "format" in properties or "value" in properties:
         importing.read(change)
+    for option in importing.OPTIONS:
+        properties.pop(option, None)
+    if properties.get("serviceUrl") == "":  # says that there is none, also where a document names one
+        del properties["serviceUrl"]
     _complete(change)
     _check_path(change)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from passerelle.apiops.layout import BUILT_IN, INFORMATION, POLICY, SPECIFICATIONS, collection_path, folder_of
+from passerelle.apiops.layout import BUILT_IN, INFORMATION, POLICY, collection_path, folder_of
+from passerelle.apiops.specification import Specification
 from passerelle.plane import Plane, PlaneError
 
 Properties = dict[str, Any]
@@ -20,6 +21,8 @@ BELOW: dict[str, tuple[str, ...]] = {
     "products": ("apis", "groups"),
     "gateways": ("apis",),
 }
+# what stands below another resource and is one itself
+OWNED = frozenset({"apis/diagnostics", "apis/releases", "apis/schemas", "apis/resolvers", "apis/operations"})
 WITH_POLICY = frozenset({"apis", "products"})
 
 
@@ -49,7 +52,10 @@ def _files(plane: Plane, told: Callable[[str], None]) -> Iterator[tuple[str, str
             id = f"/{collection}/{item['name']}"
             if id in BUILT_IN:
                 continue
-            yield from _resource(plane, id, item["properties"])
+            if collection == "apis":
+                yield from _api(plane, id, item["properties"])
+            else:
+                yield from _resource(plane, id, item["properties"])
             for below in BELOW.get(collection, ()):
                 if ";rev=" in id and below == "releases":
                     continue
@@ -61,13 +67,11 @@ def _files(plane: Plane, told: Callable[[str], None]) -> Iterator[tuple[str, str
             if collection in ("apis", "products") and ";rev=" not in id:
                 for tag in plane.all(f"{id}/tags"):
                     yield from _resource(plane, f"{id}/tags/{tag['name']}", {})
-            if collection == "apis":
-                yield from _api(plane, id, item["properties"])
 
 
 def _resource(plane: Plane, id: str, properties: Properties) -> Iterator[tuple[str, str]]:
     path = collection_path(id)
-    association = "/" in path and path not in ("apis/diagnostics", "apis/releases", "apis/schemas", "apis/resolvers")
+    association = "/" in path and path not in OWNED
     document: Properties = {}
     folder = folder_of(id)
     if not association:
@@ -90,10 +94,20 @@ def _policy(plane: Plane, owner: str) -> Iterator[tuple[str, str]]:
 
 
 def _api(plane: Plane, id: str, properties: Properties) -> Iterator[tuple[str, str]]:
-    """The operations, as a specification, and their policies."""
+    """An API and what stands below it, but its diagnostics and releases."""
     operations = list(plane.all(f"{id}/operations"))
-    if operations and properties.get("type", "http") == "http":
-        link = plane.get(id, {"export": "true", "format": "openapi-link"})["value"]["link"]
-        yield str(folder_of(id) / SPECIFICATIONS["openapi"]), plane.open(link)
+    specification = Specification.of(plane, id, properties, operations)
+    nothing = dict.fromkeys(specification.fills, "")
+    yield from _resource(plane, id, nothing | properties | specification.options)
+    if specification.file:
+        yield str(folder_of(id) / specification.file), specification.text
+    for operation in specification.unsaid:
+        yield from _resource(plane, f"{id}/operations/{operation['name']}", operation["properties"])
     for operation in operations:
         yield from _policy(plane, f"{id}/operations/{operation['name']}")
+    for schema in plane.all(f"{id}/schemas"):
+        if schema["name"] not in specification.within:
+            yield from _resource(plane, f"{id}/schemas/{schema['name']}", schema["properties"])
+    for resolver in plane.all(f"{id}/resolvers") if properties.get("type") == "graphql" else ():
+        yield from _resource(plane, f"{id}/resolvers/{resolver['name']}", resolver["properties"])
+        yield from _policy(plane, f"{id}/resolvers/{resolver['name']}")

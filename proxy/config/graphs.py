@@ -60,7 +60,10 @@ def graphs(
                 made[key] = before
             else:
                 assert isinstance(unread, dict)
+                for each in resolvers:
+                    unread.pop(each.id, None)
                 made[key] = _entry(sources, schema, dict(_resolvers(resolvers, compiled, unread)), before, unread)
+                _tell_strangers(made[key].graph, resolvers, unread)
     return made
 
 
@@ -122,6 +125,15 @@ def _entry(
         exchange.graph = graph
 
     return GraphEntry(sources, graph, Step.of(attach, Origin("graphql", "api", INBOUND, "graphql")))
+
+
+def _tell_strangers(graph: Graph, resolvers: list[Resource], unread: dict[str, ResourceIssue]) -> None:
+    """Report the resolvers of fields that the schema does not have: they never run."""
+    for resource in resolvers:
+        kind, _, name = str(resource.body.get("path") or "").strip("/").partition("/")
+        if kind and name and graph.lacks(kind, name):
+            message = f"The schema has no field '{name}' of a type '{kind}', so that this resolver never runs."
+            unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
 
 
 def schema_text(body: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ V4 = """<?xml version="1.0" encoding="utf-16"?>
 <edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
 <Schema Namespace="Trip" xmlns="http://docs.oasis-open.org/odata/ns/edm"><EntityType Name="Person"/>
 <EntityContainer Name="Trips"><EntitySet Name="People" EntityType="Trip.Person"/>
-<Singleton Name="Me" Type="Trip.Person"/><FunctionImport Name="Near" Function="Trip.Near"/></EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"""
+<Singleton Name="Me" Type="Trip.Person"/>
+<FunctionImport Name="Near" Function="Trip.Near"/></EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"""
 V2 = """<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx"><edmx:DataServices>
 <Schema xmlns="http://schemas.microsoft.com/ado/2008/09/edm"><EntityContainer Name="C"><EntitySet Name="S"/>
 </EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"""
