@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lxml import etree
 
 _CALLABLE = frozenset({"EntitySet", "Singleton", "FunctionImport", "ActionImport"})
@@ -15,7 +17,8 @@ def callable_names(text: str) -> frozenset[str] | None:
         root = etree.fromstring(text.strip().encode(), parser)
     except etree.XMLSyntaxError as problem:
         raise ValueError(f"the OData metadata is not XML: {problem.msg}") from None
-    if root.getroottree().docinfo.doctype:
+    tree: Any = root.getroottree()
+    if tree.docinfo.doctype:
         raise ValueError("the OData metadata has a DOCTYPE, which is refused")
     names: set[str] = set()
     whole = True
