@@ -84,8 +84,12 @@ def find_port(root: Any, service: str = "", endpoint: str = "") -> SoapPort:
         raise ImportRefused(f"There is no endpoint '{service}/{endpoint}'; the document has {known}", target)
     soap = [(each, port, binding) for each, port in fitting if (binding := _soap_binding(root, port)) is not None]
     if not soap:
-        names = ", ".join(str(port.get("name")) for _, port in fitting[:20])
-        raise ImportRefused(f"None of the endpoints {names} has a SOAP 1.1 or 1.2 binding over HTTP")
+        known = {each.get("name") for each in children(root, "binding")}
+        told = ", ".join(
+            f"{port.get('name')}{'' if _local(port) in known else f' (there is no binding {_local(port)})'}"
+            for _, port in fitting[:20]
+        )
+        raise ImportRefused(f"None of the endpoints {told} has a SOAP 1.1 or 1.2 binding over HTTP")
     first = next((each for each in soap if _version(each[2]) == "1.1"), soap[0]) if not endpoint else soap[0]
     owner, port, binding = first
     address = next((each.get("location") or "" for each in port if name_of(each) == "address"), "")
@@ -131,6 +135,10 @@ def _soap_binding(root: Any, port: Any) -> Any:
     wanted = qname(port, port.get("binding") or "")
     found = _named(children(root, "binding"), wanted.localname)
     return found if found is not None and _version(found) else None
+
+
+def _local(port: Any) -> str:
+    return str(qname(port, port.get("binding") or "").localname)
 
 
 def _named(elements: Iterable[Any], name: str) -> Any:

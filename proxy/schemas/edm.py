@@ -12,7 +12,10 @@ _CALLABLE = frozenset({"EntitySet", "Singleton", "FunctionImport", "ActionImport
 def callable_names(text: str) -> frozenset[str] | None:
     """Names of entity sets, singletons, functions and actions at the root of a service; None when some of them are said
     elsewhere. Raises ValueError."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    # what a text says of its own encoding was true of the bytes that it once was
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, encoding="utf-8"
+    )
     try:
         root = etree.fromstring(text.strip().encode(), parser)
     except etree.XMLSyntaxError as problem:
