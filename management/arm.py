@@ -26,6 +26,7 @@ from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
 from management.operations import Statuses, Tickets, statuses
+from management.ordering import ordered
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
@@ -206,16 +207,16 @@ class Arm:
             holder = _existing(tx, type_of(parent), parent)
             view = _views(type_of(parent)).get(segment.lower())
             if view is not None:
-                items = view(_call(tx, holder, {}, request.query))
-                if request.query.get("$filter"):
-                    items = list(filter(filters.parse(request.query["$filter"]), items))
+                items = chosen(request, view(_call(tx, holder, {}, request.query)))
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
-            if request.query.get("$filter") or type.built_in:
-                matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
-                items = [show(tx, row, request.query) for row in _all(tx, type, collection)]
-                items = [item for item in items if matches is None or matches(item)]
+            narrowing = {name for name in ("$filter", "$orderby", *type.narrows) if request.query.get(name)}
+            if narrowing or type.built_in:
+                rows = _all(tx, type, collection)
+                for name in narrowing & type.narrows.keys():
+                    rows = [row for row in rows if type.narrows[name](tx, row, request.query[name])]
+                items = chosen(request, [show(tx, row, request.query) for row in rows])
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
             rows = tx.children(collection, top, skip)
@@ -395,6 +396,15 @@ def _number(request: web.Request, name: str, default: int, least: int) -> int:
     if not text.isdecimal() or len(text) > 9 or int(text) < least:
         raise invalid(name, f"{name} must be a whole number of at least {least}.")
     return min(int(text), LARGEST_PAGE) if name == "$top" else int(text)
+
+
+def chosen(request: web.Request, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What `$filter` leaves of a list, in the order of `$orderby`."""
+    if text := request.query.get("$filter"):
+        items = list(filter(filters.parse(text), items))
+    if text := request.query.get("$orderby"):
+        items = ordered(text, items)
+    return items
 
 
 def page(request: web.Request, items: list[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:
