@@ -27,6 +27,7 @@ BELOW = (
     *("apis/policies", "products/policies", "apis/operations/policies", "apis/resolvers/policies"),
 )
 OPERATIONS = "apis/operations"
+LOGGER = "/loggers/azuremonitor"  # every service has it
 
 
 def superfluous(tx: Transaction, described: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -46,7 +47,7 @@ def superfluous(tx: Transaction, described: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _stays(row: Row, described: Mapping[str, Mapping[str, Any]]) -> bool:
-    if row.type == "groups" and row.body.get("builtIn"):
+    if (row.type == "groups" and row.body.get("builtIn")) or row.key == LOGGER:
         return True
     # a revision goes with its API, and is not asked for twice
     return row.key in described or (row.type == "apis" and ";" in row.key and root_of(row.key) not in described)

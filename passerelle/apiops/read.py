@@ -117,6 +117,9 @@ class _Reader:
 
     def _keep(self, id: str, properties: Properties, file: str) -> None:
         _, (held, files) = self.found.setdefault(id.lower(), (id, ({}, [])))
+        if "/specification." in file and (others := [name for name in files if "/specification." in name]):
+            self.left_out.append(f"{self._folder / others[0]}: left out, {PurePosixPath(file).name} stands beside it")
+            files.remove(others[0])
         # a document beside an information file is the newer one
         weaker = {"format", "value"} & held.keys() if file.endswith("Information.json") else ()
         held.update({name: value for name, value in properties.items() if name not in weaker})
