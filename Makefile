@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql lint format lock proto docs bench peers bench-quick bench-policies bench-compile clean python oracle
+.PHONY: run setup test test-postgresql lint format lock proto docs bench peers bench-quick bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -25,6 +25,20 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
+test-clients: setup $(VENV)/.dev
+	$(BIN)/python -m tests.clients.javascript.run
+
+# The Azure CLI, one command after the other. It is large: the first time takes minutes and 1 GB below build/.
+test-az: setup $(VENV)/.dev
+	$(BIN)/python -m tests.clients.azure_cli.run
+
+# Odd requests to every operation of the official specification, for longer than `make test` does: make fuzz-management
+# SEED=5 COUNT=100. A finding says what was sent.
+fuzz-management: setup $(VENV)/.dev
+	PASSERELLE_FUZZ_SEED=$(or $(SEED),$(shell date +%s)) PASSERELLE_FUZZ_COUNT=$(or $(COUNT),30) \
+		$(BIN)/python -m pytest -s tests/management/test_fuzz.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

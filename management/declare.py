@@ -13,6 +13,7 @@ The engine (`arm.py`, `apply.py`) does what all types have in common; a declarat
     wire         what a gateway reads, from what is stored, in clear
     built_in     what every service has without anyone making it
     actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed, and GET {id}/{view}/{name}
+    documents    GET {id}/{document}, what is computed and no list
 """
 
 from __future__ import annotations
@@ -151,6 +152,7 @@ class Answer:
 
 
 Action = Callable[[Call], Answer]
+Document = Callable[[Call], Any]
 View = Callable[[Call], list[dict[str, Any]]]
 
 
@@ -169,10 +171,7 @@ class ResourceType:
     name_limit: int = 80
     # the target type of an association (PUT without properties; it shows the properties of its target)
     association: str | None = None
-    # status and precondition oddities of ARM
-    head_status: int = 200
-    delete_status: int = 200
-    patch_status: int = 200
+    # precondition oddities of ARM; those of statuses are in `operations.py`
     put_needs_match: bool = False
     # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
     built_in: Mapping[str, Properties] = field(default_factory=dict)
@@ -189,6 +188,7 @@ class ResourceType:
     # keys of what is no resource of its own, and the actions on it, which are done on the service
     of_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
     @property
     def segments(self) -> list[str]:

@@ -19,6 +19,8 @@ from aiohttp import web
 
 from management.errors import invalid, not_found
 from management.exporters.openapi import openapi, swagger
+from management.exporters.wsdl import wsdl
+from management.importers.wsdl import DOCUMENT_ID
 from management.keys import same
 from management.resources import specifications
 from management.resources.schemas import is_graphql
@@ -33,10 +35,10 @@ WRITTEN = {
     "openapi+json-link": "application/vnd.oai.openapi+json",
     "swagger-link": "application/vnd.swagger.doc+json",
     "swagger-link-json": "application/vnd.swagger.doc+json",
+    "wsdl-link": "application/wsdl+xml",
 }
 # those that are only to be had as they came: format asked for -> (format of the import, media type)
 KEPT = {
-    "wsdl-link": ("wsdl", "application/wsdl+xml"),
     "wadl-link": ("wadl-xml", "application/vnd.sun.wadl+xml"),
     "graphql-link": ("graphql", "application/graphql"),
 }
@@ -56,10 +58,15 @@ class Exports:
         if asked in KEPT and _kept(tx, row, KEPT[asked][0]) is None:
             why = "it came from no such document, or its operations were changed since"
             raise invalid("format", f"API '{row.name}' cannot be exported as {asked}: {why}.")
+        if asked == "wsdl-link" and tx.get(_wsdl_of(row)) is None:
+            raise invalid("format", f"API '{row.name}' has no WSDL: it was not imported from one.")
         text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
         ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
         link = str(request.url.origin() / "exports" / f"{ticket}.{self._sign(ticket)}")
-        return {"id": tx.service.id + row.id, "format": asked, "value": {"link": link}}
+        told = {"format": asked, "value": {"link": link}}
+        # as its specification has it, and as the service says it, which other clients read
+        envelope = {"id": tx.service.id + row.id, "type": "Microsoft.ApiManagement/service/apis", "name": row.name}
+        return {**envelope, **told, "properties": told}
 
     async def open(self, request: web.Request) -> web.Response:
         """Who follows a link."""
@@ -85,6 +92,11 @@ class Exports:
                 if kept is None:
                     raise not_found("Export")
                 return kept
+            if format == "wsdl-link":
+                held = tx.get(_wsdl_of(row))
+                if held is None:
+                    raise not_found("Export")
+                return wsdl(str(held.body["document"]["value"]), _url(tx, row))
             document = _document(tx, row, format)
         return yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
 
@@ -108,7 +120,17 @@ def _document(tx: Transaction, row: Row, format: str) -> dict[str, Any]:
         document = each.body.get("document") or {}
         components = document.get("components") or {}
         schemas |= components.get("schemas") or document.get("definitions") or {}
+    write = swagger if format.startswith("swagger") else openapi
+    return write(row.name, row.body, operations, schemas, _url(tx, row))
+
+
+def _url(tx: Transaction, row: Row) -> str:
+    """Where the gateway has the API."""
     home = tx.get("/")
     gateway = (home.body.get("properties") or {}).get("gatewayUrl", "") if home else ""
-    write = swagger if format.startswith("swagger") else openapi
-    return write(row.name, row.body, operations, schemas, f"{gateway}/{row.body['path']}".rstrip("/"))
+    return f"{gateway}/{row.body['path']}".rstrip("/")
+
+
+def _wsdl_of(row: Row) -> str:
+    """The key of the document that a SOAP API was imported from."""
+    return f"{row.key}/schemas/{DOCUMENT_ID}"

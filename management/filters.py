@@ -1,6 +1,7 @@
 """OData `$filter`, as far as ARM lists document it: comparisons, text functions, and/or/not, parentheses.
 
     contains(properties/displayName,'shop') and not (name eq 'x')
+    timestamp ge datetime'2026-01-02T03:04:05Z'
 
 Texts compare without case, as APIM's names do. A field is looked for in the document, then in its `properties`.
 """
@@ -20,7 +21,7 @@ Value = Callable[[Document], Any]
 LONGEST = 2000
 DEEPEST = 20
 TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)(?![\w-])|(?P<word>[\w./@:+-]+)|(?P<mark>[(),]))"
+    r"\s*(?:(?:datetime(?:offset)?)?(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)(?![\w-])|(?P<word>[\w./@:+-]+)|(?P<mark>[(),]))"
 )
 FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda whole, part: part in whole,
@@ -150,6 +151,8 @@ def _value(kind: str, token: str) -> Value:
     if token.lower() in ("true", "false", "null"):
         constant = {"true": True, "false": False, "null": None}[token.lower()]
         return lambda document: constant
+    if token[0].isdigit():  # a time without quotes
+        return lambda document: token.lower()
     steps = token.split("/")
     return lambda document: _field(document, steps)
 

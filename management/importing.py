@@ -55,18 +55,22 @@ def read(change: Change) -> None:
         raise invalid(refused.target, str(refused)) from None
     if imported.type:
         change.properties["type"] = imported.type
-    if format == "graphql" and not change.properties.get("displayName"):
-        change.properties["displayName"] = change.name  # no schema has a title
     given = {name: option for name, option in options.items() if option not in (None, "template", {})}
     change.notes["import"] = imported
-    change.notes["document"] = {"format": FAMILY.get(format, format), "value": value, "options": given}
+    if not imported.display_name and not change.properties.get("displayName"):
+        change.properties["displayName"] = change.name  # some documents have no title
+    fills = []
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),
         ("serviceUrl", imported.service_url),
     ):
-        if found and not change.properties.get(name):
-            change.properties[name] = found
+        if found:
+            fills.append(name)
+            if change.properties.get(name) is None:
+                change.properties[name] = found
+    document = {"format": FAMILY.get(format, format), "value": value, "options": given, "fills": fills}
+    change.notes["document"] = document
 
 
 def _reader(change: Change, format: str, selector: Any, required_query: str) -> Callable[[str], ImportedApi]:

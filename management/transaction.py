@@ -138,6 +138,11 @@ class Transaction:
         self.flush()
         return self._fetch(self._select().where(resources.c.type == type.lower()).order_by(resources.c.key))
 
+    def count_of_type(self, type: str) -> int:
+        self.flush()
+        mine = (resources.c.service == self.service.number) & (resources.c.type == type.lower())
+        return int(self.connection.scalar(select(func.count()).select_from(resources).where(mine)) or 0)
+
     def below(self, key: str) -> list[Row]:
         """Everything below a resource, in order of keys."""
         self.flush()

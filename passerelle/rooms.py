@@ -48,6 +48,8 @@ def management(plan: Plan) -> Room:
             "management.https.port": str(plan.management_tls_port),
             "management.service": plan.service,
             "management.token.file": str(plan.home.admin_token),
+            "management.portal.url": plan.portal_url,
+            "net.client.loopback.allowed": "true",
         },
     )
 

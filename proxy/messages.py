@@ -140,14 +140,18 @@ class Body:
         """The first bytes of the content: until they are enough, or `limit` is reached. All of it is still to come."""
         if self._stream is None:
             return (self._buffer or b"")[:limit]
-        taken = b""
-        while len(taken) < limit and not enough(taken):
+        taken, due = bytearray(), 1
+        while len(taken) < limit:
+            if len(taken) >= due:  # asked again when it has doubled, so that small pieces cost no more than large ones
+                if enough(bytes(taken)):
+                    break
+                due = 2 * len(taken)
             chunk = await anext(self._stream, None)
             if chunk is None:
                 break
             taken += chunk
-        self._stream = _Rejoined(taken, self._stream)
-        return taken[:limit]
+        self._stream = _Rejoined(bytes(taken), self._stream)
+        return bytes(taken[:limit])
 
     def take(self) -> AsyncIterator[bytes] | None:
         """Hand the stream over to the caller, who then has to end it; None when the content is buffered."""

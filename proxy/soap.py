@@ -12,7 +12,7 @@ Actions and names compare without case.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -25,11 +25,9 @@ from proxy.templates import Found, query_values
 LOOKED_AT = 64 * 1024  # bytes of a body
 _TEMPLATE = re.compile(r"/?\??(soapaction|soapmethod)=(.*)", re.IGNORECASE | re.DOTALL)
 _ACTION = re.compile(r""";\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))""", re.IGNORECASE)
-_MARKUP = re.compile(
-    rb"""<!--.*?-->|<\?.*?\?>|<(?P<end>/?)(?:[^\s<>/:'"=]+:)?(?P<name>[^\s<>/:'"=!?]+)"""
-    rb"""(?:[^<>"']|"[^"]*"|'[^']*')*?(?P<empty>/?)>""",
-    re.DOTALL,
-)
+_NAME = re.compile(rb"(/?)(?:[^\s<>/:'\"=]+:)?([^\s<>/:'\"=]+)")
+_STOP = re.compile(rb"""[>"']""")
+_SKIPPED = ((b"<!--", b"-->"), (b"<?", b"?>"), (b"<![CDATA[", b"]]>"))
 
 
 class BodyNeeded(Exception):
@@ -92,22 +90,40 @@ async def first_element(body: Body) -> str:
 
 
 def element_in(content: bytes) -> str:
-    """As `first_element`, of the beginning of a message."""
+    """As `first_element`, of the beginning of a message. Costs its length once."""
     depth, inside = 0, False
-    for tag in _MARKUP.finditer(content, 0, LOOKED_AT):
-        name = tag["name"]
-        if name is None:
-            continue
-        if tag["end"]:
-            depth -= 1
-            if inside:
-                return ""
-            continue
+    for name, ends, empty in _tags(content[:LOOKED_AT]):
         if inside:
-            return name.decode("utf-8", "replace")
+            return "" if ends else name.decode("utf-8", "replace")
+        if ends:
+            depth -= 1
+            continue
         if depth == 0 and name != b"Envelope":
             return ""
-        if depth == 1 and name == b"Body":
-            inside = not tag["empty"]
-        depth += not tag["empty"]
+        inside = depth == 1 and name == b"Body" and not empty
+        depth += not empty
     return ""
+
+
+def _tags(content: bytes) -> Iterator[tuple[bytes, bool, bool]]:
+    """(local name, is it an end, is it empty) of each tag that is there to its end."""
+    place = content.find(b"<")
+    while place >= 0:
+        end = -1
+        for opening, closing in _SKIPPED:
+            if content.startswith(opening, place):
+                end = content.find(closing, place + len(opening))
+                break
+        else:
+            found = _NAME.match(content, place + 1)
+            stop = _STOP.search(content, place + 1)
+            while stop is not None and stop[0] != b">":
+                quote = content.find(stop[0], stop.end())
+                stop = _STOP.search(content, quote + 1) if quote >= 0 else None
+            if stop is None or found is None:
+                return
+            end = stop.start()
+            yield found[2], bool(found[1]), content[end - 1 : end] == b"/"
+        if end < 0:
+            return
+        place = content.find(b"<", end)

@@ -106,6 +106,7 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
             running.cancel()
             waiting.cancel()
             await asyncio.gather(running, waiting, return_exceptions=True)
+            await agent.tell_last_counters(plane)
             if not running.cancelled():
                 running.result()
     except OSError as error:

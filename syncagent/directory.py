@@ -105,6 +105,10 @@ class Directory:
     async def traces(self, batch: list[tuple[str, str]]) -> None:
         raise CallFailed("traces are kept by a management plane, and there is none", refused=True)
 
+    async def counters(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Reports are a plane's: figures end here, and nobody resets a quota."""
+        return {}
+
     async def _look(self) -> str:
         try:
             return await asyncio.to_thread(self._digest)

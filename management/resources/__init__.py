@@ -17,6 +17,7 @@ from management.resources import (
     gateways,
     groups,
     identity_providers,
+    infrastructure,
     issues,
     loggers,
     named_values,
@@ -38,6 +39,7 @@ from management.resources import (
     tag_links,
     tags,
     tenant,
+    tenant_configuration,
     users,
     wikis,
     workspaces,
@@ -73,6 +75,7 @@ _FILES = (
     authorization_servers,
     gateway_listeners,
     identity_providers,
+    infrastructure,
     issues,
     notifications,
     policy_restrictions,
@@ -80,6 +83,7 @@ _FILES = (
     portal_settings,
     tag_descriptions,
     tenant,
+    tenant_configuration,
     wikis,
 )
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from management import importing
+from management import history, importing
 from management.declare import (
     ARRAY,
     BOOLEAN,
@@ -30,6 +30,7 @@ KEY_NAMES = {"header": "Ocp-Apim-Subscription-Key", "query": "subscription-key"}
 KINDS = ("http", "soap", "websocket", "graphql", "odata", "grpc")
 # not defaults of the fields: a copy of another API has that one's
 DEFAULTS: Mapping[str, Any] = {"type": "http", "protocols": ["https"], "subscriptionRequired": True}
+SETTINGS = {"oAuth2": "oAuth2AuthenticationSettings", "openid": "openidAuthenticationSettings"}
 
 
 def prepare(change: Change) -> None:
@@ -58,6 +59,8 @@ def prepare(change: Change) -> None:
         importing.read(change)
     for option in importing.OPTIONS:
         properties.pop(option, None)
+    if properties.get("serviceUrl") == "":  # says that there is none, also where a document names one
+        del properties["serviceUrl"]
     _complete(change)
     _check_path(change)
 
@@ -182,6 +185,12 @@ def revisions_of(tx: Transaction, row: Row) -> list[Row]:
 
 def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     properties["isOnline"] = True
+    settings = properties.get("authenticationSettings")
+    if isinstance(settings, dict):
+        # the one that older clients name is the first of the list that newer ones read
+        for one, several in SETTINGS.items():
+            if settings.get(one) and not settings.get(several):
+                settings[several] = [settings[one]]
     set_id = row.body.get("apiVersionSetId")
     if set_id and query.get("expandApiVersionSet", "").lower() == "true":
         version_set = tx.get(set_id)
@@ -197,9 +206,10 @@ def list_revisions(call: Call) -> list[dict[str, Any]]:
     rows = [root or call.row, *revisions_of(call.tx, root or call.row)]
     return [
         {
-            "apiId": f"/apis/{root_of(row.name)};rev={row.body['apiRevision']}",
+            "apiId": f"{call.tx.service.id}/apis/{root_of(row.name)};rev={row.body['apiRevision']}",
             "apiRevision": row.body["apiRevision"],
-            "description": row.body.get("apiRevisionDescription"),
+            **history.times_of(call.tx, row),
+            **({"description": text} if (text := row.body.get("apiRevisionDescription")) else {}),
             "isOnline": True,
             "isCurrent": row.body["isCurrent"],
             "privateUrl": f"/{row.body['path']};rev={row.body['apiRevision']}",
@@ -245,7 +255,6 @@ TYPES = (
         ),
         readonly=frozenset({"provisioningState", "isOnline"}),
         references=(Reference("apiVersionSetId", "apiVersionSets"),),
-        delete_status=204,
         provisioned=True,
         prepare=prepare,
         after=after,

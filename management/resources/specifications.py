@@ -5,7 +5,8 @@ Rules
 2. It tells of the API as long as its operations, and the schemas that came with them, are what the import made of
    them. When one was changed, added or removed since, `current` is false, and exports write a document of their own.
 3. `options` are what else the client said of the import; with them the same document makes the same again. `schemas`
-   are the names of those that came with it.
+   are the names of those that came with it, `fills` the properties of the API that an import takes from the document
+   where the client does not say them.
 4. A GraphQL API needs none: its document is its schema.
 """
 
@@ -24,7 +25,7 @@ NAME = "specification"
 
 
 def keep(tx: Transaction, write: Writer, api: str, document: Properties, schemas: Iterable[str]) -> None:
-    """`document` (format, value, options) made all operations below `api`, an id, and the schemas of these names."""
+    """`document` (format, value, options, fills) made all operations of the API with this id, and these schemas."""
     names = sorted(schemas)
     document = {**document, "schemas": names, "made": _made(tx, api, names)}
     write.put(f"{api}/specifications/{NAME}", document, trusted=True)
@@ -57,7 +58,7 @@ TYPES = (
         path="apis/specifications",
         title="Specification",
         audience="none",
-        readonly=frozenset({"format", "value", "options", "schemas", "made"}),
+        readonly=frozenset({"format", "value", "options", "fills", "schemas", "made"}),
         can_patch=False,
         prepare=_prepare,
         shape=_shape,

@@ -27,12 +27,16 @@ DEFAULTS: Resource = {"templateParameters": [], "responses": []}
 
 @dataclass(slots=True, frozen=True)
 class Specification:
-    """`file` is "" for an API that has none. `options` are what an import of it must be told besides; `within` the
-    schemas that come with it; `unsaid` the operations that an import of it would not give back."""
+    """`file` is "" for an API that has none.
+
+    `options` are what an import of it must be told besides, `fills` what it would take from the text where nothing else
+    is said; `within` the schemas that come with it; `unsaid` the operations that an import would not give back.
+    """
 
     file: str = ""
     text: str = ""
     options: Resource = field(default_factory=dict)
+    fills: tuple[str, ...] = ()
     within: frozenset[str] = frozenset()
     unsaid: Sequence[Resource] = ()
 
@@ -47,13 +51,14 @@ class Specification:
         kept = _found(plane, f"{id}/specifications/specification")
         if kept.get("current"):
             options, schemas = dict(kept.get("options") or {}), frozenset(kept["schemas"])
-            return cls(SPECIFICATIONS[kept["format"]], kept["value"], options, schemas)
+            return cls(SPECIFICATIONS[kept["format"]], kept["value"], options, tuple(kept["fills"]), schemas)
         if not operations or kind not in ("http", "soap"):
             return cls()
         format = "openapi+json" if kept.get("format") == "openapi+json" else "openapi"
         link = plane.get(id, {"export": "true", "format": f"{format}-link"})["value"]["link"]
         text = plane.open(link)
-        return cls(SPECIFICATIONS[format], text, within=frozenset({IMPORTED}), unsaid=_unsaid(format, text, operations))
+        unsaid = _unsaid(format, text, operations)
+        return cls(SPECIFICATIONS[format], text, {}, ("serviceUrl",), frozenset({IMPORTED}), unsaid)
 
 
 def _found(plane: Plane, id: str) -> Resource:

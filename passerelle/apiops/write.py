@@ -135,7 +135,8 @@ class _Export:
         """An API and what stands below it, but its diagnostics and releases."""
         operations = list(self._plane.all(f"{id}/operations"))
         specification = Specification.of(self._plane, id, properties, operations)
-        yield from self._resource(id, properties | specification.options)
+        nothing = dict.fromkeys(specification.fills, "")
+        yield from self._resource(id, nothing | properties | specification.options)
         if specification.file:
             yield str(folder_of(id) / specification.file), specification.text
         for operation in operations if not specification.file else specification.unsaid:

@@ -225,6 +225,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     named_values = {
         (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
         for each in after.shelves.get("namedValues", _EMPTY).values()
+        if each.body.get("value") is not None  # one that only a Key Vault has is unknown here
     }
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()

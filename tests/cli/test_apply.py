@@ -190,6 +190,7 @@ def test_a_specification_is_the_one_that_was_applied_until_an_operation_changes(
     write(folder, {"apis/shop/apiInformation.json": {"displayName": "Shop", "path": "shop", "serviceUrl": "https://x",
                                                      "translateRequiredQueryParameters": "query"}})  # fmt: skip
     text = SPECIFICATION.replace("[{", "[{name: q, in: query, required: true}, {").replace("\n", "\r\n")
+    text = text.replace("'1'}", "'1', description: All}\r\nservers: [{url: 'https://x'}]")
     (folder / "apis/shop/specification.yaml").write_bytes(text.encode())
     told = run("apply", folder, env=plane)
     assert told.exit_code == 0, told.output
@@ -197,6 +198,9 @@ def test_a_specification_is_the_one_that_was_applied_until_an_operation_changes(
     assert (tmp_path / "out/apis/shop/specification.yaml").read_bytes() == text.encode()
     assert "0 are changed" in run("apply", tmp_path / "out", env=plane).output
     arm = Plane(plane["PASSERELLE_MANAGEMENT"], TOKEN, ca=Path(plane["PASSERELLE_CA"]))
+    arm.patch("/apis/shop", {"serviceUrl": None, "description": ""})  # the document has both
+    run("export", tmp_path / "without", env=plane)
+    assert "0 are changed" in run("apply", tmp_path / "without", env=plane).output
     arm.put("/apis/shop/operations/purge", OPERATION)
     run("export", tmp_path / "more", env=plane)
     assert "/{id}" in (tmp_path / "more/apis/shop/specification.yaml").read_text()

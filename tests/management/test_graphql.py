@@ -118,7 +118,8 @@ async def test_an_import_of_a_document_keeps_it(plane: Plane) -> None:
     async with plane.session.get(told["value"]["link"]) as response:
         assert await response.text() == wadl
     held = await plane.get("/apis/w/specifications/specification")
-    assert held["properties"] == {"format": "wadl-xml", "value": wadl, "options": {}, "schemas": [], "current": True}
+    assert held["properties"] == {"format": "wadl-xml", "value": wadl, "options": {}, "fills": ["serviceUrl"],
+                                  "schemas": [], "current": True}  # fmt: skip
     for name in ("specification", "other"):
         reply = await plane.call("PUT", f"/apis/w/specifications/{name}", {"format": "wsdl", "value": "x", "made": "y"})
         assert reply.status == 400
