@@ -170,7 +170,7 @@ class _Reader:
                 self.left_out.append(f"{given.file}: there is no {id} in {self._folder}")
                 continue
             properties, files = held[1]
-            if "value" in wanted:
+            if any(str(name).lower() == "value" for name in wanted):
                 properties.pop("keyVault", None)
             merge(properties, _plain(wanted))
             files.append(str(given.file))
