@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from passerelle.plane import Plane, PlaneError
 from passerelle.progress import working
 
 MARKS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
+API = re.compile(r"(?:/workspaces/[^/]+)?/apis/[^/]+")
+IMPORTED = re.compile(rf"(?P<api>{API.pattern})/(?P<kind>operations|schemas|specifications)/[^/]+")
 TIMEOUT = 1800.0  # seconds; a service of the largest kind is checked whole
 
 Command = Callable[..., Any]
@@ -81,10 +85,22 @@ def apply(
 
 
 def show_changes(changes: list[dict[str, Any]]) -> None:
+    """One line each; what a new API was imported with is counted in its line."""
+    new = {each["id"] for each in changes if each["operation"] == "create" and API.fullmatch(each["id"])}
+    imported: Counter[str] = Counter()
+    shown = []
     for change in changes:
+        found = IMPORTED.fullmatch(change["id"])
+        if found and found["api"] in new and change["operation"] == "create":
+            imported[found["api"]] += found["kind"] == "operations"
+        else:
+            shown.append(change)
+    for change in shown:
         mark, colour = MARKS[change["operation"]]
         names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
-        click.secho(f"{mark} {change['id']}{names}", fg=colour)
+        count = imported[change["id"]]
+        operations = f" (with {count} operation{'s' * (count > 1)})" if count else ""
+        click.secho(f"{mark} {change['id']}{names}{operations}", fg=colour)
 
 
 def _known(plane: Plane, folder: set[str]) -> Callable[[str], bool]:

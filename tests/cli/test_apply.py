@@ -85,7 +85,8 @@ def snapshot(folder: Path) -> dict[str, Any]:
 def test_apply_tells_what_it_did(plane: dict[str, str], folder: Path) -> None:
     dry = run("apply", folder, "--dry-run", env=plane)
     assert dry.exit_code == 0, dry.output
-    assert "+ /apis/shop\n" in dry.output
+    assert "+ /apis/shop (with 1 operation)\n" in dry.output
+    assert "/operations/get-order\n" not in dry.output
     assert "10 would be changed" in dry.output
     first = run("apply", folder, "--set", "colour=blue", env=plane)
     assert first.exit_code == 0, first.output
