@@ -121,6 +121,12 @@ def test_prune(plane: dict[str, str], folder: Path) -> None:
     assert "- /tags/red" in told.output
 
 
+def test_apis_are_assigned_to_a_gateway(plane: dict[str, str], folder: Path) -> None:
+    assert "Gateway not found" in run("apply", folder, "--gateway", "north", env=plane).output
+    write(folder, {"gateways/north/gatewayInformation.json": {"locationData": {"name": "north"}}})
+    assert "+ /gateways/north/apis/shop" in run("apply", folder, "--gateway", "north", env=plane).output
+
+
 def test_overrides(plane: dict[str, str], folder: Path, tmp_path: Path) -> None:
     overrides = tmp_path / "configuration.prod.yaml"
     overrides.write_text("namedValues:\n- name: colour\n  properties: {value: red}\napis:\n- name: shop\n  "
