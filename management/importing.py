@@ -30,7 +30,7 @@ COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
 MARK = re.compile(r"\n  <!-- imported ([0-9a-f]{16}) -->")
 # what an import calls its schemas
-SCHEMAS = re.compile(r"components|schema(-\d+)?|wsdl|odata|protobuf", re.IGNORECASE)
+SCHEMAS = re.compile(r"components|schema(-\d+)?|odata|protobuf", re.IGNORECASE)
 
 
 def read(change: Change) -> None:

@@ -13,7 +13,7 @@ from management.store import Row
 
 GRAPHQL = "application/vnd.ms-azure-apim.graphql.schema"
 # what requests need nothing of
-KEPT_HERE = ("application/vnd.ms-azure-apim.wsdl+xml", "text/protobuf")
+KEPT_HERE = ("text/protobuf",)
 LARGEST = 4 * 1024 * 1024  # characters; APIM documents the same
 # bytes; what a large API description holds. The line of the feed that carries it may have 16 MiB
 LARGEST_OF_API = 12 * 1024 * 1024
