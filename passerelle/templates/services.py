@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from management import check_fields
+from management.declare import BOOLEAN, INTEGER
 from management.links import LINKS
 from management.resources import TYPES
 from passerelle.apiops.layout import BUILT_IN
@@ -117,6 +119,7 @@ def _properties(found: Found, id: str, links: Links, given: Mapping[str, str]) -
     properties = {name: relative(value) for name, value in said if name not in COMPUTED and value is not None}
     path = "/".join(id.lower().split("/")[1::2]).removeprefix("workspaces/")
     _today(path, properties)
+    _typed(path, properties)
     if id.lower().startswith("/workspaces/") and id.count("/") > 2:
         properties = within(properties, "/".join(id.split("/")[:3]))
     format = properties.get("format")
@@ -126,6 +129,18 @@ def _properties(found: Found, id: str, links: Links, given: Mapping[str, str]) -
         properties["value"] = links.open(properties["value"], found.source)[1]
         properties["format"] = LINKS[format.lower()]
     return properties
+
+
+def _typed(path: str, properties: Properties) -> None:
+    """Numbers and truths that are written as texts, which ARM takes for what they say."""
+    for each in TYPES[path].fields:
+        value = check_fields.read(properties, each.name)
+        if not isinstance(value, str):
+            continue
+        if each.kind == INTEGER and re.fullmatch(r"-?\d{1,9}", value):
+            check_fields.write(properties, each.name, int(value))
+        elif each.kind == BOOLEAN and value.lower() in ("true", "false"):
+            check_fields.write(properties, each.name, value.lower() == "true")
 
 
 def _today(path: str, properties: Properties) -> None:
