@@ -57,10 +57,8 @@ def parse(raw_path: str) -> ArmPath | None:
         return None
     match = SERVICE.fullmatch("/".join(parts[:9]))
     if match is None and (found := GATEWAYS.fullmatch("/".join(parts[:8]))):
-        home = (
-            f"/subscriptions/{found['subscription']}/resourceGroups/{found['group']}/providers/Microsoft.ApiManagement"
-        )
-        return ArmPath(home, [OUTSIDE, *parts[8:]])
+        group = f"/subscriptions/{found['subscription']}/resourceGroups/{found['group']}"
+        return ArmPath(f"{group}/providers/Microsoft.ApiManagement", [OUTSIDE, *parts[8:]])
     if match is None:
         return None
     service = (

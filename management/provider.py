@@ -32,7 +32,6 @@ VERBS = {"read": "Read", "write": "Create or change", "delete": "Delete"}
 REFUSED = {
     "backup": "Backup to a storage account",
     "restore": "Restore from a storage account",
-    "getssotoken": "Sign-in to Azure's publisher portal",
 }
 
 

@@ -197,10 +197,8 @@ class Replay:
         if len(parts) > 1 or whole:
             failed += self.put(id, self.bodies.get(_shape(shape)))
         if len(parts) == 3 and whole:
-            connection = "/configConnections/"
-            failed += self.put(
-                id + connection + _filled(parts[2], values), self.bodies[_shape(shape + connection + "{}")]
-            )
+            body = self.bodies[_shape(f"{shape}/configConnections/{{}}")]
+            failed += self.put(f"{id}/configConnections/{_filled(parts[2], values)}", body)
         return failed
 
     def make(self, id: str) -> list[str]:
