@@ -267,7 +267,7 @@ class Arm:
         """All gateways outside of services, of a subscription or a resource group."""
         with self.store.reading() as connection:
             found = regional_gateways.rows(connection, self.store, scope.lower())
-            items = [show(tx, row, request.query) for tx, row in found]
+            items = chosen(request, [show(tx, row, request.query) for tx, row in found])
         return json_response(page(request, items, len(items)))
 
     def act(self, request: web.Request, path: ArmPath, body: dict[str, Any]) -> web.Response:

@@ -58,7 +58,11 @@ class Live:
             return {"reports": self.reports, "quotas": self.quotas}[first]
         if len(path.segments) > 1:
             return None
-        return {"connectivitycheck": self.connectivity, "redeemssotoken": self.redeem, "getssotoken": self.administrator_url}.get(first)
+        return {
+            "connectivitycheck": self.connectivity,
+            "redeemssotoken": self.redeem,
+            "getssotoken": self.administrator_url,
+        }.get(first)
 
     async def reports(self, request: web.Request, path: ArmPath) -> web.Response:
         _only(request, "GET")
