@@ -33,7 +33,7 @@ LINKS = {
     "xml-link": "xml",
     "rawxml-link": "rawxml",
 }
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 LARGEST_ANSWER = 16 * 1024 * 1024  # the types of a GraphQL server as JSON are long
 SECONDS = 30.0
 MOST_FILES = 50  # of one WSDL description
