@@ -12,12 +12,13 @@ Rules
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, case, cast, func, select
 
 from management import figures, filters
 from management.errors import bad_request, invalid
@@ -32,7 +33,26 @@ LISTED = 1_000
 QUARTER = figures.QUARTER
 LONGEST_INTERVAL = 366 * 86_400
 DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?", re.IGNORECASE)
-LOWER_BOUND = re.compile(r"\s*timestamp\s+g[et]\s+(?:datetime(?:offset)?)?'?([\d:.TZtz+-]+)'?", re.IGNORECASE)
+BOUND = re.compile(
+    r"\s*timestamp\s+(g[et]|l[et])\s+(?:(?:datetime(?:offset)?)?'([\d:.TZtz+-]+)'|([\d:.TZtz+-]+))\s*", re.IGNORECASE
+)
+
+
+def _sum(name: str) -> Any:
+    """Of whole numbers as a whole number, whatever the database makes of it."""
+    column = table.c[name]
+    total = func.sum(column)
+    return (cast(total, BigInteger) if isinstance(column.type, BigInteger) else total).label(name)
+
+
+_CALLED = table.c.backend_calls > 0
+SUMS = (
+    *map(_sum, (*figures.COUNTS, "time", "backend_calls", "backend_time")),
+    func.min(table.c.shortest).label("shortest"),
+    func.max(table.c.longest).label("longest"),
+    func.min(case((_CALLED, table.c.backend_shortest))).label("backend_shortest"),
+    func.max(table.c.backend_longest).label("backend_longest"),
+)
 
 
 class Span:
@@ -127,27 +147,46 @@ def report(tx: Transaction, name: str, query: Mapping[str, str]) -> list[Item] |
     return _ordered(maker(tx, text, matches, query), query.get("$orderby", ""))
 
 
-def _rows(tx: Transaction, text: str, matches: filters.Predicate) -> list[Item]:
-    """Stored rows that the filter takes."""
+def _rows(tx: Transaction, text: str, matches: filters.Predicate, interval: int = 0) -> list[Item]:
+    """What the filter takes, added up by names and gateway, and, with an interval, by its periods."""
+    bounds = _bounds(text)
+    columns: list[Any] = [table.c[name] for name in (*figures.NAMES, "gateway")]
+    if bounds is None:  # the filter needs each quarter
+        columns.append(table.c.start)
+    elif interval:
+        columns.append((table.c.start - table.c.start % interval).label("start"))
+    statement = select(*columns, *SUMS).where(table.c.service == tx.service.number).group_by(*columns)
+    if bounds is not None:
+        statement = statement.where(table.c.start > bounds[0], table.c.start <= bounds[1])
     regions: dict[str, str] = {}
     found = []
-    statement = select(table).where(table.c.service == tx.service.number, table.c.start >= _earliest(text))
-    for row in tx.connection.execute(statement.order_by(table.c.start)).mappings():
+    for row in tx.connection.execute(statement).mappings():
         document = ids(row["api"], row["operation"], row["product"], row["subscription"], row["user"])
         marks: Item = {field: Id(path) for field, path in document.items()}
         marks["apiRegion"] = _region(tx, row["gateway"], regions)
-        marks["timestamp"] = Span(row["start"], QUARTER)
+        marks["timestamp"] = Always() if bounds is not None else Span(row["start"], QUARTER)
         if matches(marks):
             found.append({**row, **document})
     return found
 
 
-def _earliest(text: str) -> int:
-    """Where rows begin that a filter can take: it spares reading the others."""
+def _bounds(text: str) -> tuple[float, float] | None:
+    """Of the quarters' starts, when the filter is a time and other things, all of which must hold; else None."""
     if re.search(r"\b(or|not)\b", text, re.IGNORECASE):
-        return 0
-    found = [_moment(match[1].lower()) for part in re.split(r"\band\b", text) if (match := LOWER_BOUND.match(part))]
-    return int(max(found, default=0.0)) - QUARTER
+        return None
+    low, high = float(-(2**31)), float(2**31 - 1)
+    for part in re.split(r"\band\b", text, flags=re.IGNORECASE):
+        bound = BOUND.fullmatch(part)
+        if bound is None:
+            if "timestamp" in part.lower() or part.count("'") % 2:
+                return None
+            continue
+        operator, at = bound[1].lower(), _moment((bound[2] or bound[3]).lower())
+        if operator[0] == "g":
+            low = max(low, at - QUARTER)
+        else:
+            high = min(high, at if operator == "le" else math.nextafter(at, -math.inf))
+    return low, high
 
 
 def ids(api: str, operation: str, product: str, subscription: str, user: str) -> dict[str, str]:
@@ -270,7 +309,7 @@ def by_geo(tx: Transaction, text: str, matches: filters.Predicate, query: Mappin
 def by_time(tx: Transaction, text: str, matches: filters.Predicate, query: Mapping[str, str]) -> list[Item]:
     interval = _interval(query.get("interval", ""))
     groups: dict[int, list[Item]] = {}
-    for row in _rows(tx, text, matches):
+    for row in _rows(tx, text, matches, interval):
         groups.setdefault(row["start"] // interval * interval, []).append(row)
     return [
         {"timestamp": _time(start), "interval": query["interval"], **totals(rows)}
