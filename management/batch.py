@@ -2,11 +2,12 @@
 
     POST {service}/apply
     {"resources": [{"id": "/apis/shop", "properties": {...}}, ...], "delete": ["/tags/old"],
-     "prune": false, "dryRun": false}
+     "prune": false, "keep": ["/certificates/c"], "dryRun": false}
 
 They may come in any order, and some may stand inside workspaces. What is there already with the same content is left
-alone; `prune` deletes what is not among them, see `prune.py`. The answer tells what changed, also what an import of
-operations did; a dry run tells the same and changes nothing. An error names the resource in `details[].target`.
+alone, and so is a secret that is not sent; `prune` deletes what is neither among them nor to `keep`, see `prune.py`. The
+answer tells what changed, also what an import of operations did; a dry run tells the same and changes nothing. An error
+names the resource in `details[].target`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class DryRun(Exception):
 def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `body` says. Raises ArmError with every resource that cannot be, and DryRun."""
     puts, deletions = _read(body)
+    kept = [id for id in body.get("keep") or [] if isinstance(id, str)]
     tx.thrifty = True
     if tx.size() < MANY * len(puts):
         tx.load()
@@ -64,6 +66,7 @@ def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
                 for id, properties in puts
                 if _workspace(id) == workspace
             }
+            described |= {resolve(where, id).lower(): {} for id in kept if not workspace}
             for id in sorted(superfluous(where, described), key=_rank, reverse=True):
                 _delete(where, id)
     changes = _changes(tx, {id.lower() for id, _ in puts})
@@ -127,18 +130,30 @@ def _rank(id: str) -> tuple[int, int, str]:
 
 def _put_all(tx: Transaction, puts: list[tuple[str, dict[str, Any]]], workspace: str = "") -> None:
     """Again and again what waits for another one, as long as that helps."""
-    write, waiting = Applier(tx), [(id[len(workspace) :], properties) for id, properties in puts]
-    _make_current(tx, write, waiting)
+    write, wanted = Applier(tx), [(id[len(workspace) :], properties) for id, properties in puts]
+    _make_current(tx, write, wanted)
+    waiting = wanted
     while waiting:
         failed: list[tuple[str, dict[str, Any], ArmError]] = []
         for id, properties in waiting:
             try:
-                write.put(id, dict(properties))
+                write.put(id, _with_secrets(tx, id, properties))
             except ArmError as error:
                 failed.append((id, properties, error))
         if len(failed) == len(waiting):
             raise invalid_all([detail for id, _, error in failed for detail in _details(workspace + id, error)])
         waiting = [(id, properties) for id, properties, _ in failed]
+    _make_current(tx, write, wanted)  # a release makes its revision current, too; what the API says is the last word
+
+
+def _with_secrets(tx: Transaction, id: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """A copy, with the secrets of the stored resource that were not sent: no description of a service has them."""
+    type = type_of(id)
+    names = [each.path for each in type.secrets if "." not in each.path and not each.masked]
+    wanted = [name for name in names if name not in type.readonly and properties.get(name) is None]
+    row = tx.get(resolve(tx, id)) if wanted else None
+    former = row.clear() if row is not None and row.hidden else {}
+    return {**properties, **{name: former[name] for name in wanted if name in former}}
 
 
 def _make_current(tx: Transaction, write: Applier, puts: list[tuple[str, dict[str, Any]]]) -> None:

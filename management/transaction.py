@@ -79,7 +79,7 @@ class Transaction:
 
     @property
     def changed(self) -> bool:
-        return bool(self._before)
+        return any(self._seen[key] is not before for key, before in self._before.items())
 
     def changes(self) -> Iterator[tuple[Row | None, Row | None]]:
         """(what it was before this transaction, what it is now) of everything that was touched."""
@@ -177,8 +177,14 @@ class Transaction:
 
     def put(self, row: Row, targets: Iterable[tuple[str, str]] = ()) -> Row:
         """Store a resource and whom it refers to: (target key, rule). Returns it with its revision."""
-        if self.thrifty and (held := self.get(row.key)) is not None and held.same(row):
-            return held
+        if self.thrifty:
+            held, former = self.get(row.key), self._before.get(row.key)
+            if held is not None and held.same(row):
+                return held
+            if former is not None and former.same(row):  # it was another one in between
+                self._touch(row.key, former)
+                self._waiting_links[row.key] = [(row.key, target, rule) for target, rule in dict(targets).items()]
+                return former
         row = replace(row, revision=self.revision)
         self._touch(row.key, row)
         self._waiting_links[row.key] = [(row.key, target, rule) for target, rule in dict(targets).items()]
@@ -230,6 +236,8 @@ class Transaction:
     def finish(self) -> int:
         """Number the changes; returns the revision now in force."""
         self.flush()
+        for key in [key for key, before in self._before.items() if self._seen[key] is before]:
+            del self._before[key]
         if not self._before:
             return self.service.revision
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

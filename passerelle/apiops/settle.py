@@ -2,7 +2,7 @@
 
 Rules
 1. A secret that the target has already is left as it is there; one that it does not have is left out and told. A policy
-   that needs it is refused then, by its own name.
+   that needs it is refused then, by its own name. A certificate cannot be put without its data, so it stays as it is.
 2. A subscription whose owner is not there has none.
 """
 
@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from passerelle.apiops.places import located
 from passerelle.apiops.read import Artifacts, Resource
+
+DATA = "data"
 
 Exists = Callable[[str], bool]
 
@@ -24,8 +27,9 @@ def settle(artifacts: Artifacts, exists: Exists) -> tuple[list[Resource], list[s
     told = list(artifacts.left_out)
     for resource in artifacts.resources:
         missing = _missing(resource)
-        if missing and not exists(resource.id):
-            told.append(f"{resource.files[0]}: left out, it has no {missing}: give one in the overrides")
+        if missing and (missing == DATA or not exists(resource.id)):
+            if not exists(resource.id):
+                told.append(f"{resource.files[0]}: left out, it has no {missing}: give one in the overrides")
             continue
         owner = resource.properties.get("ownerId")
         if isinstance(owner, str) and not exists(owner):
@@ -35,12 +39,22 @@ def settle(artifacts: Artifacts, exists: Exists) -> tuple[list[Resource], list[s
     return kept, told
 
 
+def described(artifacts: Artifacts, exists: Exists) -> dict[str, Any]:
+    """The body of an `apply` of a folder; `keep` is what it has and cannot say."""
+    kept, _ = settle(artifacts, exists)
+    ids = {each.id for each in kept}
+    return {
+        "resources": [{"id": each.id, "properties": each.properties} for each in kept],
+        "keep": [each.id for each in artifacts.resources if each.id not in ids],
+    }
+
+
 def _missing(resource: Resource) -> str:
     properties, parts = resource.properties, resource.id.split("/")
     if parts[-2] == "namedValues" and not properties.get("value") and not properties.get("keyVault"):
         return "value"
     if parts[-2] == "certificates" and not properties.get("data") and not properties.get("keyVault"):
-        return "data"
+        return DATA
     return ""
 
 

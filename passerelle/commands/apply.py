@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from passerelle.apiops.read import FolderWrong, Resource, read
-from passerelle.apiops.settle import findings, settle
+from passerelle.apiops.settle import described, findings, settle
 from passerelle.apiops.tokens import Tokens
 from passerelle.connection import connected
 from passerelle.plane import Plane, PlaneError
@@ -61,14 +62,11 @@ def apply(
     try:
         with working(f"reading {folder}"):
             artifacts = read(folder, overrides, tokens_of(values, token_folder))
-            resources, told = settle(artifacts, _known(plane, {each.id.lower() for each in artifacts.resources}))
+            known = _known(plane, {each.id.lower() for each in artifacts.resources})
+            resources, told = settle(artifacts, known)
         for sentence in told:
             click.secho(sentence, fg="yellow", err=True)
-        document = {
-            "resources": [{"id": each.id, "properties": each.properties} for each in resources],
-            "prune": prune,
-            "dryRun": dry_run,
-        }
+        document = described(artifacts, known) | {"prune": prune, "dryRun": dry_run}
         with working(f"{len(resources)} resources are checked{'' if dry_run else ' and stored'}"):
             answer = plane.call("POST", "/apply", document, timeout=TIMEOUT)
     except FolderWrong as error:
@@ -90,11 +88,8 @@ def show_changes(changes: list[dict[str, Any]]) -> None:
 
 
 def _known(plane: Plane, folder: set[str]) -> Callable[[str], bool]:
-    def exists(id: str) -> bool:
-        # what the folder itself has may still be left out, so only the plane is asked about secrets
-        return plane.exists(id) or (id.lower() in folder and id.startswith("/users/"))
-
-    return exists
+    """Whether the plane has a resource; a person may also come with the folder."""
+    return functools.cache(lambda id: plane.exists(id) or (id.lower() in folder and id.startswith("/users/")))
 
 
 def at_their_files(error: PlaneError, folder: Path, resources: list[Resource]) -> str:
