@@ -22,6 +22,7 @@ from sqlalchemy import BigInteger, case, cast, func, select
 
 from management import figures, filters
 from management.errors import bad_request, invalid
+from management.ordering import ordered
 from management.schema import figures as table
 from management.store import Row
 from management.transaction import Transaction
@@ -137,14 +138,14 @@ def moment(value: object) -> float:
 
 def report(tx: Transaction, name: str, query: Mapping[str, str]) -> list[Item] | None:
     """The items of a report; None when there is none of that name. Raises ArmError."""
-    maker = REPORTS.get(name.lower())
+    maker = {each.lower(): maker for each, maker in REPORTS.items()}.get(name.lower())
     if maker is None:
         return None
     text = query.get("$filter", "")
     if not text.strip():
         raise invalid("$filter", "$filter is required: timestamp ge datetime'...' and timestamp le datetime'...'.")
-    matches = filters.parse(text)
-    return _ordered(maker(tx, text, matches, query), query.get("$orderby", ""))
+    items = maker(tx, text, filters.parse(text), query)
+    return ordered(query["$orderby"], items) if query.get("$orderby") else items
 
 
 def _rows(tx: Transaction, text: str, matches: filters.Predicate, interval: int = 0) -> list[Item]:
@@ -362,37 +363,13 @@ def _time(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec=form).replace("+00:00", "Z")
 
 
-def _ordered(items: list[Item], text: str) -> list[Item]:
-    """By `$orderby`: `callCountTotal desc, name`; a field that no record has is refused."""
-    known = {field.lower(): field for field in FIELDS}
-    for part in reversed([part.split() for part in text.split(",") if part.strip()]):
-        field = known.get(part[0].lower())
-        if field is None or len(part) > 2 or part[-1].lower() not in ("asc", "desc", part[0].lower()):
-            raise bad_request(
-                "InvalidOrderBy", f"$orderby '{text[:200]}' is not understood: a field, then asc or desc."
-            )
-        zero: Any = "" if field in TEXTS else 0
-        items = sorted(
-            items,
-            key=lambda item: str(item.get(field, "")).lower() if field in TEXTS else item.get(field, zero),
-            reverse=len(part) == 2 and part[1].lower() == "desc",
-        )
-    return items
-
-
-TEXTS = frozenset(
-    {"name", "timestamp", "interval", "apiId", "operationId", "productId", "subscriptionId", "userId", "country",
-     "region", "zip", "method", "url", "ipAddress", "requestId", "apiRegion"}
-)  # fmt: skip
-FIELDS = (*TEXTS, *totals([]), "responseCode", "responseSize", "requestSize", "apiTime", "serviceTime")
-
 REPORTS = {
-    "byapi": _by(("apiId",), "apis", _api, "apiId"),
-    "byoperation": _by(("apiId", "operationId"), "apis/operations", _operation, "operationId"),
-    "byproduct": _by(("productId",), "products", _product, "productId"),
-    "byuser": _by(("userId",), "users", _user, "userId"),
-    "bysubscription": _by(("userId", "productId", "subscriptionId"), "subscriptions", _subscription, "subscriptionId"),
-    "bygeo": by_geo,
-    "bytime": by_time,
-    "byrequest": by_request,
+    "byApi": _by(("apiId",), "apis", _api, "apiId"),
+    "byOperation": _by(("apiId", "operationId"), "apis/operations", _operation, "operationId"),
+    "byProduct": _by(("productId",), "products", _product, "productId"),
+    "byUser": _by(("userId",), "users", _user, "userId"),
+    "bySubscription": _by(("userId", "productId", "subscriptionId"), "subscriptions", _subscription, "subscriptionId"),
+    "byGeo": by_geo,
+    "byTime": by_time,
+    "byRequest": by_request,
 }
