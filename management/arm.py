@@ -39,6 +39,7 @@ from management.transaction import Transaction, find_services, reading, writing
 READING = ("GET", "HEAD")
 PAGE = 100
 LARGEST_PAGE = 1000
+LARGEST_CHANGE = 256 * 1024 * 1024  # bytes of many resources that are applied together
 PATIENCE = 3.0  # seconds
 DEEPEST = 100  # levels of a document
 JSON = "application/json"
@@ -93,8 +94,9 @@ class Arm:
         elif method == "GET":
             return await store.read(lambda: self.document(request, path) or self.list(request, path))
         if method == "POST":
-            body = await read_body(request)
-            if path.below.lower() == "/apply":
+            whole = path.below.lower() == "/apply"
+            body = await read_body(request.clone(client_max_size=LARGEST_CHANGE) if whole else request)
+            if whole:
                 return await store.write(lambda: self.apply(path, body))
             return await self._patiently(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
