@@ -17,6 +17,7 @@ import click
 from management.importers import ImportRefused
 from management.importers.document import parse
 from management.importers.naming import normalised
+from management.importers.wsdl_files import merged, missing
 from passerelle.connection import connected
 from passerelle.imports.applied import Resource, apply
 from passerelle.imports.bundle import bundle
@@ -24,6 +25,7 @@ from passerelle.imports.fetch import fetch, is_address
 from passerelle.plane import Plane, PlaneError
 from passerelle.serving import assigned, gateways_option
 
+MOST_FILES = 200  # of one WSDL description
 # what a plane adds to an API and takes from nobody
 COMPUTED = ("provisioningState", "isOnline", "isCurrent", "apiRevision")
 
@@ -161,7 +163,16 @@ def wadl(target: Target, text: str) -> None:
 @click.option("--wsdl-service", help="The service of the document, where it has several.")
 @click.option("--wsdl-endpoint", help="The port of the service, where it has several.")
 def wsdl(target: Target, text: str, soap_to_rest: bool, wsdl_service: str | None, wsdl_endpoint: str | None) -> None:
-    """Import WSDL 1.1, to be passed through or as REST."""
+    """Import WSDL 1.1, to be passed through or as REST; with the files that it imports."""
+    files = {target.source: text}
+    try:
+        while found := missing(files, target.source):
+            if len(files) + len(found) > MOST_FILES:
+                raise click.ClickException(f"{target.source} imports more than {MOST_FILES} files")
+            files |= {name: fetch(name) for name in found}
+        text = merged(files, target.source)
+    except ImportRefused as refused:
+        raise click.ClickException(f"{target.source}: {refused.message}") from None
     selector = {"wsdlServiceName": wsdl_service, "wsdlEndpointName": wsdl_endpoint}
     kind = "http" if soap_to_rest else "soap"
     chosen = {name: value for name, value in selector.items() if value}

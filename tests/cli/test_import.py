@@ -1,4 +1,4 @@
-"""`passerelle import openapi | wadl | graphql`, against a plane in this process."""
+"""`passerelle import openapi | wsdl | wadl | graphql`, against a plane in this process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from passerelle.connection import Plane
 from passerelle.main import main
+from tests.importers.test_wsdl_files import parted
 from tests.management.sdk import served
 
 TOKEN = "the-admin-token"
@@ -158,3 +159,22 @@ def test_sources_that_cannot_be_read(environment: dict[str, str], tmp_path: Path
     (tmp_path / "binary").write_bytes(b"a\n\xff")
     told = run(environment, "openapi", tmp_path / "binary", "--api-id", "x").output
     assert "binary, line 2, column 1: this is not UTF-8" in told
+
+
+@pytest.mark.parametrize(("options", "kind"), [([], "soap"), (["--soap-to-rest"], "http")])
+def test_wsdl_in_several_files(
+    environment: dict[str, str], plane: Plane, tmp_path: Path, options: list[str], kind: str
+) -> None:
+    for name, text in parted().items():
+        file = tmp_path / name.removeprefix("http://shop.example/")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    result = run(environment, "wsdl", tmp_path / "a" / "shop.wsdl", "--id", f"wsdl-{kind}", *options)
+    assert result.exit_code == 0, result.output
+    assert f"+ /apis/wsdl-{kind}: Shop at /wsdl-{kind}, 3 operations" in result.output
+    assert plane.get(f"/apis/wsdl-{kind}")["properties"]["type"] == kind
+    again = run(environment, "wsdl", tmp_path / "a" / "shop.wsdl", "--id", f"wsdl-{kind}", *options)
+    assert again.output.startswith("="), again.output
+    (tmp_path / "goods.xsd").unlink()
+    result = run(environment, "wsdl", tmp_path / "a" / "shop.wsdl", "--id", "other")
+    assert (result.exit_code, f"{tmp_path}/goods.xsd: No such file" in result.output) == (1, True)
