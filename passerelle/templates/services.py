@@ -81,7 +81,7 @@ def gather(
         name = each.name.split("/")[0]
         if name.lower() not in (other.lower() for other in service.names):
             service.names.append(name)
-        if id.lower().rpartition("/")[0].endswith("/certificates") and "data" not in properties:
+        if id.lower().rpartition("/")[0].endswith("/certificates") and not {"data", "keyVault"} & set(properties):
             service.skipped.append((id, "no private key: add it by hand"))
             continue
         id = known.setdefault(id.lower(), id)
