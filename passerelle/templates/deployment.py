@@ -25,6 +25,9 @@ from passerelle.templates.wrong import TemplateWrong
 DEPLOYMENT = "microsoft.resources/deployments"
 DEEPEST = 16  # deployments in deployments
 MOST_RESOURCES = 100_000
+# what the parts of a template that are no expressions raise when they are of another shape: there are too many to ask
+MISSHAPEN = (AttributeError, TypeError, KeyError, ValueError)
+SHAPE = "something here has not the shape that a template has"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Evaluation:
             _Level(self, template, given, source, "", Path(source).stem, 0).run()
         except TemplateWrong as error:
             self.problems.append(error.at(source))
+        except MISSHAPEN:
+            self.problems.append(TemplateWrong(SHAPE, source))
 
 
 class _Level:
@@ -136,9 +141,10 @@ class _Level:
         """Every resource is looked at, so that all that is wrong is told at once."""
         try:
             act()
-        except TemplateWrong as error:
+        except (TemplateWrong, *MISSHAPEN) as error:
+            wrong = error if isinstance(error, TemplateWrong) else TemplateWrong(SHAPE)
             where = f"{self.place}/{place}" if self.place else place
-            self.whole.problems.append(error.at(where).at(self.source) if self.source else error.at(where))
+            self.whole.problems.append(wrong.at(where).at(self.source))
 
     def _instances(self, place: str, symbol: str, body: Any, parent: Instance | None) -> None:
         if not isinstance(body, dict) or not isinstance(body.get("type"), str):

@@ -20,7 +20,7 @@ from management.declare import BOOLEAN, INTEGER
 from management.links import LINKS
 from management.resources import TYPES
 from passerelle.apiops.layout import BUILT_IN
-from passerelle.templates.deployment import Found
+from passerelle.templates.deployment import MISSHAPEN, SHAPE, Found
 from passerelle.templates.links import Links
 from passerelle.templates.template import Properties
 from passerelle.templates.wrong import TemplateWrong
@@ -75,8 +75,9 @@ def gather(
             continue
         try:
             properties = _properties(each, id, links, given.get(id.lower(), {}))
-        except TemplateWrong as error:
-            service.problems.append(error.at(f"{each.place} ({id})").at(each.source))
+        except (TemplateWrong, *MISSHAPEN) as error:
+            wrong = error if isinstance(error, TemplateWrong) else TemplateWrong(SHAPE)
+            service.problems.append(wrong.at(f"{each.place} ({id})").at(each.source))
             continue
         name = each.name.split("/")[0]
         if name.lower() not in (other.lower() for other in service.names):

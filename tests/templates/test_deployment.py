@@ -284,6 +284,9 @@ def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
             {},
             "more than 16777216 characters",
         ),
+        ({"resources": [named("x")], "variables": {"copy": True}}, {}, "has not the shape"),
+        ({"resources": [named("x", dependsOn=True)]}, {}, "has not the shape"),
+        ({"resources": [nested({"resources": []}, parameters=True)]}, {}, ""),
         ({"resources": [named("x", copy={"name": "l", "count": 99999})]}, {}, "up to 10000"),
     ],
 )
