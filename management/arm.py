@@ -21,11 +21,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from management import batch, filters, links, provider
-from management.apply import Applier, parent_of, type_of
+from management.apply import Applier, parent_of, stored_name, type_of
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
 from management.operations import Statuses, Tickets, statuses
+from management.ordering import ordered
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
@@ -137,7 +138,7 @@ class Arm:
             needed = type.needs_match if partial else type.put_needs_match
             check_match(request, type, old or type.born(id), required=needed)
             Applier(tx).put(id, properties, request.query, partial)
-            row = tx.get(resolve(tx, _stored_name(type, id)))
+            row = tx.get(resolve(tx, stored_name(type, id)))
             assert row is not None
             body = show(tx, row, ALONE | dict(request.query))
         wanted = _statuses(type, request, path)
@@ -183,7 +184,7 @@ class Arm:
         with writing(self.store, path.service) as tx:
             if tx is None:
                 raise not_found("Service")
-            id = _stored_name(type, id)
+            id = stored_name(type, id)
             old = tx.get(resolve(tx, id))
             check_match(request, type, old, required=type.needs_match)
             if old is not None:
@@ -206,16 +207,16 @@ class Arm:
             holder = _existing(tx, type_of(parent), parent)
             view = _views(type_of(parent)).get(segment.lower())
             if view is not None:
-                items = view(_call(tx, holder, {}, request.query))
-                if request.query.get("$filter"):
-                    items = list(filter(filters.parse(request.query["$filter"]), items))
+                items = chosen(request, view(_call(tx, holder, {}, request.query)))
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
-            if request.query.get("$filter") or type.built_in:
-                matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
-                items = [show(tx, row, request.query) for row in _all(tx, type, collection)]
-                items = [item for item in items if matches is None or matches(item)]
+            narrowing = {name for name in ("$filter", "$orderby", *type.narrows) if request.query.get(name)}
+            if narrowing or type.built_in:
+                rows = _all(tx, type, collection)
+                for name in narrowing & type.narrows.keys():
+                    rows = [row for row in rows if type.narrows[name](tx, row, request.query[name])]
+                items = chosen(request, [show(tx, row, request.query) for row in rows])
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
             rows = tx.children(collection, top, skip)
@@ -303,17 +304,12 @@ def _all(tx: Transaction, type: ResourceType, collection: str) -> list[Row]:
 
 
 def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
-    row = tx_of(tx).get(resolve(tx_of(tx), _stored_name(type, id))) or type.born(id)
+    row = tx_of(tx).get(resolve(tx_of(tx), stored_name(type, id))) or type.born(id)
     if row is None:
         if id != "/" and tx_of(tx).get(resolve(tx_of(tx), parent_of(id))) is None:
             raise not_found(type_of(parent_of(id)).title)
         raise not_found(type.title)
     return row
-
-
-def _stored_name(type: ResourceType, id: str) -> str:
-    """Associations with an API are with all its revisions."""
-    return id.split(";", 1)[0] if type.association == "apis" else id
 
 
 def _call(tx: Transaction, row: Row, body: dict[str, Any], query: Mapping[str, str]) -> Call:
@@ -395,6 +391,15 @@ def _number(request: web.Request, name: str, default: int, least: int) -> int:
     if not text.isdecimal() or len(text) > 9 or int(text) < least:
         raise invalid(name, f"{name} must be a whole number of at least {least}.")
     return min(int(text), LARGEST_PAGE) if name == "$top" else int(text)
+
+
+def chosen(request: web.Request, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What `$filter` leaves of a list, in the order of `$orderby`."""
+    if text := request.query.get("$filter"):
+        items = list(filter(filters.parse(text), items))
+    if text := request.query.get("$orderby"):
+        items = ordered(text, items)
+    return items
 
 
 def page(request: web.Request, items: list[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:

@@ -130,8 +130,9 @@ def _rank(id: str) -> tuple[int, int, str]:
 
 def _put_all(tx: Transaction, puts: list[tuple[str, dict[str, Any]]], workspace: str = "") -> None:
     """Again and again what waits for another one, as long as that helps."""
-    write, waiting = Applier(tx), [(id[len(workspace) :], properties) for id, properties in puts]
-    _make_current(tx, write, waiting)
+    write, wanted = Applier(tx), [(id[len(workspace) :], properties) for id, properties in puts]
+    _make_current(tx, write, wanted)
+    waiting = wanted
     while waiting:
         failed: list[tuple[str, dict[str, Any], ArmError]] = []
         for id, properties in waiting:
@@ -142,6 +143,7 @@ def _put_all(tx: Transaction, puts: list[tuple[str, dict[str, Any]]], workspace:
         if len(failed) == len(waiting):
             raise invalid_all([detail for id, _, error in failed for detail in _details(workspace + id, error)])
         waiting = [(id, properties) for id, properties, _ in failed]
+    _make_current(tx, write, wanted)  # a release makes its revision current, too; what the API says is the last word
 
 
 def _with_secrets(tx: Transaction, id: str, properties: dict[str, Any]) -> dict[str, Any]:

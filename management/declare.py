@@ -11,6 +11,7 @@ The engine (`arm.py`, `apply.py`) does what all types have in common; a declarat
     leaving      checks before it goes
     shape        what a client reads, from what is stored
     wire         what a gateway reads, from what is stored, in clear
+    narrows      query parameters of the list that leave out some of it
     built_in     what every service has without anyone making it
     actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed, and GET {id}/{view}/{name}
     documents    GET {id}/{document}, what is computed and no list
@@ -184,6 +185,8 @@ class ResourceType:
     leaving: Callable[[Call], None] | None = None
     shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Properties] | None = None
     wire: Callable[[Row, Properties], Properties] | None = None
+    # query parameter of the list -> whether a row is in it, given the value
+    narrows: Mapping[str, Callable[[Transaction, Row, str], bool]] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
     # keys of what is no resource of its own, and the actions on it, which are done on the service
     of_service: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -3,7 +3,9 @@
     contains(properties/displayName,'shop') and not (name eq 'x')
     timestamp ge datetime'2026-01-02T03:04:05Z'
 
-Texts compare without case, as APIM's names do. A field is looked for in the document, then in its `properties`.
+Texts compare without case, as APIM's names do. A field is looked for in the document, then in its `properties`, then
+in what a tagged item tells of; see `ELSEWHERE` for those that documents have under another name. Ids may be written
+whole or from the service on.
 """
 
 from __future__ import annotations
@@ -29,6 +31,20 @@ FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "startswith": lambda whole, part: whole.startswith(part),
     "endswith": lambda whole, part: whole.endswith(part),
 }
+# fields of the lists' specifications that documents do not have: name -> where the same stands
+ELSEWHERE = {
+    "userid": ("ownerId",),
+    "productid": ("scope",),
+    "region": ("locationData", "name"),
+    "aid": ("id",),
+    "displayname": ("name",),
+}
+# what an item of the lists by tags tells of
+TAGGED = ("api", "operation", "product")
+SERVICE = re.compile(
+    r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.apimanagement/service/[^/]+(?:/workspaces/[^/]+)?",
+    re.IGNORECASE,
+)
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda left, right: left == right,
     "ne": lambda left, right: left != right,
@@ -101,11 +117,14 @@ class _Parser:
             self.expect(",")
             second = self.operand()
             self.expect(")")
-            test: Predicate = lambda document: function(str(first(document) or ""), str(second(document) or ""))  # noqa: E731
-            for literal in ("true", "false"):
-                if self.accept("eq"):
-                    self.accept(literal)
-            return test
+            wanted = True
+            if self.accept("eq"):
+                wanted = not self.accept("false")
+                if wanted:
+                    self.expect("true")
+            return lambda document: function(_text(first(document)), _text(second(document))) == wanted
+        if kind == "word" and word.lower().endswith(("/any", "/all")) and self.accept("("):
+            return self.of_items(word)
         left = _value(kind, word)
         kind, name = self.next()
         compare = COMPARISONS.get(name.lower())
@@ -115,9 +134,29 @@ class _Parser:
 
         def evaluate(document: Document) -> bool:
             try:
-                return compare(left(document), right(document))
+                return compare(_short(left(document)), _short(right(document)))
             except TypeError:
                 return False
+
+        return evaluate
+
+    def of_items(self, word: str) -> Predicate:
+        """`tags/any(t: t eq 'x')`: some, or all, of a list of texts."""
+        _, token = self.next()
+        variable, colon, rest = token.partition(":")
+        if not colon:
+            raise _wrong("a variable and a colon expected, as in tags/any(t: t eq 'x')")
+        if rest:  # written without a space
+            self.at -= 1
+            self.tokens[self.at] = ("word", rest)
+        inner = self.any_of()
+        self.expect(")")
+        *steps, name = word.split("/")
+        some = any if name.lower() == "any" else all
+
+        def evaluate(document: Document) -> bool:
+            found = field_of(document, steps)
+            return isinstance(found, list) and some(inner({variable: each}) for each in found)
 
         return evaluate
 
@@ -154,17 +193,29 @@ def _value(kind: str, token: str) -> Value:
     if token[0].isdigit():  # a time without quotes
         return lambda document: token.lower()
     steps = token.split("/")
-    return lambda document: _field(document, steps)
+    return lambda document: field_of(document, steps)
 
 
-def _field(document: Document, steps: list[str]) -> Any:
-    for start in (document, document.get("properties", {})):
-        value: Any = start
-        for step in steps:
-            value = value.get(step) if isinstance(value, dict) else None
-        if value is not None:
-            return value.lower() if isinstance(value, str) else value
+def field_of(document: Document, steps: list[str]) -> Any:
+    """The value of a field, text in lower case; None when the document has no such field."""
+    places = [document, document.get("properties"), *(document.get(kind) for kind in TAGGED)]
+    names = [steps] if len(steps) > 1 else [steps, list(ELSEWHERE.get(steps[0].lower(), ()))]
+    for path in names:
+        for value in places if path else ():
+            for step in path:
+                value = value.get(step) if isinstance(value, dict) else None
+            if value is not None:
+                return value.lower() if isinstance(value, str) else value
     return None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).lower()
+
+
+def _short(value: Any) -> Any:
+    """Ids from the service on, so that both ways to write them are equal."""
+    return SERVICE.sub("", value, count=1) if isinstance(value, str) and value.startswith("/subscriptions/") else value
 
 
 def _wrong(why: str) -> ArmError:

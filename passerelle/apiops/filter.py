@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from passerelle.apiops.layout import BUILT_IN
 from passerelle.apiops.overrides import SECTIONS
 from passerelle.apiops.wrong import FolderWrong
 
@@ -25,7 +26,7 @@ _NAMES = {f"{section.removesuffix('s')}names": name for section, name in SECTION
 
 
 class Filter:
-    """What is wanted at one level, and below each of its resources."""
+    """`wants(id)` says whether a resource is exported."""
 
     def __init__(self, names: Mapping[str, list[Any]] | None = None) -> None:
         self._names = dict(names or {})
@@ -84,3 +85,8 @@ def _entry(path: Path, section: str, item: Any) -> Any:
         name, sections = next(iter(item.items()))
         return str(name), _sections(path, sections) if isinstance(sections, dict) else True
     raise FolderWrong([f"{path}: each of {section} is a name, or a name with lists of what is below it"])
+
+
+def built_in(id: str) -> bool:
+    """Whether every service has it and no folder says it."""
+    return id.lower() in BUILT_IN

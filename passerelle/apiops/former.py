@@ -1,6 +1,7 @@
 """The layout of the first APIOps toolkit (2022): folders are called as people see things, files say the name.
 
     apis/IATI Datastore/Original/1/apiInformation.json    {"name": "datastore;rev=1", "properties": {...}}
+    apis/IATI Datastore/apiVersionSet.json                {"name": "62a18c1e", "properties": {...}}
     products/Full Access/productInformation.json          {"name": "full-access", "properties": {...}}
 
 Later ones have `name` too when they write whole ARM documents, with `id` and `type`; there the folder is the name.
@@ -12,9 +13,11 @@ import json
 from pathlib import Path, PurePosixPath
 
 from passerelle.apiops.layout import collection, id_of
+from passerelle.apiops.wrong import FolderWrong
 
 # folders of an API are its display name, version and revision
 API_DEPTH = 4
+VERSION_SET = "apiVersionSet.json"
 
 
 class Former:
@@ -32,17 +35,27 @@ class Former:
                 return id_of(PurePosixPath(collection(parts[0]), name, *parts[depth:]))
         return id_of(folder)
 
+    def version_set(self, file: PurePosixPath) -> str:
+        """The id of the version set that stands among the versions of an API. Raises FolderWrong."""
+        name = self._said(self._folder / file)
+        if not name:
+            raise FolderWrong([f'{self._folder / file}: it must say its name: {{"name": "...", "properties": ...}}'])
+        return f"/apiVersionSets/{name}"
+
     def _name(self, folder: PurePosixPath) -> str:
         if folder not in self._names:
             self._names[folder] = self._told(self._folder / folder, len(folder.parts) == API_DEPTH)
         return self._names[folder]
 
     def _told(self, folder: Path, api: bool) -> str:
-        for file in folder.glob("apiInformation.json" if api else "*Information.json"):
-            try:
-                document = json.loads(file.read_text(encoding="utf-8-sig"))
-            except (OSError, ValueError, RecursionError):
-                return ""
-            if isinstance(document, dict) and isinstance(document.get("name"), str) and "id" not in document:
-                return str(document["name"])
+        found = map(self._said, folder.glob("apiInformation.json" if api else "*Information.json"))
+        return next(filter(None, found), "")
+
+    def _said(self, file: Path) -> str:
+        try:
+            document = json.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError):
+            return ""
+        if isinstance(document, dict) and isinstance(document.get("name"), str) and "id" not in document:
+            return str(document["name"])
         return ""

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from passerelle.apiops import tokens as marks
-from passerelle.apiops.former import Former
+from passerelle.apiops.former import VERSION_SET, Former
 from passerelle.apiops.layout import BUILT_IN, FORMATS, GRAPHQL, GRAPHQL_SCHEMA, LISTS, POLICY, id_of
 from passerelle.apiops.overrides import Overrides, merge, read_overrides
 from passerelle.apiops.places import at
@@ -144,6 +144,8 @@ class _Reader:
         elif name in LISTS and owner in (["products"], ["gateways"], ["apis"]):
             for each in self._names(file):
                 yield f"{id}/{LISTS[name]}/{each}", {}
+        elif name == VERSION_SET and owner == ["apis"]:
+            yield self._former.version_set(file), self._properties(file)
         elif name.lower().endswith("information.json") and id:
             yield id, self._properties(file)
         else:

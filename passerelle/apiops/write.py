@@ -134,12 +134,12 @@ class _Export:
     def _api(self, id: str, properties: Properties, wanted: Filter) -> Iterator[tuple[str, str]]:
         """An API and what stands below it, but its diagnostics and releases."""
         operations = list(self._plane.all(f"{id}/operations"))
-        specification = Specification.of(self._plane, id, properties, operations)
+        specification = Specification.of(self._plane, id, properties, bool(operations))
         nothing = dict.fromkeys(specification.fills, "")
         yield from self._resource(id, nothing | properties | specification.options)
         if specification.file:
             yield str(folder_of(id) / specification.file), specification.text
-        for operation in operations if not specification.file else specification.unsaid:
+        for operation in operations if not specification.file else ():
             yield from self._resource(f"{id}/operations/{operation['name']}", operation["properties"])
         for operation in operations:
             if wanted.wants("operations", operation["name"]):

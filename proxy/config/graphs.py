@@ -83,10 +83,14 @@ def _resolvers(
 ) -> Iterator[tuple[tuple[str, str], Resolver]]:
     from proxy.graphql.graph import Resolver
 
+    taken: dict[tuple[str, str], str] = {}
     for resource, document in zip(resources, compiled, strict=True):
         kind, _, name = str(resource.body.get("path") or "").strip("/").partition("/")
         if not kind or not name:
             message = "The path of a resolver is Type/field, such as Query/users."
+            unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
+        elif (other := taken.setdefault((kind, name), resource.id)) != resource.id:
+            message = f"{other} resolves '{kind}/{name}' already, so that this resolver never runs."
             unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
         elif document is None:
             yield (kind, name), Resolver((), problem=f"Resolver {resource.id} has no policy.")

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from passerelle.main import main
-from passerelle.plane import Plane
 from tests.management.sdk import served
 
 TOKEN = "the-admin-token"
@@ -185,37 +184,3 @@ def test_the_sample(plane: dict[str, str], tmp_path: Path) -> None:
     assert {name for name in mine if "/specification." in name} == {
         name for name in theirs if "/specification." in name
     }
-
-
-OPERATION = {"displayName": "Purge", "method": "PURGE", "urlTemplate": "/*", "templateParameters": [], "responses": []}
-
-
-def test_a_specification_is_the_one_that_was_applied_until_an_operation_changes(
-    plane: dict[str, str], folder: Path, tmp_path: Path
-) -> None:
-    """And what a specification cannot say is not lost."""
-    write(folder, {"apis/shop/apiInformation.json": {"displayName": "Shop", "path": "shop", "serviceUrl": "https://x",
-                                                     "translateRequiredQueryParameters": "query"}})  # fmt: skip
-    text = SPECIFICATION.replace("[{", "[{name: q, in: query, required: true}, {").replace("\n", "\r\n")
-    text = text.replace("'1'}", "'1', description: All}\r\nservers: [{url: 'https://x'}]")
-    (folder / "apis/shop/specification.yaml").write_bytes(text.encode())
-    told = run("apply", folder, env=plane)
-    assert told.exit_code == 0, told.output
-    run("export", tmp_path / "out", env=plane)
-    assert (tmp_path / "out/apis/shop/specification.yaml").read_bytes() == text.encode()
-    assert "0 are changed" in run("apply", tmp_path / "out", env=plane).output
-    arm = Plane(plane["PASSERELLE_MANAGEMENT"], TOKEN, ca=Path(plane["PASSERELLE_CA"]))
-    arm.patch("/apis/shop", {"serviceUrl": None, "description": ""})  # the document has both
-    run("export", tmp_path / "without", env=plane)
-    assert "0 are changed" in run("apply", tmp_path / "without", env=plane).output
-    arm.put("/apis/shop/operations/purge", OPERATION)
-    run("export", tmp_path / "more", env=plane)
-    assert "/{id}" in (tmp_path / "more/apis/shop/specification.yaml").read_text()
-    before = {each["name"]: each["properties"] for each in arm.all("/apis/shop/operations")}
-    assert before["purge"] == OPERATION
-    arm.call("DELETE", "/apis/shop", headers={"If-Match": "*"})
-    told = run("apply", tmp_path / "more", env=plane)
-    assert told.exit_code == 0, told.output
-    assert {each["name"]: each["properties"] for each in arm.all("/apis/shop/operations")} == before
-    run("export", tmp_path / "twice", env=plane)
-    assert snapshot(tmp_path / "twice") == snapshot(tmp_path / "more")

@@ -90,6 +90,15 @@ async def test_a_resolver_of_no_field_is_reported_until_the_schema_has_it() -> N
     assert not build({**after.resources, **configuration(renamed)}, after)[1]
 
 
+def test_a_second_resolver_of_a_field_is_reported() -> None:
+    twin = resource("/apis/g/resolvers/zweiter", displayName="twin", path="Query/users")
+    gateway, issues = build({**configuration(), twin.id: twin})
+    assert [(each.resource_id, "/apis/g/resolvers/users resolves" in each.message) for each in issues] == [
+        (twin.id, True)
+    ]
+    assert gateway.graphs["g"].graph.resolvers[("Query", "users")].steps
+
+
 @pytest.mark.parametrize(
     "text",
     [
