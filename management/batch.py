@@ -39,6 +39,7 @@ class DryRun(Exception):
 def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     """Do what `body` says. Raises ArmError with every resource that cannot be, and DryRun."""
     puts, deletions = _read(body)
+    tx.prefetch(id for id, _ in puts)
     before = {id: tx.get(resolve(tx, id)) for id, _ in puts}
     tx.thrifty = True
     _put_all(tx, puts)
