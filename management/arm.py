@@ -14,7 +14,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -176,12 +176,22 @@ class Arm:
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
-            if request.query.get("$filter") or type.built_in:
-                matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
+            matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
+            if type.built_in:
                 items = [show(tx, row, request.query) for row in _all(tx, type, collection)]
                 items = [item for item in items if matches is None or matches(item)]
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
+            if matches is not None:
+                # an association shows what its target says
+                may_fit = (lambda id, body: True) if type.association else matches.may_fit
+                fitting = (show(tx, row, request.query) for row in tx.matching(collection, may_fit))
+                items, total = [], 0
+                for item in filter(matches, fitting):
+                    if skip <= total < skip + top:
+                        items.append(item)
+                    total += 1
+                return json_response(page(request, items, total, cut=False))
             rows = tx.children(collection, top, skip)
             items = [show(tx, row, request.query) for row in rows]
             total = len(rows) if not skip and len(rows) < top else tx.count(collection)
@@ -332,10 +342,10 @@ def _number(request: web.Request, name: str, default: int, least: int) -> int:
     return min(int(text), LARGEST_PAGE) if name == "$top" else int(text)
 
 
-def page(request: web.Request, items: list[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:
+def page(request: web.Request, items: Sequence[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:
     """One page; `cut` when `items` is still the whole list."""
     top, skip = window(request)
-    shown = items[skip : skip + top] if cut else items
+    shown = list(items[skip : skip + top] if cut else items)
     body: dict[str, Any] = {"value": shown, "count": total}
     if skip + len(shown) < total and shown:
         url = request.url.update_query({"$top": str(top), "$skip": str(skip + len(shown))})

@@ -63,8 +63,7 @@ class Feed:
     def lines(self, dataset: str | None, cursor: int | None) -> Iterator[str]:
         """The answer in pieces of many lines each."""
         service = self.service
-        known = dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
-        if not known or cursor is None:
+        if cursor is None or not self.knows(dataset, cursor):
             yield self._header("snapshot", 0)
             count = 0
             for text, lines in self._snapshot():
@@ -79,6 +78,11 @@ class Feed:
             count = len(changes)
             yield "".join(changes)
         yield f"E\t{count}\t{self._fingerprint()}\n"
+
+    def knows(self, dataset: str | None, cursor: int | None) -> bool:
+        """Whether the way on from `cursor` is known; otherwise a snapshot is the answer."""
+        service = self.service
+        return dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
 
     def _header(self, kind: str, start: int) -> str:
         header: dict[str, Any] = {

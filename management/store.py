@@ -34,6 +34,7 @@ Result = TypeVar("Result")
 
 READERS = 4
 BUSY_SECONDS = 30
+CACHE_KIB = 16 * 1024  # of pages, for each connection; the system's cache has the rest
 LOG_REVISIONS = 100_000
 WRITERS_LOCK = 0x5041_5353  # any number, the same for all
 
@@ -205,7 +206,7 @@ def _sqlite(engine: Engine, begin: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             f"busy_timeout={BUSY_SECONDS * 1000}",
-            "cache_size=-65536",
+            f"cache_size=-{CACHE_KIB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -32,6 +32,8 @@ COLUMNS = (
     resources.c.digest,
     resources.c.revision,
 )
+
+BATCH = 500  # rows that are read at once where there may be many
 
 # made once: to say it in SQL anew costs more than to ask it
 ONE = select(*COLUMNS).where(resources.c.service == bindparam("service"), resources.c.key == bindparam("key"))
@@ -96,8 +98,8 @@ class Transaction:
     def prefetch(self, keys: Iterable[str]) -> None:
         """Read what will be asked for one by one in a few statements."""
         wanted = [key for key in dict.fromkeys(map(str.lower, keys)) if key not in self._seen]
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
+        for start in range(0, len(wanted), BATCH):
+            part = wanted[start : start + BATCH]
             rows = {row.key: row for row in self._fetch(self._select().where(resources.c.key.in_(part)))}
             self._seen.update((key, rows.get(key)) for key in part)
             self._absent.update(key for key in part if key not in rows)
@@ -111,6 +113,14 @@ class Transaction:
         self.flush()
         query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
         return self._fetch(query.limit(top).offset(skip) if top is not None else query)
+
+    def matching(self, collection: str, may_fit: Callable[[str, str], bool]) -> Iterator[Row]:
+        """Those of `children` whose id and body may fit, a few at a time: nobody holds all of them."""
+        self.flush()
+        query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
+        for values in self.connection.execute(query.execution_options(yield_per=BATCH)):
+            if may_fit(values.id, values.body):
+                yield row_of(values, self.vault, self.service.number)
 
     def count(self, collection: str) -> int:
         self.flush()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from management.declare import BOOLEAN, INTEGER, Call, Change, Field, ResourceType
+from management.declare import BOOLEAN, INTEGER, Call, Change, Field, Listed, ResourceType
 from management.errors import invalid
 
 
@@ -45,9 +43,8 @@ def subscriptions_of(call: Call) -> list[str]:
     return [key for key, _, _ in call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
 
 
-def list_subscriptions(call: Call) -> list[dict[str, Any]]:
-    rows = [call.tx.get(key) for key in sorted(subscriptions_of(call))]
-    return [call.show(row) for row in rows if row is not None]
+def list_subscriptions(call: Call) -> Listed:
+    return Listed(call, sorted(subscriptions_of(call)))
 
 
 TYPES = (
