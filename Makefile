@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql lint format lock proto docs bench-quick bench-policies bench-compile clean python oracle
+.PHONY: run setup test test-postgresql kills lint format lock proto docs bench-quick bench-scale bench-policies bench-compile clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -25,6 +25,10 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
+kills: setup $(VENV)/.dev
+	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -75,9 +79,13 @@ proto: $(VENV)/.dev
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
 
-# Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
+# Figures of this machine; nothing is judged.
 bench-quick: setup
 	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+
+# What a service with 10, 1,000 and 75,000 operations costs: some minutes.
+bench-scale: setup
+	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
 
 # What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
 bench-compile: setup
