@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql kills lint format lock proto docs bench-quick bench-scale bench-policies bench-compile clean python oracle
+.PHONY: run setup test test-postgresql kills race lint format lock proto docs bench-quick bench-scale bench-policies bench-compile clean python oracle
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -29,6 +29,10 @@ test-postgresql: setup $(VENV)/.dev
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
+
+# Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
+race: setup $(VENV)/.dev
+	$(BIN)/python -m tests.management.race $(ARGUMENTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
