@@ -6,6 +6,7 @@ names a named value), N/7.5 APIs, each assigned to the gateway, and ten products
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -102,8 +103,8 @@ def subscription(number: int) -> dict[str, Any]:
         "displayName": f"Customer {number:05}",
         "scope": f"/products/product-{number % PRODUCTS}",
         "state": "active",
-        "primaryKey": f"{number:032x}",
-        "secondaryKey": f"f{number:031x}",
+        "primaryKey": hashlib.md5(f"{number}".encode()).hexdigest(),
+        "secondaryKey": hashlib.md5(f"second {number}".encode()).hexdigest(),
     }
 
 
