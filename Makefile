@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql kills race lint format lock proto docs bench-quick bench-scale bench-policies bench-compile clean python oracle
+.PHONY: run setup test test-postgresql kills race lint format lock proto docs bench peers bench-quick bench-scale bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -33,6 +33,20 @@ kills: setup $(VENV)/.dev
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
+test-clients: setup $(VENV)/.dev
+	$(BIN)/python -m tests.clients.javascript.run
+
+# The Azure CLI, one command after the other. It is large: the first time takes minutes and 1 GB below build/.
+test-az: setup $(VENV)/.dev
+	$(BIN)/python -m tests.clients.azure_cli.run
+
+# Odd requests to every operation of the official specification, for longer than `make test` does: make fuzz-management
+# SEED=5 COUNT=100. A finding says what was sent.
+fuzz-management: setup $(VENV)/.dev
+	PASSERELLE_FUZZ_SEED=$(or $(SEED),$(shell date +%s)) PASSERELLE_FUZZ_COUNT=$(or $(COUNT),30) \
+		$(BIN)/python -m pytest -s tests/management/test_fuzz.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -90,6 +104,21 @@ bench-quick: setup
 # What a service with 10, 1,000 and 75,000 operations costs: some minutes.
 bench-scale: setup
 	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
+
+# Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
+bench: setup peers
+	$(BIN)/python -m benchmarks.compare --out benchmarks/results.md
+
+# What the peers need, in build/peers; Debian's packages only where we may install them.
+peers: build/peers/.done
+build/peers/.done: benchmarks/peers/requirements.txt benchmarks/peers/package.json | python
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get install -y --no-install-recommends nginx-core libnginx-mod-http-lua haproxy caddy nodejs npm || true; fi
+	"$(PYTHON)" -m venv build/peers/python
+	build/peers/python/bin/python -m pip install --disable-pip-version-check --quiet -r benchmarks/peers/requirements.txt
+	mkdir -p build/peers/node && cp benchmarks/peers/package.json build/peers/node/
+	command -v npm >/dev/null && npm install --prefix build/peers/node --no-audit --no-fund --loglevel=error || true
+	@touch $@
 
 # What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
 bench-compile: setup

@@ -45,6 +45,18 @@ async def run(port: int, request: bytes, *, count: int, connections: int, status
     return result
 
 
+async def paced(
+    port: int, request: bytes, *, rate: float, count: int, status: int = 200, length: int, connections: int = 64
+) -> Result:
+    """Sends `count` requests at `rate` a second; a latency counts from when its request was due, sent late or not."""
+    result = Result()
+    began = time.perf_counter() + 0.05
+    due = iter([began + number / rate for number in range(count)])
+    await asyncio.gather(*(_pacer(port, request, due, result, status, length) for _ in range(connections)))
+    result.seconds = time.perf_counter() - began
+    return result
+
+
 async def head(port: int, request: bytes) -> bytes:
     """The status line and headers of one answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -75,6 +87,27 @@ async def _worker(port: int, request: bytes, left: Iterator[int], result: Result
             result.fail(f"status {answered}, {size} bytes")
     if connection is not None:
         connection.transport.close()
+
+
+async def _pacer(port: int, request: bytes, due: Iterator[float], result: Result, status: int, length: int) -> None:
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(_Connection, "127.0.0.1", port)
+    for when in due:
+        wait = when - time.perf_counter()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        try:
+            answered, size = await asyncio.wait_for(connection.ask(request), 30)
+        except (TimeoutError, OSError, ValueError) as error:
+            result.fail(f"{type(error).__name__}: {error}")
+            connection.transport.abort()
+            _, connection = await loop.create_connection(_Connection, "127.0.0.1", port)
+            continue
+        if (answered, size) == (status, length):
+            result.latencies.append(time.perf_counter() - when)
+        else:
+            result.fail(f"status {answered}, {size} bytes")
+    connection.transport.close()
 
 
 class _Connection(asyncio.Protocol):

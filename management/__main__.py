@@ -13,7 +13,7 @@ import sys
 
 from aiohttp import web
 
-from management import logs, settings
+from management import figures, logs, quotas, settings
 from management.app import make_app
 from management.authority import server_context
 from management.provision import ensure_default
@@ -47,7 +47,7 @@ async def serve(given: Settings) -> None:
         if ensure_default(store, given.service):
             log.info("made the service %s", given.service)
         trimming = asyncio.create_task(trim_forever(store))
-        runner = web.AppRunner(make_app(store, token), access_log=None, shutdown_timeout=DRAIN_SECONDS)
+        runner = web.AppRunner(make_app(store, token, given.outside), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         try:
             context = await asyncio.to_thread(server_context, given.data, given.https_host)
@@ -66,12 +66,19 @@ async def serve(given: Settings) -> None:
 
 
 async def trim_forever(store: Store, interval: float = TRIM_SECONDS) -> None:
-    """Keep the log of changes within its bound, however long the process lives."""
+    """Keep the log of changes, and what gateways counted, within their bounds, however long the process lives."""
+
+    def trim() -> None:
+        store.trim_log()
+        with store.writing() as connection:
+            figures.trim(connection)
+            quotas.trim(connection)
+
     while True:
         try:
-            await store.write(store.trim_log)
+            await store.write(trim)
         except Exception:
-            log.exception("the log of changes could not be trimmed; the next try is in %g s", interval)
+            log.exception("the log of changes or the figures could not be trimmed; the next try is in %g s", interval)
         await asyncio.sleep(interval)
 
 

@@ -2,11 +2,14 @@
 
     Authorization: Bearer <admin token>                    contributor
     Authorization: Bearer <token of the endpoint below>    contributor or reader, for an hour
-    Authorization: SharedAccessSignature <...>             contributor of the service whose tenant access made it
+    Authorization: SharedAccessSignature <...>             contributor of the service whose tenant access made it, or
+                                                           a user, who reads what is its own (`user_tokens.py`)
 
 The token endpoint speaks OAuth 2.0's client credentials as AD FS does, which is what `az login` and azure-identity know
 for clouds that are not Azure's. The client secret is the admin token; the client id `reader` asks for a token that may
 only read. Gateway tokens are another matter: they open the configuration feed and nothing here.
+
+Who guesses at the token endpoint is kept waiting after a few failures, and everybody else is not.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ import hmac
 import json
 import re
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
 from management.keys import same, shared_access
 from management.store import Store
 from management.transaction import reading
+from management.user_tokens import User, user_of
 
 Role = Literal["contributor", "reader"]
 LIFE = 3600
@@ -34,14 +40,39 @@ SHORT = re.compile(r"(?P<uid>[^&]{1,100})&(?P<expiry>\d{12})&(?P<sign>.{1,200})"
 TENANT = "adfs"
 
 
+class Guesses:
+    """Failures per address in the last minute; bounded, the addresses too."""
+
+    MOST, WINDOW, ADDRESSES = 20, 60.0, 1000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures: dict[str, deque[float]] = {}
+
+    def wait(self, address: str) -> int:
+        """Seconds until `address` may try again; 0 for now."""
+        found, now = self._failures.get(address, deque()), self._clock()
+        while found and found[0] <= now - self.WINDOW:
+            found.popleft()
+        return 0 if len(found) < self.MOST else int(found[0] + self.WINDOW - now) + 1
+
+    def failed(self, address: str) -> None:
+        found = self._failures.pop(address, deque(maxlen=self.MOST))
+        found.append(self._clock())
+        self._failures[address] = found
+        if len(self._failures) > self.ADDRESSES:
+            del self._failures[next(iter(self._failures))]
+
+
 class Access:
     def __init__(self, store: Store, admin_token: str) -> None:
+        self.guesses = Guesses()
         self._store = store
         self._admin = admin_token
         # tokens end with the admin token that they were made from
         self._key = hmac.digest(admin_token.encode(), b"access tokens of the management plane", "sha256")
 
-    def role(self, header: str, service: str) -> Role | None:
+    def role(self, header: str, service: str) -> Role | User | None:
         """Of a caller who sends `header` and asks for the service with the ARM id `service`; None: stays outside."""
         if len(header) > LONGEST:
             return None
@@ -49,8 +80,13 @@ class Access:
             token = header[len(BEARER) :].strip()
             return "contributor" if same(token, self._admin) else self._of_token(token)
         if header[: len(SIGNED)].lower() == SIGNED:
-            return "contributor" if self._signed(header[len(SIGNED) :].strip(), service) else None
+            text = header[len(SIGNED) :].strip()
+            return "contributor" if self._signed(text, service) else self._user(text, service)
         return None
+
+    def _user(self, text: str, service: str) -> User | None:
+        with reading(self._store, service) as tx:
+            return user_of(tx, text, "access") if tx else None
 
     def issue(self, form: dict[str, str]) -> dict[str, Any]:
         """The answer of the token endpoint; PermissionError with OAuth's error code."""

@@ -14,9 +14,13 @@ from management.arm import Arm, json_response
 from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
 from management.feed_server import FeedServer
-from management.paths import parse
+from management.live import Live
+from management.operations import Tickets
+from management.paths import ArmPath, parse
+from management.settings import Outside
 from management.sign_in import SignIn
 from management.store import Store
+from management.user_tokens import User
 
 # an import may bring 4 MiB of document, which JSON escapes
 LARGEST_BODY = 16 * 1024 * 1024
@@ -25,10 +29,15 @@ log = logging.getLogger("management")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(store: Store, admin_token: str) -> web.Application:
+def make_app(store: Store, admin_token: str, outside: Outside | None = None) -> web.Application:
     """`admin_token` opens the ARM side, see `access.py`; gateways come in with their own tokens on theirs."""
     exports = Exports(store, admin_token.encode())
-    arm, feed, access = Arm(store, exports), FeedServer(store), Access(store, admin_token)
+    arm, feed, access = (
+        Arm(store, exports, Tickets(admin_token.encode())),
+        FeedServer(store),
+        Access(store, admin_token),
+    )
+    live = Live(store, outside or Outside())
 
     async def administered(request: web.Request) -> web.StreamResponse:
         header = request.headers.get("Authorization", "")
@@ -40,7 +49,9 @@ def make_app(store: Store, admin_token: str) -> web.Application:
             raise unauthorized("Authentication failed. Send 'Authorization: Bearer <admin token>'.")
         if role == "reader" and request.method not in READING:
             raise forbidden(f"A reader may not {request.method} anything.")
-        return await arm.handle(request)
+        if isinstance(role, User) and (request.method not in READING or not is_own(path, role)):
+            raise forbidden("With a token of its own, a user reads itself and what is below it.")
+        return await (live.handle(request, path) if path and live.takes(path) else arm.handle(request))
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
     app.router.add_get("/health", health)
@@ -50,8 +61,16 @@ def make_app(store: Store, admin_token: str) -> web.Application:
         app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/traces", feed.traces)
+        app.router.add_post(f"{endpoint}/gateways/{{gateway}}/counters", feed.counters)
     app.router.add_route("*", "/{path:.*}", administered)
     return app
+
+
+def is_own(path: ArmPath | None, user: User) -> bool:
+    """Whether a path means the user or what is below it."""
+    if path is None or "/workspaces/" in path.service:
+        return False
+    return [each.lower() for each in path.segments[:2]] == ["users", user.id]
 
 
 async def health(request: web.Request) -> web.Response:
@@ -69,6 +88,11 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         failure = ArmError(error.status, error.reason.replace(" ", ""), error.reason)
         return json_response(failure.body(), error.status)
+    except web.RequestPayloadError:  # the body is not in the encoding that its headers name
+        failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
+        response = json_response(failure.body(), 400)
+        response.force_close()  # where the next request would begin is not known
+        return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
         failure = ArmError(503, "ServiceUnavailable", "The store is busy or away: try again.")

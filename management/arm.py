@@ -25,9 +25,12 @@ from management.apply import Applier, parent_of, type_of
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
+from management.operations import Statuses, Tickets, statuses
+from management.ordering import ordered
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
 from management.resources import TYPES
+from management.resources.infrastructure import network_status_at
 from management.revisions import resolve
 from management.show import show
 from management.store import Row, Store
@@ -36,7 +39,9 @@ from management.transaction import Transaction, find_services, reading, writing
 PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
+DEEPEST = 100  # levels of a document
 JSON = "application/json"
+ALONE = {"expandGroups": "true"}  # what is shown of one resource, and in lists on demand
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
 
@@ -50,9 +55,10 @@ def json_response(
 
 
 class Arm:
-    def __init__(self, store: Store, exports: Exports) -> None:
+    def __init__(self, store: Store, exports: Exports, tickets: Tickets) -> None:
         self.store = store
         self.exports = exports
+        self.tickets = tickets
 
     async def handle(self, request: web.Request) -> web.Response:
         path = parse(request.rel_url.raw_path)
@@ -70,6 +76,8 @@ class Arm:
         provider.refuse(path.segments[0] if path.segments else "")
         if len(path.segments) % 2 == 0:
             id = path.below
+            if method == "GET" and request.query.get("asyncCode") == "204":
+                return self.ended(request)
             if method in ("GET", "HEAD"):
                 return await store.read(lambda: self.read(request, path, id))
             if method in ("PUT", "PATCH"):
@@ -78,7 +86,7 @@ class Arm:
             if method == "DELETE":
                 return await store.write(lambda: self.delete(request, path, id))
         elif method == "GET":
-            return await store.read(lambda: self.list(request, path))
+            return await store.read(lambda: self.document(request, path) or self.list(request, path))
         if method == "POST":
             body = await read_body(request)
             if path.below.lower() == "/apply":
@@ -104,10 +112,12 @@ class Arm:
         with reading(self.store, path.service) as tx:
             row = _existing(tx, type, id)
             if request.method == "HEAD":
-                return web.Response(status=type.head_status, headers={"ETag": row.etag}, content_type=JSON)
+                return web.Response(
+                    status=_statuses(type, request, path).head, headers={"ETag": row.etag}, content_type=JSON
+                )
             if type.path == "apis" and request.query.get("export", "").lower() == "true":
                 return json_response(self.exports.tell(request, tx_of(tx), row))
-            return json_response(show(tx_of(tx), row, request.query), etag=row.etag)
+            return json_response(show(tx_of(tx), row, ALONE | dict(request.query)), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
         type = type_of(id)
@@ -130,10 +140,17 @@ class Arm:
             Applier(tx).put(id, properties, request.query, partial)
             row = tx.get(resolve(tx, _stored_name(type, id)))
             assert row is not None
-            body = show(tx, row, request.query)
-        if partial and type.patch_status != 200:
-            return web.Response(status=type.patch_status, headers={"ETag": row.etag})
-        return json_response(body, 200 if old or type.closed else 201, etag=row.etag)
+            body = show(tx, row, ALONE | dict(request.query))
+        wanted = _statuses(type, request, path)
+        if partial and wanted.patched == 204:
+            return web.Response(status=204, headers={"ETag": row.etag})
+        return json_response(body, 200 if old or type.closed else wanted.created, etag=row.etag)
+
+    def ended(self, request: web.Request) -> web.Response:
+        """What the Location of a long DELETE leads to."""
+        if self.tickets.made(request.rel_url.parts[2], request.query.get("asyncId", "")) is None:
+            raise not_found("Operation")
+        return web.Response(status=204)
 
     def read_view(self, request: web.Request, path: ArmPath) -> web.Response | None:
         """One item of a view, by its name; None when the path means a resource."""
@@ -149,6 +166,17 @@ class Arm:
                     return json_response(item, etag=f'"{tx.service.revision:016x}"')
         raise not_found(view_name)
 
+    def document(self, request: web.Request, path: ArmPath) -> web.Response | None:
+        """What is computed below the service, and no list; None when the path means something else."""
+        type, words = type_of("/"), "/".join(path.segments).lower()
+        found = {name.lower(): document for name, document in type.documents.items()}.get(words)
+        at = re.fullmatch(r"locations/([^/]+)/networkstatus", words)
+        if found is None and at is None:
+            return None
+        with reading(self.store, path.service) as tx:
+            call = _call(tx_of(tx), _existing(tx, type, "/"), {}, request.query)
+            return json_response(found(call) if found else network_status_at(call, at[1] if at else ""))
+
     def delete(self, request: web.Request, path: ArmPath, id: str) -> web.Response:
         type = type_of(id)
         if id == "/":
@@ -161,7 +189,16 @@ class Arm:
             check_match(request, type, old, required=type.needs_match)
             if old is not None:
                 Applier(tx).delete(id, request.query)
-        return web.Response(status=type.delete_status if old else 204)
+            home = tx.get("/")
+        if old is None:
+            return web.Response(status=204)
+        status = _statuses(type, request, path).deleted
+        if status != 202:
+            return web.Response(status=status)
+        origin, place = str(request.url.origin()), str((home.body if home else {}).get("location", "local"))
+        return web.Response(
+            status=202, headers=self.tickets.headers(origin, request.rel_url.raw_path, _version(request), place)
+        )
 
     def list(self, request: web.Request, path: ArmPath) -> web.Response:
         parent, segment = "/" + "/".join(path.segments[:-1]), path.segments[-1]
@@ -170,28 +207,20 @@ class Arm:
             holder = _existing(tx, type_of(parent), parent)
             view = _views(type_of(parent)).get(segment.lower())
             if view is not None:
-                items = view(_call(tx, holder, {}, request.query))
-                if request.query.get("$filter"):
-                    items = list(filter(filters.parse(request.query["$filter"]), items))
+                items = chosen(request, view(_call(tx, holder, {}, request.query)))
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
-            matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
-            if type.built_in:
-                items = [show(tx, row, request.query) for row in _all(tx, type, collection)]
-                items = [item for item in items if matches is None or matches(item)]
+            narrowing = {name for name in ("$filter", "$orderby", *type.narrows) if request.query.get(name)}
+            if narrowing == {"$filter"} and not type.built_in:
+                return json_response(_filtered(request, tx, type, collection))
+            if narrowing or type.built_in:
+                rows = _all(tx, type, collection)
+                for name in narrowing & type.narrows.keys():
+                    rows = [row for row in rows if type.narrows[name](tx, row, request.query[name])]
+                items = chosen(request, [show(tx, row, request.query) for row in rows])
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
-            if matches is not None:
-                # an association shows what its target says
-                may_fit = (lambda id, body: True) if type.association else matches.may_fit
-                fitting = (show(tx, row, request.query) for row in tx.matching(collection, may_fit))
-                items, total = [], 0
-                for item in filter(matches, fitting):
-                    if skip <= total < skip + top:
-                        items.append(item)
-                    total += 1
-                return json_response(page(request, items, total, cut=False))
             rows = tx.children(collection, top, skip)
             items = [show(tx, row, request.query) for row in rows]
             total = len(rows) if not skip and len(rows) < top else tx.count(collection)
@@ -200,6 +229,10 @@ class Arm:
     async def provider(self, request: web.Request) -> web.Response | None:
         """What is asked of the provider, not of a service."""
         body = await read_body(request) if request.method == "POST" else {}
+        if request.method == "GET" and (match := provider.PROVIDER.fullmatch(request.path)):
+            told = self.tickets.answer(request.path, str(match["subscription"]), match["rest"].lower().split("/"))
+            if told is not None:
+                return json_response(told[1], told[0]) if told[1] else web.Response(status=told[0])
 
         def work() -> tuple[int, dict[str, Any]] | None:
             with self.store.reading() as connection:
@@ -242,6 +275,14 @@ class Arm:
         if answer.body is None:
             return web.Response(status=answer.status)
         return json_response(answer.body, answer.status, etag=row.etag if answer.etag else None)
+
+
+def _version(request: web.Request) -> str:
+    return request.query["api-version"]
+
+
+def _statuses(type: ResourceType, request: web.Request, path: ArmPath) -> Statuses:
+    return statuses(type.path, _version(request), "/workspaces/" in path.service)
 
 
 def tx_of(tx: Transaction | None) -> Transaction:
@@ -323,9 +364,26 @@ def decode(content: bytes) -> Any:
             raise ValueError("it holds a NUL character")
         if "\\ud" in text.lower():
             json.dumps(document, ensure_ascii=False).encode()
+        if text.count("{") + text.count("[") > DEEPEST and deeper_than(DEEPEST, document):
+            raise RecursionError
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return document
+
+
+def deeper_than(levels: int, document: Any) -> bool:
+    """Whether a document is nested deeper; breadth first, so that no depth is too much for it."""
+    level = [document]
+    for _ in range(levels):
+        level = [
+            each
+            for holder in level
+            for each in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def window(request: web.Request) -> tuple[int, int]:
@@ -340,6 +398,29 @@ def _number(request: web.Request, name: str, default: int, least: int) -> int:
     if not text.isdecimal() or len(text) > 9 or int(text) < least:
         raise invalid(name, f"{name} must be a whole number of at least {least}.")
     return min(int(text), LARGEST_PAGE) if name == "$top" else int(text)
+
+
+def _filtered(request: web.Request, tx: Transaction, type: ResourceType, collection: str) -> dict[str, Any]:
+    """One page of what `$filter` leaves; no more than the page is held."""
+    top, skip = window(request)
+    fits = filters.parse(request.query["$filter"])
+    # an association shows what its target says
+    may_fit = (lambda id, body: True) if type.association else fits.may_fit
+    items, total = [], 0
+    for item in filter(fits, (show(tx, row, request.query) for row in tx.matching(collection, may_fit))):
+        if skip <= total < skip + top:
+            items.append(item)
+        total += 1
+    return page(request, items, total, cut=False)
+
+
+def chosen(request: web.Request, items: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """What `$filter` leaves of a list, in the order of `$orderby`."""
+    if text := request.query.get("$filter"):
+        items = list(filter(filters.parse(text), items))
+    if text := request.query.get("$orderby"):
+        items = ordered(text, list(items))
+    return items
 
 
 def page(request: web.Request, items: Sequence[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import uuid
 
 from sqlalchemy import Connection, delete, insert, select
 
-from management.schema import former, heartbeats, links, log, resources, services, sums, traces
+from management.schema import metadata, services
 from management.store import Row, Service
 from management.transaction import Transaction, find_service
 
@@ -22,8 +22,9 @@ def insert_container(connection: Connection, id: str) -> Service:
 
 def delete_container(connection: Connection, service: Service) -> None:
     """With everything in it."""
-    for table in (resources, log, former, links, sums, heartbeats, traces):
-        connection.execute(delete(table).where(table.c.service == service.number))
+    for table in metadata.tables.values():
+        if table is not services:
+            connection.execute(delete(table).where(table.c.service == service.number))
     connection.execute(delete(services).where(services.c.number == service.number))
 
 

@@ -11,8 +11,10 @@ The engine (`arm.py`, `apply.py`) does what all types have in common; a declarat
     leaving      checks before it goes
     shape        what a client reads, from what is stored
     wire         what a gateway reads, from what is stored, in clear
+    narrows      query parameters of the list that leave out some of it
     built_in     what every service has without anyone making it
     actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed, and GET {id}/{view}/{name}
+    documents    GET {id}/{document}, what is computed and no list
 """
 
 from __future__ import annotations
@@ -151,6 +153,7 @@ class Answer:
 
 
 Action = Callable[[Call], Answer]
+Document = Callable[[Call], Any]
 View = Callable[[Call], Sequence[dict[str, Any]]]
 
 
@@ -193,10 +196,7 @@ class ResourceType:
     name_limit: int = 80
     # the target type of an association (PUT without properties; it shows the properties of its target)
     association: str | None = None
-    # status and precondition oddities of ARM
-    head_status: int = 200
-    delete_status: int = 200
-    patch_status: int = 200
+    # precondition oddities of ARM; those of statuses are in `operations.py`
     put_needs_match: bool = False
     # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
     built_in: Mapping[str, Properties] = field(default_factory=dict)
@@ -209,10 +209,13 @@ class ResourceType:
     leaving: Callable[[Call], None] | None = None
     shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Properties] | None = None
     wire: Callable[[Row, Properties], Properties] | None = None
+    # query parameter of the list -> whether a row is in it, given the value
+    narrows: Mapping[str, Callable[[Transaction, Row, str], bool]] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
     # keys of what is no resource of its own, and the actions on it, which are done on the service
     of_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
     @property
     def segments(self) -> list[str]:

@@ -2,7 +2,8 @@
 
 Rules
 1. One answer is built in one read transaction, so it is one revision of the service.
-2. A row is visible to a gateway by its audience: "*", "gateway:<it>", and "api:<a>" for each API associated with it.
+2. A row is visible to a gateway by its audience: "*", "gateway:<it>", and "api:<a>" for each API associated with it;
+   to "", which is no gateway resource, every API is.
 3. A change answer tells the present state of every id that was touched since the cursor, and of everything of an API
    whose association was touched. What was never visible in between is not mentioned.
 4. The fingerprint comes from the kept sums; no resource is read for it.
@@ -147,6 +148,8 @@ class Feed:
         yield from self.connection.execute(query)
 
     def _sees(self, audience: ColumnElement[str]) -> ColumnElement[bool]:
+        if not self.gateway:
+            return (audience == "*") | audience.startswith("api:")
         collection = f"/gateways/{self.gateway}/apis"
         associated = select(literal("api:").concat(func.substr(resources.c.key, len(collection) + 2))).where(
             resources.c.service == self.service.number, resources.c.collection == collection

@@ -8,12 +8,13 @@ import os
 import tempfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from aiohttp import web
 from sqlalchemy import Connection, select
 
-from management import heartbeats, traces
-from management.arm import read_body
+from management import figures, heartbeats, quotas, traces
+from management.arm import json_response, read_body
 from management.errors import bad_request, not_found, unauthorized
 from management.feed import Feed, Fingerprints
 from management.keys import TokenRefused, verify
@@ -98,6 +99,27 @@ class FeedServer:
 
         await self.store.write(keep)
         return web.Response(status=204)
+
+    async def counters(self, request: web.Request) -> web.Response:
+        def admit() -> tuple[Service, str]:
+            with self.store.reading() as connection:
+                return self._admit(connection, request)
+
+        service, gateway = await self.store.read(admit)
+        document = await read_body(request)
+        instance = heartbeats.instance_of(document)
+        batch = figures.check(document["figures"]) if document.get("figures") is not None else None
+        told = quotas.check(document["quotas"]) if document.get("quotas") is not None else None
+
+        def keep() -> list[dict[str, Any]]:
+            with self.store.writing() as connection:
+                if batch is not None:
+                    figures.keep(connection, self.store.vault, service, gateway, instance, batch)
+                if told is None:
+                    return []
+                return quotas.keep(connection, self.store.vault, service, gateway, instance, told)
+
+        return json_response({"quotas": await self.store.write(keep)})
 
     def _admit(self, connection: Connection, request: web.Request) -> tuple[Service, str]:
         """The service and the gateway id that the token is good for."""

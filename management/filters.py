@@ -1,8 +1,11 @@
 """OData `$filter`, as far as ARM lists document it: comparisons, text functions, and/or/not, parentheses.
 
     contains(properties/displayName,'shop') and not (name eq 'x')
+    timestamp ge datetime'2026-01-02T03:04:05Z'
 
-Texts compare without case, as APIM's names do. A field is looked for in the document, then in its `properties`.
+Texts compare without case, as APIM's names do. A field is looked for in the document, then in its `properties`, then
+in what a tagged item tells of; see `ELSEWHERE` for those that documents have under another name. Ids may be written
+whole or from the service on.
 
 A filter also knows texts without which no document fits, so that most of 75,000 stored ones are passed over unread.
 """
@@ -22,7 +25,7 @@ Value = Callable[[Document], Any]
 LONGEST = 2000
 DEEPEST = 20
 TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)(?![\w-])|(?P<word>[\w./@:+-]+)|(?P<mark>[(),]))"
+    r"\s*(?:(?:datetime(?:offset)?)?(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)(?![\w-])|(?P<word>[\w./@:+-]+)|(?P<mark>[(),]))"
 )
 FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda whole, part: part in whole,
@@ -30,11 +33,25 @@ FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "startswith": lambda whole, part: whole.startswith(part),
     "endswith": lambda whole, part: whole.endswith(part),
 }
+# fields of the lists' specifications that documents do not have: name -> where the same stands
+ELSEWHERE = {
+    "userid": ("ownerId",),
+    "productid": ("scope",),
+    "region": ("locationData", "name"),
+    "aid": ("id",),
+    "displayname": ("name",),
+}
+# what an item of the lists by tags tells of
+TAGGED = ("api", "operation", "product")
+SERVICE = re.compile(
+    r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.apimanagement/service/[^/]+(?:/workspaces/[^/]+)?",
+    re.IGNORECASE,
+)
 # fields that are shown as they are stored
 STORED = frozenset(
     ("name", "displayname", "path", "state", "email", "firstname", "lastname", "method", "urltemplate", "description")
 )
-PLAIN = re.compile(r"[\w .,:;@/+-]+", re.ASCII)  # JSON writes it as it is
+PLAIN = re.compile(r"(?!/subscriptions/)[\w .,:;@/+-]+", re.ASCII)  # JSON writes it as it is
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda left, right: left == right,
     "ne": lambda left, right: left != right,
@@ -101,7 +118,7 @@ class _Parser:
         parts = [self.term()]
         while self.accept("and"):
             parts.append(self.term())
-        needs = frozenset().union(*(part.needs for part in parts))
+        needs = frozenset[str]().union(*(part.needs for part in parts))
         return Predicate(lambda document: all(part(document) for part in parts), needs)
 
     def term(self) -> Predicate:
@@ -130,12 +147,17 @@ class _Parser:
             operands += self.tokens[self.at : self.at + 1]
             second = self.operand()
             self.expect(")")
-            wanted = not (self.accept("eq") and self.truth() is False)
-
-            def matches(document: Document) -> bool:
-                return function(str(first(document) or ""), str(second(document) or "")) is wanted
-
-            return Predicate(matches, _needs(operands) if wanted else frozenset())
+            wanted = True
+            if self.accept("eq"):
+                wanted = not self.accept("false")
+                if wanted:
+                    self.expect("true")
+            return Predicate(
+                lambda document: function(_text(first(document)), _text(second(document))) == wanted,
+                _needs(operands) if wanted else frozenset(),
+            )
+        if kind == "word" and word.lower().endswith(("/any", "/all")) and self.accept("("):
+            return self.of_items(word)
         left = _value(kind, word)
         _, name = self.next()
         compare = COMPARISONS.get(name.lower())
@@ -146,18 +168,31 @@ class _Parser:
 
         def evaluate(document: Document) -> bool:
             try:
-                return compare(left(document), right(document))
+                return compare(_short(left(document)), _short(right(document)))
             except TypeError:
                 return False
 
         return Predicate(evaluate, _needs(operands) if name.lower() == "eq" else frozenset())
 
-    def truth(self) -> bool:
-        """What a function is compared with; nothing stands for true."""
-        if self.accept("false"):
-            return False
-        self.accept("true")
-        return True
+    def of_items(self, word: str) -> Predicate:
+        """`tags/any(t: t eq 'x')`: some, or all, of a list of texts."""
+        _, token = self.next()
+        variable, colon, rest = token.partition(":")
+        if not colon:
+            raise _wrong("a variable and a colon expected, as in tags/any(t: t eq 'x')")
+        if rest:  # written without a space
+            self.at -= 1
+            self.tokens[self.at] = ("word", rest)
+        inner = self.any_of()
+        self.expect(")")
+        *steps, name = word.split("/")
+        some = any if name.lower() == "any" else all
+
+        def evaluate(document: Document) -> bool:
+            found = field_of(document, steps)
+            return isinstance(found, list) and some(inner({variable: each}) for each in found)
+
+        return Predicate(evaluate)
 
     def operand(self) -> Value:
         return _value(*self.next())
@@ -198,18 +233,32 @@ def _value(kind: str, token: str) -> Value:
     if token.lower() in ("true", "false", "null"):
         constant = {"true": True, "false": False, "null": None}[token.lower()]
         return lambda document: constant
+    if token[0].isdigit():  # a time without quotes
+        return lambda document: token.lower()
     steps = token.split("/")
-    return lambda document: _field(document, steps)
+    return lambda document: field_of(document, steps)
 
 
-def _field(document: Document, steps: list[str]) -> Any:
-    for start in (document, document.get("properties", {})):
-        value: Any = start
-        for step in steps:
-            value = value.get(step) if isinstance(value, dict) else None
-        if value is not None:
-            return value.lower() if isinstance(value, str) else value
+def field_of(document: Document, steps: list[str]) -> Any:
+    """The value of a field, text in lower case; None when the document has no such field."""
+    places = [document, document.get("properties"), *(document.get(kind) for kind in TAGGED)]
+    names = [steps] if len(steps) > 1 else [steps, list(ELSEWHERE.get(steps[0].lower(), ()))]
+    for path in names:
+        for value in places if path else ():
+            for step in path:
+                value = value.get(step) if isinstance(value, dict) else None
+            if value is not None:
+                return value.lower() if isinstance(value, str) else value
     return None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).lower()
+
+
+def _short(value: Any) -> Any:
+    """Ids from the service on, so that both ways to write them are equal."""
+    return SERVICE.sub("", value, count=1) if isinstance(value, str) and value.startswith("/subscriptions/") else value
 
 
 def _wrong(why: str) -> ArmError:

@@ -17,11 +17,17 @@ INSTANCES = 1000  # a gateway's instances that are remembered, the most recent o
 LONGEST_ID = 200
 
 
-def check(document: dict[str, Any]) -> None:
-    """Only what this plane relies on; the rest is shown as it came."""
+def instance_of(document: dict[str, Any]) -> str:
+    """Who sends it. Raises ArmError."""
     instance = document.get("instanceId")
     if not isinstance(instance, str) or not 0 < len(instance) <= LONGEST_ID:
         raise invalid("instanceId", f"instanceId must be a text of 1 to {LONGEST_ID} characters.")
+    return instance
+
+
+def check(document: dict[str, Any]) -> None:
+    """Only what this plane relies on; the rest is shown as it came."""
+    instance_of(document)
     if document.get("cursor") is not None and not isinstance(document["cursor"], int):
         raise invalid("cursor", "cursor must be a whole number.")
     for name in ("sidecars", "issues"):

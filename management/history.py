@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from management.declare import Answer, Call
 from management.errors import ArmError, invalid
 from management.schema import former, log
+from management.store import Row
 from management.transaction import Transaction
 
 MOST_REVISIONS = 1000  # that one GET tells
@@ -52,12 +53,26 @@ def roll_back(call: Call) -> Answer:
             "ValidationError",
             f"Revision {target} is out of reach: choose one from {tx.service.horizon} to {tx.service.revision}.",
         )
-    restored = _restore(tx, target)
+    restored = restore(tx, target)
     return Answer(200, {"revision": tx.revision if restored else tx.service.revision, "restored": restored})
 
 
-def _restore(tx: Transaction, target: int) -> int:
-    """Put back what each resource was before its first change after `target`; how many there were."""
+def time_of(tx: Transaction, revision: int) -> str | None:
+    """When a revision was made; None when the log has it no longer."""
+    query = select(log.c.time).where(log.c.service == tx.service.number, log.c.revision == revision).limit(1)
+    return tx.connection.scalar(query)
+
+
+def times_of(tx: Transaction, row: Row) -> dict[str, str]:
+    """When a resource was made and last changed, as far back as the log goes."""
+    mine = (log.c.service == tx.service.number) & (log.c.key == row.key) & (log.c.op == "put")
+    made, changed = tx.connection.execute(select(func.min(log.c.time), func.max(log.c.time)).where(mine)).one()
+    return {"createdDateTime": made, "updatedDateTime": changed} if made else {}
+
+
+def restore(tx: Transaction, target: int, spare: str = "") -> int:
+    """Put back what each resource was before its first change after `target`; how many there were. What stands in the
+    collection `spare` stays."""
     query = (
         select(former.c.key, former.c.row, former.c.sealed)
         .where(former.c.service == tx.service.number, former.c.revision > target)
@@ -65,7 +80,8 @@ def _restore(tx: Transaction, target: int) -> int:
     )
     oldest: dict[str, tuple[str | None, bytes | None]] = {}
     for key, row, sealed in tx.connection.execute(query):
-        oldest.setdefault(key, (row, sealed))
+        if not spare or not key.startswith(f"{spare}/"):
+            oldest.setdefault(key, (row, sealed))
     for key, (row, sealed) in oldest.items():
         tx.restore(key, row, sealed)
     return len(oldest)

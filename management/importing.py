@@ -1,11 +1,15 @@
 """Import of an API description into an API: `properties.format` and `properties.value` of a PUT.
 
 An operation that is there already is matched by its name and keeps its policies; one that the document no longer has
-goes.
+goes. A policy that an import wrote is written anew as long as nobody changed it. The document is kept, see
+`resources/specifications.py`; that of a GraphQL API is its schema.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable
 from typing import Any
 
 from management.declare import Change
@@ -14,18 +18,27 @@ from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.openapi import import_document
 from management.importers.types import SCHEMA_ID
 from management.importers.wadl import import_wadl
+from management.resources import specifications
 
-FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml")
+FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "wsdl", "odata", "grpc", "graphql")
+# properties of a PUT that say how to import
+OPTIONS = ("translateRequiredQueryParameters", "wsdlSelector")
+# what is written alike
+FAMILY = {"swagger-json": "openapi+json"}
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
+MARK = re.compile(r"\n  <!-- imported ([0-9a-f]{16}) -->")
+# what an import calls its schemas
+SCHEMAS = re.compile(r"components|schema(-\d+)?|wsdl|odata|protobuf", re.IGNORECASE)
 
 
 def read(change: Change) -> None:
     """Take `format` and `value` out of the properties and complete them from the document."""
     format, value = change.properties.pop("format", None), change.properties.pop("value", None)
-    change.properties.pop("wsdlSelector", None)
-    required_query = change.properties.pop("translateRequiredQueryParameters", None) or "template"
+    format = format.lower() if isinstance(format, str) else format
+    options = {name: change.properties.pop(name, None) for name in OPTIONS}
+    required_query = options["translateRequiredQueryParameters"] or "template"
     if required_query not in ("template", "query"):
         raise invalid("translateRequiredQueryParameters", "It must be template or query.")
     if format not in FORMATS:
@@ -37,36 +50,94 @@ def read(change: Change) -> None:
     if len(value.encode()) > LARGEST_DOCUMENT:
         raise invalid("value", f"The document is larger than {LARGEST_DOCUMENT} bytes.")
     try:
-        if format == "wadl-xml":
-            imported = import_wadl(value)
-        else:
-            imported = import_document(value, format, required_query=required_query)
+        imported = _reader(change, format, options["wsdlSelector"], required_query)(value)
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
+    if imported.type:
+        change.properties["type"] = imported.type
+    given = {name: option for name, option in options.items() if option not in (None, "template", {})}
     change.notes["import"] = imported
+    if not imported.display_name and not change.properties.get("displayName"):
+        change.properties["displayName"] = change.name  # some documents have no title
+    fills = []
     for name, found in (
         ("displayName", imported.display_name),
         ("description", imported.description),
         ("serviceUrl", imported.service_url),
     ):
-        if found and not change.properties.get(name):
-            change.properties[name] = found
+        if found:
+            fills.append(name)
+            if change.properties.get(name) is None:
+                change.properties[name] = found
+    document = {"format": FAMILY.get(format, format), "value": value, "options": given, "fills": fills}
+    change.notes["document"] = document
+
+
+def _reader(change: Change, format: str, selector: Any, required_query: str) -> Callable[[str], ImportedApi]:
+    """What reads a document of this format; libraries are loaded when they are needed."""
+    if format == "wadl-xml":
+        return import_wadl
+    if format == "wsdl":
+        from management.importers.wsdl import import_wsdl
+
+        chosen = selector if isinstance(selector, dict) else {}
+        names = [str(chosen.get(name) or "") for name in ("wsdlServiceName", "wsdlEndpointName")]
+        kind = "soap" if change.properties.get("type") == "soap" else "http"
+        return lambda text: import_wsdl(text, kind, *names)
+    if format == "odata":
+        from management.importers.edmx import import_odata
+
+        return import_odata
+    if format == "grpc":
+        from management.importers.proto_text import import_proto
+
+        return import_proto
+    if format == "graphql":
+        from management.importers.graphql import import_graphql
+
+        return import_graphql
+    return lambda text: import_document(text, format, required_query=required_query)
 
 
 def write(change: Change) -> None:
-    """Store the operations and schemas that `read` found."""
+    """Store the operations, policies and schemas that `read` found."""
     imported: ImportedApi = change.notes["import"]
     wanted = {operation.id.lower() for operation in imported.operations}
     for name in change.tx.names(f"{change.key}/operations"):
         if name.lower() not in wanted:
             change.write.delete(f"{change.id}/operations/{name}")
-    place = f"{change.id}/schemas/{SCHEMA_ID}"
+    schemas: dict[str, dict[str, Any]] = {
+        each.id: {"contentType": each.content_type, "document": {"value": each.text}} for each in imported.documents
+    }
     if imported.schemas:
         named = imported.schemas
         document: dict[str, Any] = {"definitions": named} if imported.older else {"components": {"schemas": named}}
-        kind = DEFINITIONS if imported.older else COMPONENTS
-        change.write.put(place, {"contentType": kind, "document": document})
-    else:
-        change.write.delete(place)
+        schemas[SCHEMA_ID] = {"contentType": DEFINITIONS if imported.older else COMPONENTS, "document": document}
+    for name in change.tx.names(f"{change.key}/schemas"):
+        if name.lower() not in schemas and SCHEMAS.fullmatch(name):
+            change.write.delete(f"{change.id}/schemas/{name}")
+    for name, properties in schemas.items():
+        change.write.put(f"{change.id}/schemas/{name}", properties)
     for operation in imported.operations:
         change.write.put(f"{change.id}/operations/{operation.id}", dict(operation.properties))
+        if operation.policy:
+            _write_policy(change, f"{change.id}/operations/{operation.id}/policies/policy", operation.policy)
+    if imported.type == "graphql":
+        change.write.delete(f"{change.id}/specifications/{specifications.NAME}")
+    else:
+        specifications.keep(change.tx, change.write, change.id, change.notes["document"], schemas)
+
+
+def _write_policy(change: Change, id: str, policy: str) -> None:
+    held = change.tx.get(id)
+    if held is not None:
+        text = str(held.body.get("value") or "")
+        mark = MARK.search(text)
+        if mark is None or mark[1] != _digest(MARK.sub("", text, count=1)):
+            return
+    marked = policy.replace("<policies>", f"<policies>\n  <!-- imported {_digest(policy)} -->", 1)
+    change.write.put(id, {"format": "rawxml", "value": marked})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -2,15 +2,21 @@
 
 Fetched before the store is asked, so that a slow server holds nobody up; http and https only, without credentials,
 bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches.
+
+`graphql-link` means a GraphQL server, which is asked for its schema and becomes the API's backend where none is given;
+an address that takes no questions is read as a schema. A text that is no address is a schema itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
 
-from management.errors import invalid
+from management.errors import ArmError, invalid
+from management.importers import graphql
+from management.importers.imported import ImportRefused
 
 LINKS = {
     "openapi-link": "openapi",
@@ -26,8 +32,10 @@ LINKS = {
     "rawxml-link": "rawxml",
 }
 LARGEST = 4 * 1024 * 1024
+LARGEST_ANSWER = 16 * 1024 * 1024  # the types of a GraphQL server as JSON are long
 SECONDS = 30.0
 REDIRECTS = 5
+JSON = {"Content-Type": "application/json", "Accept": "application/json, application/graphql-response+json"}
 
 
 async def inline(document: dict[str, Any]) -> dict[str, Any]:
@@ -37,25 +45,51 @@ async def inline(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(properties, dict) or not isinstance(format, str) or format.lower() not in LINKS:
         return document
     url = properties.get("value")
+    if format.lower() == "graphql-link" and isinstance(url, str):
+        return {**document, "properties": {**properties, **await _graphql(url, properties)}}
     if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
         raise invalid("value", f"With format {format}, value must be an http or https address.")
     return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await _fetch(url)}}
 
 
-async def _fetch(url: str) -> str:
+async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """What a GraphQL link says of an API: its schema, and its backend where nothing else is given."""
+    if not value.lower().startswith(("http://", "https://")):
+        if "{" in value:
+            return {"format": "graphql", "value": value}
+        raise invalid("value", "With format graphql-link, value must be the http or https address of a GraphQL server.")
+    try:
+        text = await _fetch(value, graphql.question())
+    except ArmError as refused:
+        try:
+            text = await _fetch(value)
+        except ArmError:
+            raise refused from None
+    backend = {"serviceUrl": value} if graphql.is_answer(text) and not properties.get("serviceUrl") else {}
+    try:
+        imported = await asyncio.to_thread(graphql.import_graphql, text)
+    except ImportRefused as refused:
+        raise invalid("value", f"{value[:300]}: {refused}") from None
+    return {"format": "graphql", "value": imported.documents[0].text, **backend}
+
+
+async def _fetch(url: str, question: str | None = None) -> str:
+    """What is behind an address, or what it answers to a JSON question. Raises ArmError."""
+    most = LARGEST if question is None else LARGEST_ANSWER
     try:
         timeout = aiohttp.ClientTimeout(total=SECONDS)
+        method, headers = ("GET", {}) if question is None else ("POST", JSON)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, max_redirects=REDIRECTS) as response,
+            session.request(method, url, data=question, headers=headers, max_redirects=REDIRECTS) as response,
         ):
             if response.status != 200:
                 raise invalid("value", f"{url[:300]} answered {response.status}.")
-            content = await response.content.read(LARGEST + 1)
-            while len(content) <= LARGEST and (more := await response.content.read(LARGEST + 1 - len(content))):
+            content = await response.content.read(most + 1)
+            while len(content) <= most and (more := await response.content.read(most + 1 - len(content))):
                 content += more
-            if len(content) > LARGEST:
-                raise invalid("value", f"The document at {url[:300]} is larger than {LARGEST} bytes.")
+            if len(content) > most:
+                raise invalid("value", f"The document at {url[:300]} is larger than {most} bytes.")
             return content.decode("utf-8-sig")
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise invalid("value", f"{url[:300]} could not be read: {error or 'it took too long'}.") from None

@@ -39,7 +39,8 @@ class ArmPath:
 def parse(raw_path: str) -> ArmPath | None:
     """The parts of a path as it stood on the wire; None when it is not the path of a service."""
     parts = [unquote(part) for part in raw_path.rstrip("/").split("/")]
-    if any("/" in part or "\0" in part for part in parts):
+    # the key of a quota counter is any text
+    if any(("/" in part and parts[9:10] != ["quotas"]) or "\0" in part for part in parts):
         return None
     match = SERVICE.fullmatch("/".join(parts[:9]))
     if match is None:

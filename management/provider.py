@@ -32,14 +32,6 @@ VERBS = {"read": "Read", "write": "Create or change", "delete": "Delete"}
 REFUSED = {
     "backup": "Backup to a storage account",
     "restore": "Restore from a storage account",
-    "migratetostv2": "Migration of the platform",
-    "applynetworkconfigurationupdates": "Network configuration",
-    "networkstatus": "Network status",
-    "outboundnetworkdependenciesendpoints": "Network configuration",
-    "privateendpointconnections": "Private endpoints",
-    "privatelinkresources": "Private endpoints",
-    "workspacelinks": "Workspace gateways",
-    "locations": "Network status",
     "getssotoken": "Sign-in to Azure's publisher portal",
 }
 
@@ -86,7 +78,8 @@ def _availability(connection: Connection, name: Any) -> dict[str, Any]:
 
 def _sku(name: str, most: int) -> dict[str, Any]:
     capacity = {"minimum": 1, "maximum": most, "default": 1, "scaleType": "Manual" if most > 1 else "None"}
-    return {"resourceType": "service", "name": name, "locations": ["local"], "capacity": capacity, "restrictions": []}
+    place = {"locations": ["local"], "locationInfo": [{"location": "local", "zones": []}]}
+    return {"resourceType": "service", "name": name, "capacity": capacity, "restrictions": []} | place
 
 
 def _operations() -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -97,4 +98,5 @@ def _make(store: Store, connection: Connection, id: str, document: dict[str, Any
 
 
 def _computed(id: str) -> dict[str, str]:
-    return {"serviceId": id, "gatewayUrl": GATEWAY_URL}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"serviceId": id, "gatewayUrl": GATEWAY_URL, "createdAtUtc": now}

@@ -8,7 +8,7 @@ A change here goes with a step in `migrations/versions/`; a test holds the two a
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 # keys are compared byte for byte on every database
 TEXT = String().with_variant(String(collation="C"), "postgresql")
@@ -115,4 +115,77 @@ traces = Table(
     Column("gateway", TEXT, nullable=False),
     Column("received", String, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+# What gateways counted of requests, per quarter of an hour (`start`, Unix seconds) and what they were for; names are
+# empty where none applies. Times are milliseconds, `calls` and `backend_calls` what they were added up from.
+figures = Table(
+    "figures",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("gateway", TEXT, primary_key=True),
+    Column("api", TEXT, primary_key=True),
+    Column("operation", TEXT, primary_key=True),
+    Column("product", TEXT, primary_key=True),
+    Column("subscription", TEXT, primary_key=True),
+    Column("user", TEXT, primary_key=True),
+    Column("success", BigInteger, nullable=False),
+    Column("blocked", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("other", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("misses", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("shortest", Float, nullable=False),
+    Column("longest", Float, nullable=False),
+    Column("backend_calls", BigInteger, nullable=False),
+    Column("backend_time", Float, nullable=False),
+    Column("backend_shortest", Float, nullable=False),
+    Column("backend_longest", Float, nullable=False),
+)
+
+# The last batch of figures of each instance of a gateway: what comes again is not counted again.
+batches = Table(
+    "batches",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("gateway", TEXT, primary_key=True),
+    Column("instance", TEXT, primary_key=True),
+    Column("boot", String, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("received", String, nullable=False),
+)
+
+# The last requests, as reports show them; sealed, because they tell of other people's requests.
+requests = Table(
+    "requests",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("service", Integer, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("requests_by_service", "service", "number"),
+    sqlite_autoincrement=True,
+)
+
+# Quota counters as each instance of a gateway last told them. A counter key may be somebody's token: `key` is a keyed
+# digest of it, `sealed` holds it. `asked` is not empty while the instance has yet to confirm the values that somebody
+# set here.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("gateway", TEXT, primary_key=True),
+    Column("instance", TEXT, primary_key=True),
+    Column("key", TEXT, primary_key=True),
+    Column("start", Float, primary_key=True),
+    Column("period", BigInteger, primary_key=True),
+    Column("window", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("asked", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("quotas_by_key", "service", "key"),
 )

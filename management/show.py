@@ -36,6 +36,8 @@ def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
 
 def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
     kind = TYPES[row.type]
+    if kind.association and kind.shape:
+        return kind.shape(tx, row, {}, query)
     if kind.association:
         target = tx.get(f"/{kind.association}/{row.name}")
         if target is None and (outer := tx.outer()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from aiohttp import web
 
 from management.access import TENANT, Access, metadata, openid_configuration
@@ -9,6 +11,7 @@ from management.errors import unauthorized
 from management.store import Store
 from management.transaction import find_services
 
+LARGEST_FORM = 16 * 1024
 FALLBACK = "00000000-0000-0000-0000-000000000000"
 
 
@@ -34,12 +37,23 @@ class SignIn:
         return web.json_response(openid_configuration(_base(request)))
 
     async def token(self, request: web.Request) -> web.Response:
-        form = {name: str(value) for name, value in (await request.post()).items()}
+        """OAuth 2.0 (RFC 6749, 5.2): 401 for a wrong secret, 400 for what is no request, 429 for guessing."""
+        address, guesses = request.remote or "", self._access.guesses
+        if seconds := guesses.wait(address):
+            return _refuse(429, "slow_down", "Too many failures: wait.", {"Retry-After": str(seconds)})
+        form = await _form(request)
+        if form is None:
+            return _refuse(400, "invalid_request", f"Send a form of at most {LARGEST_FORM} bytes.")
         try:
             return web.json_response(self._access.issue(form), headers={"Cache-Control": "no-store"})
         except PermissionError as refused:
-            text = "The client secret is the admin token of the plane; the grant is client_credentials."
-            return web.json_response({"error": str(refused), "error_description": text}, status=401)
+            guesses.failed(address)
+            status = 401 if str(refused) == "invalid_client" else 400
+            return _refuse(
+                status,
+                str(refused),
+                "The client secret is the admin token of the plane; the grant is client_credentials.",
+            )
 
     async def subscriptions(self, request: web.Request) -> web.Response:
         """Those that services are in."""
@@ -70,8 +84,28 @@ class SignIn:
         return web.json_response({"value": [{"id": f"/tenants/{TENANT}", "tenantId": TENANT}]})
 
     def _check(self, request: web.Request) -> None:
-        if self._access.role(request.headers.get("Authorization", ""), "") is None:
+        if self._access.role(request.headers.get("Authorization", ""), "") not in ("contributor", "reader"):
             raise unauthorized("Authentication failed. Sign in first.")
+
+
+async def _form(request: web.Request) -> dict[str, str] | None:
+    """What was sent, each name once; None when it is no form."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return None
+    content = await request.content.read(LARGEST_FORM + 1)
+    while len(content) <= LARGEST_FORM and (more := await request.content.read(LARGEST_FORM + 1 - len(content))):
+        content += more
+    try:
+        pairs = parse_qsl(content.decode(), keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        return None
+    form = dict(pairs)
+    return form if len(content) <= LARGEST_FORM and len(form) == len(pairs) else None
+
+
+def _refuse(status: int, error: str, text: str, headers: dict[str, str] | None = None) -> web.Response:
+    fields = {"Cache-Control": "no-store", **(headers or {})}
+    return web.json_response({"error": error, "error_description": text}, status=status, headers=fields)
 
 
 def _base(request: web.Request) -> str:

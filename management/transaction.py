@@ -59,6 +59,7 @@ class Transaction:
         self.service = service
         self.vault = vault
         self._seen: dict[str, Row | None] = {}
+        self._whole = False  # all that there is has been seen
         self._before: dict[str, Row | None] = {}
         self._former_links: dict[str, list[tuple[str, str]]] = {}
         # keys that the database certainly does not have: nothing to delete before an insert
@@ -84,12 +85,19 @@ class Transaction:
 
     @property
     def changed(self) -> bool:
-        return bool(self._before)
+        return any(self._seen[key] is not before for key, before in self._before.items())
+
+    def changes(self) -> Iterator[tuple[Row | None, Row | None]]:
+        """(what it was before this transaction, what it is now) of everything that was touched."""
+        for key, before in self._before.items():
+            yield before, self._seen[key]
 
     def get(self, key: str) -> Row | None:
         key = key.lower()
         if key not in self._seen:
-            found = self.connection.execute(ONE, {"service": self.service.number, "key": key}).first()
+            found = None
+            if not self._whole:
+                found = self.connection.execute(ONE, {"service": self.service.number, "key": key}).first()
             self._seen[key] = row_of(found, self.vault, self.service.number) if found is not None else None
             if found is None:
                 self._absent.add(key)
@@ -103,6 +111,17 @@ class Transaction:
             rows = {row.key: row for row in self._fetch(self._select().where(resources.c.key.in_(part)))}
             self._seen.update((key, rows.get(key)) for key in part)
             self._absent.update(key for key in part if key not in rows)
+
+    def load(self) -> None:
+        """See everything at once, for who is going to ask for most of it one by one."""
+        for row in self._fetch(self._select()):
+            self._seen.setdefault(row.key, row)
+        self._whole = True
+
+    def size(self) -> int:
+        """How many resources there are."""
+        query = select(func.count()).select_from(resources).where(resources.c.service == self.service.number)
+        return int(self.connection.scalar(query) or 0)
 
     def find(self, lookup: str) -> list[Row]:
         """Resources by their second name."""
@@ -144,6 +163,11 @@ class Transaction:
         self.flush()
         return self._fetch(self._select().where(resources.c.type == type.lower()).order_by(resources.c.key))
 
+    def count_of_type(self, type: str) -> int:
+        self.flush()
+        mine = (resources.c.service == self.service.number) & (resources.c.type == type.lower())
+        return int(self.connection.scalar(select(func.count()).select_from(resources).where(mine)) or 0)
+
     def below(self, key: str) -> list[Row]:
         """Everything below a resource, in order of keys."""
         self.flush()
@@ -178,8 +202,14 @@ class Transaction:
 
     def put(self, row: Row, targets: Iterable[tuple[str, str]] = ()) -> Row:
         """Store a resource and whom it refers to: (target key, rule). Returns it with its revision."""
-        if self.thrifty and (held := self.get(row.key)) is not None and held.same(row):
-            return held
+        if self.thrifty:
+            held, former = self.get(row.key), self._before.get(row.key)
+            if held is not None and held.same(row):
+                return held
+            if former is not None and former.same(row):  # it was another one in between
+                self._touch(row.key, former)
+                self._waiting_links[row.key] = [(row.key, target, rule) for target, rule in dict(targets).items()]
+                return former
         row = replace(row, revision=self.revision)
         self._touch(row.key, row)
         self._waiting_links[row.key] = [(row.key, target, rule) for target, rule in dict(targets).items()]
@@ -231,6 +261,8 @@ class Transaction:
     def finish(self) -> int:
         """Number the changes; returns the revision now in force."""
         self.flush()
+        for key in [key for key, before in self._before.items() if self._seen[key] is before]:
+            del self._before[key]
         if not self._before:
             return self.service.revision
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from passerelle.commands.apply import apply
+from passerelle.commands.check import check
 from passerelle.commands.export import export
 from passerelle.commands.policy import policy
 from passerelle.commands.start import start
@@ -19,7 +20,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, apply, export, policy, trace, version):
+for command in (up, start, token, check, apply, export, policy, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -13,6 +13,15 @@ GATEWAY = "local"
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """The folder that takes the place of a plane; absolute paths."""
+
+    directory: Path
+    overrides: Path | None = None
+    tokens: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The command line of `up`. `poll_interval` is seconds; port 0 is any free one."""
 
@@ -24,6 +33,7 @@ class Options:
     workers: int = 1
     poll_interval: float = 10.0
     demo: bool = True
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class Plan:
     workers: int
     poll_interval: float
     demo: bool
+    source: Source | None = None
     service: str = SERVICE
 
     @property
@@ -98,4 +109,5 @@ def make_plan(options: Options, home: Home, last_backend_port: int = 0) -> Plan:
         workers=options.workers,
         poll_interval=options.poll_interval,
         demo=options.demo,
+        source=options.source,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from passerelle.listening import LOOPBACK
 
@@ -21,6 +23,19 @@ def status_of(port: int, path: str, headers: Mapping[str, str] | None = None) ->
         return 0
     finally:
         connection.close()
+
+
+def facts_of(port: int, path: str) -> dict[str, Any]:
+    """The JSON object of an answer, whatever its status; {} when nothing answers."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", path)
+        found = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    finally:
+        connection.close()
+    return found if isinstance(found, dict) else {}
 
 
 def main(port: str, path: str = "/") -> int:

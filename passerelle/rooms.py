@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from passerelle.listening import LOOPBACK
-from passerelle.plan import GATEWAY, Plan
+from passerelle.plan import GATEWAY, Plan, Source
 
 DRAIN_SECONDS = 8  # less than the 10 s after which `up` ends a process that does not end itself
 
@@ -48,21 +48,18 @@ def management(plan: Plan) -> Room:
             "management.https.port": str(plan.management_tls_port),
             "management.service": plan.service,
             "management.token.file": str(plan.home.admin_token),
+            "management.portal.url": plan.portal_url,
+            "net.client.loopback.allowed": "true",
         },
     )
 
 
 def agent(plan: Plan) -> Room:
-    service_name = plan.service.rsplit("/", 1)[1]
     return Room(
         "agent",
         "syncagent",
         {
-            "gateway.name": GATEWAY,
-            "config.service.endpoint": f"{plan.management_tls_url}/configuration/{service_name}",
-            "config.service.endpoint.ca": str(plan.home.ca),
-            "config.service.auth": "key",
-            "config.service.auth.key.file": str(plan.home.gateway_token),
+            **(_from_plane(plan) if plan.source is None else _from_directory(plan.source)),
             "config.service.poll.interval": f"{plan.poll_interval:g}",
             "config.backup.path": str(plan.home.backup),
             "config.sync.listen": f"unix:{plan.home.socket()}",
@@ -70,6 +67,24 @@ def agent(plan: Plan) -> Room:
             "health.http.port": str(plan.health_port),
         },
     )
+
+
+def _from_plane(plan: Plan) -> dict[str, str]:
+    service_name = plan.service.rsplit("/", 1)[1]
+    return {
+        "gateway.name": GATEWAY,
+        "config.service.endpoint": f"{plan.management_tls_url}/configuration/{service_name}",
+        "config.service.endpoint.ca": str(plan.home.ca),
+        "config.service.auth": "key",
+        "config.service.auth.key.file": str(plan.home.gateway_token),
+    }
+
+
+def _from_directory(source: Source) -> dict[str, str]:
+    """Every API of the folder, so no gateway is named."""
+    given = {"path": source.directory, "overrides": source.overrides, "tokens": source.tokens}
+    settings = {f"config.directory.{name}": str(path) for name, path in given.items() if path is not None}
+    return {"config.source": "directory", **settings}
 
 
 def sidecar(plan: Plan, number: int) -> Room:

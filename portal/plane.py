@@ -88,8 +88,8 @@ class Plane:
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._call("GET", self._address(path, query))
 
-    async def post(self, path: str) -> dict[str, Any]:
-        return await self._call("POST", self._address(path, {}))
+    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return await self._call("POST", self._address(path, {}), body)
 
     async def page(self, path: str, number: int, size: int) -> tuple[list[dict[str, Any]], int]:
         """The `number`th page (from 1) of a collection, and how many resources there are in all."""
@@ -121,11 +121,13 @@ class Plane:
         )
         return URL(f"{self._root}{path}?{parameters}", encoded=True)
 
-    async def _call(self, method: str, address: URL) -> dict[str, Any]:
+    async def _call(self, method: str, address: URL, body: dict[str, Any] | None = None) -> dict[str, Any]:
         assert self._session is not None, "open() comes first"
         headers = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json"}
         try:
-            async with self._session.request(method, address, headers=headers, allow_redirects=False) as response:
+            async with self._session.request(
+                method, address, headers=headers, json=body, allow_redirects=False
+            ) as response:
                 text = await response.text()
                 status = response.status
         except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:

@@ -6,10 +6,13 @@ Rules
   ends all sessions, a restart of the portal ends none.
 - HttpOnly, SameSite=Strict, only below /console; Secure when the visitor came by https.
 - Every form that changes or reveals something carries `csrf`, the signature of the cookie's id for forms.
+- Who follows a link that the plane signed for a user is that user, for a day: a second cookie, made the same way, which
+  says the user's name. It is SameSite=Lax, because the link stands on another page.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -20,6 +23,8 @@ from aiohttp import web
 
 COOKIE = "passerelle-console"
 LIFETIME = 8 * 3600  # seconds
+VISIT = "passerelle-visit"
+VISIT_LIFETIME = 24 * 3600  # seconds
 
 
 def same(given: str, expected: str) -> bool:
@@ -66,3 +71,29 @@ def set_cookie(response: web.StreamResponse, cookie: str, *, secure: bool) -> No
 
 def clear_cookie(response: web.StreamResponse) -> None:
     response.del_cookie(COOKIE, path="/console")
+
+
+def begin_visit(token: str, user: str, now: float | None = None) -> str:
+    """The cookie of the user with this name."""
+    name = base64.urlsafe_b64encode(user.encode()).decode().rstrip("=")
+    text = f"{int(time.time() if now is None else now) + VISIT_LIFETIME}.{name}"
+    return f"{text}.{_sign(token, 'visit', text)}"
+
+
+def read_visit(cookie: str, token: str, now: float | None = None) -> str:
+    """The name of the user whose cookie this is; "" when it is not ours, has been changed, or is over."""
+    text, _, signature = cookie.rpartition(".")
+    if not token or not same(signature, _sign(token, "visit", text)):
+        return ""
+    ends, _, name = text.partition(".")
+    if int(ends) <= (time.time() if now is None else now):
+        return ""
+    return base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
+
+
+def set_visit(response: web.StreamResponse, cookie: str, *, secure: bool) -> None:
+    response.set_cookie(VISIT, cookie, max_age=VISIT_LIFETIME, path="/", httponly=True, samesite="Lax", secure=secure)
+
+
+def clear_visit(response: web.StreamResponse) -> None:
+    response.del_cookie(VISIT, path="/")

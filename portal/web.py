@@ -8,6 +8,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from portal.page import ENVIRONMENT, PLANE, SETTINGS, page
-from portal.pages import console, developer
-from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused
+from portal import session
+from portal.model import properties_of
+from portal.page import ENVIRONMENT, PLANE, SETTINGS, VISITOR, page
+from portal.pages import console, developer, visitor
+from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused, segment
 from portal.settings import Settings
 
 LARGEST_FORM = 16 * 1024  # bytes
@@ -54,6 +57,7 @@ def application(settings: Settings) -> web.Application:
     app.router.add_static("/static", _HERE / "static")
     app.add_routes(developer.routes)
     app.add_routes(console.routes)
+    app.add_routes(visitor.routes)
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)
     return app
@@ -83,6 +87,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
+        await _recognise(request)
         return await handler(request)
     except NotThere as error:
         return _problem(request, 404, "There is no such page", str(error))
@@ -104,6 +109,18 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         return _problem(request, 500, "Something went wrong", "The portal's log says more.")
+
+
+async def _recognise(request: web.Request) -> None:
+    """Who is signed in, for the pages that say so; a user who is gone or blocked is nobody."""
+    cookie, plane = request.cookies.get(session.VISIT, ""), request.app[PLANE]
+    if not cookie or request.path.startswith(("/static/", "/console", "/health", "/sign")):
+        return
+    if name := session.read_visit(cookie, plane.token()):
+        with contextlib.suppress(NotThere):
+            user = await plane.get(f"/users/{segment(name)}")
+            if properties_of(user).get("state") == "active":
+                request[VISITOR] = user
 
 
 def _problem(request: web.Request, status: int, title: str, words: str) -> web.Response:

@@ -8,24 +8,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FromSidecar(_message.Message):
-    __slots__ = ("hello", "ack", "nack", "status", "trace")
+    __slots__ = ("hello", "ack", "nack", "status", "trace", "figures")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     NACK_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     ack: Ack
     nack: Nack
     status: Status
     trace: Trace
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ...) -> None: ...
+    figures: Figures
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ...) -> None: ...
 
 class FromAgent(_message.Message):
-    __slots__ = ("diff",)
+    __slots__ = ("diff", "figures_taken")
     DIFF_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_TAKEN_FIELD_NUMBER: _ClassVar[int]
     diff: Diff
-    def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ...) -> None: ...
+    figures_taken: FiguresTaken
+    def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ..., figures_taken: _Optional[_Union[FiguresTaken, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("sidecar_id", "software_version", "held_dataset", "held_version", "token")
@@ -138,3 +142,21 @@ class Trace(_message.Message):
     id: str
     document: bytes
     def __init__(self, id: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
+
+class Figures(_message.Message):
+    __slots__ = ("source", "sequence", "document")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    sequence: int
+    document: bytes
+    def __init__(self, source: _Optional[str] = ..., sequence: _Optional[int] = ..., document: _Optional[bytes] = ...) -> None: ...
+
+class FiguresTaken(_message.Message):
+    __slots__ = ("source", "sequence")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    sequence: int
+    def __init__(self, source: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...

@@ -7,14 +7,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Counts(_message.Message):
-    __slots__ = ("sidecar_id", "counts", "token")
+    __slots__ = ("sidecar_id", "counts", "token", "quotas", "sequence", "epoch", "held")
     SIDECAR_ID_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     sidecar_id: str
     counts: _containers.RepeatedCompositeFieldContainer[Count]
     token: str
-    def __init__(self, sidecar_id: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., token: _Optional[str] = ...) -> None: ...
+    quotas: _containers.RepeatedCompositeFieldContainer[QuotaCount]
+    sequence: int
+    epoch: str
+    held: _containers.RepeatedCompositeFieldContainer[QuotaCount]
+    def __init__(self, sidecar_id: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., token: _Optional[str] = ..., quotas: _Optional[_Iterable[_Union[QuotaCount, _Mapping]]] = ..., sequence: _Optional[int] = ..., epoch: _Optional[str] = ..., held: _Optional[_Iterable[_Union[QuotaCount, _Mapping]]] = ...) -> None: ...
 
 class Count(_message.Message):
     __slots__ = ("key", "slice_ms", "slot", "increment")
@@ -27,3 +35,19 @@ class Count(_message.Message):
     slot: int
     increment: int
     def __init__(self, key: _Optional[str] = ..., slice_ms: _Optional[int] = ..., slot: _Optional[int] = ..., increment: _Optional[int] = ...) -> None: ...
+
+class QuotaCount(_message.Message):
+    __slots__ = ("key", "start", "period", "window", "calls", "bytes")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    start: float
+    period: int
+    window: int
+    calls: int
+    bytes: int
+    def __init__(self, key: _Optional[str] = ..., start: _Optional[float] = ..., period: _Optional[int] = ..., window: _Optional[int] = ..., calls: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...

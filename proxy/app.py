@@ -31,6 +31,7 @@ from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
 from proxy.adapters.external_cache import ExternalCache
+from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
@@ -161,13 +162,14 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         loop.add_signal_handler(number, lambda: again.set() if asked.is_set() else asked.set())
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
-    journal = Journal(settings.values, instance)
+    figures = WaitingFigures()
+    journal = Journal(settings.values, instance, figures=figures.add)
     try:
         cache, external = local_cache(settings.values), redis_cache.from_settings(settings.values)
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    clock, counters = SystemClock(), LocalCounters()
+    clock, counters, quotas = SystemClock(), LocalCounters(), LocalQuotas()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
@@ -177,7 +179,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         clock=clock,
         journal=journal,
         cache=cache,
-        quotas=LocalQuotas(),
+        quotas=quotas,
         external_cache=external,
         errands=errands,
         keys=keys,
@@ -216,6 +218,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         lambda: (sidecar.requests, sidecar.failures, started),
         counters,
         sidecar.traces,
+        figures,
+        quotas,
     )
     sync.start()
 
@@ -235,7 +239,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await transport.close()
     await caches.close()
     telling.cancel()
-    await asyncio.gather(asyncio.to_thread(sync.stop, 1.0), journal.close(0.2 if again.is_set() else 2.0))
+    await journal.close(0.2 if again.is_set() else 2.0)
+    await asyncio.to_thread(sync.finish)
+    await asyncio.to_thread(sync.stop, 1.0)
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0
 

@@ -39,6 +39,7 @@ from proxy.pipeline.steps import Step
 from proxy.ports import Cache, Ports
 from proxy.record import record
 from proxy.routing import UnknownOperation
+from proxy.soap import BodyNeeded, first_element
 from proxy.traceparent import new_span, trace_context
 from proxy.tracing.live import ASKED, Traces, begin
 
@@ -116,7 +117,12 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
         try:
             if gateway is None or incoming.problem is not None:
                 raise incoming.problem or NotReady()
-            if not route(gateway, exchange, incoming.upgrade, incoming.scheme if sidecar.by_scheme else ""):
+            scheme = incoming.scheme if sidecar.by_scheme else ""
+            try:
+                open = route(gateway, exchange, incoming.upgrade, scheme)
+            except BodyNeeded:  # for some SOAP APIs
+                open = route(gateway, exchange, incoming.upgrade, scheme, await first_element(exchange.request.body))
+            if not open:
                 admit(gateway.access, exchange)
             if tracing is not None:
                 tracing.settle(exchange)
@@ -209,14 +215,14 @@ def _certificate(name: str, headers: Headers) -> bytes:
     return client_certificate(headers.get(name, "")) if name else b""
 
 
-def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "") -> bool:
+def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "", element: str | None = None) -> bool:
     """Set API, operation, parameters and backend; True for a preflight, which needs no key.
 
-    `scheme` is http or https where the API's protocols are to be asked, else empty.
+    `scheme` is http or https where the API's protocols are to be asked, else empty. `element`: see `Routes.match`.
     """
     request = exchange.request
     try:
-        found = gateway.routes.match(request.method, request.path, request.query, request.headers, upgrade)
+        found = gateway.routes.match(request.method, request.path, request.query, request.headers, upgrade, element)
     except UnknownOperation as error:
         exchange.api = error.api
         raise

@@ -8,7 +8,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -136,6 +136,23 @@ class Body:
         async for chunk in stream:
             yield chunk
 
+    async def beginning(self, limit: int, enough: Callable[[bytes], bool]) -> bytes:
+        """The first bytes of the content: until they are enough, or `limit` is reached. All of it is still to come."""
+        if self._stream is None:
+            return (self._buffer or b"")[:limit]
+        taken, due = bytearray(), 1
+        while len(taken) < limit:
+            if len(taken) >= due:  # asked again when it has doubled, so that small pieces cost no more than large ones
+                if enough(bytes(taken)):
+                    break
+                due = 2 * len(taken)
+            chunk = await anext(self._stream, None)
+            if chunk is None:
+                break
+            taken += chunk
+        self._stream = _Rejoined(bytes(taken), self._stream)
+        return bytes(taken[:limit])
+
     def take(self) -> AsyncIterator[bytes] | None:
         """Hand the stream over to the caller, who then has to end it; None when the content is buffered."""
         stream = self._stream
@@ -147,6 +164,29 @@ class Body:
         """Give up what was not read; a stream that knows how to end (`aclose`) is told so."""
         stream, self._stream, self._buffer, self.length = self._stream, None, b"", 0
         close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _Rejoined:
+    """A stream whose beginning was looked at."""
+
+    __slots__ = ("_begin", "_stream")
+
+    def __init__(self, begin: bytes, stream: AsyncIterator[bytes]) -> None:
+        self._begin, self._stream = begin, stream
+
+    def __aiter__(self) -> _Rejoined:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._begin:
+            begin, self._begin = self._begin, b""
+            return begin
+        return await anext(self._stream)
+
+    async def aclose(self) -> None:
+        close = getattr(self._stream, "aclose", None)
         if close is not None:
             await close()
 

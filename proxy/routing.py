@@ -8,7 +8,8 @@ Rules
 5. A preflight (OPTIONS with Origin and Access-Control-Request-Method) without an OPTIONS operation goes to the
    operation that it asks about, marked as such: only a cors policy may answer it.
 6. A websocket API takes upgrades only, and every path below it. A graphql API takes GET and POST at its path beside the
-   operations that it may have, and upgrades, which are subscriptions.
+   operations that it may have, and upgrades, which are subscriptions. An odata API takes every method and path. A soap
+   API finds operations by SOAP action: see `proxy/soap.py`. A grpc API is not served: that needs HTTP/2.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from multidict import MultiMapping
 
 from proxy.config.resources import Api, Operation, VersionSet
 from proxy.errors import OperationNotFound
+from proxy.soap import SoapOperations, action_of
 from proxy.templates import Found, OperationTree, query_values
 
 _REVISION = re.compile(r";rev=([^/;]+)(?=/|$)", re.IGNORECASE)
 HANDSHAKE = "onHandshake"
 ENDPOINT = "graphql"
+ODATA = "odata"
 
 
 class UnknownOperation(OperationNotFound):
@@ -46,10 +49,13 @@ class ApiEntry:
     api: Api
     operations: tuple[Operation, ...]
     tree: OperationTree = field(repr=False)
+    soap: SoapOperations | None = None
 
     @classmethod
     def of(cls, api: Api, operations: tuple[Operation, ...]) -> ApiEntry:
-        return cls(api, operations, OperationTree(operations))
+        return cls(
+            api, operations, OperationTree(operations), SoapOperations.of(operations) if api.type == "soap" else None
+        )
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,8 +108,17 @@ class Routes:
                 mounts.pop(key, None)
         return Routes(mounts)
 
-    def match(self, method: str, path: str, query: str, headers: MultiMapping[str], upgrade: bool = False) -> Match:
-        """Raises OperationNotFound, whose `detail` says for the log how near the request came."""
+    def match(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: MultiMapping[str],
+        upgrade: bool = False,
+        element: str | None = None,
+    ) -> Match:
+        """Raises OperationNotFound, whose `detail` says for the log how near the request came; and BodyNeeded, for some
+        SOAP APIs, until `element` is the first element of the body's envelope."""
         if path == "*":
             raise OperationNotFound("OPTIONS * asks about the gateway itself")
         wanted, start, end = "", -1, -1
@@ -131,7 +146,7 @@ class Routes:
             if entry is None:
                 reason = f"at '/{lower[1:stop]}': {why}"
                 continue
-            return self._operation(entry, method, bare[stop:], query, headers, upgrade)
+            return self._operation(entry, method, bare[stop:], query, headers, upgrade, element)
         raise OperationNotFound(f"{method} {path}: {reason or self._nowhere(lower[1:])}")
 
     def _nowhere(self, path: str) -> str:
@@ -144,19 +159,26 @@ class Routes:
         return f"no API has a path that this one begins with{told}"
 
     def _operation(
-        self, entry: ApiEntry, method: str, rest: str, query: str, headers: MultiMapping[str], upgrade: bool
+        self,
+        entry: ApiEntry,
+        method: str,
+        rest: str,
+        query: str,
+        headers: MultiMapping[str],
+        upgrade: bool,
+        element: str | None,
     ) -> Match:
         api = entry.api
-        if api.type == "websocket":
-            if not upgrade:
-                raise UnknownOperation(f"API '{api.key}' is a WebSocket API: the request must ask for an upgrade", api)
-            handshake = entry.operations[0] if entry.operations else _handshake(api)
-            return Match(api, handshake, {}, rest)
+        if api.type != "http" and (special := _special(entry, method, rest, query, headers, upgrade, element)):
+            return special
         found: Found | None = entry.tree.find(method, rest, query)
         if found is not None:
             return Match(api, found.operation, found.parameters, rest)
         if api.type == "graphql" and rest in ("", "/"):
             return self._query(api, method, headers, upgrade)
+        if api.type == "odata":
+            operation = Operation(id=ODATA, name=ODATA, method=method, url_template="/*", api=api.id)
+            return Match(api, operation, {}, rest, preflight=_asks_first(method, headers))
         if method == "OPTIONS" and "Origin" in headers:
             asked = headers.get("Access-Control-Request-Method", "").upper()
             found = entry.tree.find(asked, rest, query) if asked else None
@@ -171,7 +193,7 @@ class Routes:
     def _query(self, api: Api, method: str, headers: MultiMapping[str], upgrade: bool) -> Match:
         if upgrade:
             return Match(api, _handshake(api), {}, "")
-        preflight = method == "OPTIONS" and "Origin" in headers and "Access-Control-Request-Method" in headers
+        preflight = _asks_first(method, headers)
         if not preflight and method not in ("GET", "POST"):
             raise UnknownOperation(f"{method} of API '{api.key}': a GraphQL API has GET and POST", api)
         return Match(api, _endpoint(api, method), {}, "", preflight=preflight)
@@ -235,6 +257,42 @@ def _select(mounted: Mount, revision: str, query: str, headers: MultiMapping[str
         return None, f"there is no revision '{revision}'"
     known = [f"{s.query_name or s.header_name} = {' | '.join(sorted(v))}" for s, v in mounted.chosen]
     return None, f"a version is needed: {'; '.join(known)}" if known else "there is no current revision"
+
+
+def _special(
+    entry: ApiEntry,
+    method: str,
+    rest: str,
+    query: str,
+    headers: MultiMapping[str],
+    upgrade: bool,
+    element: str | None,
+) -> Match | None:
+    """How APIs of some types find operations; None where templates decide."""
+    api = entry.api
+    if api.type == "websocket":
+        if not upgrade:
+            raise UnknownOperation(f"API '{api.key}' is a WebSocket API: the request must ask for an upgrade", api)
+        handshake = entry.operations[0] if entry.operations else _handshake(api)
+        return Match(api, handshake, {}, rest)
+    if api.type == "grpc":
+        raise UnknownOperation(
+            f"API '{api.key}' is a gRPC API: that needs HTTP/2, which this gateway does not have", api
+        )
+    if entry.soap is not None and method == "POST" and rest in ("", "/"):
+        found = entry.soap.find(query, headers, element)
+        if found is None:
+            named = f"the SOAP action '{action_of(headers)[:200]}'" + (
+                f" or the element '{element}'" if element else ""
+            )
+            raise UnknownOperation(f"POST of SOAP API '{api.key}': no operation has {named}", api)
+        return Match(api, found.operation, found.parameters, rest)
+    return None
+
+
+def _asks_first(method: str, headers: MultiMapping[str]) -> bool:
+    """Whether it is a CORS preflight."""
+    return method == "OPTIONS" and "Origin" in headers and "Access-Control-Request-Method" in headers
 
 
 def _handshake(api: Api) -> Operation:

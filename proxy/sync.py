@@ -18,7 +18,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import grpc
@@ -39,6 +39,7 @@ Count = tuple[str, int, int, int]
 STATUS_INTERVAL = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
+QUOTAS_PER_FRAME = 1_000
 SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
@@ -46,9 +47,10 @@ MAX_MESSAGE = 64 * 1024 * 1024
 # orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
 LONG_NUMBER = re.compile(rb"\d{19}")
 
-# What waits to be sent; None ends the stream, TRACES says that traces wait.
+# What waits to be sent; None ends the stream, TRACES and FIGURES say that such wait.
 Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
 TRACES = config_sync_pb2.FromSidecar()
+FIGURES = config_sync_pb2.FromSidecar()
 
 OPTIONS = (
     # A stalled agent is noticed within 15 s, a returning one within about a second.
@@ -79,6 +81,20 @@ class SharedCounters(Protocol):
         ...
 
 
+# key, start in Unix seconds, period in seconds, window, calls, bytes
+QuotaCount = tuple[str, float, int, int, int, int]
+
+
+class SharedQuotas(Protocol):
+    """Quota counts to exchange: see proto/counter_sync.proto; called in threads."""
+
+    def held(self) -> list[QuotaCount]: ...
+
+    def report(self, again: bool) -> tuple[int, list[QuotaCount]] | None: ...
+
+    def merge(self, totals: list[QuotaCount], answered: int) -> None: ...
+
+
 class FinishedTraces(Protocol):
     """Traces that wait for the agent."""
 
@@ -87,6 +103,19 @@ class FinishedTraces(Protocol):
     def take(self) -> list[tuple[str, bytes]]:
         """(id, JSON) of all that wait; called in a thread."""
         ...
+
+
+class WaitingFigures(Protocol):
+    """What was counted of requests and waits for the agent, in numbered documents; called in threads."""
+
+    source: str
+    announce: Callable[[], None]  # called, in any thread, when there is one more
+
+    def after(self, sequence: int) -> list[tuple[int, bytes]]: ...
+
+    def taken(self, sequence: int) -> None: ...
+
+    def __len__(self) -> int: ...
 
 
 class SyncThread:
@@ -106,6 +135,8 @@ class SyncThread:
         status: Status,
         counters: SharedCounters | None = None,
         traces: FinishedTraces | None = None,
+        figures: WaitingFigures | None = None,
+        quotas: SharedQuotas | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
@@ -114,6 +145,10 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
+        self._quotas, self._epoch = quotas, ""
+        self._figures = figures
+        if figures is not None:
+            figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -126,6 +161,12 @@ class SyncThread:
         self._spawn("config-sync", self._config_stream)
         if self._counters is not None:
             self._spawn("counter-sync", self._counter_stream)
+
+    def finish(self, patience: float = 0.5) -> None:
+        """Wait for the agent to take the last figures."""
+        until = time.monotonic() + patience
+        while self._figures is not None and len(self._figures) and self._calls and time.monotonic() < until:
+            time.sleep(0.02)
 
     def stop(self, timeout: float = 2.0) -> None:
         """Ends the streams; what is held stays with whoever applied it. Waits at most `timeout` seconds."""
@@ -207,11 +248,15 @@ class SyncThread:
         outbox.put(config_sync_pb2.FromSidecar(hello=hello))
         outbox.put(self._status_message())
         outbox.put(TRACES)
+        outbox.put(FIGURES)
         stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
         pending = _Pending()
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
-                if message.WhichOneof("message") != "diff":
+                kind = message.WhichOneof("message")
+                if kind == "figures_taken":
+                    self._figures_taken(message.figures_taken)
+                if kind != "diff":
                     continue
                 pending.add(message.diff)
                 if message.diff.last:
@@ -222,6 +267,7 @@ class SyncThread:
             outbox.put(None)
 
     def _outgoing(self, outbox: Outbox) -> Iterator[config_sync_pb2.FromSidecar]:
+        sent = 0
         while True:
             try:
                 message = outbox.get(timeout=STATUS_INTERVAL)
@@ -234,7 +280,21 @@ class SyncThread:
                     trace = config_sync_pb2.Trace(id=name, document=document)
                     yield config_sync_pb2.FromSidecar(trace=trace)
                 continue
+            if message is FIGURES:
+                for figures in self._waiting_figures(sent):
+                    yield config_sync_pb2.FromSidecar(figures=figures)
+                    sent = figures.sequence
+                continue
             yield message
+
+    def _waiting_figures(self, after: int) -> Iterator[config_sync_pb2.Figures]:
+        if self._figures is not None:
+            for sequence, document in self._figures.after(after):
+                yield config_sync_pb2.Figures(source=self._figures.source, sequence=sequence, document=document)
+
+    def _figures_taken(self, taken: config_sync_pb2.FiguresTaken) -> None:
+        if self._figures is not None and taken.source == self._figures.source:
+            self._figures.taken(taken.sequence)
 
     def _take(self, diff: config_sync_pb2.Diff, pending: _Pending) -> config_sync_pb2.FromSidecar:
         """Apply a whole diff; answers the Ack or the Nack."""
@@ -275,19 +335,33 @@ class SyncThread:
     # Counters
 
     def _counter_stream(self, channel: grpc.Channel) -> None:
-        counters, ended = self._counters, threading.Event()
+        counters, ended, greeted = self._counters, threading.Event(), threading.Event()
         if counters is None:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
+        held: queue.SimpleQueue[list[QuotaCount]] = queue.SimpleQueue()
         try:
-            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended))):
+            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended, greeted, held))):
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
+                if self._quotas is not None and message.epoch:
+                    if message.epoch != self._epoch:
+                        self._epoch = message.epoch
+                        held.put(self._quotas.held())
+                    self._quotas.merge([_quota_count(each) for each in message.quotas], message.sequence)
+                    greeted.set()
         finally:
             ended.set()
 
-    def _counts(self, counters: SharedCounters, ended: threading.Event) -> Iterator[counter_sync_pb2.Counts]:
+    def _counts(
+        self,
+        counters: SharedCounters,
+        ended: threading.Event,
+        greeted: threading.Event,
+        held: queue.SimpleQueue[list[QuotaCount]],
+    ) -> Iterator[counter_sync_pb2.Counts]:
         yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
+        again = True
         while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
             drained = counters.drain()
             for start in range(0, len(drained), COUNTS_PER_FRAME):
@@ -295,6 +369,28 @@ class SyncThread:
                 for key, slice_ms, slot, increment in drained[start : start + COUNTS_PER_FRAME]:
                     message.counts.add(key=key, slice_ms=slice_ms, slot=slot, increment=increment)
                 yield message
+            if self._quotas is None or not greeted.is_set():
+                continue
+            while not held.empty():
+                known = held.get()
+                for start in range(0, len(known), QUOTAS_PER_FRAME):
+                    yield self._quota_message(0, held=known[start : start + QUOTAS_PER_FRAME])
+            report, again = self._quotas.report(again), False
+            if report is not None:
+                yield self._quota_message(report[0], counts=report[1])
+
+    def _quota_message(
+        self, sequence: int, counts: Iterable[QuotaCount] = (), held: Iterable[QuotaCount] = ()
+    ) -> counter_sync_pb2.Counts:
+        message = counter_sync_pb2.Counts(sidecar_id=self._id, sequence=sequence)
+        for target, listed in ((message.quotas, counts), (message.held, held)):
+            for key, start, period, window, calls, size in listed:
+                target.add(key=key, start=start, period=period, window=window, calls=calls, bytes=size)
+        return message
+
+
+def _quota_count(count: counter_sync_pb2.QuotaCount) -> QuotaCount:
+    return (count.key, count.start, count.period, count.window, count.calls, count.bytes)
 
 
 class _Pending:

@@ -19,6 +19,7 @@ from syncagent.log import Log
 from syncagent.settings import Settings, SettingsError
 
 SOURCE = "SyncAgent"
+ALL_APIS = "directory"  # the gateway of a folder's that no gateway.name tells apart
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
 
 def _run(settings: Settings, log: Log) -> int:
     credential = Credential(settings.token, settings.token_file)
-    gateway_id = settings.gateway_name or credential.gateway_id
+    gateway_id = settings.gateway_name or credential.gateway_id or (ALL_APIS if settings.directory else "")
     if not gateway_id:
         log.error(
             "SettingsInvalid",
@@ -90,19 +91,22 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
 
     # In a thread: the loop hands out the restored configuration meanwhile.
     await asyncio.to_thread(_load_libraries)
+    from syncagent.directory import Directory
     from syncagent.health import Health
     from syncagent.plane import Plane
 
     health = Health(settings.health_host, settings.health_port, agent.facts)
     try:
         await health.start()
-        async with Plane(settings, credential, gateway_id) as plane:
+        source = Directory(settings, log) if settings.directory else Plane(settings, credential, gateway_id)
+        async with source as plane:
             running = asyncio.create_task(agent.run(plane, server.wake))
             waiting = asyncio.create_task(ended.wait())
             await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
             running.cancel()
             waiting.cancel()
             await asyncio.gather(running, waiting, return_exceptions=True)
+            await agent.tell_last_counters(plane)
             if not running.cancelled():
                 running.result()
     except OSError as error:

@@ -1,4 +1,5 @@
-"""The agent's life, in the order it happens: restore, serve, poll, persist, publish, heartbeat, pass traces on.
+"""The agent's life, in the order it happens: restore, serve, poll, persist, publish, heartbeat, pass traces and
+counters on.
 
 Rules
 1. What the backup holds is served before the plane is asked for anything.
@@ -6,7 +7,7 @@ Rules
    one or it stays, for as long as it takes.
 3. A version is persisted before it is published. When it cannot be (no space, a dead disk, another agent holds the
    volume), it is published all the same, and the heartbeat says so.
-4. One thing at a time: one poll, one save, one heartbeat, one batch of traces in flight.
+4. One thing at a time: one poll, one save, one heartbeat, one batch of traces, one of counters in flight.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
@@ -38,6 +40,8 @@ PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
 BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
+COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
+LAST_COUNTERS = 2.0
 NEAR_EXPIRY = 7 * 86_400
 
 
@@ -49,6 +53,8 @@ class Plane(Protocol):
     async def heartbeat(self, report: dict[str, Any]) -> None: ...
 
     async def traces(self, batch: list[tuple[str, str]]) -> None: ...
+
+    async def counters(self, report: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class Agent:
@@ -66,7 +72,7 @@ class Agent:
         self._settings, self._credential, self._backup = settings, credential, backup
         self._hub, self._log, self._software_version = hub, log, software_version
         self._held: Snapshot | None = None
-        self._source = "plane"
+        self._source = settings.source
         self._started = time.time()
         self._confirmed = 0.0
         self._last_error = ""
@@ -83,7 +89,7 @@ class Agent:
             if self._settings.backup_path is not None:
                 self._problems["BackupLocationNotFound"] = (
                     f"there is no backup: {self._settings.backup_path} or its key cannot be used; "
-                    "without the plane this agent cannot start"
+                    f"without the {self._source} this agent cannot start"
                 )
             return
         restored = self._backup.restore()
@@ -93,7 +99,9 @@ class Agent:
             self._problems["BackupUnusable"] = "at start: " + "; ".join(restored.complaints)
         snapshot = restored.snapshot
         if snapshot is None:
-            self._log.warn("LocalBackupNotFound", "there is no usable backup; not ready until the plane answers")
+            self._log.warn(
+                "LocalBackupNotFound", f"there is no usable backup; not ready until the {self._source} is read"
+            )
             return
         self._held, self._source, self._confirmed = snapshot, "backup", restored.saved
         self._hub.publish(snapshot)
@@ -113,6 +121,7 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._publish_forever(wake)))
             tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
             tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
+            tasks.create_task(self._unending(lambda: self._counters_forever(plane)))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
         """A bug in one loop must end neither the others nor the serving."""
@@ -168,16 +177,20 @@ class Agent:
             return self._failed(failure)
         except feeds.FeedError as error:
             self._problems["FeedRefused"] = str(error)
-            return self._failed(CallFailed(f"the plane's configuration is refused: {error}"))
+            return self._failed(CallFailed(f"the {self._settings.source}'s configuration is refused: {error}"))
         if self._failures:
-            self._log.info("ConfigurationApiRecovered", "the plane answers again", failures=self._failures)
+            self._log.info(
+                "ConfigurationApiRecovered", f"the {self._settings.source} answers again", failures=self._failures
+            )
         self._failures = self._strained = 0
         self._last_error, self._confirmed = "", time.time()
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()
-        # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents.
-        return self._settings.poll_interval * random.uniform(0.8, 0.9)  # noqa: S311 - not a secret
+        # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents. What
+        # changed in a folder has still to be checked here, and to look at it costs nobody anything.
+        share = random.uniform(0.8, 0.9) if self._settings.directory is None else 0.5  # noqa: S311 - not a secret
+        return self._settings.poll_interval * share
 
     async def _fetch(self, plane: Plane) -> None:
         held = self._held
@@ -189,7 +202,7 @@ class Agent:
             self._log.warn("ConfigurationMismatch", f"{error}; asking for the whole")
             feed = await plane.events(None)
             new = feeds.advance(held, feed)
-        self._held, self._source, self._hub.confirmed = new, "plane", True
+        self._held, self._source, self._hub.confirmed = new, self._settings.source, True
         if held is not None and held.content == new.content:
             self._log.debug("NoNewEvents", "nothing changed", cursor=new.cursor)
         else:
@@ -350,3 +363,56 @@ class Agent:
                 pause = min(pause * 2, MAX_TRACE_PAUSE)
             else:
                 pause = TRACE_PAUSE
+
+    # Counters
+
+    async def _counters_forever(self, plane: Plane) -> None:
+        interval = pause = min(COUNTERS_INTERVAL, self._settings.poll_interval)
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                while await self._tell_counters(plane):
+                    pass
+                pause = interval
+            except CallFailed as failure:
+                pause = min(pause * 2, MAX_COUNTERS_PAUSE)
+                self._log.warn("CountersFailed", f"{failure}; they are kept, trying again in {pause:.0f} s")
+
+    async def _tell_counters(self, plane: Plane) -> bool:
+        """One call; whether more waits. Raises CallFailed."""
+        figures, quotas = self._hub.figures, self._hub.quotas
+        if not figures and not quotas:
+            return False
+        batch = figures.batch()
+        new, counted, confirmed = quotas.for_plane()
+        told = {"new": new, "counters": [[*name, *total] for name, total in counted], "confirmed": confirmed}
+        report = {"instanceId": self._settings.instance_id, "figures": batch, "quotas": told}
+        try:
+            answer = await plane.counters(report)
+        except CallFailed as failure:
+            if not failure.unfit:
+                quotas.not_told(counted, confirmed)
+                raise
+            self._log.error("CountersRefused", f"{failure}; they are dropped")
+        else:
+            quotas.told_plane()
+            self._obey(answer)
+        figures.taken()
+        return bool(figures) or quotas.more
+
+    def _obey(self, answer: dict[str, Any]) -> None:
+        """Set the quota counters that the plane names."""
+        for each in answer.get("quotas", []):
+            try:
+                key, start, period, window, calls, size = each["counter"]
+                name, total = Name(str(key), float(start), int(period)), Total(int(window), int(calls), int(size))
+                self._hub.quotas.obey(str(each["id"]), name, total)
+            except (TypeError, ValueError, LookupError):
+                self._log.warn("CountersUnreadable", "the plane sets a quota counter that is none")
+
+    async def tell_last_counters(self, plane: Plane) -> None:
+        """At the end: what is not told now is lost."""
+        with contextlib.suppress(CallFailed, TimeoutError):
+            async with asyncio.timeout(LAST_COUNTERS):
+                while await self._tell_counters(plane):
+                    pass

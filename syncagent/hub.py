@@ -12,10 +12,13 @@ Rules
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from syncagent.figures import Figures
+from syncagent.quotas import Quotas
 from syncagent.snapshot import Resource, Snapshot, diff
 from syncagent.traces import Traces
 
@@ -65,6 +68,7 @@ class Sidecar:
     failures: int = 0
     started: float = 0.0
     issues: tuple[Issue, ...] = ()
+    figures: tuple[str, int] | None = None  # (source, number) of figures that were taken and not yet confirmed
 
 
 class Step(NamedTuple):
@@ -83,6 +87,8 @@ class Hub:
     revision: int = 0
     sidecars: dict[str, Sidecar] = field(default_factory=dict)
     traces: Traces = field(default_factory=Traces)
+    figures: Figures = field(default_factory=lambda: Figures(uuid.uuid4().hex))
+    quotas: Quotas = field(default_factory=lambda: Quotas(uuid.uuid4().hex))
     _steps: deque[Step] = field(default_factory=deque)
     _remembered: int = 0
     _nonces: itertools.count[int] = field(default_factory=lambda: itertools.count(1))

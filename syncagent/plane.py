@@ -1,4 +1,4 @@
-"""The management plane as the agent sees it: three HTTPS calls, with deadlines and bounds.
+"""The management plane as the agent sees it: four HTTPS calls, with deadlines and bounds.
 
 Every failure is a `CallFailed`. Redirects are failures: the token goes to
 the configured host only.
@@ -28,6 +28,7 @@ from syncagent.snapshot import Snapshot
 HEAD_DEADLINE = 30.0
 MAX_RETRY_AFTER = 3600.0
 CHUNK = 64 * 1024
+LARGEST_ANSWER = 4 * 1024 * 1024
 
 
 class Plane:
@@ -89,6 +90,27 @@ class Plane:
         ):
             _check(response, 200, 202, 204)
 
+    async def counters(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Figures and quota counters; the answer is what the plane wants of the latter. Raises CallFailed."""
+        async with (
+            _failures(),
+            asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
+            self._open().post(
+                f"{self._base}/counters",
+                data=io.BytesIO(json.dumps(report).encode()),
+                headers={**self._authorization(), "Content-Type": "application/json"},
+                allow_redirects=False,
+            ) as response,
+        ):
+            _check(response, 200)
+            content = await response.content.read(LARGEST_ANSWER + 1)
+            while len(content) <= LARGEST_ANSWER and (more := await response.content.read(CHUNK)):
+                content += more
+            answer = json.loads(content)
+            if not isinstance(answer, dict):
+                raise ValueError("the answer is no object")
+            return answer
+
     def _open(self) -> aiohttp.ClientSession:
         """Made at the first call: an authority that cannot be read fails the call, not the agent."""
         if self._session is None:
@@ -139,7 +161,8 @@ def _check(response: aiohttp.ClientResponse, *wanted: int) -> None:
             "the plane knows no such gateway (404): check config.service.endpoint and the token", refused=True
         )
     retry_after = _retry_after(response.headers.get("Retry-After"))
-    raise CallFailed(f"the plane answers {response.status}", retry_after=retry_after)
+    unfit = response.status in (400, 413)
+    raise CallFailed(f"the plane answers {response.status}", retry_after=retry_after, unfit=unfit)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hmac
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from syncagent.address import prepare
 from syncagent.counters import Relay, Slot
 from syncagent.hub import Hub, Issue, Offer, Sidecar, Version
 from syncagent.log import Log
+from syncagent.quotas import Counted, Name, Quotas, Total
 
 Message = TypeVar("Message")
 
@@ -30,6 +31,7 @@ MAX_ISSUES = 200
 HELLO_DEADLINE = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
+QUOTAS_PER_FRAME = 1_000
 
 # A peer that stopped without closing (SIGSTOP, a lost host) is noticed within 15 s.
 OPTIONS = (
@@ -123,6 +125,11 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
     ) -> None:
         while not reader.done():
             ready.clear()
+            if (taken := sidecar.figures) is not None:
+                sidecar.figures = None
+                source, number = taken
+                figures_taken = config_sync_pb2.FiguresTaken(source=source, sequence=number)
+                await context.write(config_sync_pb2.FromAgent(figures_taken=figures_taken))
             offer = self._hub.next(sidecar)
             if offer is None:
                 await ready.wait()
@@ -160,15 +167,26 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
                 if not self._hub.traces.add(message.trace.id, message.trace.document):
                     self._log.warn("TraceDropped", f"sidecar {sidecar.id} sent a trace that is too large or no text")
                 continue
+            elif kind == "figures":
+                self._take_figures(message.figures, sidecar)
             ready.set()
+
+    def _take_figures(self, figures: config_sync_pb2.Figures, sidecar: Sidecar) -> None:
+        """Figures that cannot be read are confirmed as well: they would not get better."""
+        try:
+            self._hub.figures.take(figures.source[:64], figures.sequence, figures.document)
+        except (ValueError, TypeError, LookupError) as error:
+            self._log.warn("FiguresUnreadable", f"sidecar {sidecar.id} sent figures that are none: {error}")
+        sidecar.figures = (figures.source, figures.sequence)
 
 
 class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
-    """Passes on what one sidecar counted to the others, at most four times a second."""
+    """Passes on what one sidecar counted to the others, and the totals of quotas, at most four times a second."""
 
-    def __init__(self, relay: Relay, gate: Gate) -> None:
-        self._relay, self._gate = relay, gate
+    def __init__(self, relay: Relay, quotas: Quotas, gate: Gate) -> None:
+        self._relay, self._quotas, self._gate = relay, quotas, gate
         self._readers: set[asyncio.Task[None]] = set()
+        self._answers: dict[object, int] = {}  # per stream: the report that has yet to be answered
 
     def end(self) -> None:
         """Every stream ends as it would had its sidecar closed it."""
@@ -186,7 +204,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_SIDECARS} sidecars")
         stream = object()
         self._relay.join(stream)
-        self._relay.report(stream, _counts(first))
+        self._quotas.join(stream)
+        self._take(first, stream)
         reader = asyncio.create_task(self._read(messages, stream))
         sender = asyncio.create_task(self._send(context, stream))
         self._readers.add(reader)
@@ -195,6 +214,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         finally:
             self._readers.discard(reader)
             self._relay.leave(stream)
+            self._quotas.leave(stream)
+            self._answers.pop(stream, None)
             for task in (reader, sender):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
@@ -202,10 +223,27 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
 
     async def _read(self, messages: AsyncIterator[counter_sync_pb2.Counts], stream: object) -> None:
         async for message in messages:
-            self._relay.report(stream, _counts(message))
+            self._take(message, stream)
+
+    def _take(self, message: counter_sync_pb2.Counts, stream: object) -> None:
+        self._relay.report(stream, _counts(message))
+        if message.held:
+            self._quotas.hold(_quota_counts(message.held))
+        if message.sequence:
+            self._quotas.report(message.sidecar_id[:256], message.sequence, _quota_counts(message.quotas))
+            self._answers[stream] = message.sequence
 
     async def _send(self, context: grpc.aio.ServicerContext[Any, Any], stream: object) -> None:
+        greeted = False
         while True:
+            totals, answered = self._quotas.take(stream), self._answers.pop(stream, 0)
+            if totals or answered or not greeted:
+                greeted = True
+                for start in range(0, max(len(totals), 1), QUOTAS_PER_FRAME):
+                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered)
+                    for name, total in totals[start : start + QUOTAS_PER_FRAME]:
+                        message.quotas.add(**name._asdict(), **total._asdict())
+                    await context.write(message)
             await asyncio.sleep(COUNTER_INTERVAL)
             counts = [
                 counter_sync_pb2.Count(key=slot.key, slice_ms=slot.slice_ms, slot=slot.slot, increment=increment)
@@ -222,7 +260,7 @@ class Server:
         self._listen = listen
         gate = Gate(token_file)
         self._config = ConfigSync(hub, gate, log)
-        self._counters = CounterSync(Relay(), gate)
+        self._counters = CounterSync(Relay(), hub.quotas, gate)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
@@ -304,6 +342,10 @@ def _text(held: Version | None) -> str:
 
 def _issue(issue: config_sync_pb2.Issue) -> Issue:
     return Issue(issue.resource_id[:2_048], issue.line, issue.column, issue.element[:256], issue.message[:1_000])
+
+
+def _quota_counts(counts: Iterable[counter_sync_pb2.QuotaCount]) -> list[Counted]:
+    return [(Name(each.key, each.start, each.period), Total(each.window, each.calls, each.bytes)) for each in counts]
 
 
 def _counts(message: counter_sync_pb2.Counts) -> list[tuple[Slot, int]]:

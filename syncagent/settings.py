@@ -25,9 +25,15 @@ class SettingsError(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Settings:
-    """Durations are seconds. `backup_path` None means no backup; `listen` is a gRPC address."""
+    """Durations are seconds. `backup_path` None means no backup; `listen` is a gRPC address.
+
+    `directory` is the source in place of the plane at `endpoint`; `overrides` and `tokens` belong to it.
+    """
 
     endpoint: str
+    directory: Path | None
+    overrides: Path | None
+    tokens: Path | None
     gateway_name: str
     token: str = field(repr=False)
     token_file: Path | None
@@ -49,11 +55,16 @@ class Settings:
     log_level: str
     log_color: bool
 
+    @property
+    def source(self) -> str:
+        return "plane" if self.directory is None else "directory"
+
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """Raises SettingsError."""
         reader = _Reader(environment)
-        token, token_file = _token(reader)
+        directory = _directory(reader)
+        token, token_file = _token(reader) if directory is None else ("", None)
         path_text = reader.text("config.backup.path", "/apim/config")
         backup_path = None if path_text.lower() == "none" else Path(path_text)
         key = reader.text("config.backup.key")
@@ -65,7 +76,10 @@ class Settings:
         if not listen.startswith("unix:") and sync_token_file is None:
             reader.problems.append("config.sync.token.file is required when config.sync.listen is a TCP address")
         settings = cls(
-            endpoint=_endpoint(reader),
+            endpoint=_endpoint(reader) if directory is None else "",
+            directory=directory,
+            overrides=reader.path("config.directory.overrides"),
+            tokens=reader.path("config.directory.tokens"),
             gateway_name=reader.text("gateway.name"),
             token=token,
             token_file=token_file,
@@ -90,6 +104,16 @@ class Settings:
         if reader.problems:
             raise SettingsError(reader.problems)
         return settings
+
+
+def _directory(reader: _Reader) -> Path | None:
+    """The folder, when it is the source."""
+    if reader.choice("config.source", "plane", ("plane", "directory")) == "plane":
+        return None
+    path = reader.path("config.directory.path")
+    if path is None:
+        reader.problems.append("config.directory.path is required when config.source is directory")
+    return path or Path()
 
 
 def _token(reader: _Reader) -> tuple[str, Path | None]:

@@ -1,13 +1,15 @@
 """The telemetry child: frames in on standard input, everything else out. Read this first after `records.py`.
 
     sidecar ──pipe──▶ read ──▶ metrics (dictionaries)      ──▶ per interval ─┐
-                        └────▶ exporters: encode ──▶ lane ──▶ destination ◀──┘
+       ▲                ├────▶ exporters: encode ──▶ lane ──▶ destination ◀──┘
+       └─────pipe──── figures (sums for the plane)
 
 Rules
 1. One thread reads, aggregates and encodes; it never waits for a destination. Each destination has a lane (a bounded
    queue and a thread), so a collector that hangs costs its own records only.
 2. The child ends when its input ends: the sidecar closed the pipe or was killed. It has `DRAIN` seconds to deliver what
-   it holds, then it is gone. Signals meant for the sidecar's process group do not end it (`__main__.py`).
+   it holds, figures first, then it is gone. Signals meant for the sidecar's process group do not end it
+   (`__main__.py`).
 3. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
 """
 
@@ -24,6 +26,7 @@ from typing import Any
 from telemetry import frames, redact
 from telemetry.custom_metrics import CustomMetrics
 from telemetry.exporters import FACTORIES, Exporter
+from telemetry.figures import Figures
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
 from telemetry.records import RequestRecord
@@ -36,12 +39,13 @@ logger = logging.getLogger(__name__)
 DRAIN = 1.4  # seconds; the sidecar gives the whole shutdown 2
 READ = 256 * 1024  # bytes
 TICK = 0.5  # seconds
+FIGURES_INTERVAL = 5.0  # seconds
 
 
 class Child:
-    """All exporters and aggregates of one sidecar process."""
+    """All exporters and aggregates of one sidecar process. `way_back` is the pipe for figures, if they are wanted."""
 
-    def __init__(self, settings: Mapping[str, str], parent: int) -> None:
+    def __init__(self, settings: Mapping[str, str], parent: int, way_back: int | None = None) -> None:
         self._metric_settings = metric_settings(settings)
         self._resource = Resource(
             instance_id=settings.get("instance.id", ""),
@@ -57,6 +61,10 @@ class Child:
             if exporter is not None:
                 self._exporters.append(exporter)
         self._export_at = time.monotonic() + self._metric_settings.interval
+        self._figures = Figures()
+        self._way_back = way_back
+        self._telling = bytearray()
+        self._tell_at = time.monotonic() + FIGURES_INTERVAL
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
@@ -84,9 +92,36 @@ class Child:
         if now >= self._export_at:
             self._export_at = now + self._metric_settings.interval
             self._export_metrics()
+        if now >= self._tell_at:
+            self._tell_at = now + FIGURES_INTERVAL
+            self._cut()
+        self._tell()
+
+    def _cut(self) -> None:
+        """Only when the last document has gone: while the sidecar does not read, sums grow and nothing else does."""
+        if self._way_back is not None and not self._telling and (document := self._figures.cut()) is not None:
+            self._telling += frames.LENGTH.pack(len(document)) + document
+
+    def _tell(self) -> None:
+        try:
+            while self._way_back is not None and self._telling:
+                del self._telling[: os.write(self._way_back, self._telling)]
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody reads any more
+            self._way_back = None
+
+    def _tell_rest(self, deadline: float) -> None:
+        self._tell()
+        self._cut()
+        self._tell()
+        while self._telling and self._way_back is not None and (left := deadline - time.monotonic()) > 0:
+            select.select([], [self._way_back], [], left)
+            self._tell()
 
     def close(self, deadline: float) -> None:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
+        self._tell_rest(deadline)
         self._export_metrics()
         lanes = [lane for exporter in self._exporters for lane in exporter.lanes]
         for lane in lanes:
@@ -98,7 +133,10 @@ class Child:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
     def _records(self, batch: Sequence[RequestRecord]) -> None:
-        for take in (self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)):
+        takers = [self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
+        if self._way_back is not None:
+            takers.append(self._figures.add)
+        for take in takers:
             try:
                 take(batch, self._resource)
             except Exception:
@@ -151,13 +189,16 @@ def serve(child: Child, descriptor: int) -> None:
 
 
 def main() -> None:
-    """`python -m telemetry`: settings from the environment, frames on standard input."""
+    """`python -m telemetry [descriptor]`: settings from the environment, frames on standard input, figures out."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     code = 0
     handler: logging.Handler | None = None
     try:
         handler = configure(os.environ, "telemetry")
-        child = Child(os.environ, os.getppid())
+        way_back = int(sys.argv[1]) if len(sys.argv) > 1 else None
+        if way_back is not None:
+            os.set_blocking(way_back, False)
+        child = Child(os.environ, os.getppid(), way_back)
         serve(child, sys.stdin.fileno())
         child.close(time.monotonic() + DRAIN)
     except ValueError as failure:

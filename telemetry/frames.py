@@ -5,6 +5,8 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
     records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
 
+On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
+
 Rules
 1. `marshal` takes exact built-in types only, so records are plain tuples on the way and become `RequestRecord` again
    in the child.
@@ -25,7 +27,7 @@ MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 IDENTITY = "identity"
 
-_LENGTH = struct.Struct(">I")
+LENGTH = struct.Struct(">I")
 _LAST_ERROR = RequestRecord._fields.index("last_error")
 _ERRORS = RequestRecord._fields.index("errors")
 _TRACES = RequestRecord._fields.index("traces")
@@ -42,7 +44,7 @@ def pack(kind: str, content: Any) -> bytes:
     body = marshal.dumps((kind, content))
     if len(body) > MAX_FRAME:
         raise ValueError(f"a frame of {len(body)} bytes is longer than {MAX_FRAME}")
-    return _LENGTH.pack(len(body)) + body
+    return LENGTH.pack(len(body)) + body
 
 
 def pack_records(records: Sequence[RequestRecord], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
@@ -85,14 +87,14 @@ def unpack(buffer: bytearray) -> Iterator[tuple[str, Any]]:
     """Take every whole frame off the front of `buffer`."""
     start = 0
     try:
-        while len(buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(buffer, start)
+        while len(buffer) - start >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(buffer, start)
             if length > MAX_FRAME:
                 raise BrokenPipeStream(f"a frame claims {length} bytes; at most {MAX_FRAME} are allowed")
-            end = start + _LENGTH.size + length
+            end = start + LENGTH.size + length
             if len(buffer) < end:
                 return
-            with memoryview(buffer)[start + _LENGTH.size : end] as body:
+            with memoryview(buffer)[start + LENGTH.size : end] as body:
                 # Only our own parent writes here, over an anonymous pipe, so marshal is safe.
                 kind, content = marshal.loads(body)  # noqa: S302
             start = end
@@ -112,3 +114,17 @@ def record(values: tuple[Any, ...]) -> RequestRecord:
         traces=tuple(TraceRecord._make(each) for each in values[_TRACES]),
         metrics=tuple(MetricRecord._make(each) for each in values[_METRICS]),
     )
+
+
+def documents(buffer: bytearray) -> Iterator[bytes]:
+    """Take every whole document off the front of `buffer`. Raises BrokenPipeStream."""
+    while len(buffer) >= LENGTH.size:
+        (length,) = LENGTH.unpack_from(buffer)
+        if length > MAX_FRAME:
+            raise BrokenPipeStream(f"a document claims {length} bytes; at most {MAX_FRAME} are allowed")
+        end = LENGTH.size + length
+        if len(buffer) < end:
+            return
+        document = bytes(buffer[LENGTH.size : end])
+        del buffer[:end]
+        yield document

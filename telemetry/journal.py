@@ -6,7 +6,8 @@ Rules
 2. The event loop writes batches to a pipe without blocking; a full pipe leaves the records in the queue.
 3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
    bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
-4. Single-threaded: everything runs on the loop that called `start`.
+4. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
+5. Single-threaded: everything runs on the loop that called `start`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, pack, pack_records
+from telemetry.frames import IDENTITY, BrokenPipeStream, documents, pack, pack_records
 from telemetry.records import RequestRecord
 
 QUEUE_LIMIT = 50_000  # records
@@ -33,6 +34,7 @@ FLUSH_INTERVAL = 0.1  # seconds
 BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
 HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
 PIPE_BYTES = 1024 * 1024
+READ = 256 * 1024  # bytes
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +44,18 @@ class Journal:
 
     `settings` are the dotted settings; they reach the child as its environment, above this process's own. `instance`
     names this worker in telemetry and must be unique among the workers that report to one collector.
+    `figures` takes what the child counted, as JSON (`telemetry/figures.py`); without it nothing is counted.
     Counters since the start, in records: `written` to the pipe, `dropped`; `respawned` counts replaced children.
     """
 
-    def __init__(self, settings: Mapping[str, str], instance: str, *, limit: int = QUEUE_LIMIT) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        instance: str,
+        *,
+        limit: int = QUEUE_LIMIT,
+        figures: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.written = 0
         self.dropped = 0
         self.respawned = 0
@@ -58,6 +68,9 @@ class Journal:
         self._identity = b""
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe = -1
+        self._figures = figures
+        self._way_back = -1
+        self._heard = bytearray()
         self._waiting_for_room = False
         self._born = 0.0
         self._backoff = BACKOFF[0]
@@ -122,6 +135,7 @@ class Journal:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(0.1)
         self._child = None
+        self._close_way_back()
 
     def _spawn(self) -> None:
         root = str(Path(__file__).resolve().parent.parent)
@@ -132,16 +146,25 @@ class Journal:
         }
         environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
         self._born = time.monotonic()
+        command, theirs = [sys.executable, "-P", "-m", "telemetry"], -1
         try:
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "telemetry"],
+            if self._figures is not None:
+                self._way_back, theirs = os.pipe2(os.O_CLOEXEC)
+                command.append(str(theirs))
+            self._child = subprocess.Popen(  # noqa: S603 - this very interpreter, and a number
+                command,
                 stdin=subprocess.PIPE,
                 env=environment,
+                pass_fds=() if theirs < 0 else (theirs,),
                 start_new_session=True,  # a Ctrl-C is the sidecar's: what drains is still to be recorded
             )
         except OSError as failure:
             self._child_died(f"it could not be started: {failure}")
             return
+        finally:
+            if theirs >= 0:
+                os.close(theirs)
+        self._listen()
         stdin = self._child.stdin
         assert stdin is not None
         # The descriptor is ours from here: a buffered file object would block on a full pipe.
@@ -160,6 +183,40 @@ class Journal:
         self._offset = 0
         if self._identity:
             self._frames.appendleft((self._identity, 0))
+
+    def _listen(self) -> None:
+        if self._way_back >= 0 and self._loop is not None:
+            os.set_blocking(self._way_back, False)
+            self._loop.add_reader(self._way_back, self._hear, self._loop)
+
+    def _hear(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Take what the child has told; False when there is nothing now."""
+        try:
+            data = os.read(self._way_back, READ)
+            self._heard += data
+            for document in documents(self._heard):
+                if self._figures is not None:
+                    self._figures(document)
+        except BlockingIOError:
+            return False
+        except (OSError, BrokenPipeStream) as failure:
+            logger.error("The figures of the telemetry child cannot be read: %s", failure)
+            data = b""
+        if not data:
+            loop.remove_reader(self._way_back)
+        return bool(data)
+
+    def _close_way_back(self) -> None:
+        """Hear what a child that has ended still said."""
+        if self._way_back < 0:
+            return
+        loop = asyncio.get_running_loop()
+        while self._hear(loop):
+            pass
+        loop.remove_reader(self._way_back)
+        os.close(self._way_back)
+        self._way_back = -1
+        self._heard.clear()
 
     def _tick(self) -> None:
         assert self._loop is not None
@@ -222,6 +279,7 @@ class Journal:
 
     def _child_died(self, why: str) -> None:
         self._close_pipe()
+        self._close_way_back()
         self._child = None
         now = time.monotonic()
         if now - self._born > HEALTHY_AFTER:

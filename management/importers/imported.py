@@ -9,10 +9,22 @@ from typing import Any
 
 @dataclass(slots=True, frozen=True)
 class ImportedOperation:
-    """`id` is the resource name; `properties` the `properties` object of an ARM OperationContract."""
+    """`id` is the resource name; `properties` the `properties` object of an ARM OperationContract. `policy` is the
+    document (rawxml) that the operation needs to do what the description says; empty for none."""
 
     id: str
     properties: Mapping[str, Any]
+    policy: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class ImportedSchema:
+    """A schema resource whose document is text; `namespace` is the target namespace of an XML schema."""
+
+    id: str
+    content_type: str
+    text: str
+    namespace: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -20,7 +32,8 @@ class ImportedApi:
     """`service_url` is None when the document names no server that may be used.
 
     `schemas` are its schemas as they stand there (references and all), by the names that operations call them;
-    `older`: they are the `definitions` of a Swagger 2.0 document, not the `components` of an OpenAPI one.
+    `older`: they are the `definitions` of a Swagger 2.0 document, not the `components` of an OpenAPI one. `documents`
+    are schema resources of other kinds. `type` is what the API becomes, empty to leave it what it is.
     """
 
     display_name: str
@@ -29,6 +42,8 @@ class ImportedApi:
     operations: list[ImportedOperation]
     schemas: dict[str, Any] = field(default_factory=dict)
     older: bool = False
+    documents: list[ImportedSchema] = field(default_factory=list)
+    type: str = ""
 
 
 class ImportRefused(ValueError):

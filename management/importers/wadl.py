@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lxml import etree
-
 from management.importers.imported import ImportedApi, ImportedOperation, ImportRefused
 from management.importers.naming import Names
+from management.importers.xml_text import name_of as _name
+from management.importers.xml_text import read_xml
 
 TEMPLATE = re.compile(r"\{([^{}]+)\}")
 TYPES = {"int": "integer", "integer": "integer", "long": "integer", "decimal": "number", "double": "number",
@@ -23,15 +23,7 @@ DEEPEST = 50
 
 def import_wadl(text: str) -> ImportedApi:
     """Raises ImportRefused."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        root = etree.fromstring(text.encode(), parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        raise ImportRefused("The document is not XML", "value", line, column) from None
-    tree: Any = root.getroottree()
-    if tree.docinfo.doctype:
-        raise ImportRefused("A DOCTYPE is not allowed")
+    root = read_xml(text)
     if _name(root) != "application":
         raise ImportRefused(f"The document is no WADL: its root is <{_name(root)}>, not <application>")
     bases = [each for each in root if _name(each) == "resources"]
@@ -127,10 +119,6 @@ def _parameter(element: Any, name: str, required: bool = False) -> dict[str, Any
 
 def _is(param: Any, style: str) -> bool:
     return param.get("style") == style and bool(param.get("name"))
-
-
-def _name(element: Any) -> str:
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
 
 
 def _doc(element: Any) -> Any:

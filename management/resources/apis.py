@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from management import importing
+from management import history, importing
 from management.declare import (
     ARRAY,
     BOOLEAN,
@@ -27,12 +27,17 @@ from management.transaction import Transaction
 from management.wire import relative
 
 KEY_NAMES = {"header": "Ocp-Apim-Subscription-Key", "query": "subscription-key"}
+KINDS = ("http", "soap", "websocket", "graphql", "odata", "grpc")
 # not defaults of the fields: a copy of another API has that one's
 DEFAULTS: Mapping[str, Any] = {"type": "http", "protocols": ["https"], "subscriptionRequired": True}
+SETTINGS = {"oAuth2": "oAuth2AuthenticationSettings", "openid": "openidAuthenticationSettings"}
 
 
 def prepare(change: Change) -> None:
     properties = change.properties
+    if change.query.get("import", "").lower() == "true":  # a document for an API that is there, and nothing else
+        for key, value in change.former.items():
+            properties.setdefault(key, value)
     _place_revision(change)
     source = _source(change)
     if source is not None:
@@ -40,15 +45,22 @@ def prepare(change: Change) -> None:
             if key not in ("isCurrent", "apiRevision", "apiRevisionDescription", "apiVersion"):
                 properties.setdefault(key, value)
         change.notes["source"] = source
-    kind = properties.pop("apiType", None)  # how older clients say it when they create one
-    if kind in ("graphql", "websocket") and properties.get("type") is None:
-        properties["type"] = kind
+    kind = properties.pop("apiType", None)  # how clients say it when they create one
+    if kind is not None and str(kind).lower() not in KINDS:
+        raise invalid("apiType", f"apiType must be one of {', '.join(KINDS)}.")
+    if properties.get("type") is None:
+        # what a PUT does not say does not turn an API into one of another type
+        properties["type"] = str(kind).lower() if kind else change.former.get("type")
     for key, value in DEFAULTS.items():
         if properties.get(key) is None:
             properties[key] = copy.copy(value)
     _version_set(change)
     if "format" in properties or "value" in properties:
         importing.read(change)
+    for option in importing.OPTIONS:
+        properties.pop(option, None)
+    if properties.get("serviceUrl") == "":  # says that there is none, also where a document names one
+        del properties["serviceUrl"]
     _complete(change)
     _check_path(change)
 
@@ -173,6 +185,12 @@ def revisions_of(tx: Transaction, row: Row) -> list[Row]:
 
 def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     properties["isOnline"] = True
+    settings = properties.get("authenticationSettings")
+    if isinstance(settings, dict):
+        # the one that older clients name is the first of the list that newer ones read
+        for one, several in SETTINGS.items():
+            if settings.get(one) and not settings.get(several):
+                settings[several] = [settings[one]]
     set_id = row.body.get("apiVersionSetId")
     if set_id and query.get("expandApiVersionSet", "").lower() == "true":
         version_set = tx.get(set_id)
@@ -188,9 +206,10 @@ def list_revisions(call: Call) -> list[dict[str, Any]]:
     rows = [root or call.row, *revisions_of(call.tx, root or call.row)]
     return [
         {
-            "apiId": f"/apis/{root_of(row.name)};rev={row.body['apiRevision']}",
+            "apiId": f"{call.tx.service.id}/apis/{root_of(row.name)};rev={row.body['apiRevision']}",
             "apiRevision": row.body["apiRevision"],
-            "description": row.body.get("apiRevisionDescription"),
+            **history.times_of(call.tx, row),
+            **({"description": text} if (text := row.body.get("apiRevisionDescription")) else {}),
             "isOnline": True,
             "isCurrent": row.body["isCurrent"],
             "privateUrl": f"/{row.body['path']};rev={row.body['apiRevision']}",
@@ -222,7 +241,7 @@ TYPES = (
             Field("path", longest=400),
             Field("description"),
             Field("serviceUrl", longest=2000),
-            Field("type", choices=("http", "soap", "websocket", "graphql", "odata", "grpc")),
+            Field("type", choices=KINDS),
             Field("protocols", ARRAY),
             Field("subscriptionRequired", BOOLEAN),
             Field("subscriptionKeyParameterNames", OBJECT),
@@ -236,7 +255,6 @@ TYPES = (
         ),
         readonly=frozenset({"provisioningState", "isOnline"}),
         references=(Reference("apiVersionSetId", "apiVersionSets"),),
-        delete_status=204,
         provisioned=True,
         prepare=prepare,
         after=after,

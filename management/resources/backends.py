@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from management.declare import ARRAY, OBJECT, Answer, Call, Change, Field, ResourceType
+from management.declare import ARRAY, OBJECT, Answer, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.secret_fields import Secret
+from management.store import Row
+from management.transaction import Transaction
 from management.wire import relative
 
 # fabric: is the name of a Service Fabric service, which the cluster resolves
@@ -37,6 +40,12 @@ def _check_pool(change: Change) -> None:
             raise invalid("pool.services", f"Backend '{str(id)[:300]}' could not be found.")
         each["id"] = row.id
         change.refer(row.key)
+
+
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    for each in (properties.get("pool") or {}).get("services") or ():
+        each["id"] = tx.service.id + each["id"]
+    return properties
 
 
 def reconnect(call: Call) -> Answer:
@@ -75,6 +84,7 @@ TYPES = (
             Secret("proxy.password", masked=True),
         ),
         prepare=prepare,
+        shape=shape,
         actions={"reconnect": reconnect},
     ),
 )

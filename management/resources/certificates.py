@@ -8,13 +8,22 @@ import binascii
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
+from management import key_vault
 from management.declare import Change, Field, ResourceType
 from management.errors import invalid
 from management.secret_fields import Secret
 
+# of a certificate that only a Key Vault has; ARM's documents always have them
+UNKNOWN = {"subject": "", "thumbprint": "", "expirationDate": "0001-01-01T00:00:00Z"}
+
 
 def prepare(change: Change) -> None:
     properties = change.properties
+    if key_vault.place(change, bool(properties.get("data"))) and not properties.get("data"):
+        properties.update(UNKNOWN)
+        return
+    if not isinstance(properties.get("data"), str):
+        raise invalid("data", "data or keyVault is required.")
     password = properties.get("password")
     try:
         content = base64.b64decode(properties["data"], validate=True)
@@ -33,10 +42,11 @@ TYPES = (
     ResourceType(
         path="certificates",
         title="Certificate",
-        fields=(Field("data", required=True), Field("password")),
+        fields=(Field("data"), Field("password"), *key_vault.FIELDS),
         readonly=frozenset({"subject", "thumbprint", "expirationDate"}),
         secrets=(Secret("data"), Secret("password")),
         can_patch=False,
         prepare=prepare,
+        actions={"refreshSecret": key_vault.refresh},
     ),
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from management.declare import Call, Change, Field, ResourceType
+from management.declare import Call, Change, Field, Properties, ResourceType
 from management.errors import ArmError
+from management.store import Row
+from management.transaction import Transaction
 
 BUILT_IN = ("administrators", "developers", "guests")
 
@@ -26,9 +28,19 @@ def leaving(call: Call) -> None:
 
 def groups_of(call: Call) -> list[dict[str, Any]]:
     """The groups of a user."""
-    sources = [source for source, _, _ in call.tx.links_to(call.row.key) if source.startswith("/groups/")]
-    rows = [call.tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
-    return [call.show(row) for row in rows if row is not None]
+    return [call.show(row) for row in rows_of_groups(call.tx, call.row)]
+
+
+def rows_of_groups(tx: Transaction, user: Row) -> list[Row]:
+    sources = [source for source, _, _ in tx.links_to(user.key) if source.startswith("/groups/")]
+    rows = [tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
+    return [row for row in rows if row is not None]
+
+
+def expanded(tx: Transaction, keys: list[str]) -> list[Properties]:
+    """The groups with these keys as lists show them with expandGroups=true."""
+    rows = [row for key in sorted(keys) if (row := tx.get(key)) is not None]
+    return [{"id": tx.service.id + row.id, "name": row.name, **row.body} for row in rows]
 
 
 TYPES = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from management import key_vault
 from management.declare import ARRAY, BOOLEAN, Answer, Call, Change, Field, Properties, ResourceType
-from management.errors import invalid
+from management.errors import ArmError, invalid
 from management.lookups import named_value_lookup, named_value_of
 from management.policy_check import check_users
 from management.secret_fields import Secret
@@ -19,18 +20,18 @@ def prepare(change: Change) -> None:
         users = [source for source, _, _ in change.tx.links_to(change.key)]
         if users:
             raise invalid("displayName", f"The named value is used by {users[0]} under its present name.")
-    if properties.pop("keyVault", None):
-        raise invalid("keyVault", "Named values from Key Vault are not supported: send the value itself.")
-    properties.setdefault("secret", False)
+    properties.setdefault("secret", bool(properties.get("keyVault")))
     if properties["secret"]:
         # sealed under another name, so that a plain value stays readable
         properties["secretValue"] = properties.pop("value", None) or change.former.get("secretValue")
     elif not isinstance(properties.get("value"), str):
         properties["value"] = change.former.get("secretValue")
-    if not properties.get("secretValue" if properties["secret"] else "value"):
+    name = "secretValue" if properties["secret"] else "value"
+    if not key_vault.place(change, bool(properties.get(name))) and not properties.get(name):
         raise invalid("value", "value is required.")
-    if not properties["secret"]:
-        properties.pop("secretValue", None)
+    for each in ("value", "secretValue"):
+        if each != name or not properties.get(name):
+            properties.pop(each, None)
 
 
 def after(change: Change) -> None:
@@ -46,7 +47,10 @@ def wire(row: Row, properties: Properties) -> Properties:
 
 
 def list_value(call: Call) -> Answer:
-    return Answer(200, {"value": named_value_of(call.row)}, etag=True)
+    value = named_value_of(call.row)
+    if value is None:
+        raise ArmError(400, "ValidationError", call.row.body["keyVault"]["lastStatus"]["message"])
+    return Answer(200, {"value": value}, etag=True)
 
 
 TYPES = (
@@ -59,6 +63,7 @@ TYPES = (
             Field("value", longest=4096),
             Field("secret", BOOLEAN),
             Field("tags", ARRAY),
+            *key_vault.FIELDS,
         ),
         readonly=frozenset({"secretValue", "provisioningState"}),
         secrets=(Secret("secretValue"),),
@@ -66,6 +71,6 @@ TYPES = (
         prepare=prepare,
         after=after,
         wire=wire,
-        actions={"listValue": list_value},
+        actions={"listValue": list_value, "refreshSecret": key_vault.refresh},
     ),
 )

@@ -29,6 +29,15 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
     return properties
 
 
+def prepare(change: Change) -> None:
+    """What it is called stays as it is."""
+    change.properties = {**change.former, **change.properties}
+
+
+def shape_user(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    return {"userId": f"{tx.service.id.split('/workspaces/')[0]}/users/{row.name}"}
+
+
 def prepare_email(change: Change) -> None:
     change.properties = {"email": change.name}
 
@@ -41,6 +50,7 @@ TYPES = (
         built_in={name: {"title": title, "description": title} for name, title in _KINDS.items()},
         closed=True,
         can_patch=False,
+        prepare=prepare,
         shape=shape,
     ),
     ResourceType(
@@ -49,7 +59,6 @@ TYPES = (
         audience="none",
         name=re.compile(r"[^@/\s]+@[^@/\s]+"),
         name_limit=254,
-        head_status=204,
         can_patch=False,
         needs_match=False,
         prepare=prepare_email,
@@ -59,8 +68,8 @@ TYPES = (
         title="Recipient",
         audience="none",
         association="users",
-        head_status=204,
         can_patch=False,
         needs_match=False,
+        shape=shape_user,
     ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from management.declare import ARRAY, OBJECT, Field, ResourceType
+from typing import Any
+
+from management.declare import ARRAY, OBJECT, Change, Field, ResourceType
 
 _TITLES = {
     "accountClosedPublisher": "Account closed",
@@ -20,6 +22,13 @@ _TITLES = {
     "rejectDeveloperNotificationMessage": "Subscription request declined",
     "requestDeveloperNotificationMessage": "Subscription request received",
 }
+_EMPTY: dict[str, Any] = {"body": "", "parameters": [], "isDefault": True}
+
+
+def prepare_template(change: Change) -> None:
+    """What a document does not say stays as it is."""
+    change.properties = {**change.former, **change.properties, "isDefault": False}
+
 
 TYPES = (
     ResourceType(
@@ -54,9 +63,10 @@ TYPES = (
             Field("parameters", ARRAY),
         ),
         built_in={
-            name: {"subject": title, "title": title, "description": title, "body": "", "isDefault": True}
-            for name, title in _TITLES.items()
+            name: {"subject": title, "title": title, "description": title} | _EMPTY for name, title in _TITLES.items()
         },
         closed=True,
+        readonly=frozenset({"isDefault"}),
+        prepare=prepare_template,
     ),
 )

@@ -23,7 +23,7 @@ def publish(change: Change) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     change.properties["createdDateTime"] = change.former.get("createdDateTime", now)
     change.properties["updatedDateTime"] = now
-    change.properties["status"] = "completed"
+    change.properties |= {"status": "completed", "statusDetails": ""}
     if change.properties.get("isCurrent"):
         for row in change.tx.children("/portalrevisions"):
             if row.key != change.key and row.body.get("isCurrent"):
@@ -43,7 +43,6 @@ TYPES = (
             Field("userRegistration", OBJECT),
         ),
         secrets=(Secret("validationKey"),),
-        patch_status=204,
         prepare=prepare,
         built_in={
             "signin": {"enabled": False},
@@ -51,7 +50,7 @@ TYPES = (
                 "enabled": True,
                 "termsOfService": {"text": "", "enabled": False, "consentRequired": False},
             },
-            "delegation": {"subscriptions": {"enabled": False}, "userRegistration": {"enabled": False}},
+            "delegation": {"url": "", "subscriptions": {"enabled": False}, "userRegistration": {"enabled": False}},
         },
         closed=True,
         actions={"listSecrets": validation_key},
@@ -88,7 +87,7 @@ TYPES = (
         audience="none",
         name_limit=256,
         fields=(Field("description", longest=2000), Field("isCurrent", BOOLEAN, default=False)),
-        readonly=frozenset({"createdDateTime", "updatedDateTime", "status"}),
+        readonly=frozenset({"createdDateTime", "updatedDateTime", "status", "statusDetails"}),
         provisioned=True,
         prepare=publish,
     ),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from management.declare import BOOLEAN, INTEGER, Call, Change, Field, Listed, ResourceType
+from collections.abc import Mapping
+
+from management.declare import BOOLEAN, INTEGER, Call, Change, Field, Listed, Properties, ResourceType
 from management.errors import invalid
+from management.resources.groups import expanded
+from management.store import Row
+from management.transaction import Transaction
 
 
 def prepare(change: Change) -> None:
@@ -38,6 +43,12 @@ def leaving(call: Call) -> None:
         call.write.delete(key)
 
 
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    if query.get("expandGroups", "").lower() == "true":
+        properties["groups"] = expanded(tx, [f"/groups/{name.lower()}" for name in tx.names(f"{row.key}/groups")])
+    return properties
+
+
 def subscriptions_of(call: Call) -> list[str]:
     """Keys of the subscriptions of a product, an API or a user."""
     return [key for key, _, _ in call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
@@ -64,6 +75,7 @@ TYPES = (
         prepare=prepare,
         after=after,
         leaving=leaving,
+        shape=shape,
         views={"subscriptions": list_subscriptions},
     ),
 )

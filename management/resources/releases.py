@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 
-from management.declare import Change, Field, ResourceType
+from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.exchange_revisions import make_current
 from management.revisions import resolve, root_of
+from management.store import Row
+from management.transaction import Transaction
 from management.wire import relative
 
 
@@ -29,6 +32,10 @@ def after(change: Change) -> None:
         make_current(change.tx, change.write, change.notes["revision"])
 
 
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    return properties | {"apiId": tx.service.id + properties["apiId"]}
+
+
 TYPES = (
     ResourceType(
         path="apis/releases",
@@ -38,5 +45,6 @@ TYPES = (
         readonly=frozenset({"createdDateTime", "updatedDateTime"}),
         prepare=prepare,
         after=after,
+        shape=shape,
     ),
 )

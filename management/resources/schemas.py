@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from management.declare import OBJECT, Change, Field, ResourceType
+from management.declare import OBJECT, Change, Field, Properties, ResourceType
 from management.errors import invalid
+from management.store import Row
 
 GRAPHQL = "application/vnd.ms-azure-apim.graphql.schema"
+# what requests need nothing of
+KEPT_HERE = ("application/vnd.ms-azure-apim.wsdl+xml", "text/protobuf")
 LARGEST = 4 * 1024 * 1024  # characters; APIM documents the same
 
 
@@ -23,6 +26,10 @@ def of_api(change: Change) -> None:
 
         if problem := check_graphql_schema(change.properties):
             raise invalid("document", problem)
+
+
+def wire(row: Row, properties: Properties) -> Properties:
+    return {"contentType": properties["contentType"]} if properties["contentType"] in KEPT_HERE else properties
 
 
 def is_graphql(properties: Mapping[str, Any]) -> bool:
@@ -64,6 +71,7 @@ TYPES = (
         can_patch=False,
         provisioned=True,
         prepare=of_api,
+        wire=wire,
     ),
     ResourceType(
         path="schemas",

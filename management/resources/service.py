@@ -8,14 +8,16 @@ from typing import Any
 from management import debugging, history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.resources import by_tags, issues, service_lists
+from management.resources import by_tags, infrastructure, issues, service_lists, tenant_configuration
 from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
 
 ENVELOPE = {"location", "sku", "tags", "identity", "zones", "properties"}
 # what the plane fills in when the service is made; `wire` needs it, and a client cannot change it
-COMPUTED = ("serviceId", "gatewayUrl")
+COMPUTED = ("serviceId", "gatewayUrl", "createdAtUtc")
+# what is sent with a host name or a certificate of the service, and needed by nobody here
+NOT_KEPT = ("encodedCertificate", "certificatePassword")
 DEFAULTS: dict[str, Any] = {
     "location": "local",
     "sku": {"name": "Developer", "capacity": 1},
@@ -35,7 +37,15 @@ def prepare(change: Change) -> None:
     for key in COMPUTED:
         if key in former.get("properties", {}):
             document["properties"][key] = former["properties"][key]
+    for name in ("hostnameConfigurations", "certificates"):
+        listed = document["properties"].get(name)
+        if isinstance(listed, list):
+            document["properties"][name] = [_without_keys(each) for each in listed]
     change.properties = document
+
+
+def _without_keys(item: Any) -> Any:
+    return {key: value for key, value in item.items() if key not in NOT_KEPT} if isinstance(item, dict) else item
 
 
 def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
@@ -46,9 +56,27 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
         "notificationSenderEmail": "",
         "hostnameConfigurations": [],
         "virtualNetworkType": "None",
+        "disableGateway": False,
+        "publicNetworkAccess": "Enabled",
+        "natGatewayState": "Disabled",
+        "legacyPortalStatus": "Disabled",
+        "developerPortalStatus": "Enabled",
+        "apiVersionConstraint": {},
+        "customProperties": {},
+        "certificates": [],
+        "additionalLocations": [],
+        "privateEndpointConnections": [],
+        "gatewayRegionalUrl": properties["properties"].get("gatewayUrl"),
     }
     stored = {key: value for key, value in properties["properties"].items() if key != "serviceId"}
+    for host in stored.get("hostnameConfigurations") or ():
+        if isinstance(host, dict):
+            host.setdefault("negotiateClientCertificate", False)
+            host.setdefault("defaultSslBinding", False)
+            host.setdefault("certificateSource", "KeyVault" if host.get("keyVaultId") else "Custom")
     properties["properties"] = computed | stored
+    if made := stored.get("createdAtUtc"):
+        properties["systemData"] = {"createdAt": made}
     return properties
 
 
@@ -90,6 +118,15 @@ TYPES = (
             "apisByTags": by_tags.of_kind("api", "includeNotTaggedApis"),
             "productsByTags": by_tags.of_kind("product", "includeNotTaggedProducts"),
         },
-        actions={"validatePolicies": service_lists.validate_policies, "rollback": history.roll_back},
+        actions={
+            "validatePolicies": service_lists.validate_policies,
+            "rollback": history.roll_back,
+            **infrastructure.ACTIONS,
+        },
+        documents={
+            "networkstatus": infrastructure.network_status,
+            "outboundNetworkDependenciesEndpoints": infrastructure.outbound_dependencies,
+            "tenant/configuration/syncState": tenant_configuration.sync_state,
+        },
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from management import policy_check
@@ -64,8 +65,13 @@ def skus(call: Call) -> list[Item]:
     ]
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def validate_policies(call: Call) -> Answer:
     """Compile every policy of the service again."""
+    started = _now()
     found = [
         detail.message
         for path in policy_check.SCOPES
@@ -80,6 +86,8 @@ def validate_policies(call: Call) -> Answer:
             "name": "validation",
             "properties": {
                 "status": "Failed" if found else "Succeeded",
+                "started": started,
+                "updated": _now(),
                 "resultInfo": f"{len(found)} errors" if found else "All the policies were validated",
                 "actionLog": [{"objectType": "Policy", "action": "Validate", "objectKey": each} for each in found],
             },

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from management.declare import Call, Change, Field, Link, ResourceType
+from management.declare import Call, Change, Field, Link, Properties, ResourceType
 from management.errors import invalid
 from management.store import Row
 from management.transaction import Transaction
@@ -48,6 +49,9 @@ def _link_type(pair: Pair) -> ResourceType:
         call.tx.remove(call.row.key)
         call.tx.remove(f"{call.row.body[pair.field]}/tags/{call.row.id.split('/')[2]}".lower())
 
+    def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+        return {pair.field: tx.service.id + properties[pair.field]}
+
     return ResourceType(
         path=f"tags/{pair.links}",
         title="Tag link",
@@ -58,6 +62,7 @@ def _link_type(pair: Pair) -> ResourceType:
         prepare=prepare,
         after=after,
         leaving=leaving,
+        shape=shape,
     )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from management.declare import BOOLEAN, Action, Answer, Call, Change, Field, ResourceType
+from collections.abc import Mapping
+
+from management.declare import BOOLEAN, Action, Answer, Call, Change, Field, Properties, ResourceType
 from management.keys import new_key
+from management.resources import tenant_configuration
 from management.secret_fields import Secret
+from management.store import Row
+from management.transaction import Transaction
 
 KEYS = ("primaryKey", "secondaryKey")
 
@@ -29,6 +34,22 @@ def regenerate(name: str) -> Action:
     return act
 
 
+def public_settings(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    """The settings of the portal, as older portals read them: by dotted names, everything a text."""
+    held = {each.name.lower(): each.body for each in tx.children("/portalsettings")}
+    terms = held.get("signup", {}).get("termsOfService") or {}
+    delegation = held.get("delegation", {})
+    told = {
+        "UserRegistrationTerms": terms.get("text") or "",
+        "UserRegistrationTermsEnabled": str(bool(terms.get("enabled"))),
+        "UserRegistrationTermsConsentRequired": str(bool(terms.get("consentRequired"))),
+        "DelegationEnabled": str(bool((delegation.get("userRegistration") or {}).get("enabled"))),
+        "DelegationUrl": delegation.get("url") or "",
+        "DelegatedSubscriptionEnabled": str(bool((delegation.get("subscriptions") or {}).get("enabled"))),
+    }
+    return {"settings": {f"CustomPortalSettings.{name}": value for name, value in told.items()}}
+
+
 TYPES = (
     ResourceType(
         path="tenant",
@@ -43,8 +64,10 @@ TYPES = (
         },
         closed=True,
         put_needs_match=True,
+        of_service={tenant_configuration.KEY: frozenset(tenant_configuration.ACTIONS)},
         prepare=prepare,
         actions={
+            **tenant_configuration.ACTIONS,
             "listSecrets": list_secrets,
             **{
                 f"{below}regenerate{name[0].upper()}{name[1:]}": regenerate(name)
@@ -58,7 +81,8 @@ TYPES = (
         title="Tenant settings",
         audience="none",
         can_patch=False,
-        built_in={"public": {"settings": {"CustomPortalSettings.UserRegistrationTerms": ""}}},
+        built_in={"public": {}},
         closed=True,
+        shape=public_settings,
     ),
 )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from management.declare import ARRAY, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.resources.groups import groups_of
+from management.resources.groups import groups_of, rows_of_groups
 from management.resources.products import list_subscriptions, subscriptions_of
 from management.secret_fields import Secret
 from management.store import Row
+from management.transaction import Transaction
 
 ADMINISTRATOR = "1"
+SHOWN = ("displayName", "description", "builtIn", "type", "externalId")  # of a group, beside a user
 
 
 def prepare(change: Change) -> None:
@@ -54,6 +57,16 @@ def identities_of(call: Call) -> list[dict[str, Any]]:
     return list(call.row.body.get("identities", []))
 
 
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    """With the groups, where they are asked for: of one user always, of a list on demand."""
+    if query.get("expandGroups", "").lower() == "true":
+        properties["groups"] = [
+            {"name": group.name, **{key: group.body[key] for key in SHOWN if key in group.body}}
+            for group in rows_of_groups(tx, row)
+        ]
+    return properties
+
+
 def wire(row: Row, properties: Properties) -> Properties:
     """No gateway signs users in."""
     return {name: value for name, value in properties.items() if name != "password"}
@@ -74,10 +87,10 @@ TYPES = (
         ),
         readonly=frozenset({"registrationDate", "groups"}),
         secrets=(Secret("password"),),
-        delete_status=204,
         prepare=prepare,
         after=after,
         leaving=leaving,
+        shape=shape,
         wire=wire,
         views={"groups": groups_of, "subscriptions": list_subscriptions, "identities": identities_of},
     ),

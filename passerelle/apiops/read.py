@@ -1,35 +1,42 @@
-"""An artifact folder as a list of resources."""
+"""An artifact folder as a list of resources.
+
+Rules
+1. A file is part of a resource or it is refused, so that a misspelt policy is not a missing one. Left out are hidden
+   files, the tool's own configuration, and what no tool could take for an artifact (README.md); the latter are told.
+2. Ids in it may be those of any service, as extracted: `/subscriptions/.../service/other/loggers/x` is `/loggers/x`.
+3. A property that is null is not there.
+4. Symbolic links are followed: a mounted ConfigMap and git-sync are made of them.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
-from passerelle.apiops.layout import FORMATS, POLICY, id_of
+from passerelle.apiops import tokens as marks
+from passerelle.apiops.former import VERSION_SET, Former
+from passerelle.apiops.layout import BUILT_IN, FORMATS, GRAPHQL, GRAPHQL_SCHEMA, LISTS, POLICY, id_of
+from passerelle.apiops.overrides import Overrides, merge, read_overrides
+from passerelle.apiops.places import at
+from passerelle.apiops.tokens import Tokens
+from passerelle.apiops.wrong import FolderWrong
 
 Properties = dict[str, Any]
 LARGEST = 4 * 1024 * 1024
+MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
-# collections of an override file -> of ids; nested ones stand below their owner
-OVERRIDES = {
-    **{name: name for name in ("apis", "backends", "diagnostics", "gateways", "groups", "loggers", "namedValues")},
-    **{name: name for name in ("policyFragments", "products", "subscriptions", "tags", "operations", "releases")},
-    "apiVersionSets": "apiVersionSets",
-    "versionSets": "apiVersionSets",
-    "policies": "policies",
-}
-TOKEN = re.compile(r"\{#([\w.-]+)#\}")
-
-
-class FolderWrong(Exception):
-    """Names the file, and what is wrong with it."""
+ARTIFACTS = frozenset({".json", ".xml", ".yaml", ".yml", ".graphql", ".wsdl", ".wadl", ".xsd", ".edmx", ".proto"})
+SERVICE = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ApiManagement/service/[^/]+", re.IGNORECASE
+)
+# JSON of others, in which null may mean something and an id is only a text
+OPAQUE = frozenset({"document", "value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,98 +48,190 @@ class Resource:
     files: tuple[str, ...]
 
 
-def read(folder: Path, overrides: Path | None = None, tokens: Mapping[str, str] | None = None) -> list[Resource]:
-    """Every resource of a folder. `tokens` replace `{#name#}` in its files. Raises FolderWrong."""
+@dataclass(slots=True)
+class Artifacts:
+    """What a folder holds. `left_out` are sentences on what is not taken; `service` a name for it, if there is one."""
+
+    resources: list[Resource]
+    left_out: list[str] = field(default_factory=list)
+    service: str = ""
+
+
+def read(folder: Path, overrides: Path | None = None, tokens: Mapping[str, str] | None = None) -> Artifacts:
+    """Every resource of a folder, with the overrides. Raises FolderWrong."""
     if not folder.is_dir():
-        raise FolderWrong(f"{folder} is not a folder")
-    found: dict[str, tuple[Properties, list[str]]] = {}
-    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        relative = PurePosixPath(path.relative_to(folder).as_posix())
-        if any(part.startswith(".") for part in relative.parts) or CONFIGURATION.fullmatch(relative.name):
-            continue
-        for id, properties in _resources(relative, _text(path, relative, tokens or {})):
-            held = found.setdefault(id, ({}, []))
-            held[0].update(properties)
-            held[1].append(str(relative))
-    if not found:
-        raise FolderWrong(f"{folder} holds no artifacts: it has folders such as apis, products and 'named values'")
-    for id, properties in _overrides(overrides):
-        if id not in found:
-            raise FolderWrong(f"{overrides}: there is no {id} in {folder}")
-        _merge(found[id][0], properties)
-    return [Resource(id, properties, tuple(files)) for id, (properties, files) in found.items()]
+        raise FolderWrong([f"{folder} is not a folder"])
+    tokens = Tokens() if tokens is None else tokens
+    given = read_overrides(overrides, tokens) if overrides is not None else Overrides()
+    reader = _Reader(folder, tokens)
+    for path in files_of(folder):
+        reader.take(path)
+    reader.finish()
+    if reader.wrong:
+        raise FolderWrong(reader.wrong)
+    if not reader.found:
+        raise FolderWrong([f"{folder} holds no artifacts: it has folders such as apis, products and 'named values'"])
+    reader.override(given)
+    resources = [Resource(id, properties, tuple(files)) for id, (properties, files) in reader.found.values()]
+    return Artifacts(resources, reader.left_out, given.service)
 
 
-def _text(path: Path, relative: PurePosixPath, tokens: Mapping[str, str]) -> str:
-    if path.stat().st_size > LARGEST:
-        raise FolderWrong(f"{relative} is larger than {LARGEST} bytes")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except ValueError:
-        raise FolderWrong(f"{relative} is not a text in UTF-8") from None
-    return TOKEN.sub(lambda match: tokens.get(match[1], match[0]), text)
+def files_of(folder: Path) -> list[PurePosixPath]:
+    """Relative paths of the files, sorted; without hidden ones. Raises FolderWrong for a folder without an end."""
+    found: list[PurePosixPath] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            raise FolderWrong([f"{place} is a link to a folder that is in {folder} already"])
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        relative = PurePosixPath(os.path.relpath(place, folder))
+        found += [relative / name for name in names if not name.startswith(".")]
+        if len(found) > MOST:
+            raise FolderWrong([f"{folder} has more than {MOST} files"])
+    return sorted(found)
 
 
-def _resources(file: PurePosixPath, text: str) -> Iterable[tuple[str, Properties]]:
-    try:
-        id = id_of(file.parent)
-    except ValueError:
-        raise FolderWrong(f"{file} belongs to no resource: a folder's path alternates collections and names") from None
-    if file.name == POLICY:
-        document = {"format": "rawxml", "value": text}
-        yield (id, document) if id.startswith("/policyFragments/") else (f"{id}/policies/policy", document)
-    elif file.name in FORMATS and id.startswith("/apis/"):
-        yield id, {"format": FORMATS[file.name], "value": text}
-    elif file.name.endswith("Information.json") and id:
-        yield id, _properties(file, text)
-    else:
-        raise FolderWrong(
-            f"{file} is no artifact: those are *Information.json, policy.xml and specification.yaml, .json, .wsdl, "
-            ".wadl or .graphql"
-        )
+class _Reader:
+    def __init__(self, folder: Path, tokens: Mapping[str, str]) -> None:
+        self._folder, self._tokens = folder, tokens
+        self._former = Former(folder)
+        # id in lower case -> (id, (properties, files))
+        self.found: dict[str, tuple[str, tuple[Properties, list[str]]]] = {}
+        self.wrong: list[str] = []
+        self.left_out: list[str] = []
 
+    def take(self, file: PurePosixPath) -> None:
+        """Keep what a file says, or why it is refused."""
+        if CONFIGURATION.fullmatch(file.name):
+            return
+        if file.suffix.lower() not in ARTIFACTS:
+            self.left_out.append(f"{self._folder / file} is no artifact")
+            return
+        try:
+            for id, properties in self._resources(file):
+                self._keep(id, properties, str(file))
+        except FolderWrong as error:
+            self.wrong += error.findings
 
-def _properties(file: PurePosixPath, text: str) -> Properties:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise FolderWrong(f"{file}: {error}") from None
-    properties = document.get("properties", {}) if isinstance(document, dict) else None
-    if not isinstance(properties, dict):
-        raise FolderWrong(f'{file} must hold {{"properties": {{...}}}}')
-    return properties
+    def _keep(self, id: str, properties: Properties, file: str) -> None:
+        _, (held, files) = self.found.setdefault(id.lower(), (id, ({}, [])))
+        # a document beside an information file is the newer one
+        weaker = {"format", "value"} & held.keys() if file.endswith("Information.json") else ()
+        held.update({name: value for name, value in properties.items() if name not in weaker})
+        files.append(file)
 
-
-def _overrides(path: Path | None) -> Iterable[tuple[str, Properties]]:
-    """(id, properties) of `configuration.<environment>.yaml`."""
-    if path is None:
-        return
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise FolderWrong(f"{path}: {error}") from None
-    if not isinstance(document, dict):
-        raise FolderWrong(f"{path} must hold lists of overrides by collection")
-    yield from _of_collections(path, "", document)
-
-
-def _of_collections(path: Path, owner: str, document: Mapping[str, Any]) -> Iterable[tuple[str, Properties]]:
-    for name, items in document.items():
-        if name not in OVERRIDES or not isinstance(items, list):
-            continue
-        for item in items:
-            if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-                raise FolderWrong(f"{path}: each of {name} needs a name")
-            id = f"{owner}/{OVERRIDES[name]}/{item['name']}"
-            if isinstance(item.get("properties"), dict):
-                yield id, item["properties"]
-            yield from _of_collections(path, id, item)
-
-
-def _merge(properties: Properties, wanted: Mapping[str, Any]) -> None:
-    for name, value in wanted.items():
-        held = properties.get(name)
-        if isinstance(value, dict) and isinstance(held, dict):
-            _merge(held, value)
+    def _resources(self, file: PurePosixPath) -> Iterator[tuple[str, Properties]]:
+        try:
+            id = self._former.id_of(file.parent)
+        except ValueError:
+            raise FolderWrong(
+                [f"{self._folder / file}: it belongs to no resource: a folder's path alternates collections and names"]
+            ) from None
+        name = file.name
+        owner = id.rsplit("/", 2)[-2:-1]
+        if name == POLICY:
+            document = {"format": "rawxml", "value": self._text(file)}
+            yield (id, document) if owner == ["policyFragments"] else (f"{id}/policies/policy", document)
+        elif name in FORMATS and owner == ["apis"]:
+            yield id, {"format": FORMATS[name], "value": self._text(file)}
+        elif name == GRAPHQL and owner == ["apis"]:
+            yield f"{id}/schemas/graphql", {"contentType": GRAPHQL_SCHEMA, "document": {"value": self._text(file)}}
+        elif name in LISTS and owner in (["products"], ["gateways"], ["apis"]):
+            for each in self._names(file):
+                yield f"{id}/{LISTS[name]}/{each}", {}
+        elif name == VERSION_SET and owner == ["apis"]:
+            yield self._former.version_set(file), self._properties(file)
+        elif name.lower().endswith("information.json") and id:
+            yield id, self._properties(file)
         else:
-            properties[name] = value
+            raise FolderWrong(
+                [
+                    f"{self._folder / file}: it is no artifact: those are *Information.json, policy.xml, apis.json, "
+                    "groups.json, tags.json, and specification.yaml, .json, .wsdl, .wadl or .graphql"
+                ]
+            )
+
+    def finish(self) -> None:
+        """Leave out what every service has, and what nothing can be done with."""
+        for id in BUILT_IN:
+            held = self.found.get(id)
+            if held is not None and not held[1][0].get("primaryKey"):
+                del self.found[id]
+
+    def override(self, given: Overrides) -> None:
+        for id, wanted in given.properties:
+            held = self.found.get(id.lower())
+            if held is None and id == "/subscriptions/master":
+                held = self.found[id] = (id, ({"displayName": "Built-in all-access subscription", "scope": "/"}, []))
+            if held is None:
+                self.left_out.append(f"{given.file}: there is no {id} in {self._folder}")
+                continue
+            properties, files = held[1]
+            if "value" in wanted:
+                properties.pop("keyVault", None)
+            merge(properties, _plain(wanted))
+            files.append(str(given.file))
+
+    def _text(self, file: PurePosixPath) -> str:
+        unknown: set[str] = set()
+        text = marks.replace(self._read(file), self._tokens, unknown)
+        self._tell(file, unknown)
+        return text
+
+    def _tell(self, file: PurePosixPath, unknown: Iterable[str]) -> None:
+        self.left_out += [f"{self._folder / file}: {token} stays as it is: it has no value" for token in unknown]
+
+    def _read(self, file: PurePosixPath) -> str:
+        path = self._folder / file
+        try:
+            if path.stat().st_size > LARGEST:
+                raise FolderWrong([f"{path}: it is larger than {LARGEST} bytes"])
+            return path.read_bytes().decode("utf-8-sig")
+        except ValueError:
+            raise FolderWrong([f"{path}: it is not a text in UTF-8"]) from None
+        except OSError as error:
+            raise FolderWrong([f"{path}: {error.strerror}"]) from None
+
+    def _json(self, file: PurePosixPath) -> Any:
+        unknown: set[str] = set()
+        try:
+            document = json.loads(marks.mark(self._read(file)))
+        except json.JSONDecodeError as error:
+            raise FolderWrong([f"{at(self._folder / file, error.lineno, error.colno)}: {error.msg}"]) from None
+        except (ValueError, RecursionError) as error:
+            raise FolderWrong([f"{self._folder / file}: {error}"]) from None
+        document = marks.fill(document, self._tokens, unknown)
+        self._tell(file, unknown)
+        return document
+
+    def _properties(self, file: PurePosixPath) -> Properties:
+        document = self._json(file)
+        properties = document.get("properties") or {} if isinstance(document, dict) else None
+        if not isinstance(properties, dict):
+            raise FolderWrong([f'{self._folder / file}: it must hold {{"properties": {{...}}}}'])
+        plain: Properties = _plain(properties)
+        return plain
+
+    def _names(self, file: PurePosixPath) -> Iterator[str]:
+        document = self._json(file)
+        for each in document if isinstance(document, list) else [None]:
+            name = each.get("name") if isinstance(each, dict) else each
+            if not isinstance(name, str) or not name:
+                raise FolderWrong([f'{self._folder / file}: it must be a list of {{"name": "..."}}'])
+            yield name.rsplit("/", 1)[-1]
+
+
+def _plain(value: Any) -> Any:
+    """Without what is null, and with the ids of any service relative to it."""
+    if isinstance(value, dict):
+        return {key: each if key in OPAQUE else _plain(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, str) and (found := SERVICE.match(value)) and value[found.end() : found.end() + 1] in ("", "/"):
+        return value[found.end() :] or "/"
+    return value
+
+
+__all__ = ["Artifacts", "FolderWrong", "Resource", "files_of", "id_of", "read"]

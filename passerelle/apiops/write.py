@@ -1,4 +1,11 @@
-"""A service of a plane as an artifact folder, for `read`. Policies are written as rawxml; secrets are left out."""
+"""A service of a plane as an artifact folder, for `read`.
+
+Rules
+1. Policies are written as rawxml; secrets are left out, and people with them: a subscription keeps its owner's id.
+2. What is written is tried: applied to where it came from it must change nothing. An operation or schema that a
+   specification does not give back stands beside it; what then still differs is told.
+3. The folder is replaced as a whole at the end. Hidden files in it stay.
+"""
 
 from __future__ import annotations
 
@@ -8,92 +15,165 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from passerelle.apiops.layout import BUILT_IN, INFORMATION, POLICY, SPECIFICATIONS, collection_path, folder_of
+from passerelle.apiops.filter import Filter
+from passerelle.apiops.layout import ASSOCIATIONS, BUILT_IN, INFORMATION, POLICY, collection_path, folder_of
+from passerelle.apiops.read import read
+from passerelle.apiops.settle import described
+from passerelle.apiops.specification import Specification
 from passerelle.plane import Plane, PlaneError
 
 Properties = dict[str, Any]
+Told = Callable[[str], None]
 # what a plane computes
-COMPUTED = frozenset({"provisioningState", "isOnline", "builtIn", "createdDate", "startDate", "updatedDateTime"})
+COMPUTED = frozenset(
+    {
+        *("provisioningState", "isOnline", "builtIn", "createdDate", "startDate", "createdDateTime"),
+        *("updatedDateTime", "subject", "thumbprint", "expirationDate", "tagId"),
+    }
+)
 # collections below a resource that the layout knows: parent collection -> child collections
 BELOW: dict[str, tuple[str, ...]] = {
-    "apis": ("diagnostics", "releases"),
-    "products": ("apis", "groups"),
+    "apis": ("diagnostics", "releases", "tagDescriptions", "wikis"),
+    "products": ("apis", "groups", "wikis"),
     "gateways": ("apis",),
 }
-WITH_POLICY = frozenset({"apis", "products"})
+OF_ALL_REVISIONS = frozenset({"releases", "tagDescriptions", "wikis"})
+TAGGED = ("apis", "products")
+# what a workspace has none of
+OUTSIDE = frozenset({"workspaces", "gateways", "caches", "authorizationServers", "openidConnectProviders"})
+MENDED = frozenset({"apis/operations", "apis/schemas"})
+TRIES = 3
+TIMEOUT = 1800.0  # seconds
 
 
-def write(plane: Plane, folder: Path, told: Callable[[str], None]) -> int:
-    """Everything of the plane's service; how many files there are. The folder is replaced as a whole at the end."""
+def write(plane: Plane, folder: Path, wanted: Filter | None, told: Told) -> tuple[int, list[str]]:
+    """(how many files there are, what of the service they do not give back). Raises PlaneError, OSError."""
     draft = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
-    count = 0
-    for path, text in _files(plane, told):
-        target = draft / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8", newline="")
-        count += 1
-    draft.mkdir(parents=True, exist_ok=True)
+    draft.mkdir(parents=True)
+    export = _Export(plane, told)
+    for path, text in export.service("", wanted or Filter()):
+        _put(draft / path, text)
+    told("trying what was written")
+    lost = _mend(plane, draft, whole=wanted is None)
+    count = sum(each.is_file() for each in draft.rglob("*"))
     for kept in folder.glob(".*") if folder.is_dir() else ():
         shutil.move(str(kept), draft / kept.name)  # .git and the like
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-    return count
+    return count, lost
 
 
-def _files(plane: Plane, told: Callable[[str], None]) -> Iterator[tuple[str, str]]:
-    yield from _policy(plane, "")
-    for collection in (each for each in INFORMATION if "/" not in each):
-        told(collection)
-        for item in plane.all(f"/{collection}"):
-            id = f"/{collection}/{item['name']}"
-            if id in BUILT_IN:
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+class _Export:
+    """Yields (path, text)."""
+
+    def __init__(self, plane: Plane, told: Told) -> None:
+        self._plane, self._told = plane, told
+        self._policies: set[str] = set()
+
+    def service(self, workspace: str, wanted: Filter) -> Iterator[tuple[str, str]]:
+        """Of the service, or of `/workspaces/w` in it."""
+        for each in self._plane.all(f"{workspace}/allPolicies"):
+            id = str(self._plane.relative(each["properties"]["referencePolicyId"]))
+            self._policies.add(id if id.startswith(f"{workspace}/") else workspace + id)
+        if wanted.wants("policies", "policy"):
+            yield from self._policy(workspace)
+        for collection in (each for each in INFORMATION if "/" not in each):
+            if workspace and collection in OUTSIDE:
                 continue
-            yield from _resource(plane, id, item["properties"])
-            for below in BELOW.get(collection, ()):
-                if ";rev=" in id and below == "releases":
+            for number, item in enumerate(self._plane.all(f"{workspace}/{collection}"), 1):
+                id = f"/{collection}/{item['name']}"
+                if id in BUILT_IN or not wanted.wants(collection, item["name"]):
                     continue
-                for child in plane.all(f"{id}/{below}"):
-                    if f"/{below}/{child['name']}" not in BUILT_IN:
-                        yield from _resource(plane, f"{id}/{below}/{child['name']}", child["properties"])
-            if collection in WITH_POLICY:
-                yield from _policy(plane, id)
-            if collection in ("apis", "products") and ";rev=" not in id:
-                for tag in plane.all(f"{id}/tags"):
-                    yield from _resource(plane, f"{id}/tags/{tag['name']}", {})
-            if collection == "apis":
-                yield from _api(plane, id, item["properties"])
+                self._told(f"{workspace}/{collection} {number}")
+                yield from self._item(workspace + id, collection, item["properties"], wanted)
 
+    def _item(self, id: str, collection: str, properties: Properties, wanted: Filter) -> Iterator[tuple[str, str]]:
+        below = wanted.below(collection, id.rsplit("/", 1)[1])
+        if collection == "apis":
+            yield from self._api(id, properties, below)
+        else:
+            yield from self._resource(id, properties)
+        if collection == "workspaces":
+            yield from self.service(id, below)
+        for child in BELOW.get(collection, ()):
+            if ";rev=" in id and child in OF_ALL_REVISIONS:
+                continue
+            for each in self._plane.all(f"{id}/{child}"):
+                if f"/{child}/{each['name']}" not in BUILT_IN and below.wants(child, each["name"]):
+                    yield from self._resource(f"{id}/{child}/{each['name']}", each["properties"])
+        if collection in ("apis", "products"):
+            yield from self._policy(id)
+        if collection in TAGGED and ";rev=" not in id:
+            for tag in self._plane.all(f"{id}/tags"):
+                yield from self._resource(f"{id}/tags/{tag['name']}", {})
 
-def _resource(plane: Plane, id: str, properties: Properties) -> Iterator[tuple[str, str]]:
-    path = collection_path(id)
-    association = "/" in path and path not in ("apis/diagnostics", "apis/releases", "apis/schemas", "apis/resolvers")
-    document: Properties = {}
-    folder = folder_of(id)
-    if not association:
-        shown = {name: value for name, value in plane.relative(properties).items() if name not in COMPUTED}
-        if path == "policyFragments":
-            yield str(folder / POLICY), str(plane.get(id, {"format": "rawxml"})["properties"]["value"])
-            shown = {name: value for name, value in shown.items() if name not in ("format", "value")}
-        document = {"properties": shown}
-    yield str(folder / INFORMATION[path]), json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    def _resource(self, id: str, properties: Properties) -> Iterator[tuple[str, str]]:
+        path = collection_path(id)
+        document: Properties = {}
+        folder = folder_of(id)
+        if path not in ASSOCIATIONS:
+            shown = {name: value for name, value in self._plane.relative(properties).items() if name not in COMPUTED}
+            if path == "policyFragments":
+                yield str(folder / POLICY), str(self._plane.get(id, {"format": "rawxml"})["properties"]["value"])
+                shown = {name: value for name, value in shown.items() if name not in ("format", "value")}
+            document = {"properties": shown}
+        yield str(folder / INFORMATION[path]), to_json(document)
 
-
-def _policy(plane: Plane, owner: str) -> Iterator[tuple[str, str]]:
-    try:
-        document = plane.get(f"{owner}/policies/policy", {"format": "rawxml"})
-    except PlaneError as error:
-        if error.status == 404:
+    def _policy(self, owner: str) -> Iterator[tuple[str, str]]:
+        if f"{owner}/policies/policy" not in self._policies:
             return
-        raise
-    yield str(folder_of(owner) / POLICY) if owner else POLICY, str(document["properties"]["value"])
+        document = self._plane.get(f"{owner}/policies/policy", {"format": "rawxml"})
+        yield str(folder_of(owner) / POLICY) if owner else POLICY, str(document["properties"]["value"])
+
+    def _api(self, id: str, properties: Properties, wanted: Filter) -> Iterator[tuple[str, str]]:
+        """An API and what stands below it, but its diagnostics and releases."""
+        operations = list(self._plane.all(f"{id}/operations"))
+        specification = Specification.of(self._plane, id, properties, bool(operations))
+        nothing = dict.fromkeys(specification.fills, "")
+        yield from self._resource(id, nothing | properties | specification.options)
+        if specification.file:
+            yield str(folder_of(id) / specification.file), specification.text
+        for operation in operations if not specification.file else ():
+            yield from self._resource(f"{id}/operations/{operation['name']}", operation["properties"])
+        for operation in operations:
+            if wanted.wants("operations", operation["name"]):
+                yield from self._policy(f"{id}/operations/{operation['name']}")
+        for schema in self._plane.all(f"{id}/schemas"):
+            if schema["name"] not in specification.within and wanted.wants("schemas", schema["name"]):
+                yield from self._resource(f"{id}/schemas/{schema['name']}", schema["properties"])
+        for resolver in self._plane.all(f"{id}/resolvers") if properties.get("type") == "graphql" else ():
+            yield from self._resource(f"{id}/resolvers/{resolver['name']}", resolver["properties"])
+            yield from self._policy(f"{id}/resolvers/{resolver['name']}")
 
 
-def _api(plane: Plane, id: str, properties: Properties) -> Iterator[tuple[str, str]]:
-    """The operations, as a specification, and their policies."""
-    operations = list(plane.all(f"{id}/operations"))
-    if operations and properties.get("type", "http") == "http":
-        link = plane.get(id, {"export": "true", "format": "openapi-link"})["value"]["link"]
-        yield str(folder_of(id) / SPECIFICATIONS["openapi"]), plane.open(link)
-    for operation in operations:
-        yield from _policy(plane, f"{id}/operations/{operation['name']}")
+def to_json(document: Properties) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _mend(plane: Plane, draft: Path, whole: bool) -> list[str]:
+    """Put what a specification does not say beside it; what the folder still does not give back."""
+    lost: list[dict[str, Any]] = []
+    for _ in range(TRIES):
+        if not any(draft.iterdir()):
+            return []
+        body = described(read(draft), lambda id: True) | {"prune": whole, "dryRun": True}
+        try:
+            lost = plane.call("POST", "/apply", body, timeout=TIMEOUT)["changes"]
+        except PlaneError as error:
+            return [f"it is refused as it stands: {message}" for _, message in error.details] or [str(error)]
+        mended = False
+        for change in lost:
+            if change["operation"] != "create" and collection_path(change["id"]) in MENDED:
+                file = draft / folder_of(change["id"]) / INFORMATION[collection_path(change["id"])]
+                if not file.exists():
+                    _put(file, to_json({"properties": plane.relative(plane.get(change["id"])["properties"])}))
+                    mended = True
+        if not mended:
+            break
+    return [f"{each['operation']} {each['id']} {', '.join(each.get('properties', []))}".strip() for each in lost]

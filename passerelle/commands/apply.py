@@ -2,70 +2,98 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from passerelle.apiops.layout import BUILT_IN, INFORMATION
 from passerelle.apiops.read import FolderWrong, Resource, read
+from passerelle.apiops.settle import described, findings, settle
+from passerelle.apiops.tokens import Tokens
 from passerelle.connection import connected
 from passerelle.plane import Plane, PlaneError
+from passerelle.progress import working
 
-MARKS = {"create": "+", "update": "~", "delete": "-"}
+MARKS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
+TIMEOUT = 1800.0  # seconds; a service of the largest kind is checked whole
+
+Command = Callable[..., Any]
+
+
+def environment(command: Command) -> Command:
+    """The options that say how an environment differs; the command gets `overrides`, `token_folder` and `values`."""
+    for option in (
+        click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Replaces {#NAME#} and {#[NAME]#}."),
+        click.option(
+            "--tokens",
+            "token_folder",
+            type=click.Path(path_type=Path, file_okay=False, exists=True),
+            help="A folder with one file for each token, such as a mounted secret. Else: the environment.",
+        ),
+        click.option("--overrides", type=click.Path(path_type=Path, dir_okay=False), help="configuration.<env>.yaml"),
+    ):
+        command = option(command)
+    return command
+
+
+def tokens_of(values: tuple[str, ...], folder: Path | None) -> Tokens:
+    wrong = [each for each in values if "=" not in each]
+    if wrong:
+        raise click.UsageError(f"--set {wrong[0]}: it must be NAME=VALUE")
+    return Tokens(dict(each.partition("=")[::2] for each in values), folder)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @connected
+@environment
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
-@click.option("--overrides", type=click.Path(path_type=Path, dir_okay=False), help="A configuration.<env>.yaml.")
-@click.option("--set", "tokens", multiple=True, metavar="NAME=VALUE", help="Replaces {#NAME#} in the files.")
-@click.option("--prune", is_flag=True, help="Also delete APIs, products, backends ... that the folder does not have.")
+@click.option(
+    "--prune", is_flag=True, help="Also delete what the folder does not have; gateways, subscriptions and users stay."
+)
 def apply(
-    plane: Plane, folder: Path, dry_run: bool, overrides: Path | None, tokens: tuple[str, ...], prune: bool
-) -> None:
+    plane: Plane, folder: Path, dry_run: bool, overrides: Path | None, token_folder: Path | None,
+    values: tuple[str, ...], prune: bool,
+) -> None:  # fmt: skip
     """Apply FOLDER, an APIOps artifact folder: everything in it, or nothing when something is wrong."""
-    pairs = dict(token.partition("=")[::2] for token in tokens)
+    resources: list[Resource] = []
     try:
-        resources = read(folder, overrides, pairs)
-        click.echo(f"{len(resources)} resources in {folder}", err=True)
-        document = {
-            "resources": [{"id": each.id, "properties": each.properties} for each in resources],
-            "delete": _superfluous(plane, {each.id.lower() for each in resources}) if prune else [],
-            "dryRun": dry_run,
-        }
-        told = plane.call("POST", "/apply", document, timeout=600.0)
+        with working(f"reading {folder}"):
+            artifacts = read(folder, overrides, tokens_of(values, token_folder))
+            known = _known(plane, {each.id.lower() for each in artifacts.resources})
+            resources, told = settle(artifacts, known)
+        for sentence in told:
+            click.secho(sentence, fg="yellow", err=True)
+        document = described(artifacts, known) | {"prune": prune, "dryRun": dry_run}
+        with working(f"{len(resources)} resources are checked{'' if dry_run else ' and stored'}"):
+            answer = plane.call("POST", "/apply", document, timeout=TIMEOUT)
     except FolderWrong as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"nothing was changed:\n{error}") from error
     except PlaneError as error:
-        raise click.ClickException(_at_their_files(error, folder, resources)) from error
-    for change in told["changes"]:
-        names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
-        click.echo(f"{MARKS[change['operation']]} {change['id']}{names}")
+        raise click.ClickException(at_their_files(error, folder, resources)) from error
+    show_changes(answer["changes"])
     verb = "would be" if dry_run else "are"
-    click.echo(f"{len(told['changes'])} {verb} changed, {told['unchanged']} as they were; revision {told['revision']}")
+    click.echo(
+        f"{len(answer['changes'])} {verb} changed, {answer['unchanged']} as they were; revision {answer['revision']}"
+    )
 
 
-def _superfluous(plane: Plane, wanted: set[str]) -> list[str]:
-    """Ids at the top level that the folder does not have."""
-    found = []
-    for collection in (each for each in INFORMATION if "/" not in each):
-        for item in plane.all(f"/{collection}"):
-            id = f"/{collection}/{item['name']}"
-            if id.lower() not in wanted and id not in BUILT_IN and collection not in ("gateways", "subscriptions"):
-                found.append(id)
-    return found
+def show_changes(changes: list[dict[str, Any]]) -> None:
+    for change in changes:
+        mark, colour = MARKS[change["operation"]]
+        names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
+        click.secho(f"{mark} {change['id']}{names}", fg=colour)
 
 
-def _at_their_files(error: PlaneError, folder: Path, resources: list[Resource]) -> str:
-    """The plane's findings, each with the file it is about."""
+def _known(plane: Plane, folder: set[str]) -> Callable[[str], bool]:
+    """Whether the plane has a resource; a person may also come with the folder."""
+    return functools.cache(lambda id: plane.exists(id) or (id.lower() in folder and id.startswith("/users/")))
+
+
+def at_their_files(error: PlaneError, folder: Path, resources: list[Resource]) -> str:
+    """The plane's findings, each with the place that it is about."""
     if not error.details:
         return str(error)
-    files = {each.id.lower(): each.files for each in resources}
-    lines = []
-    for target, message in error.details:
-        id, _, field = target.partition(" ")
-        of = files.get(id.lower(), ())
-        place = next((name for name in of if field == "value" or name.endswith(".json")), of[0] if of else id)
-        lines.append(f"{folder / place if of else id}: {message}")
-    return "nothing was changed:\n" + "\n".join(lines)
+    return "nothing was changed:\n" + "\n".join(findings(error.details, folder, resources))

@@ -6,21 +6,34 @@ from pathlib import Path
 
 import click
 
+from passerelle.apiops.filter import Filter
 from passerelle.apiops.write import write
+from passerelle.apiops.wrong import FolderWrong
 from passerelle.connection import connected
 from passerelle.plane import Plane, PlaneError
+from passerelle.progress import working
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @connected
-def export(plane: Plane, folder: Path) -> None:
+@click.option(
+    "--filter",
+    "filter_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A configuration.extractor.yaml: only what it names.",
+)
+def export(plane: Plane, folder: Path, filter_file: Path | None) -> None:
     """Write the service to FOLDER, as APIOps artifacts; what is there is replaced, but for hidden files.
 
     Secrets are not written: set them by --overrides or --set when the folder is applied elsewhere.
     """
     try:
-        count = write(plane, folder, lambda collection: click.echo(f"reading {collection}", err=True))
-    except (PlaneError, OSError) as error:
+        wanted = Filter.read(filter_file) if filter_file is not None else None
+        with working(f"exporting to {folder}") as told:
+            count, lost = write(plane, folder, wanted, told)
+    except (PlaneError, FolderWrong, OSError) as error:
         raise click.ClickException(str(error)) from error
+    for each in lost:
+        click.secho(f"applied again, the folder would not be the same: {each}", fg="yellow", err=True)
     click.echo(f"{count} files in {folder}")

@@ -13,16 +13,17 @@ from passerelle.demo import seed
 from passerelle.demo.page import write_page
 from passerelle.home import Home, HomeInUse
 from passerelle.house import House, StartFailed, Stopped
-from passerelle.listening import PortTaken
-from passerelle.plan import GATEWAY, Options, Plan, make_plan
+from passerelle.listening import LOOPBACK, PortTaken
+from passerelle.plan import GATEWAY, Options, Plan, Source, make_plan
 from passerelle.plane import Plane, PlaneError
 from passerelle.private import write_private
-from passerelle.probe import status_of
+from passerelle.probe import facts_of, status_of
 from passerelle.voice import Voice
 
 DATA = ".passerelle"
 STATUS = "/status-0123456789abcdef"
 START_SECONDS = 60.0
+FOLDER_SECONDS = 600.0  # a large one is imported and checked whole
 TOKEN_RENEWAL = 23 * 86_400.0  # seconds; a token lives 30 days
 TOKEN_RETRY = 3_600.0
 
@@ -38,17 +39,38 @@ TOKEN_RETRY = 3_600.0
 @click.option("--poll-interval", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
               help="Seconds between two looks for new configuration.")  # fmt: skip
 @click.option("--no-demo", is_flag=True, help="No demo backend and no demo API: an empty service.")
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False),
+              help="Serve this APIOps folder, and start no management plane, portal or demo.")  # fmt: skip
+@click.option("--overrides", type=click.Path(path_type=Path, dir_okay=False),
+              help="With --directory: its configuration.<env>.yaml.")  # fmt: skip
+@click.option("--tokens", type=click.Path(path_type=Path, file_okay=False),
+              help="With --directory: a folder with one file for each {#NAME#}.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready; logs go to standard error.")
 def up(
     data: Path, management_port: int, gateway_port: int, portal_port: int, sidecars: int, workers: int,
-    poll_interval: float, no_demo: bool, as_json: bool,
+    poll_interval: float, no_demo: bool, directory: Path | None, overrides: Path | None, tokens: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Start a management plane, a sync agent, proxy sidecars, the portal and a demo on this machine.
 
     For every port, 0 means any free one. Ctrl-C ends it all.
     """
+    if directory is None and (overrides or tokens):
+        raise click.UsageError("--overrides and --tokens belong to --directory")
+    source = None
+    if directory is not None:
+        source = Source(directory.absolute(), overrides and overrides.absolute(), tokens and tokens.absolute())
+        no_demo, management_port, portal_port = True, 0, 0
     options = Options(
-        data.absolute(), management_port, gateway_port, portal_port, sidecars, workers, poll_interval, not no_demo
+        data.absolute(),
+        management_port,
+        gateway_port,
+        portal_port,
+        sidecars,
+        workers,
+        poll_interval,
+        not no_demo,
+        source,
     )
     voice = Voice(copy_logs=as_json)
     home = Home(options.data)
@@ -74,6 +96,9 @@ def up(
 
 def run(plan: Plan, house: House, voice: Voice, as_json: bool) -> None:
     """Start everything, print the result, watch. Leaves only by an exception; `Stopped` is the good one."""
+    if plan.source is not None:
+        run_directory(plan, plan.source, house, voice, as_json)
+        return
     with voice.step(f"management plane on {plan.management_url}"):
         plane = start_plane(plan, house)
     if plan.demo:
@@ -96,6 +121,19 @@ def run(plan: Plan, house: House, voice: Voice, as_json: bool) -> None:
             seed.wait_until_live(plan, house)
     click.echo(json.dumps(summary(plan)) if as_json else write_page(plan))
     house.watch(TokenRenewal(plan, plane, voice))
+
+
+def run_directory(plan: Plan, source: Source, house: House, voice: Voice, as_json: bool) -> None:
+    """The same without a plane. Sidecars are ready once the folder, or what the backup holds of it, is in force."""
+    with voice.step(f"sync agent on {source.directory}"):
+        agent = house.start(rooms.agent(plan))
+        house.wait_for(agent, lambda: status_of(plan.health_port, "/live") == 200, START_SECONDS, "liveness")
+        folder = FolderNews(plan, voice)
+        house.wait_for(agent, folder.ready, FOLDER_SECONDS, "a good folder")
+    with voice.step(f"{len(plan.gateway_ports)} sidecars on {', '.join(plan.gateway_urls)}"):
+        start_sidecars(plan, house)
+    click.echo(json.dumps(summary(plan)) if as_json else write_page(plan))
+    house.watch(folder)
 
 
 def start_plane(plan: Plan, house: House) -> Plane:
@@ -137,6 +175,9 @@ def start_sidecars(plan: Plan, house: House) -> None:
 
 def summary(plan: Plan) -> dict[str, object]:
     """The line of `--json`."""
+    if plan.source is not None:
+        status = f"http://{LOOPBACK}:{plan.health_port}/ready"
+        return {"directory": str(plan.source.directory), "gateways": plan.gateway_urls, "status": status}
     return {
         "management": plan.management_url,
         "management_tls": plan.management_tls_url,
@@ -146,6 +187,32 @@ def summary(plan: Plan) -> dict[str, object]:
         "token": plan.home.admin_token.read_text(encoding="utf-8").strip(),
         "ca": str(plan.home.ca),
     }
+
+
+class FolderNews:
+    """Called while the house runs: tells what is wrong with the folder, and when it is well again."""
+
+    def __init__(self, plan: Plan, voice: Voice) -> None:
+        self._port, self._voice = plan.health_port, voice
+        self._told, self._version, self._due = "", 0, 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + 1
+            self.ready()
+
+    def ready(self) -> bool:
+        """Whether there is a configuration, from the folder or the backup."""
+        facts = facts_of(self._port, "/ready")
+        error, version = str(facts.get("lastError") or ""), int(facts.get("cursor") or 0)
+        if error and error != self._told:
+            goes_on = f"; version {version} goes on" if version else ""
+            self._voice.say(f"the folder is not taken{goes_on}:\n{error}", "red")
+        elif version and version != self._version:
+            self._voice.say(f"version {version} is in force, from the {facts.get('source')}")
+        if facts:
+            self._told, self._version = error, version
+        return bool(facts.get("ready"))
 
 
 class TokenRenewal:

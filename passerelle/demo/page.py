@@ -9,7 +9,8 @@ from importlib.resources import files
 from string import Template
 
 from passerelle.demo import seed
-from passerelle.plan import Plan
+from passerelle.listening import LOOPBACK
+from passerelle.plan import Plan, Source
 from passerelle.plane import API_VERSION
 
 LIMIT = 5  # calls per period, of policies/search.xml
@@ -17,6 +18,8 @@ LIMIT = 5  # calls per period, of policies/search.xml
 
 def write_page(plan: Plan) -> str:
     """The page, after writing the files that it names into DIR/demo."""
+    if plan.source is not None:
+        return write_directory_page(plan, plan.source)
     lines = [
         "",
         "Passerelle is running.",
@@ -31,6 +34,29 @@ def write_page(plan: Plan) -> str:
     if plan.demo:
         lines += demo_part(plan)
     lines += ["", "Ctrl-C ends it all.", ""]
+    return "\n".join(lines)
+
+
+def write_directory_page(plan: Plan, source: Source) -> str:
+    """The page of a folder that is served without a plane."""
+    lines = [
+        "",
+        "Passerelle is running, without a management plane.",
+        "",
+        f"  folder            {source.directory}",
+        f"  gateways          {'   '.join(plan.gateway_urls)}",
+        f"  logs              {plan.home.logs}/*.log",
+        f"  metrics           {'   '.join(plan.metrics_urls)}",
+        f"  status            http://{LOOPBACK}:{plan.health_port}/ready",
+        "",
+        f"What changes in the folder is live within {plan.poll_interval:g} s. While something in it is wrong, the last",
+        "good configuration goes on; what is wrong is told here, in the agent's log, and in lastError of the status.",
+        "To find it before:",
+        f"  passerelle check {shlex.quote(str(source.directory))}",
+        "",
+        "Ctrl-C ends it all.",
+        "",
+    ]
     return "\n".join(lines)
 
 

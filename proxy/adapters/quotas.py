@@ -1,20 +1,25 @@
-"""Quotas in this process: calls and bytes by name in fixed windows.
+"""Quotas: calls and bytes by name in fixed windows, shared by the sidecars of one agent.
 
 Rules
-1. They live in memory only: they outlive configurations, and end with the process. Each process counts for itself.
-2. Time is the wall clock of the start and monotonic from there: setting the clock later begins no new window.
-3. Keys are bounded: a window that has passed is forgotten by the way, and above the bound the least recently used key,
+1. They live in memory and outlive configurations. With an agent they outlive the process: the agent holds the totals,
+   see proto/counter_sync.proto. Without one, each process counts for itself.
+2. What is read is the last total of the agent and what was counted here since. Nobody waits for the agent, so a quota
+   may be passed by what others count in a quarter of a second.
+3. Time is the wall clock of the start and monotonic from there: setting the clock later begins no new window.
+4. Keys are bounded: a window that has passed is forgotten by the way, and above the bound the least recently used key,
    which is logged, since its quota begins anew.
-4. Only the event loop uses it, so it needs no lock.
+5. One lock, held for microseconds, since the counter stream lives in a thread.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import secrets
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from proxy.ports import Usage
@@ -22,6 +27,9 @@ from proxy.ports import Usage
 log = logging.getLogger("proxy.quotas")
 
 MAX_KEYS = 200_000
+
+# One message of the counter stream: key, start, period, window, calls, bytes.
+QuotaCount = tuple[str, float, int, int, int, int]
 
 
 @dataclass(slots=True)
@@ -32,6 +40,7 @@ class _Count:
 
 
 _Name = tuple[str, float, int]
+_Counts = dict[_Name, _Count]
 
 
 class LocalQuotas:
@@ -40,7 +49,12 @@ class LocalQuotas:
     def __init__(self, now: Callable[[], float] | None = None, max_keys: int = MAX_KEYS) -> None:
         self._now = now or steady_time()
         self._max_keys = max_keys
+        self._lock = threading.Lock()
         self._counts: OrderedDict[_Name, _Count] = OrderedDict()
+        # what the agent does not know yet, or has not said that it knows; `None` until there is an agent
+        self._fresh: _Counts | None = None
+        self._reported: _Counts = {}
+        self._sequence = secrets.randbits(48)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -49,21 +63,74 @@ class LocalQuotas:
         now = self._now()
         window = _window(now, start, period)
         renews_after = start + (window + 1) * period - now if period else None
-        count = self._counts.get((key, start, period))
-        if count is None or count.window != window:
-            return Usage(0, 0, renews_after)
-        return Usage(count.calls, count.bytes, renews_after)
+        with self._lock:
+            count = self._counts.get((key, start, period))
+            if count is None or count.window != window:
+                return Usage(0, 0, renews_after)
+            return Usage(count.calls, count.bytes, renews_after)
 
     def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
         name = (key, start, period)
         window = _window(self._now(), start, period)
-        count = self._counts.get(name)
-        if count is None or count.window != window:
-            count = self._counts[name] = _Count(window)
-        self._counts.move_to_end(name)
-        count.calls += calls
-        count.bytes += size
-        self._forget()
+        with self._lock:
+            _count(self._counts, name, window, calls, size)
+            self._counts.move_to_end(name)
+            if self._fresh is not None and len(self._fresh) < self._max_keys:
+                _count(self._fresh, name, window, calls, size)
+            self._forget()
+
+    def held(self) -> list[QuotaCount]:
+        """The totals without what is still to be reported: for an agent that may not know them."""
+        with self._lock:
+            if self._fresh is None:  # the first agent: all of it is to be reported
+                return []
+            return [_told(name, self._less(name, count)) for name, count in self._counts.items()]
+
+    def report(self, again: bool) -> tuple[int, list[QuotaCount]] | None:
+        """(sequence, what was counted since the last report); None while one is unanswered, unless `again`, or when
+        there is nothing."""
+        with self._lock:
+            fresh = self._begin()
+            if self._reported:
+                return (self._sequence, [_told(*each) for each in self._reported.items()]) if again else None
+            if not fresh:
+                return None
+            self._reported, self._fresh = fresh, {}
+            self._sequence += 1
+            return self._sequence, [_told(*each) for each in self._reported.items()]
+
+    def merge(self, totals: Iterable[QuotaCount], answered: int) -> None:
+        """The agent's totals; `answered` is the last report that they include."""
+        with self._lock:
+            fresh = self._begin()
+            if answered == self._sequence:
+                self._reported = {}
+            for key, start, period, window, calls, size in totals:
+                name = (key, start, period)
+                count = _Count(window, calls, size)
+                for more in (self._reported.get(name), fresh.get(name)):
+                    if more is not None and more.window > count.window:
+                        count = _Count(more.window, more.calls, more.bytes)
+                    elif more is not None and more.window == count.window:
+                        count.calls += more.calls
+                        count.bytes += more.bytes
+                self._counts[name] = count
+            if self._counts:
+                self._forget()
+
+    def _begin(self) -> _Counts:
+        """There is an agent: what was counted before is to be reported."""
+        if self._fresh is None:
+            self._fresh = {name: _Count(each.window, each.calls, each.bytes) for name, each in self._counts.items()}
+        return self._fresh
+
+    def _less(self, name: _Name, count: _Count) -> _Count:
+        rest = _Count(count.window, count.calls, count.bytes)
+        for more in (self._reported.get(name), (self._fresh or {}).get(name)):
+            if more is not None and more.window == rest.window:
+                rest.calls -= more.calls
+                rest.bytes -= more.bytes
+        return rest
 
     def _forget(self) -> None:
         """Drop up to two passed windows from the old end, and whatever is above the bound."""
@@ -78,6 +145,18 @@ class LocalQuotas:
             del self._counts[name]
             if not self._counts:
                 return
+
+
+def _count(counts: _Counts, name: _Name, window: int, calls: int, size: int) -> None:
+    count = counts.get(name)
+    if count is None or count.window != window:
+        count = counts[name] = _Count(window)
+    count.calls += calls
+    count.bytes += size
+
+
+def _told(name: _Name, count: _Count) -> QuotaCount:
+    return (*name, count.window, count.calls, count.bytes)
 
 
 def _window(now: float, start: float, period: int) -> int:

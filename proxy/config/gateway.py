@@ -194,7 +194,11 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     if not touched & _REFERRED:
         return held, set()
     shown = [(_name(each), each.body) for each in after.shelves.get("namedValues", _EMPTY).values()]
-    named_values = {(body.get("displayName") or name): str(body.get("value") or "") for name, body in shown}
+    named_values = {
+        (body.get("displayName") or name): str(body.get("value") or "")
+        for name, body in shown
+        if body.get("value") is not None  # one that only a Key Vault has is unknown here
+    }
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }

@@ -60,7 +60,10 @@ def graphs(
                 made[key] = before
             else:
                 assert isinstance(unread, dict)
+                for each in resolvers:
+                    unread.pop(each.id, None)
                 made[key] = _entry(sources, schema, dict(_resolvers(resolvers, compiled, unread)), before, unread)
+                _tell_strangers(made[key].graph, resolvers, unread)
     return made
 
 
@@ -80,10 +83,14 @@ def _resolvers(
 ) -> Iterator[tuple[tuple[str, str], Resolver]]:
     from proxy.graphql.graph import Resolver
 
+    taken: dict[tuple[str, str], str] = {}
     for resource, document in zip(resources, compiled, strict=True):
         kind, _, name = str(resource.body.get("path") or "").strip("/").partition("/")
         if not kind or not name:
             message = "The path of a resolver is Type/field, such as Query/users."
+            unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
+        elif (other := taken.setdefault((kind, name), resource.id)) != resource.id:
+            message = f"{other} resolves '{kind}/{name}' already, so that this resolver never runs."
             unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
         elif document is None:
             yield (kind, name), Resolver((), problem=f"Resolver {resource.id} has no policy.")
@@ -122,6 +129,15 @@ def _entry(
         exchange.graph = graph
 
     return GraphEntry(sources, graph, Step.of(attach, Origin("graphql", "api", INBOUND, "graphql")))
+
+
+def _tell_strangers(graph: Graph, resolvers: list[Resource], unread: dict[str, ResourceIssue]) -> None:
+    """Report the resolvers of fields that the schema does not have: they never run."""
+    for resource in resolvers:
+        kind, _, name = str(resource.body.get("path") or "").strip("/").partition("/")
+        if kind and name and graph.lacks(kind, name):
+            message = f"The schema has no field '{name}' of a type '{kind}', so that this resolver never runs."
+            unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
 
 
 def schema_text(body: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ Rules
    of whose fields has a resolver goes to it untouched.
 3. What goes wrong with one field is an error in the answer, with its path; the rest of the data is there. Clients read
    what they may know of it; the cause is in the log and in the trace.
-4. A request may run MOST_CALLS resolvers, at most AT_ONCE at a time.
+4. Subscriptions are the backend's: its WebSocket is passed through.
+5. A request may run MOST_CALLS resolvers, at most AT_ONCE at a time.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from proxy.exchange import Exchange
 from proxy.expressions.slices import GivingWay
 from proxy.graphql.edits import text_of, with_types, without
 from proxy.graphql.query import Error, Query, QueryRefused, Reader, refused, shown
-from proxy.graphql.schema import root_types
+from proxy.graphql.schema import has_field, root_types
 from proxy.messages import Body, Headers, Response
 from proxy.pipeline.resolution import Inherited, Resolution, inherited
 from proxy.pipeline.steps import Step, run_steps
@@ -50,6 +51,7 @@ log = logging.getLogger("proxy.graphql")
 
 MOST_CALLS = 1000
 AT_ONCE = 32
+NO_SOCKET = "Subscriptions are served where the API has a backend that serves them over a WebSocket."
 UNTOLD = "The field could not be resolved."
 
 
@@ -86,9 +88,17 @@ class Graph:
             names = root_types(self.schema)
             self.resolvers = {(names.get(type, type), name): each for (type, name), each in self.resolvers.items()}
 
+    def lacks(self, type: str, name: str) -> bool:
+        """Whether there is a schema, without this field that a resolver is for."""
+        return self.schema is not None and not has_field(self.schema, type, name)
+
     async def answer(self, exchange: Exchange) -> bool:
         """Answer the request; False leaves it to the backend. Raises QueryRefused."""
         backend = exchange.request.base is not None
+        if exchange.operation is not None and exchange.operation.id == "onHandshake":
+            if backend:
+                return False
+            raise refused(NO_SOCKET)
         if self.schema is None or (backend and not self.resolvers):
             if not backend:
                 raise unusable(self.problem)
@@ -99,7 +109,7 @@ class Graph:
         if query.operation.operation is OperationType.SUBSCRIPTION:
             if backend:
                 return False
-            raise refused("Subscriptions are served where the API has a backend that serves them over a WebSocket.")
+            raise refused(NO_SOCKET)
         run = Run(self, exchange, query)
         root, errors = await run.fetch() if backend else ({}, [])
         exchange.response = _response(await run.result(root), errors)

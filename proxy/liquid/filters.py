@@ -4,6 +4,8 @@ Rules
 1. Numbers are .NET's: whole numbers are 64 bits wide, and divide to whole numbers; dates take .NET formats.
 2. No filter makes a text longer than `MAX_TEXT`, and none looks at more than `MAX_ITEMS` items.
 3. A value that a filter cannot use stays as it is; null is the empty text.
+4. What Replace looks for is a .NET regular expression where it has a backslash, else a text: the policies that APIM
+   generates for SOAP escape their JSON so (`Replace: '\\r', '\\r'`).
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from urllib.parse import quote_plus, unquote_plus
 from liquid.exceptions import LiquidTypeError, ResourceLimitError
 from liquid.undefined import Undefined
 
+from proxy.expressions.dotnet import regex
 from proxy.expressions.dotnet.datetext import format_date, read_date
 from proxy.expressions.dotnet.datetime import DateTime, DateTimeOffset
+from proxy.expressions.runtime import DotNetError
 from proxy.liquid.values import Double, Moment, Record
 
 MAX_TEXT = 2 * 1024 * 1024
@@ -261,7 +265,13 @@ def url_decode(value: Any) -> str:
 
 @_filter
 def replace(value: Any, old: Any, new: Any = "") -> str:
-    return _replaced(_text(value), _text(old), _text(new), -1)
+    text, wanted = _text(value), _text(old)
+    if "\\" in wanted and text:
+        try:
+            return _bounded(regex.replace(regex.pattern_of(wanted), text, _text(new)))
+        except DotNetError as problem:
+            raise LiquidTypeError(f"Replace: {problem}", token=None) from problem
+    return _replaced(text, wanted, _text(new), -1)
 
 
 @_filter

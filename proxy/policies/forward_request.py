@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/api-management/forward-request-policy
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.errors import BackendConnectionFailure, BackendErrorStatus, GatewayError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
 
+SOCKETS = {"http": "ws", "https": "wss"}
 _HTTP_VERSIONS = {"1": "1.1", "2": "2", "2or1": "2or1"}
 
 
@@ -102,6 +104,9 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
     url = request.backend_url()
     if url is None:
         raise BackendConnectionFailure("No backend is configured: the API has no service URL and no policy sets one.")
+    if exchange.graph is not None and exchange.operation is not None and exchange.operation.id == "onHandshake":
+        # the address of a GraphQL server is one of http; subscriptions are asked of it over a WebSocket
+        url = replace(url, scheme=SOCKETS.get(url.scheme, url.scheme))
     headers = Headers(request.headers)
     if not request.keep_host:
         headers.popall("Host", None)

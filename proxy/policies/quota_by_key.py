@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/api-management/quota-by-key-policy
 from __future__ import annotations
 
 import datetime
+import hashlib
 from typing import TYPE_CHECKING
 
 from proxy.pipeline.element import Element
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.pipeline.compile import Compiler
 
 SHORTEST = 300  # seconds, as documented
+LONGEST_KEY = 500  # characters; what is longer counts under its digest
 
 
 @policy("quota-by-key", sections={INBOUND})
@@ -34,7 +36,7 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
     reads = condition.reads | increment.reads
 
     def handle(exchange: Exchange) -> None:
-        key = f"quota-by-key/{counter_key.get(exchange)}"
+        key = f"quota-by-key/{_shareable(counter_key.get(exchange))}"
         allowance.check(exchange, key, start)
         if deferred:
 
@@ -48,6 +50,13 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
             count(exchange, key, start, period, increment.value)
 
     return handle
+
+
+def _shareable(key: str) -> str:
+    """The key as text that every process can take: bytes of a header may be none."""
+    if len(key) > LONGEST_KEY:
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return key if key.isascii() else key.encode("utf-8", "replace").decode()
 
 
 def _first_period(element: Element) -> float:

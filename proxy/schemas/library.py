@@ -44,7 +44,7 @@ class Bundle:
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """A schema resource, read. `kind` is json, xml, or empty for what no policy validates with (protobuf, WADL);
+    """A schema resource, read. `kind` is json, xml, or empty for what no policy validates with (protobuf, WADL, WSDL);
     `root` is the tree of a JSON one, `text` the text of an XML one."""
 
     kind: str
@@ -86,7 +86,7 @@ def read_document(body: Mapping[str, Any]) -> Document:
     else:
         content_type = str(body.get("contentType") or "").partition(";")[0].lower()
         kind = "json" if content_type.endswith("json") else "xml" if content_type.endswith("xml") else ""
-        kind = "" if "wadl" in content_type else kind
+        kind = "" if "wadl" in content_type or "wsdl" in content_type else kind
         value = given.get("value", given) if isinstance(given, Mapping) else given
     if kind == "xml":
         if isinstance(value, Mapping):

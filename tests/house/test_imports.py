@@ -38,6 +38,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
+        "graphql", "zeep",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
     "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
@@ -56,7 +57,10 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
     ("graphql", "proxy", ("proxy.graphql", "proxy.policies.validate_graphql_request")),
+    ("graphql", "management", ("management.importers",)),
     ("greenlet", "proxy", ("proxy.expressions.slices",)),
+    ("zeep", "management", ("management.importers.soap_types",)),
+    ("lxml", "management", ("management.importers", "management.exporters")),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports
 PURE = (

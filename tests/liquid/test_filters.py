@@ -7,7 +7,7 @@ import pytest
 from proxy.liquid import compile_template
 from proxy.liquid.values import Record
 
-VALUES = {"l": [3, None, 1, 3], "o": [Record({"n": "b"}), Record({"n": "a"})]}
+VALUES = {"l": [3, None, 1, 3], "t": 'a\\b"c\nd', "o": [Record({"n": "b"}), Record({"n": "a"})]}
 CASES = {
     "{{ -5 | Abs }} {{ 3 | AtLeast: 5 }} {{ 3 | AtMost: 2 }} {{ 1.2 | Ceil }} {{ 1.8 | Floor }}": "5 5 2 2 1",
     "{{ 'a' | Append: 'b' | Prepend: 'c' | Upcase | Downcase | Capitalize }}": "Cab",
@@ -24,6 +24,8 @@ CASES = {
     "{{ 'a\nb' | NewlineToBr }} {{ 'a\nb' | StripNewlines }}": "a<br />\nb ab",
     "{{ 'abab' | Remove: 'a' }} {{ 'abab' | RemoveFirst: 'a' }}": "bb bab",
     "{{ 'abab' | Replace: 'a', 'x' }} {{ 'abab' | ReplaceFirst: 'a', 'x' }}": "xbxb xbab",
+    r"""{{ t | Replace: '\\', '\\' | Replace: '"', '\"' | Replace: '\n', '\n' }}""": r"a\\b\"c\nd",
+    r"""{{ t | Replace: '([^\\](\\\\)*)"', '$1\"' | StripNewlines }}""": r"a\b\"cd",
     "{{ 1.2345 | Round: 2 }} {{ 2.5 | Round }} {{ 1.0 | Round }}": "1.23 2 1",
     "{{ 'abcdef' | Slice: 1, 3 }} {{ 'abcdef' | Slice: -2, 9 }}": "bcd ef",
     "{{ 'a,b' | Split: ',' | Size }} {{ '<b>x</b>' | StripHtml }}": "2 x",

@@ -74,7 +74,7 @@ class Plane:
 
     async def delete(self, id: str, **more: Any) -> int:
         reply = await self.call("DELETE", id, **more)
-        assert reply.status in (200, 204), reply.body
+        assert reply.status in (200, 202, 204), reply.body
         return reply.status
 
     async def api(self, name: str, **more: Any) -> dict[str, Any]:

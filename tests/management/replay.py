@@ -15,16 +15,18 @@ import inspect
 import io
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
+from azure.core import MatchConditions
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from tests.management.replay_links import DOCUMENTS
+from tests.management.specification import Example, Specification
 
 SERVICE_ID = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.apimanagement/service/[^/\"?]+", re.I
@@ -49,46 +51,15 @@ ASSOCIATED = {
 }
 
 
-@dataclass(frozen=True)
-class Example:
-    operation: dict[str, Any]
-    name: str
-    values: dict[str, Any]
-    responses: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        return f"{self.operation['operationId']}: {self.name}"
-
-
-@dataclass
-class Specification:
-    """The operations of one api-version and their examples."""
-
-    folder: Path
-    operations: list[dict[str, Any]] = field(default_factory=list)
-    # swagger path in lower case with {} for names -> body of its first PUT example
-    bodies: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, folder: Path) -> Specification:
-        self = cls(folder, json.loads((folder / "index.json").read_text()))
-        for operation in self.operations:
-            if operation["method"] == "PUT":
-                bodies = [example.values.get(_body_name(operation)) for example in self.examples(operation)]
-                # what needs nothing from elsewhere first
-                self.bodies[_shape(operation["path"])] = min(bodies, key=_foreign)
-        return self
-
-    def examples(self, operation: dict[str, Any]) -> Iterator[Example]:
-        home = next(self.folder.glob("specification/**/examples"))
-        for name, file in (operation["examples"] or {}).items():
-            document = json.loads((home / file).read_text(encoding="utf-8-sig"))
-            yield Example(operation, name, document["parameters"], document["responses"])
-
-    def all(self) -> Iterator[Example]:
-        for operation in self.operations:
-            yield from self.examples(operation)
+def seeds(specification: Specification) -> dict[str, Any]:
+    """Swagger path in lower case with {} for names -> the body to make such a resource with."""
+    found = {}
+    for operation in specification.operations:
+        bodies = [each.values.get(operation.body or "") for each in specification.examples(operation)]
+        if operation.method == "PUT" and bodies:
+            # what needs nothing from elsewhere first
+            found[operation.shape] = min(bodies, key=_foreign)
+    return found
 
 
 def _shape(path: str) -> str:
@@ -133,15 +104,14 @@ def _foreign(body: Any) -> bool:
     return any(word in text for word in ('"format"', "keyVault", "sourceApiId", "fabric:", ";rev="))
 
 
-def _body_name(operation: dict[str, Any]) -> str | None:
-    return next((each["name"] for each in operation["params"] if each["in"] == "body"), None)
-
-
 class Replay:
     """One example after the other against the plane at `url`."""
 
-    def __init__(self, specification: Specification, client: Any, url: str, token: str, verify: str | bool) -> None:
-        self.specification, self.client, self.url = specification, client, url
+    def __init__(
+        self, specification: Specification, client: Any, url: str, token: str, verify: str | bool, links: str
+    ) -> None:
+        """`links` is where the documents are that examples import."""
+        self.client, self.url, self.links, self.bodies = client, url, links, seeds(specification)
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {token}"
         self.session.verify, self.session.trust_env = verify, False
@@ -176,35 +146,47 @@ class Replay:
         text = SERVICE_ID.sub(own, json.dumps(values))
         self.service = own
         loaded: dict[str, Any] = json.loads(text)
+        body = loaded.get(example.operation.body or "")
+        properties = body.get("properties") if isinstance(body, dict) else None
+        if isinstance(properties, dict) and properties.get("format") in DOCUMENTS:
+            properties["value"] = f"{self.links}/{properties['format']}"
         return _usable(loaded)
 
     def _seed(self, example: Example, values: dict[str, Any]) -> list[str]:
         """Make the service, what the body refers to, and what stands in the path; what could not be made."""
-        path, method = example.operation["path"], example.operation["method"]
+        path, method = example.operation.path, example.operation.method
+        seed = SEEDS.get(example.operation.id)
         creates_service = _shape(path).endswith("/service/{}") and method == "PUT"
         failed: list[str] = []
         if not creates_service:
-            failed += self._put(self.service, self.specification.bodies.get(_shape(SERVICE_PATH)))
+            failed += self.put(self.service, self.bodies.get(_shape(SERVICE_PATH)))
         match = re.search(r"/service/\{serviceName\}(/.*)?$", path)
         if match is None:
-            return failed
-        segments = [_filled(part, values) for part in (match[1] or "").split("/") if part]
-        body = values.get(_body_name(example.operation) or "")
-        for reference in (*_references(body), *_named_values(body)):
-            failed += self._make(reference)
+            return failed + (seed(self, values) if seed else [])
+        if seed is not None:
+            return failed + seed(self, values)
+        segments = [_filled(part, values) for part in (match[1] or "").partition("?")[0].split("/") if part]
+        home = "/" + "/".join(segments[:2]) if segments[:1] == ["workspaces"] else ""
+        if home:
+            failed += self.make(home)
+        body = values.get(example.operation.body or "")
+        for reference in _references(body):
+            failed += self.make(reference)
+        for reference in (*_named_values(body), *_loggers(body)):
+            failed += self.make(home + reference)
         whole = len(segments) % 2 == 0 and method != "PUT"
         last = len(segments) // 2 * 2
         for end in range(2, last + 1, 2):
             if end == len(segments) and not whole:
                 if len(segments) > 2 and segments[-2] in ASSOCIATED and segments[0] != "workspaces":
-                    failed += self._make(f"/{ASSOCIATED[segments[-2]]}/{segments[-1]}")
+                    failed += self.make(f"/{ASSOCIATED[segments[-2]]}/{segments[-1]}")
                 if segments[0] == "workspaces" and segments[-2] in ("users", "recipientUsers"):
-                    failed += self._make(f"/users/{segments[-1]}")
+                    failed += self.make(f"/users/{segments[-1]}")
                 break
-            failed += self._make("/" + "/".join(segments[:end]))
+            failed += self.make("/" + "/".join(segments[:end]))
         return failed
 
-    def _make(self, id: str) -> list[str]:
+    def make(self, id: str) -> list[str]:
         """PUT `id` with the body of its type's example, and what that refers to."""
         segments = id.strip("/").split("/")
         if BUILT_IN.match(id) or segments[0] in FIXED:
@@ -214,25 +196,26 @@ class Replay:
             return []
         failed: list[str] = []
         if ";rev=" in segments[-1]:
-            failed += self._make(id.split(";", 1)[0])
+            failed += self.make(id.split(";", 1)[0])
         for end in range(2, len(segments), 2):
-            failed += self._make("/" + "/".join(segments[:end]))
+            failed += self.make("/" + "/".join(segments[:end]))
         shape = SERVICE_PATH + "/" + "/".join(part if n % 2 == 0 else "{}" for n, part in enumerate(segments))
-        body = copy.deepcopy(self.specification.bodies.get(_shape(shape)))
+        body = copy.deepcopy(self.bodies.get(_shape(shape)))
         if len(segments) > 3 and segments[-2] in ASSOCIATED and segments[0] != "workspaces":
-            failed += self._make(f"/{ASSOCIATED[segments[-2]]}/{segments[-1]}")
-        for reference in (*_references(body), *_named_values(body)):
+            failed += self.make(f"/{ASSOCIATED[segments[-2]]}/{segments[-1]}")
+        home = "/" + "/".join(segments[:2]) if segments[0] == "workspaces" else ""
+        for reference in (*_references(body), *(home + each for each in (*_named_values(body), *_loggers(body)))):
             if reference != id:
-                failed += self._make(reference)
+                failed += self.make(reference)
         if segments[-2] == "namedValues" and isinstance(body, dict):
             body["properties"] |= {"displayName": segments[-1], "value": "10"}
         if segments[-2] == "apis" and len(segments) in (2, 4) and isinstance(body, dict):
             body["properties"]["path"] = re.sub(r"\W", "-", segments[1])
         if segments[-2] == "users" and isinstance(body, dict):
             body["properties"]["email"] = re.sub(r"\W", "-", segments[-1]) + "@example.com"
-        return failed + self._put(self.service + id, body)
+        return failed + self.put(self.service + id, body)
 
-    def _put(self, id: str, body: Any) -> list[str]:
+    def put(self, id: str, body: Any) -> list[str]:
         if isinstance(body, dict):
             body = _usable(json.loads(SERVICE_ID.sub(self.service, json.dumps(body))))
         answer = self.session.put(self.url + id, params={"api-version": self.version}, json=body or {})
@@ -241,9 +224,9 @@ class Replay:
         return [f"{id[len(self.service) :]} {answer.status_code} {answer.text[:200]}"]
 
     def _call(self, example: Example, values: dict[str, Any]) -> None:
-        method = method_of(self.client, example.operation["operationId"])
+        method = method_of(self.client, example.operation.id)
         parameters = inspect.signature(method).parameters
-        body = _body_name(example.operation)
+        body = example.operation.body
         arguments: dict[str, Any] = {}
         for name, value in values.items():
             key = _snake(name)
@@ -253,6 +236,8 @@ class Replay:
                 arguments[_body_argument(parameters, key)] = io.BytesIO(json.dumps(value).encode())
             elif key in parameters:
                 arguments[key] = value
+        if "match_condition" in parameters and parameters["etag"].default is inspect.Parameter.empty:
+            arguments |= {"etag": "*", "match_condition": MatchConditions.IfPresent}
         if "if_match" in parameters and parameters["if_match"].default is inspect.Parameter.empty:
             arguments.setdefault("if_match", "*")  # some examples forget the header
         if "service_name" not in parameters:
@@ -263,6 +248,61 @@ class Replay:
         if hasattr(result, "by_page"):
             list(result)
 
+
+def _seed_operation(player: Replay, values: dict[str, Any]) -> list[str]:
+    """An operation that was begun."""
+    failed = player.make("/apis/begun")
+    answer = player.session.delete(
+        f"{player.url}{player.service}/apis/begun",
+        params={"api-version": "2024-05-01"},
+        headers={"If-Match": "*"},
+    )
+    found = re.search(r"operationStatuses/(\w+)", answer.headers.get("Azure-AsyncOperation", ""))
+    values["operationId"] = found[1] if found else ""
+    return failed
+
+
+def _seed_issue(player: Replay, values: dict[str, Any]) -> list[str]:
+    return player.make(f"/apis/echo/issues/{values['issueId']}")
+
+
+def _seed_subscription(player: Replay, values: dict[str, Any]) -> list[str]:
+    """The subscription of that user."""
+    failed = player.make("/products/starter")
+    body = {"properties": {"displayName": "x", "scope": "/products/starter", "ownerId": f"/users/{values['userId']}"}}
+    return failed + player.put(f"{player.service}/subscriptions/{values['sid']}", body)
+
+
+def _seed_trace(player: Replay, values: dict[str, Any]) -> list[str]:
+    """A trace, as an agent of that gateway sends it."""
+    gateway, id = values["gatewayId"], "0123456789abcdef0123456789abcdef"
+    failed = player.make(f"/gateways/{gateway}")
+    expiry = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)).isoformat()
+    token = player.session.post(
+        f"{player.url}{player.service}/gateways/{gateway}/generateToken",
+        params={"api-version": player.version},
+        json={"keyType": "primary", "expiry": expiry},
+    ).json()["value"]
+    document = {"serviceName": "x", "traceId": id, "traceEntries": {"inbound": [], "backend": [], "outbound": []}}
+    sent = requests.post(
+        f"{player.url}/configuration/{player.service.rsplit('/', 1)[1]}/gateways/{gateway}/traces",
+        headers={"Authorization": f"GatewayKey {token}"},
+        json={"traces": [{"id": id, "document": document}]},
+        verify=player.session.verify,
+        timeout=10,
+    )
+    next(body for body in values.values() if isinstance(body, dict))["traceId"] = id
+    return failed + ([] if sent.ok else [f"trace {sent.status_code} {sent.text[:200]}"])
+
+
+# operation -> how what it asks for is made, where its path does not say
+SEEDS: dict[str, Callable[[Replay, dict[str, Any]], list[str]]] = {
+    "OperationStatus_Get": _seed_operation,
+    "OperationsResults_Get": _seed_operation,
+    "Issue_Get": _seed_issue,
+    "UserSubscription_Get": _seed_subscription,
+    "Gateway_ListTrace": _seed_trace,
+}
 
 SERVICE_PATH = (
     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.ApiManagement"
@@ -285,6 +325,13 @@ def method_of(client: Any, operation_id: str) -> Any:
     raise LookupError(f"the client has no {_snake(group)}.{_snake(name)}")
 
 
+def has_method(client: Any, operation_id: str) -> bool:
+    try:
+        return bool(method_of(client, operation_id))
+    except LookupError:
+        return False
+
+
 def _body_argument(parameters: Any, key: str) -> str:
     if key in parameters:
         return key
@@ -305,6 +352,12 @@ def _named_values(value: Any) -> Iterator[str]:
     """Ids of the named values that the texts of a body use."""
     for name in dict.fromkeys(re.findall(r"\{\{([\w.-]+)\}\}", json.dumps(value))):
         yield f"/namedValues/{name}"
+
+
+def _loggers(value: Any) -> Iterator[str]:
+    """Ids of the loggers that a policy names."""
+    for name in dict.fromkeys(re.findall(r'logger-id=\\"([\w.-]+)\\"', json.dumps(value))):
+        yield f"/loggers/{name}"
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hmac
+import json
+import time
 import urllib.parse
 from typing import Any
 
@@ -39,6 +43,98 @@ async def test_tokens_of_the_endpoint(plane: Plane) -> None:
     assert await _status(plane, f"Bearer {head}.{claims}A.{signature}") == 401
 
 
+# every action that tells a secret, or changes one; and writing of every kind
+FORBIDDEN_TO_READERS = (
+    ("POST", "/subscriptions/master/listSecrets"),
+    ("POST", "/subscriptions/master/regeneratePrimaryKey"),
+    ("POST", "/namedValues/nv/listValue"),
+    ("POST", "/gateways/gw/listKeys"),
+    ("POST", "/gateways/gw/generateToken"),
+    ("POST", "/gateways/gw/listDebugCredentials"),
+    ("POST", "/tenant/access/listSecrets"),
+    ("POST", "/portalsettings/delegation/listSecrets"),
+    ("POST", "/identityProviders/facebook/listSecrets"),
+    ("POST", "/apply"),
+    ("PUT", "/tags/t"),
+    ("PATCH", "/namedValues/nv"),
+    ("DELETE", "/namedValues/nv"),
+    ("DELETE", ""),
+)
+
+
+@pytest.mark.parametrize(("method", "id"), FORBIDDEN_TO_READERS)
+async def test_what_readers_may_not(plane: Plane, method: str, id: str) -> None:
+    await plane.put("/namedValues/nv", {"displayName": "nv", "value": "hush", "secret": True})
+    await plane.put("/gateways/gw")
+    reader = (await _token(plane, client_id="reader"))["access_token"]
+    plane.headers = {"Authorization": f"Bearer {reader}"}
+    reply = await plane.call(method, id, {})
+    assert (reply.status, reply.error()["code"]) == (403, "AuthorizationFailed")
+    # a method that the plane does not look at is no way around it
+    plane.headers["X-HTTP-Method-Override"] = method
+    assert (await plane.call("GET", "/namedValues/nv")).status == 200
+    shown = json.dumps(await plane.get("/namedValues")) + json.dumps(await plane.get("/namedValues/nv"))
+    assert "hush" not in shown
+
+
+def _forged(claims: dict[str, Any], key: bytes, algorithm: str = "HS256") -> str:
+    def part(document: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+    head = f"{part({'typ': 'JWT', 'alg': algorithm})}.{part(claims)}"
+    signature = hmac.digest(key, head.encode(), "sha256") if key else b""
+    return f"{head}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+async def test_forged_tokens(plane: Plane) -> None:
+    claims = {"role": "contributor", "exp": int(time.time()) + 1000}
+    good = (await _token(plane))["access_token"]
+    reader = (await _token(plane, client_id="reader"))["access_token"]
+    head, _, signature = good.split(".")
+    for token in (
+        _forged(claims, b"", "none"),
+        _forged(claims, b"secret"),
+        _forged(claims, TOKEN.encode()),
+        f"{head}.{_forged(claims, b'').split('.')[1]}.{signature}",
+        f"{reader.rsplit('.', 1)[0]}.{signature}",
+        f"{good}.{signature}",
+        good[:-1],
+        good + "=",
+        f"{head}..{signature}",
+        "..",
+        ".",
+        "",
+        TOKEN[:-1],
+        TOKEN + "x",
+        TOKEN.upper(),
+        "x" * 5000,
+        "\u00e9",
+    ):
+        assert await _status(plane, f"Bearer {token}") == 401, token
+    for header in (f"Basic {TOKEN}", TOKEN, f"bearer{TOKEN}", f"GatewayKey {TOKEN}", f"Digest {TOKEN}", ""):
+        assert await _status(plane, header) == 401, header
+    assert await _status(plane, f"bearer   {TOKEN}") == 200
+
+
+async def test_signatures_are_good_for_their_service_only(plane: Plane) -> None:
+    key = (await plane.call("POST", "/tenant/access/listSecrets")).body["primaryKey"]
+    assert (await plane.call("PATCH", "/tenant/access", {"enabled": True})).status == 200
+    other = plane.service.replace("/passerelle", "/other")
+    body = {"location": "x", "sku": {"name": "Developer", "capacity": 1}}
+    reply = await plane.call(
+        "PUT",
+        f"{plane.server.make_url('/')}".rstrip("/") + other,
+        body={**body, "properties": {"publisherEmail": "a@example.com", "publisherName": "a"}},
+    )
+    assert reply.status == 201
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    sign = shared_access(f"integration\n{soon:%Y-%m-%dT%H:%M}:00.0000000Z", key)
+    header = f"SharedAccessSignature integration&{soon:%Y%m%d%H%M}&{sign}"
+    assert await _status(plane, header) == 200
+    plane.service = other
+    assert await _status(plane, header) == 401
+
+
 async def test_tokens_end(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "LIFE", -1)
     token = (await _token(plane))["access_token"]
@@ -47,7 +143,57 @@ async def test_tokens_end(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_who_gets_no_token(plane: Plane) -> None:
     assert (await _token(plane, 401, client_secret="wrong"))["error"] == "invalid_client"
-    assert (await _token(plane, 401, grant_type="password"))["error"] == "unsupported_grant_type"
+    assert (await _token(plane, 400, grant_type="password"))["error"] == "unsupported_grant_type"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("application/x-www-form-urlencoded", b""),
+        ("application/x-www-form-urlencoded", b"grant_type=client_credentials&client_secret=%ff%fe"),
+        ("application/x-www-form-urlencoded", b"\xff=\xfe"),
+        ("application/x-www-form-urlencoded", b"client_secret=x" * 5000),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=b" % n for n in range(100))),
+        (
+            "application/x-www-form-urlencoded",
+            f"grant_type=client_credentials&client_secret=x&client_secret={TOKEN}".encode(),
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nc\r\n--x--",
+        ),
+        ("application/json", b'{"grant_type": "client_credentials"}'),
+        ("", b"grant_type=client_credentials"),
+    ],
+)
+async def test_hostile_requests_for_a_token(plane: Plane, kind: str, content: bytes) -> None:
+    url = plane.server.make_url("/adfs/oauth2/token")
+    async with plane.session.post(url, data=content, headers={"Content-Type": kind}) as response:
+        assert response.status in (400, 401)
+        found = await response.json()
+        assert set(found) == {"error", "error_description"}
+        assert TOKEN not in json.dumps(found)
+
+
+async def test_guessing_is_bounded(plane: Plane) -> None:
+    for _ in range(access.Guesses.MOST):
+        await _token(plane, 401, client_secret="wrong")
+    assert (await _token(plane, 429))["error"] == "slow_down"  # not even the right one is compared
+    assert await _status(plane, f"Bearer {TOKEN}") == 200  # who has a token already does not notice
+
+
+def test_guesses_are_forgotten() -> None:
+    now = 0.0
+    guesses = access.Guesses(lambda: now)
+    for _ in range(access.Guesses.MOST + 5):
+        guesses.failed("a")
+    assert guesses.wait("a") > 0
+    assert guesses.wait("b") == 0
+    now = 61.0
+    assert guesses.wait("a") == 0
+    for number in range(access.Guesses.ADDRESSES * 2):
+        guesses.failed(str(number))
+    assert len(guesses._failures) == access.Guesses.ADDRESSES
 
 
 @pytest.mark.parametrize("spelling", ["short", "long"])

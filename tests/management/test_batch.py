@@ -75,7 +75,10 @@ async def test_dry_runs(plane: Plane) -> None:
 async def test_deletions(plane: Plane) -> None:
     await _apply(plane, RESOURCES)
     told = await _apply(plane, [], delete=["/products/p", "/apis/a", "/namedValues/n", "/tags/none"])
-    assert sorted(change["id"] for change in told["changes"]) == ["/apis/a", "/namedValues/n", "/products/p"]
+    # and what cannot be without them
+    assert {change["operation"] for change in told["changes"]} == {"delete"}
+    gone = ["/apis/a", "/apis/a;rev=2", "/namedValues/n", "/products/p", "/subscriptions/s"]
+    assert sorted(change["id"] for change in told["changes"]) == gone
     assert (await plane.call("GET", "/subscriptions/s")).status == 404
 
 

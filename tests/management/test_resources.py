@@ -65,8 +65,10 @@ async def test_an_import_is_one_revision(plane: Plane) -> None:
 @pytest.mark.parametrize(
     ("format", "value", "target"),
     [
-        ("odata", "<Edmx />", "format"),
-        ("wsdl", "<x/>", "format"),
+        ("odata", "<Edmx />", "value"),
+        ("wsdl", "<x/>", "value"),
+        ("grpc", "message A {}", "value"),
+        ("raml", "x", "format"),
         ("openapi+json", "", "value"),
         ("openapi+json", '{"openapi": "4.0.0"}', "#/openapi"),
         ("swagger-json", "{", "value"),

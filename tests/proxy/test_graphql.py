@@ -79,6 +79,42 @@ async def test_what_did_not_change_is_kept_and_a_broken_schema_leaves_the_last_g
     assert exchange.response.status == 500
 
 
+async def test_a_resolver_of_no_field_is_reported_until_the_schema_has_it() -> None:
+    stranger = resource("/apis/g/resolvers/more", displayName="more", path="Query/more")
+    before, issues = build({**configuration(), stranger.id: stranger})
+    assert [(each.resource_id, "no field 'more'" in each.message) for each in issues] == [(stranger.id, True)]
+    grown = configuration(SCHEMA.replace("hello", "more: String hello"))
+    after, issues = build({**before.resources, **grown}, before)
+    assert not issues
+    renamed = "schema { query: Root } type Root { users: [User] more: Int } type User { id: ID! }"
+    assert not build({**after.resources, **configuration(renamed)}, after)[1]
+
+
+def test_a_second_resolver_of_a_field_is_reported() -> None:
+    twin = resource("/apis/g/resolvers/zweiter", displayName="twin", path="Query/users")
+    gateway, issues = build({**configuration(), twin.id: twin})
+    assert [(each.resource_id, "/apis/g/resolvers/users resolves" in each.message) for each in issues] == [
+        (twin.id, True)
+    ]
+    assert gateway.graphs["g"].graph.resolvers[("Query", "users")].steps
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'extend type Query { users: [U!] @external } type U @key(fields: "id") { id: ID! } extend enum E { A }',
+        'interface I { id: ID } type U implements I { id: ID @deprecated } type Query { "a" users: [U] users: [U] }',
+    ],
+    ids=["subgraph", "liberties"],
+)
+async def test_schemas_as_they_are_published(text: str) -> None:
+    gateway, issues = build(configuration(text))
+    assert not issues
+    _, exchange = await ask(gateway, "{ users { id } }")
+    assert exchange.response is not None
+    assert json.loads(await content(exchange.response)) == {"data": {"users": [{"id": "1"}]}}
+
+
 @pytest.mark.parametrize(
     "query",
     [

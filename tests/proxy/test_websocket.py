@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
-from sidecar_harness import Backend, Harness, api, operation
+from sidecar_harness import Backend, Harness, api, operation, resource
 
 
 @pytest.fixture
@@ -122,3 +122,27 @@ async def test_the_backend_hears_of_a_client_that_vanished(harness: Harness, bac
     writer.transport.abort()
     await asyncio.wait_for(gone.wait(), 2)
     assert (await harness.recorded())[0].status == 101
+
+
+async def test_subscriptions_of_a_graphql_api_are_passed_through(harness: Harness, sockets: str) -> None:
+    """Its backend has an address of http; without one, the handshake is refused in the words of GraphQL."""
+    kind = "application/vnd.ms-azure-apim.graphql.schema"
+    schema = {"contentType": kind, "document": {"value": "type Query { a: Int } type Subscription { b: Int }"}}
+    resolver = {"displayName": "a", "path": "Query/a"}
+    harness.configure(
+        api("through", f"{sockets.replace('ws://', 'http://')}/g", type="graphql"),
+        resource("/apis/through/schemas/graphql", schema),
+        resource("/apis/through/resolvers/a", resolver),
+        resource(
+            "/apis/made", {"displayName": "made", "path": "made", "type": "graphql", "subscriptionRequired": False}
+        ),
+        resource("/apis/made/schemas/graphql", schema),
+    )
+    gateway = f"ws://127.0.0.1:{harness.port}"
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(f"{gateway}/through", protocols=("chat",)) as ws:
+            await ws.send_str('{"type":"connection_init"}')
+            assert (await ws.receive_str(timeout=2)).startswith('{"TYPE"')
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(f"{gateway}/made")
+        assert refused.value.status == 400

@@ -1,0 +1,110 @@
+"""Tokens of users: `<user id>&<yyyyMMddHHmm>&<signature>`, signed with a key of the service's tenant access.
+
+    access    `Authorization: SharedAccessSignature <token>`: the user reads what is its own, and nothing else
+    sign-in   in a link to the portal, for minutes, and good once
+
+A signature is made as those of the direct management API, over the purpose, the user id and the expiry. So none stands
+for another purpose, all end when their key is regenerated, and a blocked or deleted user's are worth nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+from management.apply import Applier, type_of
+from management.errors import ArmError, invalid, not_found
+from management.keys import LONGEST_LIFE, same, shared_access
+from management.store import Row
+from management.transaction import Transaction
+
+Purpose = Literal["access", "sign-in"]
+
+KEYS = {"primary": "primaryKey", "secondary": "secondaryKey"}
+SIGN_IN_LIFE = datetime.timedelta(minutes=6)  # expiries are whole minutes, cut off
+MAILED_LIFE = datetime.timedelta(hours=1)
+TOKEN = re.compile(r"(?P<user>[^&]{1,100})&(?P<stamp>\d{12})&(?P<sign>[A-Za-z0-9+/=]{1,200})")
+QUOTED = re.compile(r'token="(?P<token>[^"]{1,400})"(?:,\s*refresh="?\w+"?)?', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who comes in with a token of its own; `id` is the name in its path, lower case."""
+
+    id: str
+
+
+def shared_access_token(tx: Transaction, user: str, body: dict[str, Any]) -> dict[str, str]:
+    """`{"value"}`: a token for access. Raises ArmError."""
+    row = _user(tx, user)
+    given = body.get("properties")
+    given = given if isinstance(given, dict) else body
+    kind = given.get("keyType")
+    if not isinstance(kind, str) or kind.lower() not in KEYS:
+        raise invalid("keyType", "keyType must be primary or secondary.")
+    value, now = given.get("expiry"), datetime.datetime.now(datetime.UTC)
+    try:
+        expiry = datetime.datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise invalid("expiry", "expiry must be a date and time such as 2026-01-02T03:04:05Z.") from None
+    expiry = expiry if expiry.tzinfo else expiry.replace(tzinfo=datetime.UTC)
+    if not now < expiry <= now + LONGEST_LIFE:
+        raise invalid("expiry", "expiry must lie in the future, at most 30 days from now.")
+    return {"value": _sign(tx, "access", row.name, expiry, KEYS[kind.lower()])}
+
+
+def sign_in_link(tx: Transaction, user: str, portal: str, life: datetime.timedelta = SIGN_IN_LIFE) -> str:
+    """An address of the portal that signs the user in. Raises ArmError."""
+    row = _user(tx, user)
+    expiry = datetime.datetime.now(datetime.UTC) + life
+    return f"{portal}/signin-sso?token={quote(_sign(tx, 'sign-in', row.name, expiry, 'primaryKey'), safe='')}"
+
+
+def user_of(tx: Transaction, text: str, purpose: Purpose) -> User | None:
+    """Whose token this is; None when it is nobody's any more."""
+    quoted = QUOTED.fullmatch(text) if purpose == "access" else None
+    found = TOKEN.fullmatch(quoted["token"] if quoted else text)
+    access = tx.get("/tenant/access")
+    if found is None or access is None:
+        return None
+    try:
+        expiry = datetime.datetime.strptime(found["stamp"], "%Y%m%d%H%M").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+    clear, good = access.clear(), False
+    for name in KEYS.values():
+        good |= name in clear and same(found["sign"], _signature(purpose, found["user"], expiry, clear[name]))
+    row = tx.get(f"/users/{found['user']}")
+    if not good or expiry <= datetime.datetime.now(datetime.UTC) or row is None or row.body.get("state") != "active":
+        return None
+    return User(found["user"].lower())
+
+
+def _user(tx: Transaction, name: str) -> Row:
+    row = tx.get(f"/users/{name}")
+    if row is None:
+        raise not_found("User")
+    if row.body.get("state") != "active":
+        raise ArmError(400, "ValidationError", f"User '{row.name}' is not active and cannot sign in.")
+    return row
+
+
+def _sign(tx: Transaction, purpose: Purpose, user: str, expiry: datetime.datetime, key: str) -> str:
+    access = tx.get("/tenant/access")
+    if access is None or key not in access.clear():
+        born = access or type_of("/tenant/access").born("/tenant/access")
+        access = Applier(tx).put("/tenant/access", born.clear() if born else {})
+    stamp = expiry.astimezone(datetime.UTC)
+    return f"{user}&{stamp:%Y%m%d%H%M}&{_signature(purpose, user, stamp, access.clear()[key])}"
+
+
+def _signature(purpose: Purpose, user: str, expiry: datetime.datetime, key: str) -> str:
+    return shared_access(f"user {purpose}\n{user.lower()}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z", key)
+
+
+def address_of(tx: Transaction, user: str) -> str:
+    """Where a user's mail goes. Raises ArmError."""
+    return str(_user(tx, user).body["email"])

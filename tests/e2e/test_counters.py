@@ -1,0 +1,164 @@
+"""What sidecars count reaches the plane, and what the plane sets reaches the sidecars: reports and quota counters."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import pytest
+from house import House, request, wait_until
+
+pytestmark = pytest.mark.e2e
+
+CACHED = """<policies><inbound><base /><cache-lookup vary-by-developer="false" vary-by-developer-groups="false" />
+</inbound><backend><base /></backend><outbound><base /><cache-store duration="60" /></outbound></policies>"""
+
+
+LIMITED = """<policies><inbound><base />
+<quota-by-key calls="4" renewal-period="604800" counter-key="@(context.Request.Headers.GetValueOrDefault("who",""))" />
+</inbound><backend><base /></backend><outbound><base /></outbound></policies>"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, backend: str) -> Iterator[House]:
+    it = House(tmp_path_factory.mktemp("counted"), extra=("--no-demo", "--sidecars", "2"))
+    try:
+        it.start()
+        it.api("shop", backend, key=True)
+        it.api("news", backend)
+        it.policy("/apis/news", CACHED)
+        it.api("rare", backend)
+        it.policy("/apis/rare", LIMITED)
+        it.everywhere("/shop/x", lambda reply: reply.status == 401)
+        yield it
+    finally:
+        it.stop()
+
+
+def reported(house: House, name: str, more: str = "", **query: str) -> list[dict[str, Any]]:
+    now = datetime.datetime.now(datetime.UTC)
+    start, end = (f"{now + datetime.timedelta(minutes=each):%Y-%m-%dT%H:%M:%S}" for each in (-5, 5))
+    text = f"timestamp ge datetime'{start}' and timestamp le datetime'{end}'{more}"
+    extra = "".join(f"&{key}={value}" for key, value in query.items())
+    reply = house.arm(f"/reports/{name}?$filter={text.replace(' ', '%20').replace(chr(39), '%27')}{extra}")
+    assert reply.status == 200, reply.body
+    return list(reply.json["value"])
+
+
+def test_requests_are_in_the_reports(house: House) -> None:
+    def of_shop() -> dict[str, Any]:
+        return reported(house, "byApi", " and apiId eq '/apis/shop'")[0]
+
+    wait_until(lambda: of_shop()["callCountBlocked"] >= 2, 30)
+    before = of_shop()
+    key = house.arm("/subscriptions/master/listSecrets", "POST").json["primaryKey"]
+    for gateway in house.gateways:
+        for _ in range(3):
+            assert request(f"{gateway}/shop/x", headers={"Ocp-Apim-Subscription-Key": key}).status == 200
+        assert request(f"{gateway}/shop/x", "DELETE", {"Ocp-Apim-Subscription-Key": key}).status == 404
+        request(f"{gateway}/news/x?{gateway}")
+        request(f"{gateway}/news/x?{gateway}")
+    wait_until(lambda: of_shop()["callCountTotal"] >= before["callCountTotal"] + 8, 20)
+    shop = of_shop()
+    assert (shop["name"], shop["apiId"]) == ("shop", "/apis/shop")
+    assert shop["callCountSuccess"] == before["callCountSuccess"] + 6
+    assert shop["callCountTotal"] == before["callCountTotal"] + 8
+    assert 0 < shop["apiTimeMin"] <= shop["apiTimeAvg"] <= shop["apiTimeMax"]
+    assert 0 < shop["serviceTimeAvg"] <= shop["apiTimeMax"]
+    assert shop["bandwidth"] > 0
+    (news,) = reported(house, "byApi", " and apiId eq '/apis/news'")
+    assert (news["cacheHitCount"], news["cacheMissCount"]) == (2, 2)
+    by_operation = {each["operationId"]: each for each in reported(house, "byOperation")}
+    assert by_operation["/apis/shop/operations/get"]["callCountTotal"] == before["callCountTotal"] + 6
+    assert by_operation["/apis/shop/operations/post"]["callCountTotal"] == 0
+    (mine,) = reported(house, "bySubscription", " and subscriptionId eq '/subscriptions/master'")
+    assert (mine["userId"], mine["callCountSuccess"]) == ("/users/1", 6)
+    (user,) = reported(house, "byUser", " and userId eq '/users/1'")
+    assert user["callCountSuccess"] == 6
+    times = reported(house, "byTime", " and apiId eq '/apis/shop'", interval="PT15M")
+    assert sum(each["callCountTotal"] for each in times) == shop["callCountTotal"]
+    assert all(each["interval"] == "PT15M" and each["timestamp"][14:] in ("00:00Z", "15:00Z", "30:00Z", "45:00Z")
+               for each in times)  # fmt: skip
+    asked = [each for each in reported(house, "byRequest", " and apiId eq '/apis/shop'") if each["responseCode"] == 200]
+    assert [each["method"] for each in asked] == ["GET"] * 6
+    assert asked[0]["url"].endswith("/shop/x")
+
+
+def test_what_is_counted_while_the_plane_is_away_comes_later_and_once(house: House) -> None:
+    def of_news() -> int:
+        (news,) = reported(house, "byApi", " and apiId eq '/apis/news'")
+        return int(news["callCountTotal"])
+
+    before = of_news()
+    plane = house.kill("management")
+    for number in range(5):
+        for gateway in house.gateways:
+            request(f"{gateway}/news/away{number}")
+    house.again(plane)
+    wait_until(lambda: of_news() >= before + 10, 90, every=0.5)
+    wait_until(lambda: house.arm("/reports/byGeo?$filter=timestamp%20ge%202000-01-01").status == 200)
+    assert of_news() == before + 10
+
+
+def test_a_user_follows_a_link_to_the_portal(house: House) -> None:
+    names = {"email": "ann@example.com", "firstName": "Ann", "lastName": "Ott"}
+    house.put("/users/ann", names)
+    link = house.arm("/users/ann/generateSsoUrl", "POST").json["value"]
+    browser = build_opener(HTTPCookieProcessor())
+    with browser.open(link, timeout=10) as answer:
+        assert "Ann Ott" in answer.read().decode()
+    with browser.open(house.info["portal"], timeout=10) as answer:
+        assert "Ann Ott" in answer.read().decode()
+    assert request(link).status == 403, "it is good once"
+
+
+def counter(house: House, key: str) -> dict[str, Any] | None:
+    listed = house.arm(f"/quotas/{key}").json["value"]
+    assert len(listed) <= 1, listed
+    return listed[0] if listed else None
+
+
+def calls(house: House, key: str) -> int:
+    found = counter(house, key)
+    return found["value"]["callsCount"] if found else 0
+
+
+def test_quotas_are_shared_shown_and_reset(house: House) -> None:
+    first, second = house.gateways
+    who = {"who": "bo/b"}  # a key is any text
+    for gateway in (first, first, second, second):
+        assert request(f"{gateway}/rare/x", headers=who).status == 200
+    time.sleep(1)  # each sidecar learns what the other counted
+    for gateway in (first, second):
+        assert request(f"{gateway}/rare/x", headers=who).status == 403
+    wait_until(lambda: calls(house, "bo%2Fb") == 4, 15)
+    found = counter(house, "bo%2Fb")
+    assert found is not None
+    assert found["counterKey"] == "bo/b"
+    assert found["periodKey"].endswith("_P7D")
+    period = f"/quotas/bo%2Fb/periods/{found['periodKey']}"
+    assert house.arm(period).json == found
+    reply = house.arm(period, "PATCH", {"properties": {"callsCount": 3}})
+    assert (reply.status, reply.json["value"]["callsCount"]) == (200, 3)
+    wait_until(lambda: request(f"{first}/rare/x", headers=who).status == 200, 15)
+    time.sleep(1)
+    assert request(f"{second}/rare/x", headers=who).status == 403
+    wait_until(lambda: calls(house, "bo%2Fb") == 4, 15)
+
+
+def test_quotas_outlive_sidecars_and_the_agent(house: House) -> None:
+    first = house.gateways[0]
+    who = {"who": "ann"}
+    for _ in range(4):
+        assert request(f"{first}/rare/x", headers=who).status == 200
+    wait_until(lambda: calls(house, "ann") == 4, 15)
+    agent = house.kill("syncagent")
+    sidecars = house.kill("proxy")
+    house.again(agent)
+    house.again(sidecars)
+    wait_until(lambda: request(f"{first}/rare/x", headers=who).status == 403, 20)
+    assert calls(house, "ann") == 4
+    assert calls(house, "nobody") == 0

@@ -1,0 +1,112 @@
+"""SOAP services as a team brings them: the WSDL through the ARM API, then calls of a SOAP client, or plain JSON."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House, Reply, request, wait_until
+
+from tests.soap.shop import Shop, serving
+
+pytestmark = pytest.mark.e2e
+ENVELOPE = (
+    b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><Add xmlns="urn:shop"><intA>1</intA>'
+    b"<intB>1</intB></Add></e:Body></e:Envelope>"
+)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with serving() as it:
+        yield it
+
+
+def bring(house: House, shop: Shop, name: str, kind: str, endpoint: str) -> None:
+    selector = {"wsdlServiceName": "Shop", "wsdlEndpointName": endpoint}
+    house.put(
+        f"/apis/{name}",
+        {"path": name, "format": "wsdl", "value": shop.wsdl, "apiType": kind, "wsdlSelector": selector,
+         "protocols": ["http", "https"], "subscriptionRequired": False},
+    )  # fmt: skip
+    house.link(name)
+
+
+def client_of(shop: Shop, tmp_path: Path, binding: str, address: str) -> Any:
+    """zeep, with the gateway's address in place of the service's."""
+    logging.getLogger("zeep").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import zeep
+
+        file = tmp_path / "shop.wsdl"
+        file.write_text(shop.wsdl)
+        return zeep.Client(str(file)).create_service(f"{{urn:shop}}{binding}", address)
+
+
+@pytest.mark.parametrize("binding", ["Shop11", "Shop12"])
+def test_a_soap_client_through_the_gateway(house: House, shop: Shop, tmp_path: Path, binding: str) -> None:
+    name = binding.lower()
+    bring(house, shop, name, "soap", binding)
+    stored = house.arm(f"/apis/{name}").json["properties"]
+    assert (stored["type"], stored["serviceUrl"]) == ("soap", f"{shop.url}/shop.asmx")
+    address = f"{house.gateways[0]}/{name}"
+    known = {"Content-Type": "text/xml", "SOAPAction": '"urn:shop/Add"'}
+    wait_until(lambda: request(address, "POST", known, ENVELOPE).status == 200, what="the API")
+
+    service = client_of(shop, tmp_path, binding, address)
+    assert service.Add(2, 3, "n")["AddResult"] == 5
+    assert [item["Name"] for item in service.ListGoods()] == ['a "b" \\ c & d', "two\nlines"]
+    assert service.Ping().year == 2020  # SOAP 1.1: without an action, so its body says what it is
+    actions = [action for _, action, _, _ in shop.seen[-3:]]
+    assert actions == ['"urn:shop/Add"', '"urn:shop/ListGoods"', '""' if binding == "Shop11" else '"urn:shop/Ping"']
+    assert {path for path, _, _, _ in shop.seen[-3:]} == {"/shop.asmx"}
+    unknown = {"Content-Type": "text/xml", "SOAPAction": '"urn:other"'}
+    assert request(address, "POST", unknown, ENVELOPE).status == 404
+    assert request(f"{address}/below", "POST", known, ENVELOPE).status == 404
+    assert request(address, "GET").status == 404
+
+
+@pytest.mark.parametrize("binding", ["Shop11", "Shop12"])
+def test_json_instead_of_soap(house: House, shop: Shop, binding: str) -> None:
+    name = f"rest-{binding.lower()}"
+    bring(house, shop, name, "http", binding)
+    address = f"{house.gateways[0]}/{name}"
+
+    def call(operation: str, **body: Any) -> Reply:
+        return request(f"{address}/{operation}", "POST", body=body)
+
+    added = wait_until(lambda: (r := call("Add", add={"intA": 2, "intB": 3})).status == 200 and r, what="the API")
+    assert added.headers["content-type"] == "application/json"
+    assert added.json == {"addResponse": {"addResult": 5, "note": None}}
+    path, action, kind, _ = shop.seen[-1]
+    assert path == "/shop.asmx"
+    assert (action, kind) == (
+        ('"urn:shop/Add"', "text/xml; charset=utf-8")
+        if binding == "Shop11"
+        else (None, 'application/soap+xml; charset=utf-8; action="urn:shop/Add"')
+    )
+    answer = call("Add", add={"intA": 1, "intB": -1, "note": '<b> & "co"\n\\'})
+    assert answer.json == {"addResponse": {"addResult": 0, "note": '<b> & "co"\n\\'}}
+    goods = call("ListGoods", listGoods={"filter": {"maxPrice": 10.5, "exact": True}, "tag": ["t1", "t<2"]})
+    assert goods.json == {
+        "listGoodsResponse": {"listGoodsResult": {"item": [
+            {"id": 1, "name": 'a "b" \\ c & d', "price": {"currency": "EUR", "value": 1.5}, "inStock": True,
+             "tag": ["x", "y"]},
+            {"id": 2, "name": "two\nlines", "price": {"currency": None, "value": 3}, "inStock": False, "tag": []},
+        ]}}
+    }  # fmt: skip
+    sent = shop.seen[-1][3].decode()
+    assert '<ns1:filter exact="true"><MaxPrice>10.5</MaxPrice></ns1:filter>' in sent
+    assert "<ns1:tag>t1</ns1:tag><ns1:tag>t&lt;2</ns1:tag>" in sent
+    one = call("ListGoods", listGoods={"filter": {"maxPrice": 2}}).json["listGoodsResponse"]["listGoodsResult"]["item"]
+    assert [item["id"] for item in one] == [1]
+    assert call("Ping").json == {"pingResponse": {"at": "2020-05-06T07:08:09Z"}}
+    fault = call("Add", add={"intA": "x", "intB": 1})
+    assert fault.status == 500
+    if binding == "Shop11":
+        assert fault.json == {"error": {"code": "s:Client", "message": 'no "number"'}}

@@ -1,0 +1,172 @@
+"""WSDL documents -> operations, schemas and policies: what comes out, what is refused, and what costs too much."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+from management.importers.imported import ImportedApi, ImportRefused
+from management.importers.wsdl import import_wsdl
+from tests.soap.shop import WSDL
+
+
+def operations(api: ImportedApi) -> dict[str, Any]:
+    return {operation.id: operation.properties for operation in api.operations}
+
+
+def test_pass_through() -> None:
+    api = import_wsdl(WSDL, "soap")
+    assert (api.display_name, api.description, api.type) == ("Shop", "Sums and goods.", "soap")
+    assert api.service_url == "http://shop.example/shop.asmx"
+    found = operations(api)
+    templates = {name: each["urlTemplate"] for name, each in found.items()}
+    assert templates == {
+        "add": "/?soapAction=urn:shop/Add",
+        "listgoods": "/?soapAction=urn:shop/ListGoods",
+        "ping": "/?soapMethod=Ping",
+    }
+    add = found["add"]
+    assert (add["method"], add["displayName"], add["description"]) == ("POST", "Add", "The sum of two numbers.")
+    assert add["request"]["description"] == "AddIn"
+    (representation,) = add["request"]["representations"]
+    assert {key: representation[key] for key in ("contentType", "schemaId", "typeName")} == {
+        "contentType": "text/xml",
+        "schemaId": "schema",
+        "typeName": "Add",
+    }
+    assert "<ns1:intA>0</ns1:intA>" in representation["examples"]["default"]["value"]
+    assert add["responses"][0]["statusCode"] == 200
+    kinds = {each.id: each.content_type for each in api.documents}
+    schema, document = "application/vnd.ms-azure-apim.xsd+xml", "application/vnd.ms-azure-apim.wsdl+xml"
+    assert kinds == {"schema": schema, "schema-2": schema, "wsdl": document}
+    assert 'namespace="urn:goods" schemaLocation="schema-2"' in api.documents[0].text
+    assert api.documents[2].text == WSDL
+
+
+def test_soap_1_2_and_the_port_that_is_asked_for() -> None:
+    api = import_wsdl(WSDL, "soap", "shop", "SHOP12")
+    found = operations(api)
+    assert found["ping"]["urlTemplate"] == "/?soapAction=urn:shop/Ping"
+    representation = found["add"]["request"]["representations"][0]
+    assert representation["contentType"] == "application/soap+xml"
+    assert "http://www.w3.org/2003/05/soap-envelope" in representation["examples"]["default"]["value"]
+    with pytest.raises(ImportRefused, match="Shop/Shop11, Shop/Shop12") as refused:
+        import_wsdl(WSDL, "soap", "Shop", "Nothing")
+    assert refused.value.target == "wsdlSelector"
+
+
+def test_soap_to_rest() -> None:
+    api = import_wsdl(WSDL, "http")
+    assert (api.type, api.service_url) == ("http", "http://shop.example")
+    found = operations(api)
+    assert [each["urlTemplate"] for each in found.values()] == ["/Add", "/ListGoods", "/Ping"]
+    representation = found["listgoods"]["responses"][0]["representations"][0]
+    assert representation["examples"]["default"]["value"] == {
+        "listGoodsResponse": {
+            "listGoodsResult": {
+                "item": [
+                    {
+                        "id": 0, "name": "string", "price": {"currency": "string", "value": 0}, "inStock": True,
+                        "tag": ["string"],
+                    }
+                ]
+            }
+        }
+    }  # fmt: skip
+    assert api.schemas["Add"] == {
+        "type": "object",
+        "properties": {"intA": {"type": "integer"}, "intB": {"type": "integer"}, "note": {"type": "string"}},
+        "required": ["intA", "intB"],
+    }
+    assert api.schemas[representation["typeName"]]["properties"]["listGoodsResponse"] == {
+        "$ref": "#/components/schemas/ListGoodsResponse"
+    }
+    assert 'rewrite-uri template="/shop.asmx"' in api.operations[0].policy
+
+
+def changed(*pairs: tuple[str, str]) -> str:
+    text = WSDL
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+LOOP = ('<s:element name="Name" type="s:string" />', '<s:element name="Name" type="g:Item" />')
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "why"),
+    [
+        ("", "soap", "empty"),
+        ("<a", "soap", "not XML.*line 1"),
+        ("<a/>", "soap", "root is <a>"),
+        ('<description xmlns="http://www.w3.org/ns/wsdl"/>', "soap", "WSDL 2.0"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "soap", "DOCTYPE"),
+        ('<definitions xmlns="http://schemas.xmlsoap.org/wsdl/"/>', "soap", "no service"),
+        (changed(("<wsdl:types>", '<wsdl:import namespace="urn:x" location="x.wsdl"/><wsdl:types>')), "soap",
+         "'x.wsdl' leads to another file.*line"),
+        (changed(('<s:import namespace="urn:goods" />', '<s:import namespace="urn:x" schemaLocation="x.xsd" />')),
+         "soap", "'x.xsd' leads to another file"),
+        (changed(('<s:import namespace="urn:goods" />', '<s:include schemaLocation="file:///etc/passwd" />')), "soap",
+         "leads to another file"),
+        (changed(("schemas.xmlsoap.org/soap/http", "schemas.xmlsoap.org/soap/smtp")), "soap", "not for HTTP"),
+        (changed(('binding="tns:Shop11"', 'binding="tns:None"'), ('binding="tns:Shop12"', 'binding="x:None"')), "soap",
+         "prefix of 'x:None'"),
+        (changed(('message="tns:AddIn"', 'message="tns:Nothing"')), "soap", "message 'Nothing' is not there"),
+        (changed(('type="tns:ShopPort"', 'type="tns:Nothing"')), "soap", "port type 'Nothing'"),
+        (changed(LOOP), "http", "contains itself.*pass-through"),
+        (changed(('use="literal"', 'use="encoded"')), "http", "SOAP encoding.*pass-through"),
+        (changed(('type="g:ArrayOfItem"', 'type="g:Nothing"')), "http", "Nothing"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(text: str, kind: str, why: str) -> None:
+    with pytest.raises(ImportRefused) as refused:
+        import_wsdl(text, kind)
+    assert re.search(why, str(refused.value)), str(refused.value)
+
+
+def test_what_cannot_be_json_passes_through() -> None:
+    for pair in (LOOP, ('use="literal"', 'use="encoded"'), ('type="g:ArrayOfItem"', 'type="g:Nothing"')):
+        assert len(import_wsdl(changed(pair), "soap").operations) == 3
+
+
+def test_rpc_messages_have_a_wrapper() -> None:
+    text = changed(
+        ('transport="http://schemas.xmlsoap.org/soap/http"', 'style="rpc" transport="http://schemas.xmlsoap.org/soap/http"'),
+        ('name="parameters" element="tns:Ping"', 'name="count" type="s:int"'),
+        ('soapAction="" />\n      <wsdl:input><soap:body use="literal" />',
+         'soapAction="" />\n      <wsdl:input><soap:body use="literal" namespace="urn:rpc" />'),
+    )  # fmt: skip
+    assert operations(import_wsdl(text, "soap"))["ping"]["urlTemplate"] == "/?soapMethod=Ping"
+    policy = import_wsdl(text, "http").operations[2].policy
+    assert "<ns1:Ping><count>{{ body.ping.count | Escape }}</count></ns1:Ping>" in policy
+    assert 'xmlns:ns1="urn:rpc"' in policy
+
+
+def test_a_document_without_service_or_address() -> None:
+    text = WSDL[: WSDL.index("  <wsdl:service")] + "</wsdl:definitions>"
+    api = import_wsdl(text, "soap")
+    assert (api.display_name, api.service_url, len(api.operations)) == ("Shop", None, 3)
+
+
+def test_a_small_text_does_not_become_a_large_policy() -> None:
+    """Types that use types that use types: 2 to the power of 20 elements, if they were all written out."""
+    types = "".join(
+        f'<s:complexType name="T{n}"><s:sequence><s:element name="a" type="g:T{n + 1}"/>'
+        f'<s:element name="b" type="g:T{n + 1}"/></s:sequence></s:complexType>'
+        for n in range(20)
+    )
+    last = '<s:complexType name="T20"><s:sequence/></s:complexType>'
+    text = changed(
+        ('<s:complexType name="Filter">', f'{types}{last}<s:complexType name="Filter">'),
+        ('type="g:Filter"', 'type="g:T0"'),
+    )
+    began = time.monotonic()
+    with pytest.raises(ImportRefused, match="4000 elements"):
+        import_wsdl(text, "http")
+    assert len(import_wsdl(text, "soap").operations) == 3
+    assert time.monotonic() - began < 5
