@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql kills race lint format lock proto docs bench peers bench-quick bench-scale bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -47,6 +47,15 @@ test-az: setup $(VENV)/.dev
 fuzz-management: setup $(VENV)/.dev
 	PASSERELLE_FUZZ_SEED=$(or $(SEED),$(shell date +%s)) PASSERELLE_FUZZ_COUNT=$(or $(COUNT),30) \
 		$(BIN)/python -m pytest -s tests/management/test_fuzz.py
+
+# The client for api-version 2022-08-01 in place of the present one; PASSERELLE_EXAMPLES=<folder> has other examples.
+test-sdk4: setup $(VENV)/.dev build/sdk4/.installed
+	PYTHONPATH=build/sdk4 $(BIN)/python -m pytest tests/management/test_replay.py
+
+build/sdk4/.installed: $(VENV)/.dev
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target build/sdk4 \
+		azure-mgmt-apimanagement==4.0.1 azure-common==1.1.28
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

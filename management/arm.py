@@ -21,7 +21,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from management import batch, filters, links, provider
-from management.apply import Applier, parent_of, type_of
+from management.apply import Applier, parent_of, stored_name, type_of
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
@@ -138,7 +138,7 @@ class Arm:
             needed = type.needs_match if partial else type.put_needs_match
             check_match(request, type, old or type.born(id), required=needed)
             Applier(tx).put(id, properties, request.query, partial)
-            row = tx.get(resolve(tx, _stored_name(type, id)))
+            row = tx.get(resolve(tx, stored_name(type, id)))
             assert row is not None
             body = show(tx, row, ALONE | dict(request.query))
         wanted = _statuses(type, request, path)
@@ -184,7 +184,7 @@ class Arm:
         with writing(self.store, path.service) as tx:
             if tx is None:
                 raise not_found("Service")
-            id = _stored_name(type, id)
+            id = stored_name(type, id)
             old = tx.get(resolve(tx, id))
             check_match(request, type, old, required=type.needs_match)
             if old is not None:
@@ -306,17 +306,12 @@ def _all(tx: Transaction, type: ResourceType, collection: str) -> list[Row]:
 
 
 def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
-    row = tx_of(tx).get(resolve(tx_of(tx), _stored_name(type, id))) or type.born(id)
+    row = tx_of(tx).get(resolve(tx_of(tx), stored_name(type, id))) or type.born(id)
     if row is None:
         if id != "/" and tx_of(tx).get(resolve(tx_of(tx), parent_of(id))) is None:
             raise not_found(type_of(parent_of(id)).title)
         raise not_found(type.title)
     return row
-
-
-def _stored_name(type: ResourceType, id: str) -> str:
-    """Associations with an API are with all its revisions."""
-    return id.split(";", 1)[0] if type.association == "apis" else id
 
 
 def _call(tx: Transaction, row: Row, body: dict[str, Any], query: Mapping[str, str]) -> Call:

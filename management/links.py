@@ -1,7 +1,8 @@
 """Documents behind links: `format: openapi-link` with a URL as `value` is `format: openapi` with what the URL gives.
 
 Fetched before the store is asked, so that a slow server holds nobody up; http and https only, without credentials,
-bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches.
+bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches. What a WSDL
+document imports is fetched with it, from the same host only.
 
 `graphql-link` means a GraphQL server, which is asked for its schema and becomes the API's backend where none is given;
 an address that takes no questions is read as a schema. A text that is no address is a schema itself.
@@ -15,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from management.errors import ArmError, invalid
-from management.importers import graphql
+from management.importers import graphql, wsdl_files
 from management.importers.imported import ImportRefused
 
 LINKS = {
@@ -31,9 +32,10 @@ LINKS = {
     "xml-link": "xml",
     "rawxml-link": "rawxml",
 }
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 LARGEST_ANSWER = 16 * 1024 * 1024  # the types of a GraphQL server as JSON are long
 SECONDS = 30.0
+MOST_FILES = 50  # of one WSDL description
 REDIRECTS = 5
 JSON = {"Content-Type": "application/json", "Accept": "application/json, application/graphql-response+json"}
 
@@ -49,7 +51,27 @@ async def inline(document: dict[str, Any]) -> dict[str, Any]:
         return {**document, "properties": {**properties, **await _graphql(url, properties)}}
     if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
         raise invalid("value", f"With format {format}, value must be an http or https address.")
-    return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await _fetch(url)}}
+    fetch = _wsdl if format.lower() == "wsdl-link" else _fetch
+    return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await fetch(url)}}
+
+
+async def _wsdl(url: str) -> str:
+    """A WSDL document with all that it imports."""
+    files = {url: await _fetch(url)}
+    try:
+        async with asyncio.timeout(2 * SECONDS):
+            while found := await asyncio.to_thread(wsdl_files.missing, files, url):
+                if len(files) + len(found) > MOST_FILES:
+                    raise invalid("value", f"{url[:300]} imports more than {MOST_FILES} files.")
+                for name in found:
+                    files[name] = await _fetch(name)
+                    if sum(map(len, files.values())) > LARGEST:
+                        raise invalid("value", f"{url[:300]} is larger than {LARGEST} bytes with all that it imports.")
+        return await asyncio.to_thread(wsdl_files.merged, files, url)
+    except ImportRefused as refused:
+        raise invalid(refused.target, str(refused)) from None
+    except TimeoutError:
+        raise invalid("value", f"{url[:300]} could not be read with all that it imports: it took too long.") from None
 
 
 async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def _make(store: Store, connection: Connection, id: str, document: dict[str, Any
     master = {"displayName": "Built-in all-access subscription", "scope": "/", "state": "active"}
     write.put("/subscriptions/master", {**master, "ownerId": "/users/1"})
     write.put("/policies/policy", {"format": "rawxml", "value": GLOBAL_POLICY})
+    write.put("/loggers/azuremonitor", {"loggerType": "azureMonitor", "isBuffered": True})
     tx.finish()
     return tx
 

@@ -48,12 +48,14 @@ def read_xml(text: str) -> Any:
 
 def name_of(element: Any) -> str:
     """The local name; empty for what is no element."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def space_of(element: Any) -> str:
     """The namespace; empty for none."""
-    return etree.QName(element).namespace or "" if isinstance(element.tag, str) else ""
+    tag = element.tag
+    return tag[1:].partition("}")[0] if isinstance(tag, str) and tag.startswith("{") else ""
 
 
 def children(element: Any, name: str) -> list[Any]:

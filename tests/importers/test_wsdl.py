@@ -10,6 +10,7 @@ import pytest
 
 from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.wsdl import import_wsdl
+from proxy.schemas.library import Library, read_document
 from tests.soap.shop import WSDL
 
 
@@ -39,11 +40,9 @@ def test_pass_through() -> None:
     }
     assert "<ns1:intA>0</ns1:intA>" in representation["examples"]["default"]["value"]
     assert add["responses"][0]["statusCode"] == 200
-    kinds = {each.id: each.content_type for each in api.documents}
-    schema, document = "application/vnd.ms-azure-apim.xsd+xml", "application/vnd.ms-azure-apim.wsdl+xml"
-    assert kinds == {"schema": schema, "schema-2": schema, "wsdl": document}
+    assert [each.id for each in api.documents] == ["schema", "schema-2"]
+    assert {each.content_type for each in api.documents} == {"application/vnd.ms-azure-apim.xsd+xml"}
     assert 'namespace="urn:goods" schemaLocation="schema-2"' in api.documents[0].text
-    assert api.documents[2].text == WSDL
 
 
 def test_soap_1_2_and_the_port_that_is_asked_for() -> None:
@@ -132,6 +131,31 @@ def test_what_is_refused(text: str, kind: str, why: str) -> None:
 def test_what_cannot_be_json_passes_through() -> None:
     for pair in (LOOP, ('use="literal"', 'use="encoded"'), ('type="g:ArrayOfItem"', 'type="g:Nothing"')):
         assert len(import_wsdl(changed(pair), "soap").operations) == 3
+
+
+def _validator(api: ImportedApi) -> Any:
+    """As the gateway makes it for validate-content."""
+    documents = {
+        each.id: read_document({"contentType": each.content_type, "document": {"value": each.text}})
+        for each in api.documents
+    }
+    return Library(documents).xml("schema")
+
+
+def test_the_schemas_can_be_validated_with() -> None:
+    split = WSDL.index('      <s:element name="Ping">')
+    parted = (
+        f'{WSDL[:split]}</s:schema><s:schema targetNamespace="urn:shop" elementFormDefault="qualified">{WSDL[split:]}'
+    )
+    for text in (WSDL, parted):
+        validator = _validator(import_wsdl(text, "soap"))
+        assert not isinstance(validator, str), validator
+        envelope = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>%s</e:Body></e:Envelope>'
+        good = b'<ListGoods xmlns="urn:shop"><filter exact="1"><MaxPrice xmlns="">1</MaxPrice></filter></ListGoods>'
+        assert validator.soap(envelope % good) == []
+        assert validator.soap(envelope % b'<Ping xmlns="urn:shop"/>') == []
+        assert validator.soap(envelope % good.replace(b">1<", b">x<"))
+        assert validator.soap(envelope % b'<Pong xmlns="urn:shop"/>')
 
 
 def test_rpc_messages_have_a_wrapper() -> None:
