@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 
 from management import batch, filters, links, provider
 from management.apply import Applier, parent_of, stored_name, type_of
+from management.bodies import LARGEST_BATCH, read_body
 from management.declare import Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
@@ -39,10 +40,8 @@ from management.transaction import Transaction, find_services, reading, writing
 PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
-DEEPEST = 100  # levels of a document
 JSON = "application/json"
 ALONE = {"expandGroups": "true"}  # what is shown of one resource, and in lists on demand
-NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
 
 def json_response(
@@ -88,9 +87,10 @@ class Arm:
         elif method == "GET":
             return await store.read(lambda: self.document(request, path) or self.list(request, path))
         if method == "POST":
-            body = await read_body(request)
             if path.below.lower() == "/apply":
+                body = await read_body(request, LARGEST_BATCH)
                 return await store.write(lambda: self.apply(path, body))
+            body = await read_body(request)
             return await self._patiently(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
 
@@ -330,55 +330,6 @@ def check_match(request: web.Request, type: ResourceType, old: Row | None, requi
     tags = {tag.strip().removeprefix("W/").strip('"') for tag in wanted.split(",")}
     if old is None or old.etag.strip('"') not in tags:
         raise stale()
-
-
-async def read_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object that was sent; {} for no body. Parsed in a thread when it is long."""
-    content = await request.read()
-    if not content.strip():
-        return {}
-    try:
-        document = await asyncio.to_thread(decode, content) if len(content) > 65536 else decode(content)
-    except ValueError as error:
-        raise bad_request("InvalidRequestContent", f"The request content is not valid JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise bad_request("InvalidRequestContent", "The request content must be a JSON object.")
-    return document
-
-
-def decode(content: bytes) -> Any:
-    """Strict JSON: no NaN, no NUL, no lone surrogates, not nested beyond reason. Raises ValueError."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        text = content.decode("utf-8-sig")
-        document = json.loads(text, parse_constant=refuse)
-        if NUL.search(text):
-            raise ValueError("it holds a NUL character")
-        if "\\ud" in text.lower():
-            json.dumps(document, ensure_ascii=False).encode()
-        if text.count("{") + text.count("[") > DEEPEST and deeper_than(DEEPEST, document):
-            raise RecursionError
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    return document
-
-
-def deeper_than(levels: int, document: Any) -> bool:
-    """Whether a document is nested deeper; breadth first, so that no depth is too much for it."""
-    level = [document]
-    for _ in range(levels):
-        level = [
-            each
-            for holder in level
-            for each in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(each, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def window(request: web.Request) -> tuple[int, int]:

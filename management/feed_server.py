@@ -14,7 +14,8 @@ from aiohttp import web
 from sqlalchemy import Connection, select
 
 from management import figures, heartbeats, quotas, traces
-from management.arm import json_response, read_body
+from management.arm import json_response
+from management.bodies import read_body
 from management.errors import bad_request, not_found, unauthorized
 from management.feed import Feed, Fingerprints
 from management.keys import TokenRefused, verify
