@@ -92,6 +92,7 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
         failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
         response = json_response(failure.body(), 400)
         response.force_close()  # where the next request would begin is not known
+        request.content.feed_eof()  # and nothing is left to be read of this one
         return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
