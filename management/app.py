@@ -22,7 +22,7 @@ from management.sign_in import SignIn
 from management.store import Store
 from management.user_tokens import User
 
-# an import may bring 16 MiB of document, which JSON escapes, and a change of many resources several of them
+# an import may bring 16 MiB of document, which JSON escapes
 LARGEST_BODY = 64 * 1024 * 1024
 
 log = logging.getLogger("management")

@@ -5,9 +5,9 @@
      "prune": false, "keep": ["/certificates/c"], "dryRun": false}
 
 They may come in any order, and some may stand inside workspaces. What is there already with the same content is left
-alone, and so is a secret that is not sent; `prune` deletes what is neither among them nor to `keep`, see `prune.py`. The
-answer tells what changed, also what an import of operations did; a dry run tells the same and changes nothing. An error
-names the resource in `details[].target`.
+alone, and so is a secret that is not sent; `prune` deletes what is neither among them nor to `keep`, see `prune.py`.
+The answer tells what changed, also what an import of operations did; a dry run tells the same and changes nothing. An
+error names the resource in `details[].target`.
 """
 
 from __future__ import annotations

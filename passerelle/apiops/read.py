@@ -117,6 +117,9 @@ class _Reader:
 
     def _keep(self, id: str, properties: Properties, file: str) -> None:
         _, (held, files) = self.found.setdefault(id.lower(), (id, ({}, [])))
+        if "/specification." in file and (others := [name for name in files if "/specification." in name]):
+            self.left_out.append(f"{self._folder / others[0]}: left out, {PurePosixPath(file).name} stands beside it")
+            files.remove(others[0])
         # a document beside an information file is the newer one
         weaker = {"format", "value"} & held.keys() if file.endswith("Information.json") else ()
         held.update({name: value for name, value in properties.items() if name not in weaker})
@@ -169,7 +172,7 @@ class _Reader:
                 self.left_out.append(f"{given.file}: there is no {id} in {self._folder}")
                 continue
             properties, files = held[1]
-            if "value" in wanted:
+            if any(str(name).lower() == "value" for name in wanted):
                 properties.pop("keyVault", None)
             merge(properties, _plain(wanted))
             files.append(str(given.file))

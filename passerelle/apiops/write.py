@@ -105,7 +105,7 @@ class _Export:
             if ";rev=" in id and child in OF_ALL_REVISIONS:
                 continue
             for each in self._plane.all(f"{id}/{child}"):
-                if f"/{child}/{each['name']}" not in BUILT_IN and below.wants(child, each["name"]):
+                if below.wants(child, each["name"]):
                     yield from self._resource(f"{id}/{child}/{each['name']}", each["properties"])
         if collection in ("apis", "products"):
             yield from self._policy(id)

@@ -1,5 +1,6 @@
 """References are kept both ways: nothing links to what is not there, nothing goes that is in use, and what lives
-through something goes with it. A model of the rules, written from ARM's documentation, walks beside the plane at random.
+through something goes with it. A model of the rules, written from ARM's documentation, walks beside the plane at
+random.
 """
 
 from __future__ import annotations
