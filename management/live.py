@@ -15,7 +15,8 @@ from typing import TypeVar
 from aiohttp import web
 
 from management import quotas, reports, user_tokens
-from management.arm import json_response, page, read_body, tx_of
+from management.arm import json_response, page, tx_of
+from management.bodies import read_body
 from management.connectivity import Connectivity
 from management.errors import ArmError, invalid, not_allowed
 from management.paths import ArmPath, check_version

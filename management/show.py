@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from management import check_fields
+from management.documents import copied
 from management.paths import OUTSIDE
 from management.resources import TYPES
 from management.store import Row
@@ -49,7 +49,7 @@ def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dic
         if target is None and (outer := tx.outer()):
             target = outer.get(f"/{kind.association}/{row.name}")
         return shown_properties(tx, target, query) if target else {}
-    properties = copy.deepcopy(row.body)
+    properties = copied(row.body)
     for reference in kind.references:
         value = check_fields.read(properties, reference.field)
         if isinstance(value, str):

@@ -416,7 +416,7 @@ class _Pending:
                 self.corrupt = self.corrupt or wire.id
                 continue
             try:
-                self.upserts.append(Resource(wire.id, wire.digest.hex(), parse_body(wire.body)))
+                self.upserts.append(Resource(wire.id, wire.digest.hex(), checked(wire.body)))
             except ValueError as error:
                 self.issues.append(ResourceIssue(wire.id, 0, 0, "", f"The body cannot be read: {error}"))
         self.removals.extend(diff.removals)
@@ -429,15 +429,16 @@ class _Pending:
         self.issues: list[ResourceIssue] = []
 
 
-def parse_body(body: bytes) -> dict[str, Any]:
-    """A JSON object; integers keep all their digits. Raises ValueError."""
+def checked(body: bytes) -> dict[str, Any] | bytes:
+    """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
+    exact = LONG_NUMBER.search(body) is not None
     try:
-        value = json.loads(body) if LONG_NUMBER.search(body) else orjson.loads(body)
+        value = json.loads(body) if exact else orjson.loads(body)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")
-    return value
+    return value if exact else body
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -143,7 +143,8 @@ def test_the_page_from_top_to_bottom(azure: str, folder: Path, tmp_path: Path, w
     dry, made = said[1:3]
     for id in WAYS[way]:
         line = re.compile(rf"^\+ {re.escape(id)}( \(with .+\))?$", re.MULTILINE)
-        assert all(line.search(each) for each in (dry, made)), f"{id}\n{dry}"
+        assert line.search(dry), f"{id}\n{dry}"
+        assert line.search(made), f"{id}\n{made}"
     if way == "The live service":
         assert "0 are changed" in said[3]
         assert "0 would be changed" in said[4]
