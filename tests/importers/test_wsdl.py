@@ -171,6 +171,12 @@ def test_rpc_messages_have_a_wrapper() -> None:
     assert 'xmlns:ns1="urn:rpc"' in policy
 
 
+def test_braces_are_no_parameters() -> None:
+    text = changed(("urn:shop/Add", "urn:{shop}/Add"), ("/shop.asmx", "/{a}/shop.asmx"))
+    assert operations(import_wsdl(text, "soap"))["add"]["urlTemplate"] == "/?soapAction=urn:%7Bshop%7D/Add"
+    assert 'template="/%7Ba%7D/shop.asmx"' in import_wsdl(text, "http").operations[0].policy
+
+
 def test_a_document_without_service_or_address() -> None:
     text = WSDL[: WSDL.index("  <wsdl:service")] + "</wsdl:definitions>"
     api = import_wsdl(text, "soap")
