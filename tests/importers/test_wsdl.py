@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -200,3 +202,11 @@ def test_a_small_text_does_not_become_a_large_policy() -> None:
         import_wsdl(text, "http")
     assert len(import_wsdl(text, "soap").operations) == 3
     assert time.monotonic() - began < 5
+
+
+def test_zeep_is_loaded_with_the_first_document() -> None:
+    code = (
+        "import sys, management.app, management.importers.wsdl, proxy.check, proxy.config.gateway\n"
+        "sys.exit('zeep' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
