@@ -93,6 +93,20 @@ def files_of(folder: Path) -> list[PurePosixPath]:
     return sorted(found)
 
 
+def others_in(folder: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """(files that are no artifacts but may stand among them, files that look like some and are none)."""
+    beside: list[PurePosixPath] = []
+    foreign: list[PurePosixPath] = []
+    for file in files_of(folder):
+        if CONFIGURATION.fullmatch(file.name) or file.suffix.lower() not in ARTIFACTS:
+            beside.append(file)
+        elif file.name not in (POLICY, GRAPHQL, VERSION_SET, *FORMATS, *LISTS) and not (
+            file.name.lower().endswith("information.json") and len(file.parts) > 2
+        ):
+            foreign.append(file)
+    return beside, foreign
+
+
 class _Reader:
     def __init__(self, folder: Path, tokens: Mapping[str, str]) -> None:
         self._folder, self._tokens = folder, tokens

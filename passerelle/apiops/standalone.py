@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def feed_of(artifacts: Artifacts, folder: Path, gateway: str = "", strict: bool 
     resources, told = settle(artifacts, lambda id: id == "/users/1")
     id = f"{DEFAULT_SERVICE.rsplit('/', 1)[0]}/{name}"
     with tempfile.TemporaryDirectory(prefix="passerelle-") as place:
-        store = Store.open(sqlite_url(Path(place) / "store.db"), Vault.open(Path(place) / "key"))
+        store = Store.open(sqlite_url(Path(place) / "store.db"), Vault(secrets.token_bytes(32)))
         store.strict = strict
         try:
             create_service(store, id, {})

@@ -265,6 +265,7 @@ def test_a_folder_comes_back_as_it_was(layout: Any, plane: dict[str, str], tmp_p
 NOT_KEPT = {"/namedvalues/682d8a3b217d2019ac23fd97", "/namedvalues/vault"}  # secrets without values
 CHANGED = {
     ("/subscriptions/s", "ownerId"),  # whom the plane does not have
+    ("/apis/v1", "apiVersionSet"),  # which apiVersionSetId says
     ("/apis/oauth", "authenticationSettings"),  # ARM shows it in the older and in the newer shape
 }
 
@@ -362,6 +363,25 @@ def test_filters(plane: dict[str, str], tmp_path: Path) -> None:
     )
     wanted.write_text("apiNamez: []\n")
     assert "'apiNamez' is no section" in run("export", tmp_path / "ours", "--filter", wanted, env=plane).output
+
+
+def test_an_export_replaces_artifacts_and_nothing_else(plane: dict[str, str], tmp_path: Path) -> None:
+    folder = write(tmp_path / "ours", listed() | {".git/config": "[core]"})
+    told = run("export", folder, env=plane)
+    assert told.exit_code == 0, told.output
+    assert {path.name for path in folder.iterdir()} == {
+        ".git", "README.md", "configuration.prod.yaml", "loggers", "policy.xml",
+    }  # fmt: skip
+    write(folder, {"package.json": "{}", "src/main/app.yaml": "a: 1"})
+    before = snapshot_of(folder)
+    told = run("export", folder, env=plane)
+    assert told.exit_code == 1
+    assert "package.json is no artifact" in told.output
+    assert snapshot_of(folder) == before
+
+
+def snapshot_of(folder: Path) -> dict[str, str]:
+    return {str(path): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
