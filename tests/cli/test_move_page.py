@@ -119,6 +119,7 @@ def test_the_page_from_top_to_bottom(azure: str, folder: Path, tmp_path: Path, w
     environment = {"PASSERELLE_AZURE_TOKEN": TOKEN}
     with served(here, TOKEN) as url:
         plane = Plane(url, TOKEN, ca=here / "ca.pem")
+        plane.put("/gateways/local", {"locationData": {"name": "here"}})  # as `make run` does
         for line in commands(way):
             if line in DONE:
                 continue
@@ -133,7 +134,7 @@ def test_the_page_from_top_to_bottom(azure: str, folder: Path, tmp_path: Path, w
             if line.startswith(LIVE):
                 words += ["--endpoint", azure, "--azure-ca", str(tmp_path / "azure" / "ca.pem")]
             if words[0] == "rollback":
-                assert all(plane.exists(id) for id in WAYS[way])
+                assert all(plane.exists(id) for id in (*WAYS[way], f"/gateways/local{WAYS[way][0]}"))
             told = CliRunner().invoke(main, words, env=environment)
             assert told.exit_code == 0, f"{line}\n{told.output}"
             said.append(told.output)
