@@ -27,7 +27,7 @@ from passerelle.apiops.tokens import Tokens
 from passerelle.apiops.wrong import FolderWrong
 
 Properties = dict[str, Any]
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024  # what an import takes
 MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)

@@ -58,7 +58,7 @@ def feed_of(artifacts: Artifacts, folder: Path, gateway: str = "", strict: bool 
             create_service(store, id, {})
             with writing(store, id) as tx:
                 assert tx is not None
-                _put(tx, resources, folder)
+                _put(tx, resources, folder, told)
             lines = list(_lines(store, id, gateway, {each.id.lower(): each for each in resources}))
         finally:
             store.close()
@@ -70,12 +70,13 @@ def feed_of(artifacts: Artifacts, folder: Path, gateway: str = "", strict: bool 
     return lines, told
 
 
-def _put(tx: Transaction, resources: list[Resource], folder: Path) -> None:
+def _put(tx: Transaction, resources: list[Resource], folder: Path, told: list[str]) -> None:
     try:
         apply(tx, {"resources": [{"id": each.id, "properties": each.properties} for each in resources]})
     except ArmError as error:
         details = tuple((each.target, each.message) for each in error.details)
-        raise FolderWrong(findings(details, folder, resources) or [error.message]) from None
+        # what was left out may be the reason
+        raise FolderWrong([*(findings(details, folder, resources) or [error.message]), *told]) from None
 
 
 def _lines(store: Store, id: str, gateway: str, given: dict[str, Resource]) -> Iterator[str]:

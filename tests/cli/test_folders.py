@@ -415,6 +415,18 @@ def test_check_tells_every_finding(tmp_path: Path) -> None:
     assert "apis/shop/policy.xml:2:13: " in run("check", folder, env={}).output
 
 
+def test_a_policy_that_needs_a_secret_which_is_not_there(tmp_path: Path) -> None:
+    needs = POLICY.replace("<base />", "<base /><set-header name='x'><value>{{vault}}</value></set-header>")
+    folder = write(tmp_path / "theirs", spaced() | {"apis/shop/policy.xml": needs})
+    told = run("check", folder, env={}).output.replace(f"{folder}/", "")
+    assert "apis/shop/policy.xml:1:" in told
+    assert "vault" in told.split("apis/shop/policy.xml:1:")[1].splitlines()[0]
+    assert "named values/vault/namedValueInformation.json: left out, it has no value: give one in the overrides" in told
+    overrides = tmp_path / "configuration.x.yaml"
+    overrides.write_text("namedValues: [{name: vault, properties: {value: v}}]")
+    assert run("check", folder, "--overrides", overrides, env={}).exit_code == 0
+
+
 def test_the_feed_of_a_folder_is_the_same_every_time(tmp_path: Path) -> None:
     folder = write(tmp_path / "theirs", spaced())
     one, two = (run("check", folder, "--feed", env={}).stdout for _ in range(2))
