@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import snapshot
+from proxy.config import layers
+from proxy.config.layers import Layered
 from proxy.config.resources import Resource
 from proxy.config.shelves import differences
-from proxy.config.snapshot import Layered, apply
+from proxy.config.snapshot import apply
 
 NAMES = st.sampled_from("abcdefgh")
 RESOURCES = st.builds(lambda name, digest: Resource(name, digest, {}), NAMES, st.sampled_from("12"))
@@ -19,8 +20,8 @@ DIFFS = st.tuples(st.lists(RESOURCES, max_size=4), st.lists(NAMES, max_size=3))
 @given(st.lists(DIFFS, max_size=8))
 def test_laid_over_is_as_good_as_copied(diffs: list[tuple[list[Resource], list[str]]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshot, "LARGE", 0)
-        patch.setattr(snapshot, "SHARE", 1)
+        patch.setattr(layers, "LARGE", 0)
+        patch.setattr(layers, "SHARE", 1)
         model: dict[str, Resource] = {}
         held = apply({}, [Resource(name, "0", {}) for name in "abcdef"], [], full=True)
         model.update(held)
@@ -32,6 +33,7 @@ def test_laid_over_is_as_good_as_copied(diffs: list[tuple[list[Resource], list[s
                 model[each.id] = each
             assert held == model
             assert len(held) == len(model) == len(list(held))
+            assert all(held.get(name) is model.get(name) for name in "abcdefghi")
             assert all((name in held) == (name in model) for name in "abcdefghi")
             touched = [*removals, *(each.id for each in upserts)]
             known, compared = differences(before, held, touched), differences(before, held, None)
