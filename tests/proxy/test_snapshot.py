@@ -33,7 +33,7 @@ def test_laid_over_is_as_good_as_copied(diffs: list[tuple[list[Resource], list[s
                 model[each.id] = each
             assert held == model
             assert len(held) == len(model) == len(list(held))
-            assert all(held.get(name) is model.get(name) for name in "abcdefghi")
+            assert all(held.get(name) == model.get(name) for name in "abcdefghi")
             assert all((name in held) == (name in model) for name in "abcdefghi")
             touched = [*removals, *(each.id for each in upserts)]
             known, compared = differences(before, held, touched), differences(before, held, None)
