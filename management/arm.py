@@ -30,13 +30,14 @@ from management.operations import Statuses, Tickets, statuses
 from management.ordering import ordered
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
-from management.resources import TYPES
+from management.resources import TYPES, regional_gateways
 from management.resources.infrastructure import network_status_at
 from management.revisions import resolve
 from management.show import show
 from management.store import Row, Store
 from management.transaction import Transaction, find_services, reading, writing
 
+READING = ("GET", "HEAD")
 PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
@@ -72,6 +73,10 @@ class Arm:
             raise ArmError(404, "InvalidResourceType", f"There is nothing at '{request.path[:300]}'.")
         check_version(request.query.get("api-version"))
         method, store = request.method, self.store
+        if path.outside and method == "GET" and len(path.segments) == 1:
+            return await store.read(lambda: self.gateways(request, path.service.split("/providers/")[0]))
+        if path.outside and method not in READING:
+            await store.write(lambda: regional_gateways.make_home(store, path.service))
         provider.refuse(path.segments[0] if path.segments else "")
         if len(path.segments) % 2 == 0:
             id = path.below
@@ -124,7 +129,7 @@ class Arm:
         partial = request.method == "PATCH"
         if partial and not type.can_patch:
             raise not_allowed(f"{type.title} cannot be patched; PUT it.")
-        properties = document if id == "/" else document.get("properties") or {}
+        properties = document if id == "/" or type.whole else document.get("properties") or {}
         if not isinstance(properties, dict):
             raise invalid("properties", "properties must be an object.")
         if id == "/" and not partial:
@@ -230,6 +235,9 @@ class Arm:
         """What is asked of the provider, not of a service."""
         body = await read_body(request) if request.method == "POST" else {}
         if request.method == "GET" and (match := provider.PROVIDER.fullmatch(request.path)):
+            if match["rest"].lower().rstrip("/") == "gateways":
+                scope = f"/subscriptions/{match['subscription']}"
+                return await self.store.read(lambda: self.gateways(request, scope))
             told = self.tickets.answer(request.path, str(match["subscription"]), match["rest"].lower().split("/"))
             if told is not None:
                 return json_response(told[1], told[0]) if told[1] else web.Response(status=told[0])
@@ -255,6 +263,13 @@ class Arm:
             for service in find_services(connection, scope):
                 tx = Transaction(connection, self.store.vault, service)
                 items.append(show(tx, _existing(tx, type_of("/"), "/"), request.query))
+        return json_response(page(request, items, len(items)))
+
+    def gateways(self, request: web.Request, scope: str) -> web.Response:
+        """All gateways outside of services, of a subscription or a resource group."""
+        with self.store.reading() as connection:
+            found = regional_gateways.rows(connection, self.store, scope.lower())
+            items = chosen(request, [show(tx, row, request.query) for tx, row in found])
         return json_response(page(request, items, len(items)))
 
     def act(self, request: web.Request, path: ArmPath, body: dict[str, Any]) -> web.Response:

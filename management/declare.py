@@ -200,6 +200,7 @@ class ResourceType:
     put_needs_match: bool = False
     # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
     built_in: Mapping[str, Properties] = field(default_factory=dict)
+    whole: bool = False  # what is stored is the whole ARM document, not only its properties
     closed: bool = False  # there are no others than the built-in ones
     can_patch: bool = True
     needs_match: bool = True  # PATCH and DELETE want If-Match

@@ -196,7 +196,7 @@ def _build(lines: Iterator[str], gzip: bool) -> Built:
 
 def _named(connection: Connection, name: str | None) -> Service | None:
     """The service of that name, or of any; the oldest one when there are several."""
-    query = select(services.c.id)
+    query = select(services.c.id).where(services.c.key.like("%/service/%"))
     if name is not None:
         query = query.where(services.c.key.endswith(f"/service/{name.lower()}", autoescape=True))
     id = connection.scalar(query.order_by(services.c.number).limit(1))

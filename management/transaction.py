@@ -388,9 +388,18 @@ def find_service(connection: Connection, id: str, lock: bool = False) -> Service
 def find_services(connection: Connection, scope: str) -> list[Service]:
     """Those whose id begins with `scope`, in the order of their making; containers inside them are left out."""
     query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
-    query = query.where(services.c.key.startswith(scope, autoescape=True), services.c.key.not_like("%/service/%/%"))
+    query = query.where(services.c.key.startswith(scope, autoescape=True))
+    query = query.where(services.c.key.like("%/service/%"), services.c.key.not_like("%/service/%/%"))
     query = query.order_by(services.c.number)
     return [Service(*found) for found in connection.execute(query)]
+
+
+def find_outside(connection: Connection, scope: str) -> list[Service]:
+    """What holds the gateways outside of services in a subscription or a resource group."""
+    query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
+    query = query.where(services.c.key.startswith(scope.rstrip("/") + "/", autoescape=True))
+    query = query.where(services.c.key.like("%/resourcegroups/%/providers/microsoft.apimanagement"))
+    return [Service(*found) for found in connection.execute(query.order_by(services.c.key))]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pytest
 
 from tests.management.conftest import Plane
 from tests.management.fuzz import Fuzzer
-from tests.management.replay import Specification
+from tests.management.specification import Specification
 
 ROW = re.compile(r"^\|([^|\n]+)\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|\s*$", re.MULTILINE)
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
