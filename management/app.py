@@ -81,6 +81,8 @@ async def health(request: web.Request) -> web.Response:
 async def tell_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure becomes an ARM error body; what nobody foresaw is logged and told without its cause."""
     try:
+        if "Content-Encoding" in request.headers:
+            await request.read()  # while somebody looks: a body that cannot be unpacked is an error of this call
         return await handler(request)
     except ArmError as error:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
@@ -91,7 +93,8 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.RequestPayloadError:  # the body is not in the encoding that its headers name
         failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
         response = json_response(failure.body(), 400)
-        response.force_close()  # where the next request would begin is not known
+        response.force_close()  # where the next request would begin is not known,
+        request.content.feed_eof()  # and nothing is to be read any more
         return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
