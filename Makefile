@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 lint format lock proto docs bench peers bench-quick bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -25,6 +25,14 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
+kills: setup $(VENV)/.dev
+	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
+
+# Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
+race: setup $(VENV)/.dev
+	$(BIN)/python -m tests.management.race $(ARGUMENTS)
 
 # Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
 test-clients: setup $(VENV)/.dev
@@ -98,9 +106,17 @@ proto: $(VENV)/.dev
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
 
-# Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
+# Figures of this machine; nothing is judged.
 bench-quick: setup
 	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+
+# What a service with 10, 1,000 and 75,000 operations costs: some minutes.
+bench-scale: setup
+	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
+
+# A plane with 200 connections, 10,000 PUTs and one batch of 100,000 resources: two minutes.
+bench-pressure: setup
+	$(BIN)/python -m benchmarks.pressure $(ARGUMENTS)
 
 # Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
 bench: setup peers

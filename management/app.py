@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from management.access import READING, SIGNED, Access
 from management.arm import Arm, json_response
+from management.bodies import TURN, give_back_the_turn
 from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
 from management.feed_server import FeedServer
@@ -21,9 +23,6 @@ from management.settings import Outside
 from management.sign_in import SignIn
 from management.store import Store
 from management.user_tokens import User
-
-# an import may bring 16 MiB of document, which JSON escapes, and a change of many resources several of them
-LARGEST_BODY = 64 * 1024 * 1024
 
 log = logging.getLogger("management")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,7 +52,8 @@ def make_app(store: Store, admin_token: str, outside: Outside | None = None) -> 
             raise forbidden("With a token of its own, a user reads itself and what is below it.")
         return await (live.handle(request, path) if path and live.takes(path) else arm.handle(request))
 
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
+    app = web.Application(middlewares=[tell_failures, give_back_the_turn])
+    app[TURN] = asyncio.Lock()
     app.router.add_get("/health", health)
     SignIn(store, access).add_to(app)
     app.router.add_get("/exports/{ticket}", exports.open)

@@ -51,6 +51,8 @@ def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     tx.thrifty = True
     if tx.size() < MANY * len(puts):
         tx.load()
+    else:
+        tx.prefetch(id for id, _ in puts)
     _put_all(tx, [put for put in puts if not _workspace(put[0])])
     insides: dict[str, Transaction] = {}
     for workspace in dict.fromkeys(_workspace(id) for id, _ in [*puts, *((id, {}) for id in deletions)]):

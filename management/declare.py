@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, overload
 
 from management.secret_fields import Secret
 from management.store import Row
@@ -154,7 +154,31 @@ class Answer:
 
 Action = Callable[[Call], Answer]
 Document = Callable[[Call], Any]
-View = Callable[[Call], list[dict[str, Any]]]
+View = Callable[[Call], Sequence[dict[str, Any]]]
+
+
+class Listed(Sequence[dict[str, Any]]):
+    """The resources of `keys` as a client reads them; each is read when it is asked for, so a page costs a page."""
+
+    def __init__(self, call: Call, keys: Sequence[str]) -> None:
+        self._call = call
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[dict[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | Sequence[dict[str, Any]]:
+        if isinstance(at, slice):
+            return Listed(self._call, self._keys[at])
+        row = self._call.tx.get(self._keys[at])
+        assert row is not None, self._keys[at]
+        return self._call.show(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +200,7 @@ class ResourceType:
     put_needs_match: bool = False
     # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
     built_in: Mapping[str, Properties] = field(default_factory=dict)
+    whole: bool = False  # what is stored is the whole ARM document, not only its properties
     closed: bool = False  # there are no others than the built-in ones
     can_patch: bool = True
     needs_match: bool = True  # PATCH and DELETE want If-Match

@@ -11,6 +11,7 @@ an address that takes no questions is read as a schema. A text that is no addres
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
@@ -37,6 +38,7 @@ LARGEST_ANSWER = 16 * 1024 * 1024  # the types of a GraphQL server as JSON are l
 SECONDS = 30.0
 MOST_FILES = 50  # of one WSDL description
 REDIRECTS = 5
+ENCODING = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
 JSON = {"Content-Type": "application/json", "Accept": "application/json, application/graphql-response+json"}
 
 
@@ -95,6 +97,21 @@ async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"format": "graphql", "value": imported.documents[0].text, **backend}
 
 
+def _text(content: bytes, charset: str | None) -> str:
+    """UTF-8 and UTF-16; what is neither is what XML says of itself, or the answer's head. Raises ValueError."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        declared = ENCODING.match(content)
+        wanted = declared[1].decode() if declared else charset or "utf-8"
+    try:
+        return content.decode(wanted)
+    except LookupError:
+        raise ValueError(f"the encoding '{wanted[:40]}' is not known") from None
+
+
 async def _fetch(url: str, question: str | None = None) -> str:
     """What is behind an address, or what it answers to a JSON question. Raises ArmError."""
     most = LARGEST if question is None else LARGEST_ANSWER
@@ -112,6 +129,6 @@ async def _fetch(url: str, question: str | None = None) -> str:
                 content += more
             if len(content) > most:
                 raise invalid("value", f"The document at {url[:300]} is larger than {most} bytes.")
-            return content.decode("utf-8-sig")
+            return _text(content, response.charset)
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise invalid("value", f"{url[:300]} could not be read: {error or 'it took too long'}.") from None

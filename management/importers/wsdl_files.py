@@ -12,9 +12,10 @@ Rules
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from lxml import etree
 
@@ -84,7 +85,7 @@ class _Merger:
         """Take in the file at `location`; False for one that lies elsewhere."""
         if not location:
             return False
-        name = urldefrag(urljoin(base, location))[0]
+        name = _joined(base, location)
         if not _beside(name, self._first):
             return False
         if (name, space) in self.seen:
@@ -119,6 +120,16 @@ class _Merger:
             elif kind == "include" and self._follow(child.get("schemaLocation"), name, own):
                 schema.remove(child)
         self._schemas.append(_written(schema))
+
+
+def _joined(base: str, location: str) -> str:
+    """What `location` in the file `base` means: addresses join as such, paths as paths."""
+    location = urldefrag(location)[0]
+    if urlsplit(base).scheme in ("http", "https"):
+        return urljoin(base, location)
+    if urlsplit(location).scheme:
+        return location
+    return posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(location)))
 
 
 def _beside(name: str, first: str) -> bool:

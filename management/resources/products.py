@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from management.declare import BOOLEAN, INTEGER, Call, Change, Field, Properties, ResourceType
+from management.declare import BOOLEAN, INTEGER, Call, Change, Field, Listed, Properties, ResourceType
 from management.errors import invalid
 from management.resources.groups import expanded
 from management.store import Row
@@ -55,9 +54,8 @@ def subscriptions_of(call: Call) -> list[str]:
     return [key for key, _, _ in call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
 
 
-def list_subscriptions(call: Call) -> list[dict[str, Any]]:
-    rows = [call.tx.get(key) for key in sorted(subscriptions_of(call))]
-    return [call.show(row) for row in rows if row is not None]
+def list_subscriptions(call: Call) -> Listed:
+    return Listed(call, sorted(subscriptions_of(call)))
 
 
 TYPES = (

@@ -9,8 +9,10 @@ from passerelle.lazy import LazyGroup
 COMMANDS = {
     "openapi": "documents:openapi",
     "wsdl": "documents:wsdl",
-    "graphql": "documents:graphql",
     "wadl": "documents:wadl",
+    "graphql": "documents:graphql",
+    "odata": "documents:odata",
+    "grpc": "documents:grpc",
     "arm-template": "arm_template",
     "azure": "azure",
 }

@@ -16,6 +16,7 @@ from passerelle.connection import connected
 from passerelle.imports.applied import apply, tell
 from passerelle.imports.fetch import fetch
 from passerelle.plane import Plane
+from passerelle.serving import assigned, gateways_option
 from passerelle.templates import text
 from passerelle.templates.deployment import Evaluation, values
 from passerelle.templates.links import Links
@@ -54,6 +55,7 @@ _QUERY = re.compile(
     metavar="ID",
     help="Leave out a resource, such as '/loggers/*', or a deployment.",
 )
+@gateways_option
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
 def command(
     plane: Plane,
@@ -63,6 +65,7 @@ def command(
     properties: tuple[str, ...],
     name: str | None,
     skipped: tuple[str, ...],
+    gateways: tuple[str, ...],
     dry_run: bool,
 ) -> None:
     """Apply what FILE, an ARM template in JSON, says of an API Management service: all of it, or nothing."""
@@ -86,7 +89,8 @@ def command(
     service = gather(found, links, wanted, _properties(properties))
     _tell_skipped(service.skipped)
     _refuse(evaluation.problems + service.problems, service, name)
-    tell(apply(plane, list(service.resources.items()), dry_run, service.origins, file))
+    resources = [*service.resources.items(), *assigned(service.resources, gateways)]
+    tell(apply(plane, resources, dry_run, service.origins, file))
 
 
 def _of(type: str, name: str, wanted: str) -> bool:

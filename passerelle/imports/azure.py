@@ -16,6 +16,7 @@ from passerelle.live.shape import Properties
 from passerelle.live.source import Snapshot, Source, SourceError
 from passerelle.live.target import prepared, superfluous
 from passerelle.plane import Plane, PlaneError
+from passerelle.serving import assigned, gateways_option
 
 if TYPE_CHECKING:
     from azure.mgmt.apimanagement import ApiManagementClient
@@ -42,6 +43,7 @@ EVERY = 60
 @click.option("--partial", is_flag=True, help="Go on without the kinds that may not be read.")
 @click.option("--prune", is_flag=True, help="Also delete here what the service does not have; gateways stay.")
 @click.option("--watch", type=click.IntRange(1), is_flag=False, flag_value=EVERY, metavar="[SECONDS]", help="Go on.")
+@gateways_option
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
 def command(
     plane: Plane,
@@ -55,6 +57,7 @@ def command(
     partial: bool,
     prune: bool,
     watch: int | None,
+    gateways: tuple[str, ...],
     dry_run: bool,
 ) -> None:
     """Make the plane's service what a service in Azure is: all that the ARM API shows, or nothing.
@@ -63,7 +66,7 @@ def command(
     """
     given = dict(_secret(pair) for pair in secrets)
     client = _client(subscription, endpoint, azure_token, azure_ca)
-    mirror = _Mirror(plane, Source(client, group, name, _say), name, given, partial, prune)
+    mirror = _Mirror(plane, Source(client, group, name, _say), name, given, partial, prune, gateways)
     try:
         mirror.once(dry_run)
         for each in () if watch else LEFT:
@@ -84,10 +87,17 @@ class _Mirror:
     """Remembers what the last round read, so that the next one knows what has gone since."""
 
     def __init__(
-        self, plane: Plane, source: Source, name: str, given: dict[str, str], partial: bool, prune: bool
+        self,
+        plane: Plane,
+        source: Source,
+        name: str,
+        given: dict[str, str],
+        partial: bool,
+        prune: bool,
+        gateways: tuple[str, ...],
     ) -> None:
         self._plane, self._source, self._name = plane, source, name
-        self._given, self._partial, self._prune = given, partial, prune
+        self._given, self._partial, self._prune, self._gateways = given, partial, prune, gateways
         self._last: dict[str, dict[str, Properties]] = {}
 
     def once(self, dry_run: bool) -> None:
@@ -126,6 +136,7 @@ class _Mirror:
             whole += [(prefix + id, properties) for id, properties in resources.items()]
             if not part or self._plane.exists(prefix):
                 gone += [prefix + id for id in self._gone(part, snapshot, home)]
+        whole += assigned([id for id, _ in whole], self._gateways)
         tell(apply(self._plane, whole, dry_run, {}, self._name, gone))
 
     def _gone(self, part: str, snapshot: Snapshot, home: Plane) -> list[str]:
@@ -153,7 +164,8 @@ def _client(subscription: str, endpoint: str, token: str | None, ca: Path | None
         subscription,
         base_url=endpoint.rstrip("/"),
         credential_scopes=[f"{endpoint.rstrip('/')}/.default"],
-        retry_total=10,
+        retry_total=20,
+        retry_status=15,  # throttled again and again
         **options,
     )
 

@@ -1,4 +1,4 @@
-"""`passerelle import openapi | wsdl | graphql | wadl`: one API from its description.
+"""`passerelle import openapi | wsdl | wadl | graphql | odata | grpc`: one API from its description.
 
 An API that is there keeps its settings; its operations become those of the document, and operations that stay keep
 their policies. The document comes from a file, or from an http or https address.
@@ -17,13 +17,15 @@ import click
 from management.importers import ImportRefused
 from management.importers.document import parse
 from management.importers.naming import normalised
+from management.importers.wsdl_files import merged, missing
 from passerelle.connection import connected
-from passerelle.imports.applied import apply
+from passerelle.imports.applied import Resource, apply
 from passerelle.imports.bundle import bundle
 from passerelle.imports.fetch import fetch, is_address
 from passerelle.plane import Plane, PlaneError
+from passerelle.serving import assigned, gateways_option
 
-GRAPHQL_SCHEMA = "application/vnd.ms-azure-apim.graphql.schema"
+MOST_FILES = 200  # of one WSDL description
 # what a plane adds to an API and takes from nobody
 COMPUTED = ("provisioningState", "isOnline", "isCurrent", "apiRevision")
 
@@ -36,6 +38,7 @@ _OPTIONS = (
     click.option("--name", "--display-name", "display_name", help="For people; the document's title otherwise."),
     click.option("--service-url", help="The backend; the one that the document names otherwise."),
     click.option("--product", "products", multiple=True, metavar="ID", help="Add the API to a product."),
+    gateways_option,
     click.option("--dry-run", is_flag=True, help="Tell what would be made, and change nothing."),
 )
 
@@ -46,7 +49,8 @@ def importer(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, source: str, **options: Any) -> Any:
         own = {name: options.pop(name) for name in ("plane", "api_id", "path", "display_name", "service_url")}
-        target = Target(source, **own, products=options.pop("products"), dry_run=options.pop("dry_run"))
+        own |= {name: options.pop(name) for name in ("products", "gateways", "dry_run")}
+        target = Target(source, **own)
         return command(*args, target=target, text=fetch(source), **options)
 
     made: Any = run
@@ -67,20 +71,22 @@ class Target:
         display_name: str | None,
         service_url: str | None,
         products: tuple[str, ...],
+        gateways: tuple[str, ...],
         dry_run: bool,
     ) -> None:
-        self.source, self.plane, self.id, self.products, self.dry_run = source, plane, api_id, products, dry_run
+        self.source, self.plane, self.id, self.dry_run = source, plane, api_id, dry_run
+        self._products, self._gateways = products, gateways
         given = {"path": path, "displayName": display_name, "serviceUrl": service_url}
         self._given = {name: value for name, value in given.items() if value is not None}
 
-    def put(self, properties: dict[str, Any], title: str = "", schema: dict[str, Any] | None = None) -> None:
-        """Make the API with `properties` over what is there, and its GraphQL schema; one line tells of it."""
+    def put(self, properties: dict[str, Any], title: str = "") -> None:
+        """Make the API with `properties` over what is there; one line tells of it."""
         name = self.id or _id(title, self.source)
         id = f"/apis/{name}"
         former = self._former(id)
         whole = {"path": name, **former, **properties, **self._given}
-        more = [(f"{id}/schemas/graphql", schema)] if schema else []
-        resources = [(id, whole), *more, *((f"/products/{each}{id}", {}) for each in self.products)]
+        in_products: list[Resource] = [(f"/products/{each}{id}", {}) for each in self._products]
+        resources = [(id, whole), *in_products, *assigned([id], self._gateways)]
         told = apply(self.plane, resources, self.dry_run, {id.lower(): self.source}, self.source)
         if self.dry_run:
             done = "would be imported into" if former else "would be made:"
@@ -157,7 +163,16 @@ def wadl(target: Target, text: str) -> None:
 @click.option("--wsdl-service", help="The service of the document, where it has several.")
 @click.option("--wsdl-endpoint", help="The port of the service, where it has several.")
 def wsdl(target: Target, text: str, soap_to_rest: bool, wsdl_service: str | None, wsdl_endpoint: str | None) -> None:
-    """Import WSDL 1.1, to be passed through or as REST."""
+    """Import WSDL 1.1, to be passed through or as REST; with the files that it imports."""
+    files = {target.source: text}
+    try:
+        while found := missing(files, target.source):
+            if len(files) + len(found) > MOST_FILES:
+                raise click.ClickException(f"{target.source} imports more than {MOST_FILES} files")
+            files |= {name: fetch(name) for name in found}
+        text = merged(files, target.source)
+    except ImportRefused as refused:
+        raise click.ClickException(f"{target.source}: {refused.message}") from None
     selector = {"wsdlServiceName": wsdl_service, "wsdlEndpointName": wsdl_endpoint}
     kind = "http" if soap_to_rest else "soap"
     chosen = {name: value for name, value in selector.items() if value}
@@ -168,6 +183,18 @@ def wsdl(target: Target, text: str, soap_to_rest: bool, wsdl_service: str | None
 @importer
 def graphql(target: Target, text: str) -> None:
     """Import a GraphQL schema (SDL)."""
-    title = Path(target.source).stem
-    schema = {"contentType": GRAPHQL_SCHEMA, "document": {"value": text}}
-    target.put({"type": "graphql", "displayName": title}, title, schema)
+    target.put({"format": "graphql", "value": text})
+
+
+@click.command("odata")
+@importer
+def odata(target: Target, text: str) -> None:
+    """Import the metadata of an OData service (EDMX)."""
+    target.put({"format": "odata", "value": text})
+
+
+@click.command("grpc")
+@importer
+def grpc(target: Target, text: str) -> None:
+    """Import a gRPC service (.proto)."""
+    target.put({"format": "grpc", "value": text})

@@ -58,7 +58,10 @@ class Source:
         try:
             self._client.api_management_service.get(*self._at)
         except Exception as error:
-            raise SourceError(_why(error)) from None
+            hint = (
+                "" if _status(error) or "Credential" not in str(error) else " Sign in (az login), or give --azure-token"
+            )
+            raise SourceError(_why(error) + hint) from None
         with ThreadPoolExecutor(READERS) as pool:
             found = {"": _Reading(self, pool, SERVICE, "").all()}
             for id in [id for id in found[""].resources if id.startswith("/workspaces/")]:

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote
 
 from passerelle.templates.hashes import guid, unique_string
 from passerelle.templates.wrong import TemplateWrong
@@ -200,8 +200,18 @@ def _data_uri_text(value: str) -> str:
 
 
 def _uri(base: str, path: str) -> str:
-    """A base that ends with a slash is a folder; otherwise its last part is replaced, as .NET does."""
-    return urljoin(base, path)
+    """A base that ends with a slash is a folder; otherwise its last part is replaced. One slash stands between."""
+    place = base.partition("://")[2] or base
+    folder = base[: base.rindex("/") + 1] if "/" in place else f"{base}/"
+    return folder + path.removeprefix("/")
+
+
+def _index(value: Any, item: Any, last: bool) -> int:
+    """In a text without case, in a list by value."""
+    if isinstance(value, str):
+        return value.lower().rfind(item.lower()) if last else value.lower().find(item.lower())
+    places = [n for n, each in enumerate(_items_of(value)) if each == item]
+    return (places[-1] if last else places[0]) if places else -1
 
 
 def _range(start: int, count: int) -> list[int]:
@@ -302,14 +312,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "greater": lambda one, other: one > other,
     "greaterorequals": lambda one, other: one >= other,
     "guid": lambda *values: guid(*_texts(values)),
-    "indexof": lambda value, item: value.index(item) if item in value else -1,
+    "indexof": lambda value, item: _index(value, item, False),
     "int": _int,
     "intersection": _intersection,
     "items": _items,
     "join": lambda values, mark: mark.join(text(each) for each in values),
     "json": _json,
     "last": _last,
-    "lastindexof": lambda value, item: value.rfind(item) if isinstance(value, str) else _last_index(value, item),
+    "lastindexof": lambda value, item: _index(value, item, True),
     "length": _length,
     "less": lambda one, other: one < other,
     "lessorequals": lambda one, other: one <= other,
@@ -347,7 +357,3 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "utcnow": _utc_now,
     "xor": lambda one, other: _bool(one) != _bool(other),
 }
-
-
-def _last_index(values: list[Any], item: Any) -> int:
-    return next((n for n in range(len(values) - 1, -1, -1) if values[n] == item), -1)

@@ -16,11 +16,11 @@ from graphql import (
     print_ast,
     validate_schema,
 )
-from graphql.language import ast
+from graphql.language import ParallelVisitor, ast, visit
 from graphql.type import GraphQLObjectType
 from graphql.validation.rules.known_directives import KnownDirectivesRule
 from graphql.validation.specified_rules import specified_sdl_rules
-from graphql.validation.validate import validate_sdl
+from graphql.validation.validation_context import SDLValidationContext
 
 LARGEST = 4 * 1024 * 1024  # characters
 MOST_TOKENS = 500_000
@@ -40,13 +40,12 @@ def read_schema(text: str) -> GraphQLSchema:
         raise ValueError(f"the schema is larger than {LARGEST} characters")
     try:
         document = _whole(parse(text, max_tokens=MOST_TOKENS))
-        problems = validate_sdl(document, None, RULES)
-        if not problems:
-            schema = build_ast_schema(document, assume_valid_sdl=True)
-            found = validate_schema(schema)
-            problems = [each for each in found if "deprecated" not in each.message]
-            if found and not problems:  # the library remembers what it found, and would refuse every query
-                schema = build_ast_schema(document, assume_valid=True)
+        _validate(document)
+        schema = build_ast_schema(document, assume_valid_sdl=True)
+        found = validate_schema(schema)
+        problems = [each for each in found if "deprecated" not in each.message]
+        if found and not problems:  # the library remembers what it found, and would refuse every query
+            schema = build_ast_schema(document, assume_valid=True)
     except GraphQLError as problem:
         raise ValueError(located(problem)) from None
     except (TypeError, RecursionError) as problem:
@@ -54,6 +53,17 @@ def read_schema(text: str) -> GraphQLSchema:
     if problems:
         raise ValueError(located(problems[0]))
     return schema
+
+
+def _validate(document: DocumentNode) -> None:
+    """Raises the first problem as GraphQLError. The library would go on, and look for what each of thousands of
+    unknown names might have meant among thousands of others."""
+
+    def refuse(problem: GraphQLError) -> None:
+        raise problem
+
+    context = SDLValidationContext(document, None, refuse)
+    visit(document, ParallelVisitor([rule(context) for rule in RULES]))
 
 
 def _whole(document: DocumentNode) -> DocumentNode:

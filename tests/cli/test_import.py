@@ -1,4 +1,4 @@
-"""`passerelle import openapi | wadl | graphql`, against a plane in this process."""
+"""`passerelle import openapi | wsdl | wadl | graphql`, against a plane in this process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from passerelle.connection import Plane
 from passerelle.main import main
+from tests.importers.test_wsdl_files import parted
 from tests.management.sdk import served
 
 TOKEN = "the-admin-token"
@@ -91,6 +92,39 @@ def test_wadl(environment: dict[str, str], tmp_path: Path) -> None:
     assert told.output.startswith("+ /apis/wadl: W at /wadl, 1 operation, backend https://backend.example")
 
 
+def test_grpc_and_odata(environment: dict[str, str], tmp_path: Path) -> None:
+    proto = 'syntax = "proto3"; package p; message M {} service Greeter { rpc Hello (M) returns (M); }'
+    told = run(environment, "grpc", written(tmp_path / "hello.proto", proto))
+    assert told.output.startswith("+ /apis/hello: Greeter at /hello, 1 operation, no backend yet")
+    schema = (
+        '<Schema Namespace="T"><EntityType Name="P"/><EntityContainer Name="C"><EntitySet Name="Ps" EntityType="T.P"/>'
+    )
+    edmx = f'<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>{schema}'
+    edmx += "</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"
+    told = run(environment, "odata", written(tmp_path / "trips.xml", edmx), "--service-url", "https://trips.example")
+    assert told.output.startswith("+ /apis/trips: "), told.output
+    assert "https://trips.example" in told.output
+
+
+def test_an_api_without_a_name_has_that_of_its_title(environment: dict[str, str], tmp_path: Path) -> None:
+    document = OPENAPI.replace("title: Shop", "title: My  Orders!")
+    told = run(environment, "openapi", written(tmp_path / "openapi.yaml", document), "--name", "Mine")
+    assert told.output.startswith("+ /apis/my-orders: Mine at /my-orders, 2 operations")
+
+
+def test_a_document_of_several_files(environment: dict[str, str], plane: Plane, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    written(tmp_path / "parts" / "order.yaml", "type: object\nproperties: {id: {type: string}}\n")
+    schema = "{'200': {description: '', content: {application/json: {schema: {$ref: 'parts/order.yaml'}}}}}"
+    document = OPENAPI.replace("add, responses: {}", f"add, responses: {schema}")
+    made = run(environment, "openapi", written(tmp_path / "split.yaml", document), "--id", "split")
+    assert made.exit_code == 0, made.output
+    assert "order" in plane.get("/apis/split/schemas/components")["properties"]["document"]["components"]["schemas"]
+    written(tmp_path / "split.yaml", document.replace("order.yaml", "none.yaml"))
+    told = run(environment, "openapi", tmp_path / "split.yaml", "--id", "split")
+    assert f"{tmp_path}/parts/none.yaml: No such file" in told.output
+
+
 def test_graphql(environment: dict[str, str], plane: Plane, tmp_path: Path) -> None:
     schema = written(tmp_path / "books.graphql", "type Query { book: String }")
     told = run(environment, "graphql", schema, "--api-id", "books", "--service-url", "https://b.example/graphql")
@@ -125,3 +159,22 @@ def test_sources_that_cannot_be_read(environment: dict[str, str], tmp_path: Path
     (tmp_path / "binary").write_bytes(b"a\n\xff")
     told = run(environment, "openapi", tmp_path / "binary", "--api-id", "x").output
     assert "binary, line 2, column 1: this is not UTF-8" in told
+
+
+@pytest.mark.parametrize(("options", "kind"), [([], "soap"), (["--soap-to-rest"], "http")])
+def test_wsdl_in_several_files(
+    environment: dict[str, str], plane: Plane, tmp_path: Path, options: list[str], kind: str
+) -> None:
+    for name, text in parted().items():
+        file = tmp_path / name.removeprefix("http://shop.example/")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    result = run(environment, "wsdl", tmp_path / "a" / "shop.wsdl", "--id", f"wsdl-{kind}", *options)
+    assert result.exit_code == 0, result.output
+    assert f"+ /apis/wsdl-{kind}: Shop at /wsdl-{kind}, 3 operations" in result.output
+    assert plane.get(f"/apis/wsdl-{kind}")["properties"]["type"] == kind
+    again = run(environment, "wsdl", tmp_path / "a" / "shop.wsdl", "--id", f"wsdl-{kind}", *options)
+    assert again.output.startswith("="), again.output
+    (tmp_path / "goods.xsd").unlink()
+    result = run(environment, "wsdl", tmp_path / "a" / "shop.wsdl", "--id", "other")
+    assert (result.exit_code, f"{tmp_path}/goods.xsd: No such file" in result.output) == (1, True)

@@ -100,3 +100,19 @@ def test_what_is_refused() -> None:
     files["http://shop.example/goods.xsd"] = "<html/>"
     with pytest.raises(ImportRefused, match="neither WSDL nor an XML schema"):
         merged(files, BASE)
+
+
+@pytest.mark.parametrize(
+    ("base", "location", "asked"),
+    [
+        ("shop.wsdl", "x.xsd#a", "x.xsd"),
+        ("a/b/shop.wsdl", "../../../x%20y.xsd", "../x y.xsd"),
+        ("../a/shop.wsdl", "./x.xsd", "../a/x.xsd"),
+        ("/a/b/shop.wsdl", "../x.xsd", "/a/x.xsd"),
+        ("https://h/a/shop.asmx?wsdl", "?xsd=xsd0", "https://h/a/shop.asmx?xsd=xsd0"),
+        ("https://h/a/shop.asmx?wsdl", "HTTPS://H/x.xsd", "https://H/x.xsd"),
+    ],
+)
+def test_what_a_location_means(base: str, location: str, asked: str) -> None:
+    text = WSDL.replace("<s:import", f'<s:include schemaLocation="{location}"/><s:import', 1)
+    assert missing({base: text}, base) == [asked]

@@ -23,6 +23,7 @@ from azure.mgmt.apimanagement import ApiManagementClient, __version__
 from tests.management import replay, sdk
 from tests.management.conformity import Answers
 from tests.management.replay_links import linked
+from tests.management.replay_mail import mailed
 from tests.management.round_trips import RoundTrips
 from tests.management.specification import Example, Specification
 
@@ -74,7 +75,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """One replay of everything, which all tests here look at."""
     specification, directory, found = Specification.read(official()[0]), tmp_path_factory.mktemp("plane"), Outcomes()
     with ExitStack() as stack:
-        url, links = stack.enter_context(sdk.served(directory, TOKEN)), stack.enter_context(linked())
+        mail, links = stack.enter_context(mailed()), stack.enter_context(linked())
+        url = stack.enter_context(sdk.served(directory, TOKEN, mail))
         authority = str(directory / "ca.pem")
         recorder = Recorder(authority)
         stack.callback(recorder.own.close)

@@ -112,6 +112,18 @@ def test_a_new_agent_learns_from_the_sidecars() -> None:
     assert pair.calls() == [7, 7]
 
 
+def test_a_key_that_is_too_long_counts_here_only() -> None:
+    quotas = LocalQuotas(lambda: 50.0)
+    key = "k" * 1_025
+    quotas.add(key, 0, 100, 1, 0)
+    assert quotas.report(True) is None
+    quotas.add(key, 0, 100, 1, 0)
+    quotas.add("k", 0, 100, 1, 0)
+    assert quotas.report(False)[1] == [("k", 0, 100, 0, 1, 0)]  # type: ignore[index]
+    assert [each[0] for each in quotas.held()] == ["k"]
+    assert quotas.usage(key, 0, 100).calls == 2
+
+
 def test_figures_wait_until_they_are_taken() -> None:
     announced: list[int] = []
     figures = WaitingFigures(most=3, most_bytes=100)

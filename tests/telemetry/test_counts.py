@@ -105,6 +105,24 @@ def test_a_sidecar_that_does_not_read_costs_nothing_but_sums() -> None:
         os.close(writing)
 
 
+def test_a_record_that_no_document_can_hold_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        child = Child({"telemetry.logs.std": "none"}, os.getpid(), writing)
+        child._records([record(method="G\udcff")])
+        child._cut()
+        assert "could not be handled" in caplog.text
+        child._records([record()])
+        child._cut()
+        child._tell()
+        (document,) = documents(bytearray(os.read(reading, 100_000)))
+        assert json.loads(document)["rows"][0][6] == 1
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 async def test_what_was_counted_comes_back_at_the_end() -> None:
     heard: list[bytes] = []
     journal = Journal({"telemetry.logs.std": "none"}, "host:1", figures=heard.append)
