@@ -81,6 +81,8 @@ async def health(request: web.Request) -> web.Response:
 async def tell_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure becomes an ARM error body; what nobody foresaw is logged and told without its cause."""
     try:
+        if "Content-Encoding" in request.headers:
+            await request.read()  # while somebody looks: a body that cannot be unpacked is an error of this call
         return await handler(request)
     except ArmError as error:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None

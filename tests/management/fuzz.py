@@ -125,11 +125,10 @@ class World:
         self.specification, self.service = specification, service
         self.bodies: dict[str, Any] = {}
         self.secret = frozenset(secret_names(specification))
-        made = seeds(specification)
+        bodies = seeds(specification)
         for operation in sorted(specification.operations, key=lambda each: (each.path.count("/"), each.path)):
-            if operation.method == "PUT" and re.search(r"Management/service/\{serviceName\}(/|$)", operation.path):
-                body = made[operation.shape]
-                path = self.path(operation.path)
+            if operation.method == "PUT" and MADE.search(operation.path):
+                path, body = self.path(operation.path), bodies[operation.shape]
                 self.bodies[path] = self._body(path, body)
 
     def path(self, path: str) -> str:
@@ -179,12 +178,13 @@ class World:
 
 def secret_names(specification: Specification) -> Iterator[str]:
     """Names of the properties that the specification marks as secret; certificates have contents of their own."""
-    for document in list(specification.files.values()):
-        if isinstance(document, dict):
-            for definition in document.get("definitions", {}).values():
-                for name, each in definition.get("properties", {}).items():
-                    if each.get("x-ms-secret") and name not in ("data", "password"):
-                        yield name
+    for path in {path for each in specification.operations for path, _ in each.codes.values()}:
+        specification.load(path)
+    for document in specification.files.values():
+        for definition in document.get("definitions", {}).values():
+            for name, each in definition.get("properties", {}).items():
+                if each.get("x-ms-secret") and name not in ("data", "password"):
+                    yield name
 
 
 class Fuzzer:
