@@ -9,6 +9,7 @@ TYPES = (
         path="policyRestrictions",
         title="Policy restriction",
         audience="none",
+        needs_match=False,  # versions do not agree whether they want it
         fields=(Field("scope"), Field("requireBase", choices=("true", "false"), default="false")),
     ),
 )

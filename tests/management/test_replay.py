@@ -73,7 +73,8 @@ class Recorder(RequestsTransport):  # type: ignore[misc,unused-ignore]
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """One replay of everything, which all tests here look at."""
-    specification, directory, found = Specification.read(official()[0]), tmp_path_factory.mktemp("plane"), Outcomes()
+    folder, version = official()
+    specification, directory, found = Specification.read(folder), tmp_path_factory.mktemp("plane"), Outcomes()
     with ExitStack() as stack:
         mail, links = stack.enter_context(mailed()), stack.enter_context(linked())
         url = stack.enter_context(sdk.served(directory, TOKEN, mail))
@@ -87,7 +88,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         )
         player = replay.Replay(specification, client, url, TOKEN, authority, links)
         stack.callback(player.session.close)
-        answers, trips = Answers(specification), RoundTrips(specification, player.session)
+        # an answer is of the version that the client asks for
+        answers = Answers(specification) if player.version == version else None
+        trips = RoundTrips(specification, player.session)
         for example in specification.all():
             if replay.has_method(client, example.operation.id):
                 _run(example, player, recorder, answers, trips, found)
@@ -95,7 +98,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
 
 
 def _run(
-    example: Example, player: replay.Replay, recorder: Recorder, answers: Answers, trips: RoundTrips, found: Outcomes
+    example: Example,
+    player: replay.Replay,
+    recorder: Recorder,
+    answers: Answers | None,
+    trips: RoundTrips,
+    found: Outcomes,
 ) -> None:
     found.total += 1
     why = player.run(example)
@@ -103,7 +111,8 @@ def _run(
         found.refused.append(f"{example.id}: {why}")
     else:
         answer = recorder.kept[0]
-        found.answers += [f"{example.id}: {each}" for each in _of_answer(answers, example, answer)]
+        if answers is not None:
+            found.answers += [f"{example.id}: {each}" for each in _of_answer(answers, example, answer)]
         # those of workspaces are the same types
         if example.operation.method in ("PUT", "PATCH") and not example.id.startswith("Workspace"):
             found.round_trips += [f"{example.id}: {each}" for each in trips.faults(example.operation, answer)]
@@ -138,8 +147,8 @@ def test_the_client_has_a_method_for_every_operation() -> None:
     client = ApiManagementClient(sdk.Credential(TOKEN), sdk.SUBSCRIPTION, base_url="https://localhost")
     having = [each.id for each in specification.operations if replay.has_method(client, each.id)]
     client.close()
-    assert len(having) == (len(specification.operations) if USUAL else len(set(having)))
     assert having
+    assert len(having) == len(specification.operations) or not USUAL
 
 
 def test_the_client_accepts_the_examples(outcomes: Outcomes) -> None:
