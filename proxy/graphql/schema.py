@@ -15,12 +15,14 @@ from graphql import (
     parse,
     print_ast,
     validate_schema,
+    visit,
 )
 from graphql.language import ast
+from graphql.language.visitor import ParallelVisitor
 from graphql.type import GraphQLObjectType
 from graphql.validation.rules.known_directives import KnownDirectivesRule
 from graphql.validation.specified_rules import specified_sdl_rules
-from graphql.validation.validate import validate_sdl
+from graphql.validation.validation_context import SDLValidationContext
 
 LARGEST = 4 * 1024 * 1024  # characters
 MOST_TOKENS = 500_000
@@ -40,13 +42,12 @@ def read_schema(text: str) -> GraphQLSchema:
         raise ValueError(f"the schema is larger than {LARGEST} characters")
     try:
         document = _whole(parse(text, max_tokens=MOST_TOKENS))
-        problems = validate_sdl(document, None, RULES)
-        if not problems:
-            schema = build_ast_schema(document, assume_valid_sdl=True)
-            found = validate_schema(schema)
-            problems = [each for each in found if "deprecated" not in each.message]
-            if found and not problems:  # the library remembers what it found, and would refuse every query
-                schema = build_ast_schema(document, assume_valid=True)
+        _check(document)
+        schema = build_ast_schema(document, assume_valid_sdl=True)
+        found = validate_schema(schema)
+        problems = [each for each in found if "deprecated" not in each.message]
+        if found and not problems:  # the library remembers what it found, and would refuse every query
+            schema = build_ast_schema(document, assume_valid=True)
     except GraphQLError as problem:
         raise ValueError(located(problem)) from None
     except (TypeError, RecursionError) as problem:
@@ -54,6 +55,16 @@ def read_schema(text: str) -> GraphQLSchema:
     if problems:
         raise ValueError(located(problems[0]))
     return schema
+
+
+def _check(document: DocumentNode) -> None:
+    """Raise the first GraphQLError: a search for like names comes with each, and there may be very many."""
+
+    def stop(problem: GraphQLError) -> None:
+        raise problem
+
+    context = SDLValidationContext(document, None, stop)
+    visit(document, ParallelVisitor([rule(context) for rule in RULES]))
 
 
 def _whole(document: DocumentNode) -> DocumentNode:
