@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql lint format lock proto docs bench peers bench-quick bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -26,6 +26,14 @@ test: setup $(VENV)/.dev
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
 
+# A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
+kills: setup $(VENV)/.dev
+	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
+
+# Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
+race: setup $(VENV)/.dev
+	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
 # Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
 test-clients: setup $(VENV)/.dev
 	$(BIN)/python -m tests.clients.javascript.run
@@ -39,6 +47,15 @@ test-az: setup $(VENV)/.dev
 fuzz-management: setup $(VENV)/.dev
 	PASSERELLE_FUZZ_SEED=$(or $(SEED),$(shell date +%s)) PASSERELLE_FUZZ_COUNT=$(or $(COUNT),30) \
 		$(BIN)/python -m pytest -s tests/management/test_fuzz.py
+
+# The client for api-version 2022-08-01 in place of the present one; PASSERELLE_EXAMPLES=<folder> has other examples.
+test-sdk4: setup $(VENV)/.dev build/sdk4/.installed
+	PYTHONPATH=build/sdk4 $(BIN)/python -m pytest tests/management/test_replay.py
+
+build/sdk4/.installed: $(VENV)/.dev
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target build/sdk4 \
+		azure-mgmt-apimanagement==4.0.1 azure-common==1.1.28
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -89,9 +106,17 @@ proto: $(VENV)/.dev
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
 
-# Figures of this machine; nothing is judged. The long one is `python -m benchmarks.scale`.
+# Figures of this machine; nothing is judged.
 bench-quick: setup
 	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+
+# What a service with 10, 1,000 and 75,000 operations costs: some minutes.
+bench-scale: setup
+	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
+
+# A plane with 200 connections, 10,000 PUTs and one batch of 100,000 resources: two minutes.
+bench-pressure: setup
+	$(BIN)/python -m benchmarks.pressure $(ARGUMENTS)
 
 # Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
 bench: setup peers

@@ -45,6 +45,18 @@ def proportional(pid: int) -> int:
     return 0
 
 
+def peak(pid: int) -> int:
+    """The most bytes of resident memory since the start, or since `reset_peak`."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def reset_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def children(pid: int) -> list[int]:
     """Direct children, whichever thread started them."""
     found: list[int] = []

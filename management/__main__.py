@@ -69,13 +69,14 @@ async def trim_forever(store: Store, interval: float = TRIM_SECONDS) -> None:
     """Keep the log of changes, and what gateways counted, within their bounds, however long the process lives."""
 
     def trim() -> None:
-        store.trim_log()
         with store.writing() as connection:
             figures.trim(connection)
             quotas.trim(connection)
 
     while True:
         try:
+            while await store.write(store.trim_log):
+                pass  # a part at a time; who waits to write comes between
             await store.write(trim)
         except Exception:
             log.exception("the log of changes or the figures could not be trimmed; the next try is in %g s", interval)

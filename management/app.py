@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from management.access import READING, SIGNED, Access
 from management.arm import Arm, json_response
+from management.bodies import TURN, give_back_the_turn
 from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
 from management.feed_server import FeedServer
@@ -21,9 +23,6 @@ from management.settings import Outside
 from management.sign_in import SignIn
 from management.store import Store
 from management.user_tokens import User
-
-# an import may bring 4 MiB of document, which JSON escapes
-LARGEST_BODY = 16 * 1024 * 1024
 
 log = logging.getLogger("management")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,7 +52,8 @@ def make_app(store: Store, admin_token: str, outside: Outside | None = None) -> 
             raise forbidden("With a token of its own, a user reads itself and what is below it.")
         return await (live.handle(request, path) if path and live.takes(path) else arm.handle(request))
 
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[tell_failures])
+    app = web.Application(middlewares=[tell_failures, give_back_the_turn])
+    app[TURN] = asyncio.Lock()
     app.router.add_get("/health", health)
     SignIn(store, access).add_to(app)
     app.router.add_get("/exports/{ticket}", exports.open)
@@ -81,6 +81,8 @@ async def health(request: web.Request) -> web.Response:
 async def tell_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure becomes an ARM error body; what nobody foresaw is logged and told without its cause."""
     try:
+        if "Content-Encoding" in request.headers:
+            await request.read()  # while somebody looks: a body that cannot be unpacked is an error of this call
         return await handler(request)
     except ArmError as error:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
@@ -92,6 +94,7 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
         failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
         response = json_response(failure.body(), 400)
         response.force_close()  # where the next request would begin is not known
+        request.content.feed_eof()  # and nothing is left to be read of this one
         return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])

@@ -32,6 +32,11 @@ def parent_of(id: str) -> str:
     return id.rsplit("/", 2)[0] or "/"
 
 
+def stored_name(type: ResourceType, id: str) -> str:
+    """Associations with an API are with all its revisions."""
+    return id.split(";", 1)[0] if type.association == "apis" else id
+
+
 class Applier:
     """The `Writer` that hooks get, too."""
 

@@ -14,34 +14,34 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from management import batch, filters, links, provider
-from management.apply import Applier, parent_of, type_of
-from management.declare import Call, ResourceType, View
+from management.apply import Applier, parent_of, stored_name, type_of
+from management.bodies import LARGEST_BATCH, read_body
+from management.declare import ALONE, Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
 from management.operations import Statuses, Tickets, statuses
+from management.ordering import ordered
 from management.paths import ArmPath, check_version, parse, parse_services
 from management.provision import create_service, delete_service
-from management.resources import TYPES
+from management.resources import TYPES, regional_gateways
 from management.resources.infrastructure import network_status_at
 from management.revisions import resolve
 from management.show import show
 from management.store import Row, Store
 from management.transaction import Transaction, find_services, reading, writing
 
+READING = ("GET", "HEAD")
 PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
-DEEPEST = 100  # levels of a document
 JSON = "application/json"
-ALONE = {"expandGroups": "true"}  # what is shown of one resource, and in lists on demand
-NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no database keeps it in a text
 
 
 def json_response(
@@ -72,6 +72,10 @@ class Arm:
             raise ArmError(404, "InvalidResourceType", f"There is nothing at '{request.path[:300]}'.")
         check_version(request.query.get("api-version"))
         method, store = request.method, self.store
+        if path.outside and method == "GET" and len(path.segments) == 1:
+            return await store.read(lambda: self.gateways(request, path.service.split("/providers/")[0]))
+        if path.outside and method not in READING:
+            await store.write(lambda: regional_gateways.make_home(store, path.service))
         provider.refuse(path.segments[0] if path.segments else "")
         if len(path.segments) % 2 == 0:
             id = path.below
@@ -87,9 +91,10 @@ class Arm:
         elif method == "GET":
             return await store.read(lambda: self.document(request, path) or self.list(request, path))
         if method == "POST":
-            body = await read_body(request)
             if path.below.lower() == "/apply":
+                body = await read_body(request, LARGEST_BATCH)
                 return await store.write(lambda: self.apply(path, body))
+            body = await read_body(request)
             return await self._patiently(lambda: self.act(request, path, body))
         raise not_allowed(f"{method} is not possible here.")
 
@@ -116,14 +121,14 @@ class Arm:
                 )
             if type.path == "apis" and request.query.get("export", "").lower() == "true":
                 return json_response(self.exports.tell(request, tx_of(tx), row))
-            return json_response(show(tx_of(tx), row, ALONE | dict(request.query)), etag=row.etag)
+            return json_response(show(tx_of(tx), row, {**request.query, ALONE: "true"}), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
         type = type_of(id)
         partial = request.method == "PATCH"
         if partial and not type.can_patch:
             raise not_allowed(f"{type.title} cannot be patched; PUT it.")
-        properties = document if id == "/" else document.get("properties") or {}
+        properties = document if id == "/" or type.whole else document.get("properties") or {}
         if not isinstance(properties, dict):
             raise invalid("properties", "properties must be an object.")
         if id == "/" and not partial:
@@ -137,9 +142,9 @@ class Arm:
             needed = type.needs_match if partial else type.put_needs_match
             check_match(request, type, old or type.born(id), required=needed)
             Applier(tx).put(id, properties, request.query, partial)
-            row = tx.get(resolve(tx, _stored_name(type, id)))
+            row = tx.get(resolve(tx, stored_name(type, id)))
             assert row is not None
-            body = show(tx, row, ALONE | dict(request.query))
+            body = show(tx, row, {**request.query, ALONE: "true"})
         wanted = _statuses(type, request, path)
         if partial and wanted.patched == 204:
             return web.Response(status=204, headers={"ETag": row.etag})
@@ -183,7 +188,7 @@ class Arm:
         with writing(self.store, path.service) as tx:
             if tx is None:
                 raise not_found("Service")
-            id = _stored_name(type, id)
+            id = stored_name(type, id)
             old = tx.get(resolve(tx, id))
             check_match(request, type, old, required=type.needs_match)
             if old is not None:
@@ -206,16 +211,18 @@ class Arm:
             holder = _existing(tx, type_of(parent), parent)
             view = _views(type_of(parent)).get(segment.lower())
             if view is not None:
-                items = view(_call(tx, holder, {}, request.query))
-                if request.query.get("$filter"):
-                    items = list(filter(filters.parse(request.query["$filter"]), items))
+                items = chosen(request, view(_call(tx, holder, {}, request.query)))
                 return json_response(page(request, items, len(items)))
             type = type_of(f"{'' if parent == '/' else parent}/{segment}/x")
             collection = f"{'' if holder.key == '/' else holder.key}/{type.segments[-1].lower()}"
-            if request.query.get("$filter") or type.built_in:
-                matches = filters.parse(request.query["$filter"]) if request.query.get("$filter") else None
-                items = [show(tx, row, request.query) for row in _all(tx, type, collection)]
-                items = [item for item in items if matches is None or matches(item)]
+            narrowing = {name for name in ("$filter", "$orderby", *type.narrows) if request.query.get(name)}
+            if narrowing == {"$filter"} and not type.built_in:
+                return json_response(_filtered(request, tx, type, collection))
+            if narrowing or type.built_in:
+                rows = _all(tx, type, collection)
+                for name in narrowing & type.narrows.keys():
+                    rows = [row for row in rows if type.narrows[name](tx, row, request.query[name])]
+                items = chosen(request, [show(tx, row, request.query) for row in rows])
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
             rows = tx.children(collection, top, skip)
@@ -227,6 +234,9 @@ class Arm:
         """What is asked of the provider, not of a service."""
         body = await read_body(request) if request.method == "POST" else {}
         if request.method == "GET" and (match := provider.PROVIDER.fullmatch(request.path)):
+            if match["rest"].lower().rstrip("/") == "gateways":
+                scope = f"/subscriptions/{match['subscription']}"
+                return await self.store.read(lambda: self.gateways(request, scope))
             told = self.tickets.answer(request.path, str(match["subscription"]), match["rest"].lower().split("/"))
             if told is not None:
                 return json_response(told[1], told[0]) if told[1] else web.Response(status=told[0])
@@ -252,6 +262,13 @@ class Arm:
             for service in find_services(connection, scope):
                 tx = Transaction(connection, self.store.vault, service)
                 items.append(show(tx, _existing(tx, type_of("/"), "/"), request.query))
+        return json_response(page(request, items, len(items)))
+
+    def gateways(self, request: web.Request, scope: str) -> web.Response:
+        """All gateways outside of services, of a subscription or a resource group."""
+        with self.store.reading() as connection:
+            found = regional_gateways.rows(connection, self.store, scope.lower())
+            items = chosen(request, [show(tx, row, request.query) for tx, row in found])
         return json_response(page(request, items, len(items)))
 
     def act(self, request: web.Request, path: ArmPath, body: dict[str, Any]) -> web.Response:
@@ -303,17 +320,12 @@ def _all(tx: Transaction, type: ResourceType, collection: str) -> list[Row]:
 
 
 def _existing(tx: Transaction | None, type: ResourceType, id: str) -> Row:
-    row = tx_of(tx).get(resolve(tx_of(tx), _stored_name(type, id))) or type.born(id)
+    row = tx_of(tx).get(resolve(tx_of(tx), stored_name(type, id))) or type.born(id)
     if row is None:
         if id != "/" and tx_of(tx).get(resolve(tx_of(tx), parent_of(id))) is None:
             raise not_found(type_of(parent_of(id)).title)
         raise not_found(type.title)
     return row
-
-
-def _stored_name(type: ResourceType, id: str) -> str:
-    """Associations with an API are with all its revisions."""
-    return id.split(";", 1)[0] if type.association == "apis" else id
 
 
 def _call(tx: Transaction, row: Row, body: dict[str, Any], query: Mapping[str, str]) -> Call:
@@ -334,55 +346,6 @@ def check_match(request: web.Request, type: ResourceType, old: Row | None, requi
         raise stale()
 
 
-async def read_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object that was sent; {} for no body. Parsed in a thread when it is long."""
-    content = await request.read()
-    if not content.strip():
-        return {}
-    try:
-        document = await asyncio.to_thread(decode, content) if len(content) > 65536 else decode(content)
-    except ValueError as error:
-        raise bad_request("InvalidRequestContent", f"The request content is not valid JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise bad_request("InvalidRequestContent", "The request content must be a JSON object.")
-    return document
-
-
-def decode(content: bytes) -> Any:
-    """Strict JSON: no NaN, no NUL, no lone surrogates, not nested beyond reason. Raises ValueError."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        text = content.decode("utf-8-sig")
-        document = json.loads(text, parse_constant=refuse)
-        if NUL.search(text):
-            raise ValueError("it holds a NUL character")
-        if "\\ud" in text.lower():
-            json.dumps(document, ensure_ascii=False).encode()
-        if text.count("{") + text.count("[") > DEEPEST and deeper_than(DEEPEST, document):
-            raise RecursionError
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    return document
-
-
-def deeper_than(levels: int, document: Any) -> bool:
-    """Whether a document is nested deeper; breadth first, so that no depth is too much for it."""
-    level = [document]
-    for _ in range(levels):
-        level = [
-            each
-            for holder in level
-            for each in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(each, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
 def window(request: web.Request) -> tuple[int, int]:
     """($top, $skip) of a list."""
     return _number(request, "$top", PAGE, 1), _number(request, "$skip", 0, 0)
@@ -397,10 +360,33 @@ def _number(request: web.Request, name: str, default: int, least: int) -> int:
     return min(int(text), LARGEST_PAGE) if name == "$top" else int(text)
 
 
-def page(request: web.Request, items: list[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:
+def _filtered(request: web.Request, tx: Transaction, type: ResourceType, collection: str) -> dict[str, Any]:
+    """One page of what `$filter` leaves; no more than the page is held."""
+    top, skip = window(request)
+    fits = filters.parse(request.query["$filter"])
+    # an association shows what its target says
+    may_fit = (lambda id, body: True) if type.association else fits.may_fit
+    items, total = [], 0
+    for item in filter(fits, (show(tx, row, request.query) for row in tx.matching(collection, may_fit))):
+        if skip <= total < skip + top:
+            items.append(item)
+        total += 1
+    return page(request, items, total, cut=False)
+
+
+def chosen(request: web.Request, items: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """What `$filter` leaves of a list, in the order of `$orderby`."""
+    if text := request.query.get("$filter"):
+        items = list(filter(filters.parse(text), items))
+    if text := request.query.get("$orderby"):
+        items = ordered(text, list(items))
+    return items
+
+
+def page(request: web.Request, items: Sequence[dict[str, Any]], total: int, cut: bool = True) -> dict[str, Any]:
     """One page; `cut` when `items` is still the whole list."""
     top, skip = window(request)
-    shown = items[skip : skip + top] if cut else items
+    shown = list(items[skip : skip + top] if cut else items)
     body: dict[str, Any] = {"value": shown, "count": total}
     if skip + len(shown) < total and shown:
         url = request.url.update_query({"$top": str(top), "$skip": str(skip + len(shown))})

@@ -5,9 +5,9 @@
      "prune": false, "keep": ["/certificates/c"], "dryRun": false}
 
 They may come in any order, and some may stand inside workspaces. What is there already with the same content is left
-alone, and so is a secret that is not sent; `prune` deletes what is neither among them nor to `keep`, see `prune.py`. The
-answer tells what changed, also what an import of operations did; a dry run tells the same and changes nothing. An error
-names the resource in `details[].target`.
+alone, and so is a secret that is not sent; `prune` deletes what is neither among them nor to `keep`, see `prune.py`.
+The answer tells what changed, also what an import of operations did; a dry run tells the same and changes nothing. An
+error names the resource in `details[].target`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def apply(tx: Transaction, body: Mapping[str, Any]) -> dict[str, Any]:
     tx.thrifty = True
     if tx.size() < MANY * len(puts):
         tx.load()
+    else:
+        tx.prefetch(id for id, _ in puts)
     _put_all(tx, [put for put in puts if not _workspace(put[0])])
     insides: dict[str, Transaction] = {}
     for workspace in dict.fromkeys(_workspace(id) for id, _ in [*puts, *((id, {}) for id in deletions)]):
@@ -130,8 +132,9 @@ def _rank(id: str) -> tuple[int, int, str]:
 
 def _put_all(tx: Transaction, puts: list[tuple[str, dict[str, Any]]], workspace: str = "") -> None:
     """Again and again what waits for another one, as long as that helps."""
-    write, waiting = Applier(tx), [(id[len(workspace) :], properties) for id, properties in puts]
-    _make_current(tx, write, waiting)
+    write, wanted = Applier(tx), [(id[len(workspace) :], properties) for id, properties in puts]
+    _make_current(tx, write, wanted)
+    waiting = wanted
     while waiting:
         failed: list[tuple[str, dict[str, Any], ArmError]] = []
         for id, properties in waiting:
@@ -142,6 +145,7 @@ def _put_all(tx: Transaction, puts: list[tuple[str, dict[str, Any]]], workspace:
         if len(failed) == len(waiting):
             raise invalid_all([detail for id, _, error in failed for detail in _details(workspace + id, error)])
         waiting = [(id, properties) for id, properties, _ in failed]
+    _make_current(tx, write, wanted)  # a release makes its revision current, too; what the API says is the last word
 
 
 def _with_secrets(tx: Transaction, id: str, properties: dict[str, Any]) -> dict[str, Any]:

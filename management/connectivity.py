@@ -97,6 +97,7 @@ class Connectivity:
             "nextHopIds": [],
             "issues": [],
         }
+        source["address"] = _own_address(address, check.port)
         source["nextHopIds"].append(target["id"])
         times: list[float] = []
         sent, until, problem = 0, time.monotonic() + SECONDS, None
@@ -105,7 +106,7 @@ class Connectivity:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(PATIENCE):
-                    source["address"] = await _probe(check, address) or source["address"]
+                    await _probe(check, address)
                 times.append((time.monotonic() - began) * 1000)
             except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
                 problem = error
@@ -204,13 +205,12 @@ def _http(body: dict[str, Any]) -> tuple[str, frozenset[int], tuple[tuple[str, s
     return str(method).upper(), frozenset(codes or []), tuple(found)
 
 
-async def _probe(check: Check, address: Address) -> str:
-    """One probe; the address that it went out from, if that is seen. Raises when it does not arrive."""
+async def _probe(check: Check, address: Address) -> None:
+    """One probe. Raises when it does not arrive."""
     if check.protocol == "TCP":
         _, writer = await asyncio.open_connection(str(address), check.port)
-        own = writer.get_extra_info("sockname")
         writer.close()
-        return str(own[0]) if own else ""
+        return
     connector = aiohttp.TCPConnector(resolver=_Fixed(address), force_close=True)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         host = f"[{check.host}]" if ":" in check.host else check.host
@@ -218,9 +218,16 @@ async def _probe(check: Check, address: Address) -> str:
         async with session.request(check.method, url, headers=check.headers, allow_redirects=False) as response:
             if check.codes and response.status not in check.codes:
                 raise ValueError(f"it answered {response.status}")
-            transport = response.connection.transport if response.connection else None
-            own = transport.get_extra_info("sockname") if transport else None
-            return str(own[0]) if own else ""
+
+
+def _own_address(address: Address, port: int) -> str:
+    """Where packets to `address` leave from; "" when there is no way to it. Nothing is sent for that."""
+    with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(address), port))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 class _Fixed(AbstractResolver):

@@ -11,6 +11,7 @@ The engine (`arm.py`, `apply.py`) does what all types have in common; a declarat
     leaving      checks before it goes
     shape        what a client reads, from what is stored
     wire         what a gateway reads, from what is stored, in clear
+    narrows      query parameters of the list that leave out some of it
     built_in     what every service has without anyone making it
     actions      POST {id}/{action};  views: GET {id}/{view}, lists that are computed, and GET {id}/{view}/{name}
     documents    GET {id}/{document}, what is computed and no list
@@ -20,9 +21,9 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, overload
 
 from management.secret_fields import Secret
 from management.store import Row
@@ -35,6 +36,8 @@ Rule = Literal["restrict", "cascade"]
 NAME = re.compile(r"[^*#&+:<>?/\\%\x00-\x1f\x7f]+")
 
 STRING, BOOLEAN, INTEGER, NUMBER, OBJECT, ARRAY = "string", "boolean", "integer", "number", "object", "array"
+# beside the query of a `shape`: the resource is not shown in a list
+ALONE = " alone"
 KINDS: dict[str, tuple[type, ...]] = {
     STRING: (str,),
     BOOLEAN: (bool,),
@@ -153,7 +156,31 @@ class Answer:
 
 Action = Callable[[Call], Answer]
 Document = Callable[[Call], Any]
-View = Callable[[Call], list[dict[str, Any]]]
+View = Callable[[Call], Sequence[dict[str, Any]]]
+
+
+class Listed(Sequence[dict[str, Any]]):
+    """The resources of `keys` as a client reads them; each is read when it is asked for, so a page costs a page."""
+
+    def __init__(self, call: Call, keys: Sequence[str]) -> None:
+        self._call = call
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[dict[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | Sequence[dict[str, Any]]:
+        if isinstance(at, slice):
+            return Listed(self._call, self._keys[at])
+        row = self._call.tx.get(self._keys[at])
+        assert row is not None, self._keys[at]
+        return self._call.show(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +202,7 @@ class ResourceType:
     put_needs_match: bool = False
     # resources that every service has without anyone making them: name -> properties. DELETE brings back what it was
     built_in: Mapping[str, Properties] = field(default_factory=dict)
+    whole: bool = False  # what is stored is the whole ARM document, not only its properties
     closed: bool = False  # there are no others than the built-in ones
     can_patch: bool = True
     needs_match: bool = True  # PATCH and DELETE want If-Match
@@ -184,6 +212,8 @@ class ResourceType:
     leaving: Callable[[Call], None] | None = None
     shape: Callable[[Transaction, Row, Properties, Mapping[str, str]], Properties] | None = None
     wire: Callable[[Row, Properties], Properties] | None = None
+    # query parameter of the list -> whether a row is in it, given the value
+    narrows: Mapping[str, Callable[[Transaction, Row, str], bool]] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
     # keys of what is no resource of its own, and the actions on it, which are done on the service
     of_service: Mapping[str, frozenset[str]] = field(default_factory=dict)

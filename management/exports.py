@@ -1,6 +1,7 @@
 """Exports of an API: `GET {api}?export=true&format=openapi-link` tells a link; who has the link gets the document.
 
-WSDL, WADL and GraphQL schemas are given as they came, as long as they tell of the API; OpenAPI is written anew.
+WADL and GraphQL schemas are given as they came, as long as they tell of the API, WSDL with the gateway's address in it;
+OpenAPI is written anew.
 
 Clients open the link without credentials, so it is signed, for one API and one format, and good for some minutes.
 """
@@ -20,7 +21,6 @@ from aiohttp import web
 from management.errors import invalid, not_found
 from management.exporters.openapi import openapi, swagger
 from management.exporters.wsdl import wsdl
-from management.importers.wsdl import DOCUMENT_ID
 from management.keys import same
 from management.resources import specifications
 from management.resources.schemas import is_graphql
@@ -58,7 +58,7 @@ class Exports:
         if asked in KEPT and _kept(tx, row, KEPT[asked][0]) is None:
             why = "it came from no such document, or its operations were changed since"
             raise invalid("format", f"API '{row.name}' cannot be exported as {asked}: {why}.")
-        if asked == "wsdl-link" and tx.get(_wsdl_of(row)) is None:
+        if asked == "wsdl-link" and _wsdl(tx, row) is None:
             raise invalid("format", f"API '{row.name}' has no WSDL: it was not imported from one.")
         text = json.dumps([tx.service.id, row.id, asked, int(time.time()) + LIFE])
         ticket = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -93,10 +93,10 @@ class Exports:
                     raise not_found("Export")
                 return kept
             if format == "wsdl-link":
-                held = tx.get(_wsdl_of(row))
+                held = _wsdl(tx, row)
                 if held is None:
                     raise not_found("Export")
-                return wsdl(str(held.body["document"]["value"]), _url(tx, row))
+                return wsdl(held, _url(tx, row))
             document = _document(tx, row, format)
         return yaml.safe_dump(document, sort_keys=False) if format == "openapi-link" else json.dumps(document, indent=2)
 
@@ -131,6 +131,8 @@ def _url(tx: Transaction, row: Row) -> str:
     return f"{gateway}/{row.body['path']}".rstrip("/")
 
 
-def _wsdl_of(row: Row) -> str:
-    """The key of the document that a SOAP API was imported from."""
-    return f"{row.key}/schemas/{DOCUMENT_ID}"
+def _wsdl(tx: Transaction, row: Row) -> str | None:
+    """The WSDL document that an API came from, also when its operations were changed since: nothing else could say what
+    messages look like."""
+    held = tx.get(f"{row.key}/specifications/{specifications.NAME}")
+    return str(held.body["value"]) if held is not None and held.body["format"] == "wsdl" else None

@@ -6,7 +6,7 @@ Rules
    to "", which is no gateway resource, every API is.
 3. A change answer tells the present state of every id that was touched since the cursor, and of everything of an API
    whose association was touched. What was never visible in between is not mentioned.
-4. The fingerprint is the sum of the sums of the visible audiences; no row is read for it.
+4. The fingerprint comes from the kept sums; no resource is read for it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from management import fingerprint
 from management.resources import TYPES
-from management.schema import log, resources, sums
+from management.schema import log, resources
 from management.store import Service
-from management.transaction import COLUMNS, row_of, unseal_sum
+from management.sums import Sums
+from management.transaction import COLUMNS, row_of
 from management.vault import Vault
 from management.wire import wire_text
 
@@ -63,8 +64,7 @@ class Feed:
     def lines(self, dataset: str | None, cursor: int | None) -> Iterator[str]:
         """The answer in pieces of many lines each."""
         service = self.service
-        known = dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
-        if not known or cursor is None:
+        if cursor is None or not self.knows(dataset, cursor):
             yield self._header("snapshot", 0)
             count = 0
             for text, lines in self._snapshot():
@@ -79,6 +79,11 @@ class Feed:
             count = len(changes)
             yield "".join(changes)
         yield f"E\t{count}\t{self._fingerprint()}\n"
+
+    def knows(self, dataset: str | None, cursor: int | None) -> bool:
+        """Whether the way on from `cursor` is known; otherwise a snapshot is the answer."""
+        service = self.service
+        return dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
 
     def _header(self, kind: str, start: int) -> str:
         header: dict[str, Any] = {
@@ -128,13 +133,14 @@ class Feed:
         return touched
 
     def _associations(self, touched: Touched) -> tuple[set[str], set[str]]:
-        """(audiences of APIs associated now, audiences whose association was touched)."""
+        """(touched audiences of APIs associated now, audiences whose association was touched)."""
         collection = f"/gateways/{self.gateway}/apis"
-        query = select(resources.c.key).where(
-            resources.c.service == self.service.number, resources.c.collection == collection
-        )
-        now = {f"api:{_last(key)}" for (key,) in self.connection.execute(query)}
         changed = {f"api:{_last(key)}" for key in touched if key.startswith(f"{collection}/")}
+        asked = changed | {audience for _, audience in touched.values() if audience.startswith("api:")}
+        now = set()
+        for keys in _chunks([f"{collection}/{audience[4:]}" for audience in asked]):
+            query = select(resources.c.key).where(resources.c.service == self.service.number, resources.c.key.in_(keys))
+            now |= {f"api:{_last(key)}" for key in self.connection.scalars(query)}
         return now, changed
 
     def _rows(self, condition: ColumnElement[bool]) -> Iterator[Any]:
@@ -162,12 +168,7 @@ class Feed:
         known = self.memo.get(self.service, self.gateway)
         if known is not None:
             return known
-        query = select(sums.c.audience, sums.c.sealed).where(
-            sums.c.service == self.service.number, self._sees(sums.c.audience)
-        )
-        total = 0
-        for audience, sealed in self.connection.execute(query):
-            total += unseal_sum(self.vault, sealed, self.service.number, audience)
+        total = Sums(self.connection, self.vault, self.service.number).of_gateway(self.gateway)
         text = fingerprint.text(total)
         self.memo.keep(self.service, self.gateway, text)
         return text

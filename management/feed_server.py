@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+import os
+import tempfile
 import zlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy import Connection, select
 
 from management import figures, heartbeats, quotas, traces
-from management.arm import json_response, read_body
+from management.arm import json_response
+from management.bodies import read_body
 from management.errors import bad_request, not_found, unauthorized
 from management.feed import Feed, Fingerprints
 from management.keys import TokenRefused, verify
@@ -22,33 +27,48 @@ SCHEME = "gatewaykey "
 CONTENT_TYPE = "application/x-ndjson"
 GZIP = 16 + zlib.MAX_WBITS
 FAST = 1
+PIECE = 256 * 1024
 
 
 class FeedServer:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.memo = Fingerprints({})
+        # snapshots are built one at a time; the last one serves others who ask for the same
+        self._turn = asyncio.Lock()
+        self._last: tuple[object, object] | None = None
 
-    async def events(self, request: web.Request) -> web.Response:
+    async def events(self, request: web.Request) -> web.StreamResponse:
         dataset, cursor = request.query.get("dataset"), _cursor(request)
         gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
 
-        def build() -> bytes:
+        def build(whole: bool) -> Built | object:
+            """The answer; instead of a snapshot that nobody asked for as a `whole`, what tells it from others."""
             with self.store.reading() as connection:
                 service, gateway = self._admit(connection, request)
                 feed = Feed(connection, self.store.vault, service, gateway.lower(), self.memo)
-                pieces = (text.encode() for text in feed.lines(dataset, cursor))
-                if not gzip:
-                    return b"".join(pieces)
-                packer = zlib.compressobj(FAST, zlib.DEFLATED, GZIP)
-                return b"".join([*(packer.compress(piece) for piece in pieces), packer.flush()])
+                if not whole and not feed.knows(dataset, cursor):
+                    return service.dataset, service.revision, gateway.lower(), gzip
+                return _build(feed.lines(None, None) if whole else feed.lines(dataset, cursor), gzip)
 
         # built whole, so that a slow reader keeps no transaction open
-        body = await self.store.read(build)
+        built = await self.store.read(lambda: build(whole=False))
+        if not isinstance(built, Built):
+            async with self._turn:
+                if self._last is None or self._last[0] != built:
+                    self._last = (built, await self.store.read(lambda: build(whole=True)))
+                built = self._last[1]
+        assert isinstance(built, Built)
         headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", "Vary": "Accept-Encoding"}
         if gzip:
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=body, headers=headers)
+        response = web.StreamResponse(headers=headers)
+        response.content_length = built.size
+        await response.prepare(request)
+        async for piece in built.pieces():
+            await response.write(piece)
+        await response.write_eof()
+        return response
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         def admit() -> tuple[Service, str]:
@@ -92,15 +112,24 @@ class FeedServer:
         batch = figures.check(document["figures"]) if document.get("figures") is not None else None
         told = quotas.check(document["quotas"]) if document.get("quotas") is not None else None
 
-        def keep() -> list[dict[str, Any]]:
-            with self.store.writing() as connection:
-                if batch is not None:
-                    figures.keep(connection, self.store.vault, service, gateway, instance, batch)
-                if told is None:
-                    return []
-                return quotas.keep(connection, self.store.vault, service, gateway, instance, told)
+        def keep(connection: Connection) -> list[dict[str, Any]]:
+            if batch is not None:
+                figures.keep(connection, self.store.vault, service, gateway, instance, batch)
+            if told is None:
+                return []
+            return quotas.keep(connection, self.store.vault, service, gateway, instance, told)
 
-        return json_response({"quotas": await self.store.write(keep)})
+        def read() -> list[dict[str, Any]]:
+            with self.store.reading() as connection:
+                return keep(connection)
+
+        def write() -> list[dict[str, Any]]:
+            with self.store.writing() as connection:
+                return keep(connection)
+
+        # most calls only ask whether somebody has set a quota counter
+        news = batch is not None or (told is not None and (told.get("counters") or told.get("confirmed")))
+        return json_response({"quotas": await (self.store.write(write) if news else self.store.read(read))})
 
     def _admit(self, connection: Connection, request: web.Request) -> tuple[Service, str]:
         """The service and the gateway id that the token is good for."""
@@ -121,9 +150,62 @@ class FeedServer:
         return service, row.name
 
 
+class Built:
+    """An answer, in memory while it is short and then in a file without a name; many may read it."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._head = bytearray()
+        self._file = -1
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self._head += piece
+        if len(self._head) >= PIECE:
+            if self._file < 0:
+                self._file = _nameless()
+            self._write()
+
+    def end(self) -> Built:
+        if self._file >= 0:
+            self._write()
+        return self
+
+    def _write(self) -> None:
+        while self._head:
+            del self._head[: os.write(self._file, self._head)]
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        if self._file < 0:
+            yield bytes(self._head)
+            return
+        for at in range(0, self.size, PIECE):
+            yield await asyncio.to_thread(os.pread, self._file, PIECE, at)
+
+    def __del__(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+
+def _nameless() -> int:
+    descriptor, path = tempfile.mkstemp(prefix="passerelle-")
+    os.unlink(path)
+    return descriptor
+
+
+def _build(lines: Iterator[str], gzip: bool) -> Built:
+    built = Built()
+    packer = zlib.compressobj(FAST, zlib.DEFLATED, GZIP)
+    for text in lines:
+        built.add(packer.compress(text.encode()) if gzip else text.encode())
+    if gzip:
+        built.add(packer.flush())
+    return built.end()
+
+
 def _named(connection: Connection, name: str | None) -> Service | None:
     """The service of that name, or of any; the oldest one when there are several."""
-    query = select(services.c.id)
+    query = select(services.c.id).where(services.c.key.like("%/service/%"))
     if name is not None:
         query = query.where(services.c.key.endswith(f"/service/{name.lower()}", autoescape=True))
     id = connection.scalar(query.order_by(services.c.number).limit(1))

@@ -25,12 +25,12 @@ FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "wsdl", "odata
 OPTIONS = ("translateRequiredQueryParameters", "wsdlSelector")
 # what is written alike
 FAMILY = {"swagger-json": "openapi+json"}
-LARGEST_DOCUMENT = 4 * 1024 * 1024
+LARGEST_DOCUMENT = 16 * 1024 * 1024
 COMPONENTS = "application/vnd.oai.openapi.components+json"
 DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
 MARK = re.compile(r"\n  <!-- imported ([0-9a-f]{16}) -->")
 # what an import calls its schemas
-SCHEMAS = re.compile(r"components|schema(-\d+)?|wsdl|odata|protobuf", re.IGNORECASE)
+SCHEMAS = re.compile(r"components|schema(-\d+)?|odata|protobuf", re.IGNORECASE)
 
 
 def read(change: Change) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 from management.declare import OBJECT, Answer, Call, Change, Field
 from management.errors import invalid
+from management.store import Row
+from management.transaction import Transaction
 
 FIELDS = (
     Field("keyVault", OBJECT),
@@ -47,6 +49,11 @@ def status(has_value: bool) -> dict[str, Any]:
         else "Key Vault is not read here, so that there is no value: send the value with the reference."
     )
     return {"code": NOT_READ, "message": message, "timeStampUtc": now}
+
+
+def unread(tx: Transaction, row: Row, value: str) -> bool:
+    """Of the list's `isKeyVaultRefreshFailed`: what stands in a vault, since none is read."""
+    return value.lower() != "true" or bool(row.body.get("keyVault"))
 
 
 def refresh(call: Call) -> Answer:

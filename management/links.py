@@ -1,7 +1,8 @@
 """Documents behind links: `format: openapi-link` with a URL as `value` is `format: openapi` with what the URL gives.
 
 Fetched before the store is asked, so that a slow server holds nobody up; http and https only, without credentials,
-bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches.
+bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches. What a WSDL
+document imports is fetched with it, from the same host only.
 
 `graphql-link` means a GraphQL server, which is asked for its schema and becomes the API's backend where none is given;
 an address that takes no questions is read as a schema. A text that is no address is a schema itself.
@@ -10,12 +11,13 @@ an address that takes no questions is read as a schema. A text that is no addres
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
 
 from management.errors import ArmError, invalid
-from management.importers import graphql
+from management.importers import graphql, wsdl_files
 from management.importers.imported import ImportRefused
 
 LINKS = {
@@ -31,10 +33,12 @@ LINKS = {
     "xml-link": "xml",
     "rawxml-link": "rawxml",
 }
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 LARGEST_ANSWER = 16 * 1024 * 1024  # the types of a GraphQL server as JSON are long
 SECONDS = 30.0
+MOST_FILES = 50  # of one WSDL description
 REDIRECTS = 5
+ENCODING = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
 JSON = {"Content-Type": "application/json", "Accept": "application/json, application/graphql-response+json"}
 
 
@@ -49,7 +53,27 @@ async def inline(document: dict[str, Any]) -> dict[str, Any]:
         return {**document, "properties": {**properties, **await _graphql(url, properties)}}
     if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
         raise invalid("value", f"With format {format}, value must be an http or https address.")
-    return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await _fetch(url)}}
+    fetch = _wsdl if format.lower() == "wsdl-link" else _fetch
+    return {**document, "properties": {**properties, "format": LINKS[format.lower()], "value": await fetch(url)}}
+
+
+async def _wsdl(url: str) -> str:
+    """A WSDL document with all that it imports."""
+    files = {url: await _fetch(url)}
+    try:
+        async with asyncio.timeout(2 * SECONDS):
+            while found := await asyncio.to_thread(wsdl_files.missing, files, url):
+                if len(files) + len(found) > MOST_FILES:
+                    raise invalid("value", f"{url[:300]} imports more than {MOST_FILES} files.")
+                for name in found:
+                    files[name] = await _fetch(name)
+                    if sum(map(len, files.values())) > LARGEST:
+                        raise invalid("value", f"{url[:300]} is larger than {LARGEST} bytes with all that it imports.")
+        return await asyncio.to_thread(wsdl_files.merged, files, url)
+    except ImportRefused as refused:
+        raise invalid(refused.target, str(refused)) from None
+    except TimeoutError:
+        raise invalid("value", f"{url[:300]} could not be read with all that it imports: it took too long.") from None
 
 
 async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +97,21 @@ async def _graphql(value: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"format": "graphql", "value": imported.documents[0].text, **backend}
 
 
+def _text(content: bytes, charset: str | None) -> str:
+    """UTF-8 and UTF-16; what is neither is what XML says of itself, or the answer's head. Raises ValueError."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        declared = ENCODING.match(content)
+        wanted = declared[1].decode() if declared else charset or "utf-8"
+    try:
+        return content.decode(wanted)
+    except LookupError:
+        raise ValueError(f"the encoding '{wanted[:40]}' is not known") from None
+
+
 async def _fetch(url: str, question: str | None = None) -> str:
     """What is behind an address, or what it answers to a JSON question. Raises ArmError."""
     most = LARGEST if question is None else LARGEST_ANSWER
@@ -90,6 +129,6 @@ async def _fetch(url: str, question: str | None = None) -> str:
                 content += more
             if len(content) > most:
                 raise invalid("value", f"The document at {url[:300]} is larger than {most} bytes.")
-            return content.decode("utf-8-sig")
+            return _text(content, response.charset)
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise invalid("value", f"{url[:300]} could not be read: {error or 'it took too long'}.") from None

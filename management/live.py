@@ -15,10 +15,12 @@ from typing import TypeVar
 from aiohttp import web
 
 from management import quotas, reports, user_tokens
-from management.arm import json_response, page, read_body, tx_of
+from management.arm import json_response, page, tx_of
+from management.bodies import read_body
 from management.connectivity import Connectivity
 from management.errors import ArmError, invalid, not_allowed
 from management.paths import ArmPath, check_version
+from management.resources.users import ADMINISTRATOR
 from management.settings import Outside
 from management.store import Store
 from management.transaction import Transaction, reading, writing
@@ -57,7 +59,11 @@ class Live:
             return {"reports": self.reports, "quotas": self.quotas}[first]
         if len(path.segments) > 1:
             return None
-        return {"connectivitycheck": self.connectivity, "redeemssotoken": self.redeem}.get(first)
+        return {
+            "connectivitycheck": self.connectivity,
+            "redeemssotoken": self.redeem,
+            "getssotoken": self.administrator_url,
+        }.get(first)
 
     async def reports(self, request: web.Request, path: ArmPath) -> web.Response:
         _only(request, "GET")
@@ -101,6 +107,13 @@ class Live:
         portal = self._outside.portal
         link = await self._write(path, lambda tx: user_tokens.sign_in_link(tx, path.segments[1], portal))
         return json_response({"value": link})
+
+    async def administrator_url(self, request: web.Request, path: ArmPath) -> web.Response:
+        """Azure's link leads to its publisher portal; ours to the portal there is, as the administrator."""
+        _only(request, "POST")
+        portal = self._outside.portal
+        link = await self._write(path, lambda tx: user_tokens.sign_in_link(tx, ADMINISTRATOR, portal))
+        return json_response({"redirectUri": link})
 
     async def confirmation(self, request: web.Request, path: ArmPath) -> web.Response:
         """Nobody has a password here: the mail has a link that signs in."""

@@ -50,7 +50,16 @@ TABLE: tuple[tuple[str, dict[str, Statuses]], ...] = (
             "products/groups": ASSOCIATION,
         },
     ),
-    ("2023-05-01-preview", {"apis": LONG_DELETION, "workspaces/apis": USUAL, "users": LONG_DELETION}),
+    (
+        "2023-05-01-preview",
+        {
+            "apis": LONG_DELETION,
+            "regionalgateways": LONG_DELETION,
+            "regionalgateways/configconnections": LONG_DELETION,
+            "users": LONG_DELETION,
+            "workspaces/apis": USUAL,
+        },
+    ),
 )
 
 

@@ -16,6 +16,12 @@ SERVICE = re.compile(
     r"/providers/microsoft\.apimanagement/service/(?P<name>[^/]+)",
     re.IGNORECASE,
 )
+# gateways outside of a service stand under this name, so that those in services keep theirs
+OUTSIDE = "regionalGateways"
+GATEWAYS = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)/providers/microsoft\.apimanagement/gateways",
+    re.IGNORECASE,
+)
 SERVICES = re.compile(
     r"(?P<scope>/subscriptions/[^/]+(?:/resourcegroups/[^/]+)?)/providers/microsoft\.apimanagement/service/?",
     re.IGNORECASE,
@@ -26,10 +32,17 @@ OLDEST = "2021-01-01"
 
 @dataclass(slots=True, frozen=True)
 class ArmPath:
-    """`service` is the full ARM id of the service or workspace; `segments` what follows, decoded."""
+    """`service` is the full ARM id of the service or workspace; `segments` what follows, decoded.
+
+    Of a gateway outside of a service it is the id of what holds those of its resource group.
+    """
 
     service: str
     segments: list[str]
+
+    @property
+    def outside(self) -> bool:
+        return self.segments[:1] == [OUTSIDE] and "/service/" not in self.service
 
     @property
     def below(self) -> str:
@@ -43,6 +56,9 @@ def parse(raw_path: str) -> ArmPath | None:
     if any(("/" in part and parts[9:10] != ["quotas"]) or "\0" in part for part in parts):
         return None
     match = SERVICE.fullmatch("/".join(parts[:9]))
+    if match is None and (found := GATEWAYS.fullmatch("/".join(parts[:8]))):
+        group = f"/subscriptions/{found['subscription']}/resourceGroups/{found['group']}"
+        return ArmPath(f"{group}/providers/Microsoft.ApiManagement", [OUTSIDE, *parts[8:]])
     if match is None:
         return None
     service = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from management.declare import Link
@@ -78,7 +78,7 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
 
 
 def _issues(tx: Transaction, text: str, scope: str, around: Surroundings) -> list[Issue]:
-    backends, certificates, schemas = (tx.names(each) for each in ("/backends", "/certificates", "/schemas"))
+    backends, certificates, schemas = (Names(tx, each) for each in ("/backends", "/certificates", "/schemas"))
     found = run_check(text, scope, around.values, around.fragments, backends, certificates, schemas, tx.strict)
     return [each for each in found if not (each.code == "unknown-named-value" and around.waits(each.message))]
 
@@ -114,6 +114,24 @@ def _users(tx: Transaction, key: str) -> list[Row]:
                 found[source] = row
                 todo.append(source)
     return list(found.values())
+
+
+class Names(Collection[str]):
+    """The names in a collection, asked for one by one; all are read only to tell which one is near a wrong one."""
+
+    def __init__(self, tx: Transaction, collection: str) -> None:
+        self.tx = tx
+        self.collection = collection
+
+    def __contains__(self, name: object) -> bool:
+        row = self.tx.get(f"{self.collection}/{name}") if isinstance(name, str) and name else None
+        return row is not None and row.name == name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tx.names(self.collection))
+
+    def __len__(self) -> int:
+        return self.tx.count(self.collection)
 
 
 class Surroundings:

@@ -24,7 +24,7 @@ PROVIDER = re.compile(
 )
 SERVICE_NAME = re.compile(r"[a-zA-Z](?:[a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?")
 # what is always empty, because there is no such thing here
-EMPTY = ("deletedservices", "gateways")
+EMPTY = ("deletedservices",)
 SKUS = (("Developer", 1), ("Basic", 2), ("Standard", 4), ("Premium", 12))
 VERBS = {"read": "Read", "write": "Create or change", "delete": "Delete"}
 
@@ -32,7 +32,6 @@ VERBS = {"read": "Read", "write": "Create or change", "delete": "Delete"}
 REFUSED = {
     "backup": "Backup to a storage account",
     "restore": "Restore from a storage account",
-    "getssotoken": "Sign-in to Azure's publisher portal",
 }
 
 
@@ -60,8 +59,6 @@ def answer(connection: Connection, method: str, path: str, body: dict[str, Any])
     if method == "POST" and words == ["getdomainownershipidentifier"]:
         digest = hashlib.sha256(str(match["subscription"]).lower().encode()).digest()
         return 200, {"domainOwnershipIdentifier": base64.b64encode(digest).decode()}
-    if words[0] == "gateways":
-        raise ArmError(400, "MethodNotAllowedInPricingTier", "Gateways outside of a service are not supported.")
     return None
 
 

@@ -40,7 +40,7 @@ GATEWAY_URL = "http://localhost:8080"
 def ensure_default(store: Store, id: str) -> bool:
     """Make the service `id` if the store has none at all; True when it was made."""
     with store.writing() as connection:
-        if connection.scalar(select(func.count()).select_from(services)):
+        if connection.scalar(select(func.count()).where(services.c.key.like("%/service/%"))):
             return False
         _make(store, connection, id, {})
         return True
@@ -93,6 +93,7 @@ def _make(store: Store, connection: Connection, id: str, document: dict[str, Any
     master = {"displayName": "Built-in all-access subscription", "scope": "/", "state": "active"}
     write.put("/subscriptions/master", {**master, "ownerId": "/users/1"})
     write.put("/policies/policy", {"format": "rawxml", "value": GLOBAL_POLICY})
+    write.put("/loggers/azuremonitor", {"loggerType": "azureMonitor", "isBuffered": True})
     tx.finish()
     return tx
 

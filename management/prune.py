@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from management.resources.groups import BUILT_IN
 from management.revisions import root_of
 from management.store import Row
 from management.transaction import Transaction
@@ -27,6 +26,8 @@ BELOW = (
     *("apis/policies", "products/policies", "apis/operations/policies", "apis/resolvers/policies"),
 )
 OPERATIONS = "apis/operations"
+ADMINISTRATORS = "administrators"  # they see every product, and extracted folders do not say so
+LOGGER = "/loggers/azuremonitor"  # every service has it
 
 
 def superfluous(tx: Transaction, described: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -40,13 +41,13 @@ def superfluous(tx: Transaction, described: Mapping[str, Mapping[str, Any]]) -> 
         if row.key not in described
         and _owner(row.key) in described
         and (type != OPERATIONS or (_owner(row.key) in one_by_one and "value" not in described[_owner(row.key)]))
-        and not (type == "products/groups" and row.name.lower() in BUILT_IN)
+        and not (type == "products/groups" and row.name.lower() == ADMINISTRATORS)
     ]
     return found
 
 
 def _stays(row: Row, described: Mapping[str, Mapping[str, Any]]) -> bool:
-    if row.type == "groups" and row.body.get("builtIn"):
+    if (row.type == "groups" and row.body.get("builtIn")) or row.key == LOGGER:
         return True
     # a revision goes with its API, and is not asked for twice
     return row.key in described or (row.type == "apis" and ";" in row.key and root_of(row.key) not in described)

@@ -12,15 +12,17 @@ Rules
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, case, cast, func, select
 
 from management import figures, filters
 from management.errors import bad_request, invalid
+from management.ordering import ordered
 from management.schema import figures as table
 from management.store import Row
 from management.transaction import Transaction
@@ -32,7 +34,26 @@ LISTED = 1_000
 QUARTER = figures.QUARTER
 LONGEST_INTERVAL = 366 * 86_400
 DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?", re.IGNORECASE)
-LOWER_BOUND = re.compile(r"\s*timestamp\s+g[et]\s+(?:datetime(?:offset)?)?'?([\d:.TZtz+-]+)'?", re.IGNORECASE)
+BOUND = re.compile(
+    r"\s*timestamp\s+(g[et]|l[et])\s+(?:(?:datetime(?:offset)?)?'([\d:.TZtz+-]+)'|([\d:.TZtz+-]+))\s*", re.IGNORECASE
+)
+
+
+def _sum(name: str) -> Any:
+    """Of whole numbers as a whole number, whatever the database makes of it."""
+    column = table.c[name]
+    total = func.sum(column)
+    return (cast(total, BigInteger) if isinstance(column.type, BigInteger) else total).label(name)
+
+
+_CALLED = table.c.backend_calls > 0
+SUMS = (
+    *map(_sum, (*figures.COUNTS, "time", "backend_calls", "backend_time")),
+    func.min(table.c.shortest).label("shortest"),
+    func.max(table.c.longest).label("longest"),
+    func.min(case((_CALLED, table.c.backend_shortest))).label("backend_shortest"),
+    func.max(table.c.backend_longest).label("backend_longest"),
+)
 
 
 class Span:
@@ -117,37 +138,56 @@ def moment(value: object) -> float:
 
 def report(tx: Transaction, name: str, query: Mapping[str, str]) -> list[Item] | None:
     """The items of a report; None when there is none of that name. Raises ArmError."""
-    maker = REPORTS.get(name.lower())
+    maker = {each.lower(): maker for each, maker in REPORTS.items()}.get(name.lower())
     if maker is None:
         return None
     text = query.get("$filter", "")
     if not text.strip():
         raise invalid("$filter", "$filter is required: timestamp ge datetime'...' and timestamp le datetime'...'.")
-    matches = filters.parse(text)
-    return _ordered(maker(tx, text, matches, query), query.get("$orderby", ""))
+    items = maker(tx, text, filters.parse(text), query)
+    return ordered(query["$orderby"], items) if query.get("$orderby") else items
 
 
-def _rows(tx: Transaction, text: str, matches: filters.Predicate) -> list[Item]:
-    """Stored rows that the filter takes."""
+def _rows(tx: Transaction, text: str, matches: filters.Predicate, interval: int = 0) -> list[Item]:
+    """What the filter takes, added up by names and gateway, and, with an interval, by its periods."""
+    bounds = _bounds(text)
+    columns: list[Any] = [table.c[name] for name in (*figures.NAMES, "gateway")]
+    if bounds is None:  # the filter needs each quarter
+        columns.append(table.c.start)
+    elif interval:
+        columns.append((table.c.start - table.c.start % interval).label("start"))
+    statement = select(*columns, *SUMS).where(table.c.service == tx.service.number).group_by(*columns)
+    if bounds is not None:
+        statement = statement.where(table.c.start > bounds[0], table.c.start <= bounds[1])
     regions: dict[str, str] = {}
     found = []
-    statement = select(table).where(table.c.service == tx.service.number, table.c.start >= _earliest(text))
-    for row in tx.connection.execute(statement.order_by(table.c.start)).mappings():
+    for row in tx.connection.execute(statement).mappings():
         document = ids(row["api"], row["operation"], row["product"], row["subscription"], row["user"])
         marks: Item = {field: Id(path) for field, path in document.items()}
         marks["apiRegion"] = _region(tx, row["gateway"], regions)
-        marks["timestamp"] = Span(row["start"], QUARTER)
+        marks["timestamp"] = Always() if bounds is not None else Span(row["start"], QUARTER)
         if matches(marks):
             found.append({**row, **document})
     return found
 
 
-def _earliest(text: str) -> int:
-    """Where rows begin that a filter can take: it spares reading the others."""
+def _bounds(text: str) -> tuple[float, float] | None:
+    """Of the quarters' starts, when the filter is a time and other things, all of which must hold; else None."""
     if re.search(r"\b(or|not)\b", text, re.IGNORECASE):
-        return 0
-    found = [_moment(match[1].lower()) for part in re.split(r"\band\b", text) if (match := LOWER_BOUND.match(part))]
-    return int(max(found, default=0.0)) - QUARTER
+        return None
+    low, high = float(-(2**31)), float(2**31 - 1)
+    for part in re.split(r"\band\b", text, flags=re.IGNORECASE):
+        bound = BOUND.fullmatch(part)
+        if bound is None:
+            if "timestamp" in part.lower() or part.count("'") % 2:
+                return None
+            continue
+        operator, at = bound[1].lower(), _moment((bound[2] or bound[3]).lower())
+        if operator[0] == "g":
+            low = max(low, at - QUARTER)
+        else:
+            high = min(high, at if operator == "le" else math.nextafter(at, -math.inf))
+    return low, high
 
 
 def ids(api: str, operation: str, product: str, subscription: str, user: str) -> dict[str, str]:
@@ -270,7 +310,7 @@ def by_geo(tx: Transaction, text: str, matches: filters.Predicate, query: Mappin
 def by_time(tx: Transaction, text: str, matches: filters.Predicate, query: Mapping[str, str]) -> list[Item]:
     interval = _interval(query.get("interval", ""))
     groups: dict[int, list[Item]] = {}
-    for row in _rows(tx, text, matches):
+    for row in _rows(tx, text, matches, interval):
         groups.setdefault(row["start"] // interval * interval, []).append(row)
     return [
         {"timestamp": _time(start), "interval": query["interval"], **totals(rows)}
@@ -323,37 +363,13 @@ def _time(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec=form).replace("+00:00", "Z")
 
 
-def _ordered(items: list[Item], text: str) -> list[Item]:
-    """By `$orderby`: `callCountTotal desc, name`; a field that no record has is refused."""
-    known = {field.lower(): field for field in FIELDS}
-    for part in reversed([part.split() for part in text.split(",") if part.strip()]):
-        field = known.get(part[0].lower())
-        if field is None or len(part) > 2 or part[-1].lower() not in ("asc", "desc", part[0].lower()):
-            raise bad_request(
-                "InvalidOrderBy", f"$orderby '{text[:200]}' is not understood: a field, then asc or desc."
-            )
-        zero: Any = "" if field in TEXTS else 0
-        items = sorted(
-            items,
-            key=lambda item: str(item.get(field, "")).lower() if field in TEXTS else item.get(field, zero),
-            reverse=len(part) == 2 and part[1].lower() == "desc",
-        )
-    return items
-
-
-TEXTS = frozenset(
-    {"name", "timestamp", "interval", "apiId", "operationId", "productId", "subscriptionId", "userId", "country",
-     "region", "zip", "method", "url", "ipAddress", "requestId", "apiRegion"}
-)  # fmt: skip
-FIELDS = (*TEXTS, *totals([]), "responseCode", "responseSize", "requestSize", "apiTime", "serviceTime")
-
 REPORTS = {
-    "byapi": _by(("apiId",), "apis", _api, "apiId"),
-    "byoperation": _by(("apiId", "operationId"), "apis/operations", _operation, "operationId"),
-    "byproduct": _by(("productId",), "products", _product, "productId"),
-    "byuser": _by(("userId",), "users", _user, "userId"),
-    "bysubscription": _by(("userId", "productId", "subscriptionId"), "subscriptions", _subscription, "subscriptionId"),
-    "bygeo": by_geo,
-    "bytime": by_time,
-    "byrequest": by_request,
+    "byApi": _by(("apiId",), "apis", _api, "apiId"),
+    "byOperation": _by(("apiId", "operationId"), "apis/operations", _operation, "operationId"),
+    "byProduct": _by(("productId",), "products", _product, "productId"),
+    "byUser": _by(("userId",), "users", _user, "userId"),
+    "bySubscription": _by(("userId", "productId", "subscriptionId"), "subscriptions", _subscription, "subscriptionId"),
+    "byGeo": by_geo,
+    "byTime": by_time,
+    "byRequest": by_request,
 }

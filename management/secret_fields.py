@@ -7,11 +7,12 @@ means "as it was".
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from management.documents import copied
 
 MASK = "***"
 NAMED_VALUE = re.compile(r"\s*\{\{[^{}]+\}\}\s*")
@@ -33,7 +34,7 @@ def split(properties: dict[str, Any], rules: tuple[Secret, ...]) -> tuple[dict[s
     """(the public part, the secrets)."""
     if not rules:
         return properties, ()
-    public = copy.deepcopy(properties)
+    public = copied(properties)
     hidden: list[tuple[Path, Any]] = []
     for rule in rules:
         path = tuple(rule.path.split("."))
@@ -53,7 +54,7 @@ def split(properties: dict[str, Any], rules: tuple[Secret, ...]) -> tuple[dict[s
 
 def merge(public: dict[str, Any], hidden: Hidden) -> dict[str, Any]:
     """The whole document, in clear; always a copy."""
-    whole = copy.deepcopy(public)
+    whole = copied(public)
     for path, value in hidden:
         _set(whole, path, value)
     return whole

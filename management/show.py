@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from management import check_fields
+from management.documents import copied
+from management.paths import OUTSIDE
 from management.resources import TYPES
 from management.store import Row
 from management.transaction import Transaction
 
-NAMESPACE = "Microsoft.ApiManagement/service"
+PROVIDER = "Microsoft.ApiManagement"
+NAMESPACE = f"{PROVIDER}/service"
 WORKSPACE = f"{NAMESPACE}/workspaces"
 
 
@@ -26,6 +28,10 @@ def show(tx: Transaction, row: Row, query: Mapping[str, str]) -> dict[str, Any]:
     if row.key == "/":
         document = {"id": tx.service.id, "name": tx.service.id.rsplit("/", 1)[1], "type": NAMESPACE, "etag": row.etag}
         return document | properties
+    if kind.path.startswith(OUTSIDE):
+        id = f"{tx.service.id}/gateways{row.id[len(OUTSIDE) + 1 :]}"
+        place = {"id": id, "type": f"{PROVIDER}/gateways{kind.path[len(OUTSIDE) :]}", "name": row.name}
+        return place | {"etag": row.etag} | (properties if kind.whole else {"properties": properties})
     return {
         "id": full_id(tx, row.id),
         "type": f"{WORKSPACE if '/workspaces/' in tx.service.id else NAMESPACE}/{kind.path}",
@@ -43,7 +49,7 @@ def shown_properties(tx: Transaction, row: Row, query: Mapping[str, str]) -> dic
         if target is None and (outer := tx.outer()):
             target = outer.get(f"/{kind.association}/{row.name}")
         return shown_properties(tx, target, query) if target else {}
-    properties = copy.deepcopy(row.body)
+    properties = copied(row.body)
     for reference in kind.references:
         value = check_fields.read(properties, reference.field)
         if isinstance(value, str):

@@ -34,7 +34,10 @@ Result = TypeVar("Result")
 
 READERS = 4
 BUSY_SECONDS = 30
+CACHE_KIB = 16 * 1024  # of pages, for each connection; the system's cache has the rest
 LOG_REVISIONS = 100_000
+LOG_ENTRIES = 2_000_000
+TRIMMED_AT_ONCE = 1_000  # revisions
 WRITERS_LOCK = 0x5041_5353  # any number, the same for all
 
 
@@ -166,17 +169,28 @@ class Store:
         with self._writer.begin() as connection:
             yield connection
 
-    def trim_log(self, keep: int = LOG_REVISIONS) -> None:
-        """Forget what is older than the last `keep` revisions of a service; agents behind that get a snapshot."""
+    def trim_log(self, keep: int = LOG_REVISIONS, entries: int = LOG_ENTRIES) -> bool:
+        """Forget what is older than the last `keep` revisions of a service, and than its last `entries` changes of
+        resources; agents behind that get a snapshot. A part of it, so that nobody waits long; True when more is left.
+        """
+        more = False
         with self.writing() as connection:
-            found = connection.execute(select(schema.services.c.number, schema.services.c.revision))
-            for number, revision in found.all():
-                horizon = max(0, revision - keep)
-                mine = schema.services.c.number == number
+            found = connection.execute(
+                select(schema.services.c.number, schema.services.c.revision, schema.services.c.horizon)
+            )
+            for number, revision, held in found.all():
+                of_log = select(schema.log.c.revision).where(schema.log.c.service == number)
+                oldest = connection.scalar(of_log.order_by(schema.log.c.revision.desc()).offset(entries).limit(1))
+                wanted = max(held, revision - keep, min(oldest or 0, revision - 1))
+                horizon = min(wanted, held + TRIMMED_AT_ONCE)
+                more = more or horizon < wanted
+                if horizon == held:
+                    continue
                 for table in (schema.log, schema.former):
                     connection.execute(delete(table).where(table.c.service == number, table.c.revision <= horizon))
-                later = schema.services.c.horizon < horizon
-                connection.execute(update(schema.services).where(mine, later).values(horizon=horizon))
+                mine = schema.services.c.number == number
+                connection.execute(update(schema.services).where(mine).values(horizon=horizon))
+        return more
 
 
 def sqlite_url(path: Path) -> str:
@@ -205,7 +219,7 @@ def _sqlite(engine: Engine, begin: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             f"busy_timeout={BUSY_SECONDS * 1000}",
-            "cache_size=-65536",
+            f"cache_size=-{CACHE_KIB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
 from management import fingerprint
-from management.schema import former, links, log, resources, services, sums
+from management.schema import former, links, log, resources, services
 from management.store import Row, Service, Store, decode_hidden, encode_hidden
+from management.sums import Sums
 from management.vault import Vault
 
 COLUMNS = (
@@ -31,6 +32,11 @@ COLUMNS = (
     resources.c.digest,
     resources.c.revision,
 )
+
+BATCH = 500  # rows that are read at once where there may be many
+
+# made once: to say it in SQL anew costs more than to ask it
+ONE = select(*COLUMNS).where(resources.c.service == bindparam("service"), resources.c.key == bindparam("key"))
 
 # (source key, target key, rule)
 StoredLink = tuple[str, str, str]
@@ -89,11 +95,22 @@ class Transaction:
     def get(self, key: str) -> Row | None:
         key = key.lower()
         if key not in self._seen:
-            found = self._fetch(self._select().where(resources.c.key == key)) if not self._whole else []
-            self._seen[key] = found[0] if found else None
-            if not found:
+            found = None
+            if not self._whole:
+                found = self.connection.execute(ONE, {"service": self.service.number, "key": key}).first()
+            self._seen[key] = row_of(found, self.vault, self.service.number) if found is not None else None
+            if found is None:
                 self._absent.add(key)
         return self._seen[key]
+
+    def prefetch(self, keys: Iterable[str]) -> None:
+        """Read what will be asked for one by one in a few statements."""
+        wanted = [key for key in dict.fromkeys(map(str.lower, keys)) if key not in self._seen]
+        for start in range(0, len(wanted), BATCH):
+            part = wanted[start : start + BATCH]
+            rows = {row.key: row for row in self._fetch(self._select().where(resources.c.key.in_(part)))}
+            self._seen.update((key, rows.get(key)) for key in part)
+            self._absent.update(key for key in part if key not in rows)
 
     def load(self) -> None:
         """See everything at once, for who is going to ask for most of it one by one."""
@@ -115,6 +132,14 @@ class Transaction:
         self.flush()
         query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
         return self._fetch(query.limit(top).offset(skip) if top is not None else query)
+
+    def matching(self, collection: str, may_fit: Callable[[str, str], bool]) -> Iterator[Row]:
+        """Those of `children` whose id and body may fit, a few at a time: nobody holds all of them."""
+        self.flush()
+        query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
+        for values in self.connection.execute(query.execution_options(yield_per=BATCH)):
+            if may_fit(values.id, values.body):
+                yield row_of(values, self.vault, self.service.number)
 
     def count(self, collection: str) -> int:
         self.flush()
@@ -267,9 +292,7 @@ class Transaction:
         if entries:
             self.connection.execute(insert(log), entries)
         self._remember()
-        for audience, difference in change.items():
-            if difference:
-                self._add_to_sum(audience, difference)
+        self._add_to_sums({audience: difference for audience, difference in change.items() if difference})
         self.connection.execute(
             update(services).where(services.c.number == self.service.number).values(revision=self.revision)
         )
@@ -297,17 +320,15 @@ class Transaction:
         row = row_of([values[column.name] for column in COLUMNS], self.vault, self.service.number)
         self.put(row, targets)
 
-    def _add_to_sum(self, audience: str, difference: int) -> None:
-        where = (sums.c.service == self.service.number) & (sums.c.audience == audience)
-        sealed = self.connection.scalar(select(sums.c.sealed).where(where))
-        total = unseal_sum(self.vault, sealed, self.service.number, audience) if sealed else 0
-        total = (total + difference) % fingerprint.MODULUS
-        if sealed:
-            self.connection.execute(delete(sums).where(where))
-        if total:
-            blob = self.vault.seal(total.to_bytes(32, "big"), _sum_place(self.service.number, audience))
-            values = {"service": self.service.number, "audience": audience, "sealed": blob}
-            self.connection.execute(insert(sums).values(**values))
+    def _add_to_sums(self, differences: dict[str, int]) -> None:
+        associated: dict[str, set[str]] = {}
+        parted: dict[str, set[str]] = {}
+        for key, old in self._before.items():
+            new = self._seen[key]
+            if key.startswith("/gateways/") and "/apis/" in key and (old is None) != (new is None):
+                _, _, gateway, _, api = key.split("/")
+                (parted if new is None else associated).setdefault(gateway, set()).add(f"api:{api}")
+        Sums(self.connection, self.vault, self.service.number).add(differences, associated, parted)
 
     def _forget(self, table: Any, column: Any, keys: list[str]) -> None:
         for start in range(0, len(keys), 500):
@@ -353,16 +374,8 @@ def row_of(values: Any, vault: Vault, number: int) -> Row:
     return row
 
 
-def unseal_sum(vault: Vault, sealed: bytes, number: int, audience: str) -> int:
-    return int.from_bytes(vault.unseal(sealed, _sum_place(number, audience)), "big")
-
-
 def _place(number: int, key: str) -> str:
     return f"{number}:{key}"
-
-
-def _sum_place(number: int, audience: str) -> str:
-    return f"sum:{number}:{audience}"
 
 
 def find_service(connection: Connection, id: str, lock: bool = False) -> Service | None:
@@ -375,9 +388,18 @@ def find_service(connection: Connection, id: str, lock: bool = False) -> Service
 def find_services(connection: Connection, scope: str) -> list[Service]:
     """Those whose id begins with `scope`, in the order of their making; containers inside them are left out."""
     query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
-    query = query.where(services.c.key.startswith(scope, autoescape=True), services.c.key.not_like("%/service/%/%"))
+    query = query.where(services.c.key.startswith(scope, autoescape=True))
+    query = query.where(services.c.key.like("%/service/%"), services.c.key.not_like("%/service/%/%"))
     query = query.order_by(services.c.number)
     return [Service(*found) for found in connection.execute(query)]
+
+
+def find_outside(connection: Connection, scope: str) -> list[Service]:
+    """What holds the gateways outside of services in a subscription or a resource group."""
+    query = select(services.c.number, services.c.id, services.c.dataset, services.c.revision, services.c.horizon)
+    query = query.where(services.c.key.startswith(scope.rstrip("/") + "/", autoescape=True))
+    query = query.where(services.c.key.like("%/resourcegroups/%/providers/microsoft.apimanagement"))
+    return [Service(*found) for found in connection.execute(query.order_by(services.c.key))]
 
 
 @contextmanager

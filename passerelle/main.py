@@ -7,7 +7,9 @@ import click
 from passerelle.commands.apply import apply
 from passerelle.commands.check import check
 from passerelle.commands.export import export
+from passerelle.commands.import_ import import_
 from passerelle.commands.policy import policy
+from passerelle.commands.rollback import rollback
 from passerelle.commands.start import start
 from passerelle.commands.token import token
 from passerelle.commands.trace import trace
@@ -20,7 +22,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, check, apply, export, policy, trace, version):
+for command in (up, start, token, check, apply, export, import_, rollback, policy, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

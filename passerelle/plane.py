@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import http.client
 import json
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
 
 API_VERSION = "2024-05-01"
+PLAIN = "/;=,@:~"  # in a path; names may have anything else, as in "apis/my api"
 TIMEOUT = 30.0  # seconds, one call
 SERVICE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.ApiManagement/service/passerelle"
 )
+
+
+class Target(NamedTuple):
+    """Names in the id of a service."""
+
+    subscription: str
+    group: str
+    service: str
 
 
 class PlaneError(Exception):
@@ -38,6 +48,22 @@ class Plane:
         self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
         self._token = token
         self._service = service
+
+    @property
+    def id(self) -> str:
+        """The ARM id of the service."""
+        return self._service
+
+    def target(self) -> Target:
+        """The parts of the id of the service."""
+        parts = self._service.strip("/").split("/")
+        return Target(parts[1], parts[3], parts[7])
+
+    def within(self, workspace: str) -> Plane:
+        """The same plane, with the paths of its calls below a workspace."""
+        inner = copy.copy(self)
+        inner._service = f"{self._service}/workspaces/{workspace}"
+        return inner
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         return self.call("GET", path, query=query)
@@ -88,7 +114,7 @@ class Plane:
         timeout: float = TIMEOUT,
     ) -> dict[str, Any]:
         """One call; the JSON object of the answer, or {} when it has none. Raises `PlaneError`."""
-        target = f"{self._service}{path}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
+        target = f"{quote(self._service + path, safe=PLAIN)}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
         head = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
         payload = None
         if body is not None:

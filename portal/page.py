@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,8 @@ from portal.settings import Settings
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 PLANE: web.AppKey[Plane] = web.AppKey("plane", Plane)
-VISITOR = "visitor"  # in a request: the user who is signed in, as the plane shows it
+# in a request: the user who is signed in, as the plane shows it
+VISITOR: web.RequestKey[Resource] = web.RequestKey("visitor", Mapping)
 ENVIRONMENT: web.AppKey[jinja2.Environment] = web.AppKey("environment", jinja2.Environment)
 
 SIZE = 50  # rows of a list

@@ -72,7 +72,7 @@ class Configuration:
     journal: Journal
     dataset: str = ""
     version: int = 0
-    resources: dict[str, Resource] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
     external: ExternalCache | None = None
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
@@ -82,11 +82,13 @@ class Configuration:
     ) -> list[ResourceIssue]:
         """Apply a diff and put the result in force; returns all that is wrong with it."""
         began = time.monotonic()
+        known = self.gateway is not None and self.gateway.resources is self.resources and not full
+        touched = [*removals, *(each.id for each in upserts)] if known else None
         self.resources = apply(self.resources, upserts, removals, full)
         in_force = threading.Event()
         gc.disable()
         try:
-            self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping)
+            self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping, touched=touched)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)

@@ -287,6 +287,9 @@ def _special(
             )
             raise UnknownOperation(f"POST of SOAP API '{api.key}': no operation has {named}", api)
         return Match(api, found.operation, found.parameters, rest)
+    if entry.soap is not None and rest in ("", "/") and _asks_first(method, headers):
+        first = entry.soap.first if headers["Access-Control-Request-Method"].upper() == "POST" else None
+        return Match(api, first, {}, rest, preflight=True) if first is not None else None
     return None
 
 

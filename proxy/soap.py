@@ -60,6 +60,11 @@ class SoapOperations:
                 table.setdefault(unquote(value).lower(), operation)
         return cls(actions, elements, rest)
 
+    @property
+    def first(self) -> Operation | None:
+        """Any of them: a preflight does not say which one it is about."""
+        return next(iter((*self.actions.values(), *self.elements.values())), self.rest[0] if self.rest else None)
+
     def find(self, query: str, headers: MultiMapping[str], element: str | None) -> Found | None:
         """`element` is what `first_element` says of the body, None before it was asked. Raises BodyNeeded."""
         given = query_values(query) if query else {}

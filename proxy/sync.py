@@ -40,6 +40,7 @@ STATUS_INTERVAL = 10.0
 COUNTER_INTERVAL = 0.25
 COUNTS_PER_FRAME = 4_000
 QUOTAS_PER_FRAME = 1_000
+LONGEST_KEY = 1_024  # characters; a counter with a longer one is not shared
 SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
@@ -363,11 +364,11 @@ class SyncThread:
         yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
         again = True
         while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
-            drained = counters.drain()
+            drained = [count for count in counters.drain() if len(count[0]) <= LONGEST_KEY]
             for start in range(0, len(drained), COUNTS_PER_FRAME):
                 message = counter_sync_pb2.Counts(sidecar_id=self._id)
                 for key, slice_ms, slot, increment in drained[start : start + COUNTS_PER_FRAME]:
-                    message.counts.add(key=key, slice_ms=slice_ms, slot=slot, increment=increment)
+                    message.counts.add(key=_text(key), slice_ms=slice_ms, slot=slot, increment=increment)
                 yield message
             if self._quotas is None or not greeted.is_set():
                 continue
@@ -385,8 +386,13 @@ class SyncThread:
         message = counter_sync_pb2.Counts(sidecar_id=self._id, sequence=sequence)
         for target, listed in ((message.quotas, counts), (message.held, held)):
             for key, start, period, window, calls, size in listed:
-                target.add(key=key, start=start, period=period, window=window, calls=calls, bytes=size)
+                target.add(key=_text(key), start=start, period=period, window=window, calls=calls, bytes=size)
         return message
+
+
+def _text(key: str) -> str:
+    """The key as text that the wire can hold: it may be made of a header, whose bytes may be none."""
+    return key if key.isascii() else key.encode("utf-8", "replace").decode()
 
 
 def _quota_count(count: counter_sync_pb2.QuotaCount) -> QuotaCount:
@@ -410,7 +416,7 @@ class _Pending:
                 self.corrupt = self.corrupt or wire.id
                 continue
             try:
-                self.upserts.append(Resource(wire.id, wire.digest.hex(), parse_body(wire.body)))
+                self.upserts.append(Resource(wire.id, wire.digest.hex(), checked(wire.body)))
             except ValueError as error:
                 self.issues.append(ResourceIssue(wire.id, 0, 0, "", f"The body cannot be read: {error}"))
         self.removals.extend(diff.removals)
@@ -423,15 +429,16 @@ class _Pending:
         self.issues: list[ResourceIssue] = []
 
 
-def parse_body(body: bytes) -> dict[str, Any]:
-    """A JSON object; integers keep all their digits. Raises ValueError."""
+def checked(body: bytes) -> dict[str, Any] | bytes:
+    """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
+    exact = LONG_NUMBER.search(body) is not None
     try:
-        value = json.loads(body) if LONG_NUMBER.search(body) else orjson.loads(body)
+        value = json.loads(body) if exact else orjson.loads(body)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")
-    return value
+    return value if exact else body
 
 
 def _reason(error: grpc.RpcError) -> str:

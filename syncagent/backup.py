@@ -10,7 +10,9 @@ Rules
 3. Files are 0600, a directory we make is 0700. Generations: `current`, `prev-1` .. `prev-3`, newest first. One that
    proves corrupt becomes `*.bad`; one of another key, gateway or a newer format is left as it is.
 4. One agent writes per volume: it holds the lock. A second one reads only.
-5. The key text may have several lines: the first encrypts, the others are older ones that still decrypt.
+5. What changes a large configuration a little is put behind others in the file `changes` and fsynced, until these are
+   half as large as the generation that they belong to; then a whole one follows. See `backup_changes.py`.
+6. The key text may have several lines: the first encrypts, the others are older ones that still decrypt.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from syncagent import records
-from syncagent.snapshot import Snapshot
+from syncagent import backup_changes, records
+from syncagent.backup_changes import Damaged, Entry
+from syncagent.snapshot import Snapshot, apply, changes_of
 
 MAGIC = b"PSRLBKUP"
 FORMAT = 1
@@ -41,6 +44,9 @@ PREFIX = struct.Struct(">8sHI")
 MAX_HEADER = 64 * 1024
 MAX_FILE = 1024 * 1024 * 1024
 GENERATIONS = ("current", "prev-1", "prev-2", "prev-3")
+CHANGES = "changes"
+WHOLE_BELOW = 1024 * 1024  # bytes of a generation that is always written whole
+MOST_CHANGES = 1_000
 
 
 class BackupError(Exception):
@@ -65,6 +71,16 @@ class Restored:
     complaints: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class Base:
+    """The generation that this process wrote last, and what stands behind it: how many changes, and their bytes."""
+
+    nonce: str
+    size: int
+    count: int = 0
+    changes: int = 0
+
+
 class Backup:
     """The generations in one directory, for one gateway. Not for two threads at once."""
 
@@ -78,6 +94,7 @@ class Backup:
         self._derived: dict[tuple[str, bytes], bytes] = {}
         self._lock: int | None = None
         self._written: tuple[str, int] | None = None
+        self._base: Base | None = None
 
     def restore(self) -> Restored:
         """The newest generation that is whole and ours; `snapshot` is None when there is none. Never raises."""
@@ -85,7 +102,7 @@ class Backup:
         for name in GENERATIONS:
             path = self._directory / name
             try:
-                snapshot, saved = self._load(path)
+                snapshot, saved = self._load(path, complaints)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except CorruptBackup as error:
@@ -105,8 +122,36 @@ class Backup:
         if self._written == snapshot.content:
             return False
         self._take_lock()
-        self._written = None
-        sealed = self._seal(snapshot)
+        former, self._written = self._written, None
+        if former is None or not self._append(snapshot, former):
+            self._save_whole(snapshot)
+        self._written = snapshot.content
+        return True
+
+    def _append(self, snapshot: Snapshot, former: tuple[str, int]) -> bool:
+        """Put what changed since `former` behind the last generation; false when a whole one is due."""
+        base, self._base = self._base, None
+        ids = snapshot.touched_since(former)
+        if base is None or ids is None or base.size < WHOLE_BELOW or base.count >= MOST_CHANGES:
+            return False
+        key = self._derive(self._keys[0], self._salt)
+        changes = changes_of(snapshot, ids)
+        entry = backup_changes.encode(key, base.nonce, base.count, snapshot, changes, time.time())
+        if base.changes + len(entry) > base.size // 2:
+            return False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (0 if base.count else os.O_TRUNC)
+        with open(os.open(self._directory / CHANGES, flags, 0o600), "wb") as file:
+            file.seek(base.changes)
+            file.write(entry)
+            file.flush()
+            os.fsync(file.fileno())
+        if not base.count:
+            self._sync_directory()
+        self._base = Base(base.nonce, base.size, base.count + 1, base.changes + len(entry))
+        return True
+
+    def _save_whole(self, snapshot: Snapshot) -> None:
+        sealed, nonce = self._seal(snapshot)
         temporary = self._directory / f".saving-{os.getpid()}"
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -120,9 +165,9 @@ class Backup:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        (self._directory / CHANGES).unlink(missing_ok=True)
         self._sync_directory()
-        self._written = snapshot.content
-        return True
+        self._base = Base(nonce, sum(map(len, sealed)))
 
     def close(self) -> None:
         if self._lock is not None:
@@ -155,11 +200,12 @@ class Backup:
         except BaseException:
             os.close(descriptor)
             raise
-        self._lock = descriptor
+        self._lock, self._base = descriptor, None  # another agent may have written meanwhile
         for leftover in self._directory.glob(".saving-*"):
             leftover.unlink(missing_ok=True)
 
-    def _seal(self, snapshot: Snapshot) -> tuple[bytes, bytes]:
+    def _seal(self, snapshot: Snapshot) -> tuple[tuple[bytes, bytes], str]:
+        """(the parts of the file, the nonce in hexadecimal)."""
         self._salt = self._salt or secrets.token_bytes(16)
         key = self._derive(self._keys[0], self._salt)
         nonce = secrets.token_bytes(12)
@@ -175,9 +221,9 @@ class Backup:
         }
         text = json.dumps(header).encode()
         aad = PREFIX.pack(MAGIC, FORMAT, len(text)) + text
-        return aad, AESGCM(key).encrypt(nonce, records.pack(snapshot.resources.values()), aad)
+        return (aad, AESGCM(key).encrypt(nonce, records.pack(snapshot.resources.values()), aad)), nonce.hex()
 
-    def _load(self, path: Path) -> tuple[Snapshot, float]:
+    def _load(self, path: Path, complaints: list[str]) -> tuple[Snapshot, float]:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_FILE:
                 raise BackupError(f"larger than {MAX_FILE} bytes")
@@ -201,7 +247,32 @@ class Backup:
         except records.RecordsError as error:
             raise BackupError(str(error)) from None
         self._salt = salt
-        return Snapshot(dataset, cursor, resources, fingerprint), saved
+        whole = Snapshot(dataset, cursor, resources, fingerprint)
+        if path.name != GENERATIONS[0]:
+            return whole, saved
+        return self._with_changes(whole, saved, key, nonce.hex(), complaints)
+
+    def _with_changes(
+        self, whole: Snapshot, saved: float, key: bytes, nonce: str, complaints: list[str]
+    ) -> tuple[Snapshot, float]:
+        entries: list[Entry] = []
+        try:
+            with open(self._directory / CHANGES, "rb") as file:
+                content = file.read(MAX_FILE)
+            entries.extend(backup_changes.decode(content, key, nonce))
+        except FileNotFoundError:
+            return whole, saved
+        except (Damaged, OSError) as error:
+            complaints.append(f"{CHANGES}: {error}; what was saved before them is used")
+        if not entries:
+            return whole, saved
+        last = entries[-1]
+        operations = itertools.chain.from_iterable(entry.operations for entry in entries)
+        snapshot = apply(whole, operations, last.dataset, last.cursor)
+        if snapshot.fingerprint != last.fingerprint:
+            complaints.append(f"{CHANGES}: they do not add up; what was saved before them is used")
+            return whole, saved
+        return snapshot, last.saved
 
     def _find_key(self, salt: bytes, key_id: str) -> bytes:
         for text in self._keys:

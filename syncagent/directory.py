@@ -49,7 +49,8 @@ class Directory:
 
     def __init__(self, settings: Settings, log: Log) -> None:
         assert settings.directory is not None
-        self._folder, self._overrides, self._tokens = settings.directory, settings.overrides, settings.tokens
+        self._settings, self._folder = settings, settings.directory
+        self._overrides, self._tokens = settings.overrides, settings.tokens
         self._gateway, self._timeout, self._log = settings.gateway_name, settings.timeout, log
         self._digests: dict[str, tuple[Stat, str]] = {}
         self._done = ""

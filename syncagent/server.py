@@ -49,6 +49,10 @@ OPTIONS = (
 )
 
 
+# What a stream raises once it has ended; UsageError when the server has.
+STREAM_OVER = (grpc.RpcError, grpc.aio.UsageError)
+
+
 class Gate:
     """Who may open a stream: over a unix socket the directory decides, with a token file the token too."""
 
@@ -106,13 +110,14 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
         reader.add_done_callback(lambda _: ready.set())
         self._readers.add(reader)
         try:
-            await self._send(context, sidecar, ready, reader)
+            with contextlib.suppress(grpc.aio.UsageError):
+                await self._send(context, sidecar, ready, reader)
         finally:
             self._streams.discard(ready)
             self._readers.discard(reader)
             self._hub.disconnect(sidecar)
             reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
+            with contextlib.suppress(asyncio.CancelledError, *STREAM_OVER):
                 await reader
             self._log.info("SidecarDisconnected", f"sidecar {sidecar.id} is gone", sidecar=sidecar.id)
 
@@ -210,7 +215,7 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         sender = asyncio.create_task(self._send(context, stream))
         self._readers.add(reader)
         try:
-            await asyncio.wait((reader,))
+            await asyncio.wait((reader, sender), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._readers.discard(reader)
             self._relay.leave(stream)
@@ -218,7 +223,7 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
             self._answers.pop(stream, None)
             for task in (reader, sender):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
+                with contextlib.suppress(asyncio.CancelledError, *STREAM_OVER):
                     await task
 
     async def _read(self, messages: AsyncIterator[counter_sync_pb2.Counts], stream: object) -> None:

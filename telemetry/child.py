@@ -99,7 +99,14 @@ class Child:
 
     def _cut(self) -> None:
         """Only when the last document has gone: while the sidecar does not read, sums grow and nothing else does."""
-        if self._way_back is not None and not self._telling and (document := self._figures.cut()) is not None:
+        if self._way_back is None or self._telling:
+            return
+        try:
+            document = self._figures.cut()
+        except Exception:
+            self._broken(0)
+            return
+        if document is not None:
             self._telling += frames.LENGTH.pack(len(document)) + document
 
     def _tell(self) -> None:

@@ -70,10 +70,10 @@ class Figures:
         """The document of what was counted since the last call; None for nothing."""
         if not self._rows:
             return None
-        document = {"rows": [[*key, *row] for key, row in self._rows.items()], "requests": list(self._requests)}
+        rows, requests = [[*key, *row] for key, row in self._rows.items()], list(self._requests)
         self._rows.clear()
         self._requests.clear()
-        return orjson.dumps(document)
+        return orjson.dumps({"rows": rows, "requests": requests})
 
     def _count(self, key: Key, record: RequestRecord) -> None:
         row = self._rows.get(key)

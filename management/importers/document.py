@@ -1,10 +1,11 @@
 """The text of an API description -> a checked tree of dicts, lists and scalars.
 
 Rules
-- At most 4 MiB of text, 1,000,000 nodes after YAML aliases are followed, 200 levels: a small text cannot become a
+- At most 16 MiB of text, 2,000,000 nodes after YAML aliases are followed, 200 levels: a small text cannot become a
   large tree.
 - Keys are text, values are what JSON can say; see `yaml_text.py` for how YAML is read.
-- Every `$ref` points into the document itself and at something that is there.
+- Every `$ref` points into the document itself and at something that is there; in extensions (`x-...`), which nobody
+  here reads, it may point anywhere.
 """
 
 from __future__ import annotations
@@ -19,19 +20,21 @@ from management.importers import yaml_text
 from management.importers.imported import ImportRefused
 from management.importers.references import find
 
-LARGEST_TEXT = 4 * 1024 * 1024
-MOST_NODES = 1_000_000
+LARGEST_TEXT = 16 * 1024 * 1024
+MOST_NODES = 2_000_000
 DEEPEST = 200
 
 # Below these keys stands data, not description: a "$ref" in there is a value like any other.
 _DATA = frozenset({"example", "default", "enum", "const", "value"})
+# the extensions that are read
+_READ = frozenset({"x-ms-paths", "x-servers"})
 
 Path = tuple["Path", str] | None
 
 
 def read(document: str | bytes | dict[str, Any], syntax: str) -> dict[str, Any]:
     """The tree of `document`; `syntax` is "json" or "yaml" (of which JSON is a part). Raises ImportRefused."""
-    tree = document if isinstance(document, dict) else _parse(_text(document), syntax)
+    tree = document if isinstance(document, dict) else parse(_text(document), syntax)
     if not isinstance(tree, dict):
         raise ImportRefused("The document is not an object")
     _check(tree)
@@ -55,7 +58,8 @@ def _text(document: str | bytes) -> str:
         raise ImportRefused("The document is not UTF-8 text", line=line, column=column) from None
 
 
-def _parse(text: str, syntax: str) -> Any:
+def parse(text: str, syntax: str) -> Any:
+    """What `text` says, unchecked. Raises ImportRefused with line and column."""
     if not text.strip():
         raise ImportRefused("The document is empty")
     if syntax == "json" or text.lstrip().startswith("{"):
@@ -97,7 +101,8 @@ def _check(tree: dict[str, Any]) -> None:
                 if not isinstance(key, str):
                     raise ImportRefused(f"The key {key!r} is not text", _pointer(path))
                 _sound(key, path)
-                stack.append((child, (path, key), depth + 1, data or key in _DATA))
+                silent = key in _DATA or (key.startswith("x-") and key not in _READ)
+                stack.append((child, (path, key), depth + 1, data or silent))
         elif isinstance(value, list):
             stack.extend((child, (path, str(at)), depth + 1, data) for at, child in enumerate(value))
         elif isinstance(value, str):

@@ -7,6 +7,7 @@ lower case; each run of other characters becomes one dash; dashes trimmed; cut a
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 from management.importers.imported import ImportRefused
 
@@ -30,7 +31,7 @@ class Names:
     def give(self, operation_id: str, method: str, path: str, target: str) -> str:
         """The name of the operation; without a usable `operation_id` it is made of method and path."""
         name = normalised(operation_id) or normalised(f"{method}-{path}")
-        for candidate in (name, *(f"{name}-{twin}" for twin in range(1, MOST_TWINS + 1))):
+        for candidate in chain((name,), (f"{name}-{twin}" for twin in range(1, MOST_TWINS + 1))):
             if candidate not in self._taken:
                 self._taken.add(candidate)
                 return candidate

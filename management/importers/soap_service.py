@@ -84,8 +84,12 @@ def find_port(root: Any, service: str = "", endpoint: str = "") -> SoapPort:
         raise ImportRefused(f"There is no endpoint '{service}/{endpoint}'; the document has {known}", target)
     soap = [(each, port, binding) for each, port in fitting if (binding := _soap_binding(root, port)) is not None]
     if not soap:
-        names = ", ".join(str(port.get("name")) for _, port in fitting[:20])
-        raise ImportRefused(f"None of the endpoints {names} has a SOAP 1.1 or 1.2 binding over HTTP")
+        bindings = {each.get("name") for each in children(root, "binding")}
+        told = ", ".join(
+            f"{port.get('name')}{'' if _local(port) in bindings else f' (there is no binding {_local(port)})'}"
+            for _, port in fitting[:20]
+        )
+        raise ImportRefused(f"None of the endpoints {told} has a SOAP 1.1 or 1.2 binding over HTTP")
     first = next((each for each in soap if _version(each[2]) == "1.1"), soap[0]) if not endpoint else soap[0]
     owner, port, binding = first
     address = next((each.get("location") or "" for each in port if name_of(each) == "address"), "")
@@ -133,6 +137,10 @@ def _soap_binding(root: Any, port: Any) -> Any:
     return found if found is not None and _version(found) else None
 
 
+def _local(port: Any) -> str:
+    return str(qname(port, port.get("binding") or "").localname)
+
+
 def _named(elements: Iterable[Any], name: str) -> Any:
     return next((each for each in elements if each.get("name") == name), None)
 
@@ -152,14 +160,17 @@ def _operations(root: Any, binding: Any) -> list[SoapOperation]:
     if port_type is None:
         place = binding.sourceline
         raise ImportRefused(f"The port type '{kind.localname}' of the binding is not there", "value", place, 1)
-    abstract = children(port_type, "operation")
+    abstract: dict[str, list[Any]] = {}
+    for each in children(port_type, "operation"):
+        abstract.setdefault(each.get("name") or "", []).append(each)
+    messages = {each.get("name") or "": each for each in reversed(children(root, "message"))}
     found = []
     for bound in children(binding, "operation"):
-        own = _matching(abstract, bound)
+        own = _matching(abstract.get(bound.get("name") or "", []), bound)
         if own is None:
             why = f"The operation '{bound.get('name')}' is bound, but not in the port type '{kind.localname}'"
             raise ImportRefused(why, "value", bound.sourceline, 1)
-        found.append(_operation(root, bound, own, style))
+        found.append(_operation(messages, bound, own, style))
     if not found:
         raise ImportRefused(f"The binding '{binding.get('name')}' has no operations", "value", binding.sourceline, 1)
     if len(found) > MOST_OPERATIONS:
@@ -167,9 +178,8 @@ def _operations(root: Any, binding: Any) -> list[SoapOperation]:
     return found
 
 
-def _matching(abstract: list[Any], bound: Any) -> Any:
+def _matching(same: list[Any], bound: Any) -> Any:
     """The abstract operation of a bound one; overloads are told apart by the names of their input and output."""
-    same = [each for each in abstract if each.get("name") == bound.get("name")]
 
     def messages(operation: Any) -> list[str]:
         return [child.get("name") or "" for kind in ("input", "output") for child in children(operation, kind)]
@@ -177,7 +187,7 @@ def _matching(abstract: list[Any], bound: Any) -> Any:
     return next((each for each in same if messages(each) == messages(bound)), same[0] if same else None)
 
 
-def _operation(root: Any, bound: Any, abstract: Any, style: str) -> SoapOperation:
+def _operation(declared: dict[str, Any], bound: Any, abstract: Any, style: str) -> SoapOperation:
     name = (bound.get("name") or "").strip()
     if not name:
         raise ImportRefused("An operation has no name", "value", bound.sourceline, 1)
@@ -188,19 +198,22 @@ def _operation(root: Any, bound: Any, abstract: Any, style: str) -> SoapOperatio
         name,
         action,
         text_of(next(iter(children(abstract, "documentation")), None)),
-        _message(root, bound, abstract, "input", style, name),
-        _message(root, bound, abstract, "output", style, name + "Response"),
+        _message(declared, bound, abstract, "input", style, name),
+        _message(declared, bound, abstract, "output", style, name + "Response"),
     )
 
 
-def _message(root: Any, bound: Any, abstract: Any, direction: str, style: str, wrapper: str) -> SoapMessage:
-    declared = next(iter(children(abstract, direction)), None)
-    if declared is None:
+def _message(
+    declared: dict[str, Any], bound: Any, abstract: Any, direction: str, style: str, wrapper: str
+) -> SoapMessage:
+    """`declared` are the messages of the document by name."""
+    end = next(iter(children(abstract, direction)), None)
+    if end is None:
         return SoapMessage(present=False)
-    wanted = qname(declared, declared.get("message") or "")
-    message = _named(children(root, "message"), wanted.localname)
+    wanted = qname(end, end.get("message") or "")
+    message = declared.get(wanted.localname)
     if message is None:
-        raise ImportRefused(f"The message '{wanted.localname}' is not there", "value", declared.sourceline, 1)
+        raise ImportRefused(f"The message '{wanted.localname}' is not there", "value", end.sourceline, 1)
     parts = {part.name: part for part in _parts(message)}
     soap = next(iter(children(bound, direction)), None)
     soap = soap if soap is not None else []
@@ -210,7 +223,7 @@ def _message(root: Any, bound: Any, abstract: Any, direction: str, style: str, w
     headers = []
     for each in inner:
         if name_of(each) == "header" and each.get("message") and each.get("part"):
-            held = _named(children(root, "message"), qname(each, each.get("message")).localname)
+            held = declared.get(qname(each, each.get("message")).localname)
             listed = {part.name: part for part in _parts(held)} if held is not None else {}
             if each.get("part") in listed:
                 headers.append(listed[each.get("part")])

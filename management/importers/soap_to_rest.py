@@ -24,9 +24,9 @@ from management.importers.soap_messages import prefixes, tag_of, value_of
 from management.importers.soap_service import ENVELOPES, SoapMessage, SoapOperation, SoapPort
 from management.importers.soap_types import Shape, Types
 from management.importers.types import SCHEMA_ID
-from management.importers.wsdl import head
+from management.importers.wsdl import head, plain
 
-LARGEST_POLICY = 256 * 1024  # characters
+LARGEST_POLICY = 480 * 1024  # characters
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Liquid has meanings of its own for these
@@ -47,7 +47,7 @@ def restified(root: Any, port: SoapPort) -> tuple[list[ImportedOperation], dict[
     operations = []
     for operation in port.operations:
         request, response = (_shapes(types, operation, each) for each in (operation.input, operation.output))
-        properties = head(operation) | {"urlTemplate": f"/{operation.name}"}
+        properties = head(operation) | {"urlTemplate": f"/{plain(operation.name)}"}
         for shapes in (request, response):
             for shape in shapes:
                 schemas[shape.name] = _schema(shape)
@@ -157,28 +157,41 @@ def _policy(port: SoapPort, operation: SoapOperation, request: list[Shape], resp
     else:
         kind = "application/soap+xml; charset=utf-8" + (f'; action="{action}"' if action else "")
         header = ""
-    rewrite = template.replace("{", "%7B").replace("}", "%7D")
     return f"""<policies>
   <inbound>
     <base />
-    <rewrite-uri template={quoteattr(rewrite)} copy-unmatched-params="false" />{header}
-    <set-body template="liquid" parse-date="false"><![CDATA[{_envelope(port, request)}]]></set-body>{
-        _set_header("Content-Type", kind)
-    }
+    <rewrite-uri template={quoteattr(plain(template))} copy-unmatched-params="false" />{header}
+    <set-body template="liquid" parse-date="false"><![CDATA[
+{_text(_envelope(port, request))}
+    ]]></set-body>{_set_header("Content-Type", kind)}
   </inbound>
   <backend>
     <base />
   </backend>
   <outbound>
     <base />
-    <set-body template="liquid" parse-date="false" xsi-nil="null"><![CDATA[{_answer(response)}]]></set-body>{
-        _set_header("Content-Type", "application/json")
-    }
+    <set-body template="liquid" parse-date="false" xsi-nil="null"><![CDATA[
+{_text(_answer(response))}
+    ]]></set-body>{_set_header("Content-Type", "application/json")}
   </outbound>
   <on-error>
     <base />
   </on-error>
 </policies>"""
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(f"      {line}" for line in lines)
+
+
+def _inside(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _around(before: str, lines: list[str], after: str) -> list[str]:
+    """Lines with something before the first and behind the last."""
+    lines = [before + lines[0], *lines[1:]]
+    return [*lines[:-1], lines[-1] + after]
 
 
 def _set_header(name: str, value: str) -> str:
@@ -188,15 +201,16 @@ def _set_header(name: str, value: str) -> str:
     </set-header>"""
 
 
-def _envelope(port: SoapPort, shapes: list[Shape]) -> str:
+def _envelope(port: SoapPort, shapes: list[Shape]) -> list[str]:
     """The request: JSON in, an envelope out."""
     spaces = prefixes(shapes)
     declared = "".join(f" xmlns:{prefix}={quoteattr(space)}" for space, prefix in spaces.items())
-    inner = "".join(_element(each, path_of("body", key_of(each)), spaces, 0) for each in shapes)
-    return (
-        f'<soap:Envelope xmlns:soap="{ENVELOPES[port.version]}" xmlns:xsi="{INSTANCE}"{declared}>'
-        f"<soap:Body>{inner}</soap:Body></soap:Envelope>"
-    )
+    inner = [line for each in shapes for line in _element(each, path_of("body", key_of(each)), spaces, 0)]
+    return [
+        f'<soap:Envelope xmlns:soap="{ENVELOPES[port.version]}" xmlns:xsi="{INSTANCE}"{declared}>',
+        *_inside(["<soap:Body>", *_inside(inner), "</soap:Body>"]),
+        "</soap:Envelope>",
+    ]
 
 
 def path_of(holder: str, name: str) -> str:
@@ -206,23 +220,25 @@ def path_of(holder: str, name: str) -> str:
     return f'{holder}["{name}"]'
 
 
-def _element(shape: Shape, path: str, spaces: dict[str, str], depth: int) -> str:
+def _element(shape: Shape, path: str, spaces: dict[str, str], depth: int) -> list[str]:
+    """`depth` counts the loops around it."""
     if shape.many:
         item = f"item{depth}"
-        once = _once(shape, item, spaces, depth + 1)
-        return f"{{% for {item} in {path} %}}{once}{{% endfor %}}"
+        return _around(f"{{% for {item} in {path} %}}", _once(shape, item, spaces, depth + 1), "{% endfor %}")
     once = _once(shape, path, spaces, depth)
-    if shape.nillable:
-        nil = f'<{tag_of(shape, spaces)} xsi:nil="true" />' if shape.least else ""
-        return f"{{% if {path} != null %}}{once}{{% else %}}{nil}{{% endif %}}"
-    return f"{{% if {path} != null %}}{once}{{% endif %}}" if not shape.least else once
+    if shape.nillable and shape.least:
+        nil = f'{{% else %}}<{tag_of(shape, spaces)} xsi:nil="true" />'
+        return _around(f"{{% if {path} != null %}}", once, f"{nil}{{% endif %}}")
+    if shape.nillable or not shape.least:
+        return _around(f"{{% if {path} != null %}}", once, "{% endif %}")
+    return once
 
 
-def _once(shape: Shape, path: str, spaces: dict[str, str], depth: int) -> str:
+def _once(shape: Shape, path: str, spaces: dict[str, str], depth: int) -> list[str]:
     tag = tag_of(shape, spaces)
     if shape.kind != "object":
-        return f"<{tag}>{{{{ {path} | Escape }}}}</{tag}>"
-    attributes = inner = ""
+        return [f"<{tag}>{{{{ {path} | Escape }}}}</{tag}>"]
+    attributes, inner = "", []
     for key, member in _keys(shape.members):
         place = path_of(path, key)
         if member.attribute:
@@ -231,24 +247,31 @@ def _once(shape: Shape, path: str, spaces: dict[str, str], depth: int) -> str:
         else:
             inner += _element(member, place, spaces, depth)
     if shape.text:
-        inner = f"{{{{ {path_of(path, _text_key(shape))} | Escape }}}}"
-    return f"<{tag}{attributes}>{inner}</{tag}>"
+        text = f"{{{{ {path_of(path, _text_key(shape))} | Escape }}}}"
+        return [f"<{tag}{attributes}>{text}</{tag}>"]
+    return [f"<{tag}{attributes}>", *_inside(inner), f"</{tag}>"] if inner else [f"<{tag}{attributes} />"]
 
 
-def _answer(shapes: list[Shape]) -> str:
+def _answer(shapes: list[Shape]) -> list[str]:
     """The response: an envelope in, JSON out."""
-    members = ",".join(f'"{_quoted(key_of(each))}":{_json(each, path_of("body.envelope.body", each.name), 0)}'
-                       for each in shapes)  # fmt: skip
+    members = [(key_of(each), _json(each, path_of("body.envelope.body", each.name), 0)) for each in shapes]
     fault = "body.envelope.body.fault"
     code = _either(f"{fault}.faultcode", f"{fault}.code.value")  # SOAP 1.1, 1.2
     told = _either(f"{fault}.faultstring", f"{fault}.reason.text")
-    error = f'{{"error":{{"code":"{code}","message":"{told}"}}}}'
     message = "The service answered with status {{ context.Response.StatusCode }} and without a SOAP fault."
-    odd = f'{{"error":{{"code":"InvalidErrorResponseBody","message":"{message}"}}}}'
-    return (
-        f"{{% if {fault} %}}{error}{{% elsif context.Response.StatusCode < 400 %}}{{{members}}}"
-        f"{{% else %}}{odd}{{% endif %}}"
-    )
+    return [
+        f'{{% if {fault} %}}{{"error":{{"code":"{code}","message":"{told}"}}}}',
+        *_around("{% elsif context.Response.StatusCode < 400 %}", _members(members), ""),
+        f'{{% else %}}{{"error":{{"code":"InvalidErrorResponseBody","message":"{message}"}}}}{{% endif %}}',
+    ]
+
+
+def _members(members: list[tuple[str, list[str]]]) -> list[str]:
+    """A JSON object."""
+    lines = []
+    for number, (key, value) in enumerate(members, 1):
+        lines += _around(f'"{_quoted(key)}": ', value, "," if number < len(members) else "")
+    return ["{", *_inside(lines), "}"] if lines else ["{}"]
 
 
 def _either(first: str, second: str) -> str:
@@ -260,22 +283,25 @@ def _quoted(name: str) -> str:
     return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _json(shape: Shape, path: str, depth: int) -> str:
+def _json(shape: Shape, path: str, depth: int) -> list[str]:
     if shape.many:
         item = f"item{depth}"
-        once = _value(shape, item, depth + 1)
-        return f"[{{% JSONArrayFor {item} in {path} %}}{once}{{% endJSONArrayFor %}}]"
+        return _around(
+            f"[{{% JSONArrayFor {item} in {path} %}}", _value(shape, item, depth + 1), "{% endJSONArrayFor %}]"
+        )
     return _value(shape, path, depth)
 
 
-def _value(shape: Shape, path: str, depth: int) -> str:
+def _value(shape: Shape, path: str, depth: int) -> list[str]:
     if shape.kind != "object":
-        return _leaf(shape.kind, path)
-    members = [f'"{_quoted(key)}":{_json(each, path_of(path, f"@{each.name}" if each.attribute else each.name), depth)}'
-               for key, each in _keys(shape.members)]  # fmt: skip
+        return [_leaf(shape.kind, path)]
+    members = [
+        (key, _json(each, path_of(path, f"@{each.name}" if each.attribute else each.name), depth))
+        for key, each in _keys(shape.members)
+    ]
     if shape.text:
-        members.append(f'"{_text_key(shape)}":{_leaf(shape.text, path)}')
-    return f"{{% if {path} != null %}}{{{','.join(members)}}}{{% else %}}null{{% endif %}}"
+        members.append((_text_key(shape), [_leaf(shape.text, path)]))
+    return _around(f"{{% if {path} != null %}}", _members(members), "{% else %}null{% endif %}")
 
 
 def _leaf(kind: str, path: str) -> str:

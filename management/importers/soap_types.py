@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lxml import etree
+
 from management.importers.imported import ImportRefused
 from management.importers.xml_text import children
 
@@ -98,6 +100,7 @@ class Types:
         for node in nodes:
             for each in list(node.iter(f"{{{XSD}}}import")):
                 each.attrib.pop("schemaLocation", None)  # it is in the document, or known; see `wsdl`
+        _bounded(nodes)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -199,6 +202,36 @@ class Types:
         else:
             shape = self._element(item, above, budget, many)
             yield replace(shape, least=0) if optional else shape
+
+
+def _bounded(nodes: list[Any]) -> None:
+    """Refuse what would take zeep longer than its text says: groups that multiply, and very long types."""
+    kinds = {f"{{{XSD}}}group": "group", f"{{{XSD}}}attributeGroup": "attributeGroup"}
+    counted = {f"{{{XSD}}}element", f"{{{XSD}}}attribute"}
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for node in nodes:
+        for each in node:
+            if each.tag in kinds and each.get("name"):
+                groups.setdefault((kinds[each.tag], each.get("name")), []).append(each)
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(element: Any, depth: int) -> int:
+        total = 0
+        for each in element.iter(etree.Element):
+            total += each.tag in counted
+            if each.tag in kinds and each.get("ref"):
+                key = (kinds[each.tag], each.get("ref").rpartition(":")[2])
+                if key not in sizes:
+                    sizes[key] = MOST + 1  # what a group that contains itself finds here
+                    inner = sum(size(group, depth + 1) for group in groups.get(key, ())) if depth < DEEPEST else MOST
+                    sizes[key] = min(inner, MOST + 1)
+                total += sizes[key]
+        return total
+
+    for node in nodes:
+        for each in node:
+            if size(each, 0) > MOST:
+                raise ImportRefused(f"'{each.get('name')}' has more than {MOST} elements, or contains itself")
 
 
 def _distinct(members: list[Shape]) -> Iterator[Shape]:

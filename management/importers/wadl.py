@@ -69,20 +69,19 @@ def _operation(method: Any, path: str, params: list[Any], names: Names) -> Impor
         "displayName": (_title(method) or method.get("id") or f"{verb} {path}")[:300],
         "method": verb,
         "urlTemplate": path,
+        "description": _text(method),
         "templateParameters": [
             _parameter(told.get(name), name, True) for name in dict.fromkeys(TEMPLATE.findall(path))
         ],
+        # as an OpenAPI document says the same, so that an export that is imported again changes nothing
+        "request": {
+            "description": _text(request) if request is not None else "",
+            "queryParameters": [_parameter(each, each.get("name")) for each in (*params, *own) if _is(each, "query")],
+            "headers": [_parameter(each, each.get("name")) for each in (*params, *own) if _is(each, "header")],
+            "representations": _representations(request) if request is not None else [],
+        },
         "responses": [response for each in method if _name(each) == "response" for response in _responses(each)],
     }
-    if _text(method):
-        properties["description"] = _text(method)
-    described = {
-        "queryParameters": [_parameter(each, each.get("name")) for each in (*params, *own) if _is(each, "query")],
-        "headers": [_parameter(each, each.get("name")) for each in (*params, *own) if _is(each, "header")],
-        "representations": _representations(request) if request is not None else [],
-    }
-    if any(described.values()):
-        properties["request"] = {name: value for name, value in described.items() if value}
     name = names.give(method.get("id") or "", verb, path, "value")
     return ImportedOperation(name, properties)
 
@@ -90,9 +89,12 @@ def _operation(method: Any, path: str, params: list[Any], names: Names) -> Impor
 def _responses(response: Any) -> Iterator[dict[str, Any]]:
     for code in (response.get("status") or "200").split():
         if code.isdecimal():
-            found = {"statusCode": int(code), "description": _text(response)}
-            representations = _representations(response)
-            yield found | ({"representations": representations} if representations else {})
+            yield {
+                "statusCode": int(code),
+                "description": _text(response),
+                "headers": [],
+                "representations": _representations(response),
+            }
 
 
 def _representations(holder: Any) -> list[dict[str, Any]]:
@@ -105,16 +107,16 @@ def _representations(holder: Any) -> list[dict[str, Any]]:
 
 def _parameter(element: Any, name: str, required: bool = False) -> dict[str, Any]:
     if element is None:
-        return {"name": name, "type": "string", "required": required}
+        return {"name": name, "description": "", "type": "string", "required": required, "values": []}
     kind = (element.get("type") or "string").rpartition(":")[2]
-    found: dict[str, Any] = {"name": name, "type": TYPES.get(kind, "string")}
-    found["required"] = required or element.get("required") == "true"
-    values = [each.get("value") for each in element if _name(each) == "option" and each.get("value")]
-    if values:
-        found["values"] = values
-    if element.get("default"):
-        found["defaultValue"] = element.get("default")
-    return found | ({"description": _text(element)} if _text(element) else {})
+    found: dict[str, Any] = {
+        "name": name,
+        "description": _text(element),
+        "type": TYPES.get(kind, "string"),
+        "required": required or element.get("required") == "true",
+        "values": [each.get("value") for each in element if _name(each) == "option" and each.get("value")],
+    }
+    return found | ({"defaultValue": element.get("default")} if element.get("default") else {})
 
 
 def _is(param: Any, style: str) -> bool:

@@ -6,13 +6,12 @@ Rules: https://learn.microsoft.com/azure/api-management/api-management-api-impor
 - SOAP to REST (`http`): `POST /OPERATION` takes and gives JSON; see `soap_to_rest.py`. The service URL is the origin of
   the address, its path goes into a rewrite-uri policy.
 - Names: as for OpenAPI, made of the operation's name. Descriptions are the documentation elements.
-- The document must be whole: imports and includes of other files are refused. Merge them first.
-- Schemas are stored one by one; the document itself is kept beside them for exports.
+- The document must be whole: imports and includes of other files are refused. `wsdl_files.py` merges files into one.
+- Schemas are stored one by one.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,18 +21,11 @@ from lxml import etree
 from management.importers.imported import ImportedApi, ImportedOperation, ImportedSchema, ImportRefused
 from management.importers.naming import Names
 from management.importers.soap_service import SoapMessage, SoapOperation, SoapPort, find_port
+from management.importers.wsdl_files import KNOWN, XSD
 from management.importers.xml_text import children, name_of, read_xml, space_of
 
-XSD = "http://www.w3.org/2001/XMLSchema"
 SCHEMA = "application/vnd.ms-azure-apim.xsd+xml"
-DOCUMENT = "application/vnd.ms-azure-apim.wsdl+xml"
-DOCUMENT_ID = "wsdl"
 LONGEST = 1000  # characters of a description and of a URL template
-# what needs no file: everybody knows them
-KNOWN = frozenset(
-    {XSD, "http://schemas.xmlsoap.org/soap/encoding/", "http://www.w3.org/XML/1998/namespace",
-     "http://schemas.xmlsoap.org/wsdl/"}
-)  # fmt: skip
 
 
 def import_wsdl(text: str, kind: str, service: str = "", endpoint: str = "") -> ImportedApi:
@@ -58,7 +50,7 @@ def import_wsdl(text: str, kind: str, service: str = "", endpoint: str = "") -> 
         service_url=_address(port, whole=kind == "soap"),
         operations=operations,
         schemas={} if kind == "soap" else components,
-        documents=[*(schemas if kind == "soap" else []), ImportedSchema(DOCUMENT_ID, DOCUMENT, text)],
+        documents=schemas if kind == "soap" else [],
         type="soap" if kind == "soap" else "http",
     )
 
@@ -94,21 +86,27 @@ def _address(port: SoapPort, whole: bool) -> str | None:
 
 
 def _schemas(root: Any) -> list[ImportedSchema]:
-    """The schema elements, each with the prefixes that it uses; imports of one another name the resource."""
+    """The schema elements, each with the prefixes that it uses. They find one another by the names of the resources:
+    imports are led there, and the first one of a namespace includes the others of it."""
     found = [each for types in children(root, "types") for each in types if each.tag == f"{{{XSD}}}schema"]
-    names: dict[str, str] = {}
-    for number, element in enumerate(found):
-        names.setdefault(element.get("targetNamespace") or "", "schema" if number == 0 else f"schema-{number + 1}")
+    ids = ["schema" if number == 1 else f"schema-{number}" for number in range(1, len(found) + 1)]
+    spaces = [each.get("targetNamespace") or "" for each in found]
+    first: dict[str, str] = {}
+    for space, id in zip(spaces, ids, strict=True):
+        first.setdefault(space, id)
     listed = []
-    for number, element in enumerate(found):
-        own = copy.deepcopy(element)
+    for element, space, id in zip(found, spaces, ids, strict=True):
+        # written and read again, because a copy would lose prefixes that only stand in values
+        own: Any = etree.fromstring(etree.tostring(element, with_tail=False))
         for each in own.iter(f"{{{XSD}}}import"):
-            name = names.get(each.get("namespace") or "")
+            name = first.get(each.get("namespace") or "")
             if name:
                 each.set("schemaLocation", name)
-        text = etree.tostring(own, encoding="unicode", with_tail=False)
-        id = "schema" if number == 0 else f"schema-{number + 1}"
-        listed.append(ImportedSchema(id, SCHEMA, text, element.get("targetNamespace") or ""))
+        if id == first[space]:
+            for other, its_space in zip(ids, spaces, strict=True):
+                if its_space == space and other != id:
+                    own.insert(0, etree.Element(f"{{{XSD}}}include", {"schemaLocation": other}))
+        listed.append(ImportedSchema(id, SCHEMA, etree.tostring(own, encoding="unicode"), space))
     return listed
 
 
@@ -120,7 +118,7 @@ def _passed_through(root: Any, port: SoapPort, schemas: list[ImportedSchema]) ->
     media = "application/soap+xml" if port.version == "1.2" else "text/xml"
     for operation in port.operations:
         action = f"soapAction={operation.action}" if operation.action else f"soapMethod={operation.element}"
-        properties: dict[str, Any] = head(operation) | {"urlTemplate": f"/?{action}"[:LONGEST]}
+        properties: dict[str, Any] = head(operation) | {"urlTemplate": f"/?{plain(action)}"[:LONGEST]}
         for message, direction in ((operation.input, "request"), (operation.output, "response")):
             representation: dict[str, Any] = {"contentType": media} | _type(message, schemas)
             sample = samples.envelope(operation, message)
@@ -139,6 +137,11 @@ def head(operation: SoapOperation) -> dict[str, Any]:
     """What the operation resource has in either way of import."""
     described = {"description": operation.documentation[:LONGEST]} if operation.documentation else {}
     return {"displayName": operation.name[:300], "method": "POST", "templateParameters": [], **described}
+
+
+def plain(text: str) -> str:
+    """A part of a URL template in which nothing is a parameter."""
+    return text.replace("{", "%7B").replace("}", "%7D")
 
 
 def _type(message: SoapMessage, schemas: list[ImportedSchema]) -> dict[str, str]:

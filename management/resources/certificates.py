@@ -46,6 +46,7 @@ TYPES = (
         readonly=frozenset({"subject", "thumbprint", "expirationDate"}),
         secrets=(Secret("data"), Secret("password")),
         can_patch=False,
+        narrows={"isKeyVaultRefreshFailed": key_vault.unread},
         prepare=prepare,
         actions={"refreshSecret": key_vault.refresh},
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from management.declare import Call, Change, Field, ResourceType
+from management.declare import Call, Change, Field, Properties, ResourceType
 from management.errors import ArmError
 from management.store import Row
 from management.transaction import Transaction
@@ -35,6 +35,12 @@ def rows_of_groups(tx: Transaction, user: Row) -> list[Row]:
     sources = [source for source, _, _ in tx.links_to(user.key) if source.startswith("/groups/")]
     rows = [tx.get(source.split("/users/", 1)[0]) for source in sorted(sources)]
     return [row for row in rows if row is not None]
+
+
+def expanded(tx: Transaction, keys: list[str]) -> list[Properties]:
+    """The groups with these keys as lists show them with expandGroups=true."""
+    rows = [row for key in sorted(keys) if (row := tx.get(key)) is not None]
+    return [{"id": tx.service.id + row.id, "name": row.name, **row.body} for row in rows]
 
 
 TYPES = (

@@ -70,6 +70,5 @@ TYPES = tuple(
     for path, title in (
         ("privateEndpointConnections", "Private endpoint connection"),
         ("privateLinkResources", "Private link resource"),
-        ("workspaceLinks", "Workspace link"),
     )
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
-from management.declare import Call, Change, Field, Reference, ResourceType
+from management.declare import Call, Change, Field, Properties, Reference, ResourceType
 from management.errors import invalid
+from management.store import Row
+from management.transaction import Transaction
 
 STATES = ("proposed", "open", "removed", "resolved", "closed")
 # the formats in which an attachment may come
@@ -24,6 +27,18 @@ def prepare_attachment(change: Change) -> None:
     """What is attached is kept as it came; a link is not followed."""
     if change.properties["contentFormat"].lower() != LINK and "/" not in change.properties["contentFormat"]:
         raise invalid("contentFormat", "contentFormat must be 'link' or a media type such as 'image/jpeg;base64'.")
+
+
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    if query.get("expandCommentsAttachments", "").lower() == "true":
+        for name in ("comments", "attachments"):
+            properties[name] = [_in_full(tx, each) for each in tx.children(f"{row.key}/{name}")]
+    return properties
+
+
+def _in_full(tx: Transaction, row: Row) -> Properties:
+    user = row.body.get("userId")
+    return {**row.body, "userId": tx.service.id + user} if user else row.body
 
 
 def all_issues(call: Call) -> list[dict[str, Any]]:
@@ -49,6 +64,7 @@ TYPES = (
         ),
         references=(Reference("userId", "users", "cascade"), Reference("apiId", "apis", "cascade")),
         prepare=prepare,
+        shape=shape,
     ),
     ResourceType(
         path="apis/issues/comments",

@@ -68,6 +68,7 @@ TYPES = (
         readonly=frozenset({"secretValue", "provisioningState"}),
         secrets=(Secret("secretValue"),),
         provisioned=True,
+        narrows={"isKeyVaultRefreshFailed": key_vault.unread},
         prepare=prepare,
         after=after,
         wire=wire,

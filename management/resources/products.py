@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from management.declare import BOOLEAN, INTEGER, Call, Change, Field, ResourceType
+from management.declare import BOOLEAN, INTEGER, Call, Change, Field, Listed, Properties, ResourceType
 from management.errors import invalid
+from management.resources.groups import expanded
+from management.store import Row
+from management.transaction import Transaction
 
 
 def prepare(change: Change) -> None:
@@ -40,14 +43,19 @@ def leaving(call: Call) -> None:
         call.write.delete(key)
 
 
+def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
+    if query.get("expandGroups", "").lower() == "true":
+        properties["groups"] = expanded(tx, [f"/groups/{name.lower()}" for name in tx.names(f"{row.key}/groups")])
+    return properties
+
+
 def subscriptions_of(call: Call) -> list[str]:
     """Keys of the subscriptions of a product, an API or a user."""
     return [key for key, _, _ in call.tx.links_to(call.row.key) if key.startswith("/subscriptions/")]
 
 
-def list_subscriptions(call: Call) -> list[dict[str, Any]]:
-    rows = [call.tx.get(key) for key in sorted(subscriptions_of(call))]
-    return [call.show(row) for row in rows if row is not None]
+def list_subscriptions(call: Call) -> Listed:
+    return Listed(call, sorted(subscriptions_of(call)))
 
 
 TYPES = (
@@ -67,6 +75,7 @@ TYPES = (
         prepare=prepare,
         after=after,
         leaving=leaving,
+        shape=shape,
         views={"subscriptions": list_subscriptions},
     ),
 )

@@ -17,7 +17,6 @@ from management.wire import relative
 def prepare(change: Change) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     change.properties["createdDateTime"] = change.former.get("createdDateTime", now)
-    change.properties["updatedDateTime"] = now
     value = change.properties.get("apiId") or change.former.get("apiId") or ""
     api = resolve(change.tx, relative(value, change.tx.service.id)) if isinstance(value, str) else ""
     row = change.tx.get(api)
@@ -25,6 +24,8 @@ def prepare(change: Change) -> None:
         raise invalid("apiId", f"apiId must name a revision of API '{root_of(change.names[0])}', as /apis/name;rev=2.")
     change.properties["apiId"] = f"/apis/{root_of(row.name)};rev={row.body['apiRevision']}"
     change.notes["revision"] = row.id
+    same = all(change.properties.get(name) == change.former.get(name) for name in ("apiId", "notes"))
+    change.properties["updatedDateTime"] = change.former.get("updatedDateTime", now) if same else now
 
 
 def after(change: Change) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +13,16 @@ from management.store import Row
 
 GRAPHQL = "application/vnd.ms-azure-apim.graphql.schema"
 # what requests need nothing of
-KEPT_HERE = ("application/vnd.ms-azure-apim.wsdl+xml", "text/protobuf")
+KEPT_HERE = ("text/protobuf",)
 LARGEST = 4 * 1024 * 1024  # characters; APIM documents the same
+# bytes; what a large API description holds. The line of the feed that carries it may have 16 MiB
+LARGEST_OF_API = 12 * 1024 * 1024
 
 
 def of_api(change: Change) -> None:
-    _check_size(change)
     document = change.properties.get("document")
+    if document is not None and len(json.dumps(document)) > LARGEST_OF_API:
+        raise invalid("document", f"The schemas of an API must not be larger than {LARGEST_OF_API} bytes.")
     if document is not None and not document:
         raise invalid("document", "document must hold value, definitions or components.")
     if change.tx.strict and is_graphql(change.properties):

@@ -8,7 +8,14 @@ from typing import Any
 from management import debugging, history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.resources import by_tags, infrastructure, issues, service_lists, tenant_configuration
+from management.resources import (
+    by_tags,
+    infrastructure,
+    issues,
+    regional_gateways,
+    service_lists,
+    tenant_configuration,
+)
 from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
@@ -112,6 +119,7 @@ TYPES = (
             "issues": issues.all_issues,
             "allPolicies": service_lists.all_policies,
             "policyDescriptions": service_lists.policy_descriptions,
+            "workspaceLinks": regional_gateways.workspace_links,
             "regions": service_lists.regions,
             "skus": service_lists.skus,
             "tagResources": by_tags.all_kinds,

@@ -6,8 +6,7 @@
     - orders:
         operations: [get-order]     (its diagnostics, releases, schemas ... alike)
 
-A section that is not there means all; an empty one none. Names have no case; `*` and `?` stand for what they usually
-do.
+A section that is not there means all, an empty one none. Names have no case; `*` stands for any text, `?` for a sign.
 """
 
 from __future__ import annotations

@@ -42,6 +42,15 @@ SECTIONS = {
     )
 } | {"versionsets": "apiVersionSets"}
 SERVICE_NAME = "apimservicename"
+# what is overridden and often not in the folder, for files that write it in a case of their own
+SPELT = {
+    each.lower(): each
+    for each in (
+        *("value", "keyVault", "secretIdentifier", "identityClientId", "displayName", "serviceUrl", "resourceId"),
+        *("loggerId", "loggerType", "instrumentationKey", "connectionString", "primaryKey", "secondaryKey", "url"),
+        *("subscriptionRequired", "description", "scope", "state", "ownerId", "credentials", "data", "password"),
+    )
+}
 
 
 @dataclass(slots=True)
@@ -82,7 +91,7 @@ def merge(properties: Properties, wanted: Mapping[str, Any]) -> None:
     """Put `wanted` over `properties`; a property is the same whatever its case."""
     names = {name.lower(): name for name in properties}
     for written, value in wanted.items():
-        name = names.get(str(written).lower(), str(written))
+        name = names.get(str(written).lower()) or SPELT.get(str(written).lower(), str(written))
         held = properties.get(name)
         if isinstance(value, dict) and isinstance(held, dict):
             merge(held, value)

@@ -27,7 +27,7 @@ from passerelle.apiops.tokens import Tokens
 from passerelle.apiops.wrong import FolderWrong
 
 Properties = dict[str, Any]
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024  # what an import takes
 MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
@@ -93,6 +93,20 @@ def files_of(folder: Path) -> list[PurePosixPath]:
     return sorted(found)
 
 
+def others_in(folder: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """(files that are no artifacts but may stand among them, files that look like some and are none)."""
+    beside: list[PurePosixPath] = []
+    foreign: list[PurePosixPath] = []
+    for file in files_of(folder):
+        if CONFIGURATION.fullmatch(file.name) or file.suffix.lower() not in ARTIFACTS:
+            beside.append(file)
+        elif file.name not in (POLICY, GRAPHQL, VERSION_SET, *FORMATS, *LISTS) and not (
+            file.name.lower().endswith("information.json") and len(file.parts) > 2
+        ):
+            foreign.append(file)
+    return beside, foreign
+
+
 class _Reader:
     def __init__(self, folder: Path, tokens: Mapping[str, str]) -> None:
         self._folder, self._tokens = folder, tokens
@@ -117,6 +131,9 @@ class _Reader:
 
     def _keep(self, id: str, properties: Properties, file: str) -> None:
         _, (held, files) = self.found.setdefault(id.lower(), (id, ({}, [])))
+        if "/specification." in file and (others := [name for name in files if "/specification." in name]):
+            self.left_out.append(f"{self._folder / others[0]}: left out, {PurePosixPath(file).name} stands beside it")
+            files.remove(others[0])
         # a document beside an information file is the newer one
         weaker = {"format", "value"} & held.keys() if file.endswith("Information.json") else ()
         held.update({name: value for name, value in properties.items() if name not in weaker})
@@ -169,7 +186,7 @@ class _Reader:
                 self.left_out.append(f"{given.file}: there is no {id} in {self._folder}")
                 continue
             properties, files = held[1]
-            if "value" in wanted:
+            if any(str(name).lower() == "value" for name in wanted):
                 properties.pop("keyVault", None)
             merge(properties, _plain(wanted))
             files.append(str(given.file))

@@ -34,7 +34,8 @@ def settle(artifacts: Artifacts, exists: Exists) -> tuple[list[Resource], list[s
         owner = resource.properties.get("ownerId")
         if isinstance(owner, str) and not exists(owner):
             told.append(f"{resource.files[0]}: there is no {owner}, so the subscription has no owner")
-            resource = replace(resource, properties={**resource.properties, "ownerId": None})
+            without = {name: value for name, value in resource.properties.items() if name != "ownerId"}
+            resource = replace(resource, properties=without)
         kept.append(resource)
     return kept, told
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from passerelle.plane import Plane, PlaneError
 from passerelle.progress import working
 
 MARKS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
+API = re.compile(r"(?:/workspaces/[^/]+)?/apis/[^/]+")
+IMPORTED = re.compile(rf"(?P<api>{API.pattern})/(?P<kind>operations|schemas|specifications)/[^/]+")
+API_ID = re.compile(r"/apis/[^/;]+")
 TIMEOUT = 1800.0  # seconds; a service of the largest kind is checked whole
 
 Command = Callable[..., Any]
@@ -50,18 +55,20 @@ def tokens_of(values: tuple[str, ...], folder: Path | None) -> Tokens:
 @connected
 @environment
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+@click.option("--gateway", help="Have this gateway serve the folder's APIs, besides what the folder says of gateways.")
 @click.option(
     "--prune", is_flag=True, help="Also delete what the folder does not have; gateways, subscriptions and users stay."
 )
 def apply(
     plane: Plane, folder: Path, dry_run: bool, overrides: Path | None, token_folder: Path | None,
-    values: tuple[str, ...], prune: bool,
+    values: tuple[str, ...], gateway: str | None, prune: bool,
 ) -> None:  # fmt: skip
     """Apply FOLDER, an APIOps artifact folder: everything in it, or nothing when something is wrong."""
     resources: list[Resource] = []
     try:
         with working(f"reading {folder}"):
             artifacts = read(folder, overrides, tokens_of(values, token_folder))
+            artifacts.resources += _assigned(artifacts.resources, gateway) if gateway else []
             known = _known(plane, {each.id.lower() for each in artifacts.resources})
             resources, told = settle(artifacts, known)
         for sentence in told:
@@ -80,11 +87,30 @@ def apply(
     )
 
 
+def _assigned(resources: list[Resource], gateway: str) -> list[Resource]:
+    """The APIs of a folder, assigned to a gateway."""
+    here = {each.id.lower() for each in resources}
+    named = [(each, f"/gateways/{gateway}{each.id}") for each in resources if API_ID.fullmatch(each.id)]
+    return [Resource(id, {}, each.files) for each, id in named if id.lower() not in here]
+
+
 def show_changes(changes: list[dict[str, Any]]) -> None:
+    """One line each; what a new API was imported with is counted in its line."""
+    new = {each["id"] for each in changes if each["operation"] == "create" and API.fullmatch(each["id"])}
+    imported: Counter[str] = Counter()
+    shown = []
     for change in changes:
+        found = IMPORTED.fullmatch(change["id"])
+        if found and found["api"] in new and change["operation"] == "create":
+            imported[found["api"]] += found["kind"] == "operations"
+        else:
+            shown.append(change)
+    for change in shown:
         mark, colour = MARKS[change["operation"]]
         names = f" ({', '.join(change['properties'])})" if change.get("properties") else ""
-        click.secho(f"{mark} {change['id']}{names}", fg=colour)
+        count = imported[change["id"]]
+        operations = f" (with {count} operation{'s' * (count > 1)})" if count else ""
+        click.secho(f"{mark} {change['id']}{names}{operations}", fg=colour)
 
 
 def _known(plane: Plane, folder: set[str]) -> Callable[[str], bool]:

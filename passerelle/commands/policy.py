@@ -5,25 +5,13 @@ The sub-commands are loaded when they are asked for, since they need the whole p
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-COMMANDS = ("check", "docs", "run", "test")
+from passerelle.lazy import LazyGroup
+
+COMMANDS = {name: name for name in ("check", "docs", "run", "test")}
 
 
-class _Lazy(click.Group):
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command = importlib.import_module(f"passerelle.policy.{name}").command
-        assert isinstance(command, click.Command)
-        return command
-
-
-@click.group(cls=_Lazy)
+@click.group(cls=LazyGroup, package="passerelle.policy", modules=COMMANDS)
 def policy() -> None:
     """Work with policy documents: no server, no network."""

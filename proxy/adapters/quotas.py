@@ -27,6 +27,7 @@ from proxy.ports import Usage
 log = logging.getLogger("proxy.quotas")
 
 MAX_KEYS = 200_000
+LONGEST_SHARED = 1_024  # characters of a key; longer ones count in this process only
 
 # One message of the counter stream: key, start, period, window, calls, bytes.
 QuotaCount = tuple[str, float, int, int, int, int]
@@ -75,7 +76,7 @@ class LocalQuotas:
         with self._lock:
             _count(self._counts, name, window, calls, size)
             self._counts.move_to_end(name)
-            if self._fresh is not None and len(self._fresh) < self._max_keys:
+            if self._fresh is not None and _shared(name) and len(self._fresh) < self._max_keys:
                 _count(self._fresh, name, window, calls, size)
             self._forget()
 
@@ -84,7 +85,7 @@ class LocalQuotas:
         with self._lock:
             if self._fresh is None:  # the first agent: all of it is to be reported
                 return []
-            return [_told(name, self._less(name, count)) for name, count in self._counts.items()]
+            return [_told(name, self._less(name, count)) for name, count in self._counts.items() if _shared(name)]
 
     def report(self, again: bool) -> tuple[int, list[QuotaCount]] | None:
         """(sequence, what was counted since the last report); None while one is unanswered, unless `again`, or when
@@ -121,7 +122,11 @@ class LocalQuotas:
     def _begin(self) -> _Counts:
         """There is an agent: what was counted before is to be reported."""
         if self._fresh is None:
-            self._fresh = {name: _Count(each.window, each.calls, each.bytes) for name, each in self._counts.items()}
+            self._fresh = {
+                name: _Count(each.window, each.calls, each.bytes)
+                for name, each in self._counts.items()
+                if _shared(name)
+            }
         return self._fresh
 
     def _less(self, name: _Name, count: _Count) -> _Count:
@@ -145,6 +150,10 @@ class LocalQuotas:
             del self._counts[name]
             if not self._counts:
                 return
+
+
+def _shared(name: _Name) -> bool:
+    return len(name[0]) <= LONGEST_SHARED
 
 
 def _count(counts: _Counts, name: _Name, window: int, calls: int, size: int) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from proxy.admission import Access
-from proxy.config import read
+from proxy.config import layers, read
 from proxy.config.backends import backend, pooled
 from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
@@ -38,6 +38,7 @@ from proxy.config.resources import (
     VersionSet,
 )
 from proxy.config.schemas import library, prepare_operations, unusable
+from proxy.config.shelves import Shelf, differences, rearranged, shelf_of
 from proxy.pipeline.compile import Environment
 from proxy.pipeline.link import Pipeline, link
 from proxy.pipeline.source import substitute
@@ -46,7 +47,6 @@ from proxy.schemas.library import Library
 
 log = logging.getLogger("proxy.config")
 
-Shelf = Mapping[str, Resource]  # resources by id
 _EMPTY: Shelf = {}
 T = TypeVar("T")
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
@@ -103,7 +103,8 @@ class Gateway:
         for document in self.documents.values():
             listed.extend(document.issues)
         for entry in self.entries.values():
-            listed.extend(unusable(entry.api))
+            if entry.api.schemas.problems or entry.api.type == "grpc":
+                listed.extend(unusable(entry.api))
         return listed
 
 
@@ -124,35 +125,29 @@ def empty(skipping: bool = False) -> Gateway:
 
 
 def build(
-    resources: Mapping[str, Resource], previous: Gateway | None = None, *, skipping: bool = False
+    resources: Mapping[str, Resource],
+    previous: Gateway | None = None,
+    *,
+    skipping: bool = False,
+    touched: Iterable[str] | None = None,
 ) -> tuple[Gateway, list[ResourceIssue]]:
-    """The gateway of these resources and all that is wrong with them. `skipping`: see Environment; the first counts."""
+    """The gateway of these resources and all that is wrong with them. `skipping`: see Environment; the first counts.
+
+    `touched` are ids, outside of which `previous` was built of the same resources; None: nobody knows, compare all.
+    """
     before = previous if previous is not None else empty(skipping)
     try:
-        gateway = _build(resources, before)
+        gateway = _build(resources, before, touched)
     except Exception as problem:  # rule 1; a defect of ours must not stop the configuration from being acknowledged
         log.exception("building the configuration failed; the previous one stays in force")
         return before, [*before.issues(), ResourceIssue("/", 0, 0, "", f"The gateway could not be built: {problem!r}")]
     return gateway, gateway.issues()
 
 
-def shelf_of(resource_id: str) -> str:
-    """ "/apis/a/operations/b" -> "apis/a", "/products/p/apis/a" -> "products", "/" -> ""; policies have their own."""
-    if resource_id.endswith(SUFFIX):
-        return "policies"
-    parts = resource_id.split("/", 4)
-    if parts[1] != "apis" or len(parts) < 3:
-        return parts[1]
-    if len(parts) == 3 or parts[3] in ("operations", "schemas", "resolvers"):
-        return f"apis/{parts[2]}"
-    return "diagnostics" if parts[3] == "diagnostics" else "other"
-
-
-def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
+def _build(resources: Mapping[str, Resource], before: Gateway, ids: Iterable[str] | None) -> Gateway:
+    changed, removed = differences(before.resources, resources, ids)
+    shelves, touched = rearranged(before.shelves, changed, removed)
     held = before.resources
-    changed = [each for name, each in resources.items() if held.get(name) is not each]
-    removed = [held[name] for name in held.keys() - resources.keys()]
-    shelves, touched = _shelves(before.shelves, changed, removed)
     unread = {name: issue for name, issue in before.unread.items() if resources.get(name) is held.get(name)}
     after = replace(before, resources=resources, shelves=shelves, unread=unread, _pipelines={})
 
@@ -175,7 +170,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,
         environment=environment,
-        debug_keys=debug_keys_of(shelves),
+        debug_keys=debug_keys_of(shelves) if touched & {"", "gateways"} else before.debug_keys,
         entries=entries,
         routes=routes,
         subscriptions=subscriptions,
@@ -184,30 +179,6 @@ def _build(resources: Mapping[str, Resource], before: Gateway) -> Gateway:
         documents=documents,
         graphs=graphs(shelves, entries, documents, before.graphs, unread),
     )
-
-
-def _shelves(
-    before: Mapping[str, Shelf], changed: Iterable[Resource], removed: Iterable[Resource]
-) -> tuple[dict[str, Shelf], set[str]]:
-    shelves: dict[str, Shelf] = dict(before)
-    copies: dict[str, dict[str, Resource]] = {}
-
-    def copy(resource: Resource) -> dict[str, Resource]:
-        name = shelf_of(resource.id)
-        if name not in copies:
-            copies[name] = dict(before.get(name, _EMPTY))
-        return copies[name]
-
-    for resource in removed:
-        copy(resource).pop(resource.id, None)
-    for resource in changed:
-        copy(resource)[resource.id] = resource
-    for name, shelf in copies.items():
-        if shelf:
-            shelves[name] = shelf
-        else:
-            shelves.pop(name, None)
-    return shelves, set(copies)
 
 
 # what documents refer to
@@ -222,19 +193,16 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     held = after.environment
     if not touched & _REFERRED:
         return held, set()
+    shown = [(_name(each), each.body) for each in after.shelves.get("namedValues", _EMPTY).values()]
     named_values = {
-        (each.body.get("displayName") or _name(each)): str(each.body.get("value") or "")
-        for each in after.shelves.get("namedValues", _EMPTY).values()
-        if each.body.get("value") is not None  # one that only a Key Vault has is unknown here
+        (body.get("displayName") or name): str(body.get("value") or "")
+        for name, body in shown
+        if body.get("value") is not None  # one that only a Key Vault has is unknown here
     }
     fragments = {
         _name(each): str(each.body.get("value") or "") for each in after.shelves.get("policyFragments", _EMPTY).values()
     }
-    secrets = frozenset(
-        str(each.body.get("value") or "")
-        for each in after.shelves.get("namedValues", _EMPTY).values()
-        if each.body.get("secret")
-    )
+    secrets = frozenset(str(body.get("value") or "") for _, body in shown if body.get("secret"))
     certificates = _certificates(after, touched)
     backends = _backends(after, certificates)
     held_backends = held.backends if isinstance(held.backends, Mapping) else {}
@@ -355,14 +323,16 @@ def _access(
 ) -> tuple[Mapping[str, Subscription], Access]:
     access, subscriptions = after.access, after.subscriptions
     if "subscriptions" in touched:
-        table = dict(subscriptions)
-        gone = [r.id for r in (*changed, *removed) if shelf_of(r.id) == "subscriptions"]
-        old = [table.pop(name) for name in gone if name in table]
+        entries: dict[str, Subscription | None] = {}
+        for each in (*changed, *removed):
+            if shelf_of(each.id) == "subscriptions":
+                entries[each.id] = None
+        old = [subscriptions[name] for name in entries if name in subscriptions]
         fresh = {r.id: r for r in changed if shelf_of(r.id) == "subscriptions"}
         found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
-        table.update((resource.id, value) for resource, value in found)
+        entries.update((resource.id, value) for resource, value in found)
         access = access.with_subscriptions(old, [value for _, value in found])
-        subscriptions = table
+        subscriptions = layers.changed(subscriptions, entries)
     if touched & {"products", "groups"}:
         access = access.with_products(
             _guarded(after, "/products", lambda: products_of(after.shelves), access.products.values())

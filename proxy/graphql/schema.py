@@ -15,10 +15,8 @@ from graphql import (
     parse,
     print_ast,
     validate_schema,
-    visit,
 )
-from graphql.language import ast
-from graphql.language.visitor import ParallelVisitor
+from graphql.language import ParallelVisitor, ast, visit
 from graphql.type import GraphQLObjectType
 from graphql.validation.rules.known_directives import KnownDirectivesRule
 from graphql.validation.specified_rules import specified_sdl_rules
@@ -42,7 +40,7 @@ def read_schema(text: str) -> GraphQLSchema:
         raise ValueError(f"the schema is larger than {LARGEST} characters")
     try:
         document = _whole(parse(text, max_tokens=MOST_TOKENS))
-        _check(document)
+        _validate(document)
         schema = build_ast_schema(document, assume_valid_sdl=True)
         found = validate_schema(schema)
         problems = [each for each in found if "deprecated" not in each.message]
@@ -57,13 +55,14 @@ def read_schema(text: str) -> GraphQLSchema:
     return schema
 
 
-def _check(document: DocumentNode) -> None:
-    """Raise the first GraphQLError: a search for like names comes with each, and there may be very many."""
+def _validate(document: DocumentNode) -> None:
+    """Raises the first problem as GraphQLError. The library would go on, and look for what each of thousands of
+    unknown names might have meant among thousands of others."""
 
-    def stop(problem: GraphQLError) -> None:
+    def refuse(problem: GraphQLError) -> None:
         raise problem
 
-    context = SDLValidationContext(document, None, stop)
+    context = SDLValidationContext(document, None, refuse)
     visit(document, ParallelVisitor([rule(context) for rule in RULES]))
 
 

@@ -1,13 +1,14 @@
 """Is a request a sound OData request? Its version, the segments of its path, and the grammar of its query options.
 
-Names are not looked up: whether there is such an entity or property is the backend's business.
+The first name of the path must be one that the API's metadata has, where it has metadata; other names are the backend's
+business.
 https://docs.oasis-open.org/odata/odata/v4.01/odata-v4.01-part2-url-conventions.html
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 DEEPEST = 64  # brackets within brackets
 VERSIONS = ("2.0", "3.0", "4.0", "4.01")
@@ -48,8 +49,8 @@ def number(version: str) -> tuple[int, int]:
     return int(major), int(minor or 0)
 
 
-def check_path(path: str) -> None:
-    """`path` is decoded. Raises ODataError."""
+def check_path(path: str, names: Collection[str] | None = None) -> None:
+    """`path` is decoded; `names` are what a service has at its root, None when that is not known. Raises ODataError."""
     depth, quoted = 0, False
     for character in path:
         if character == "'":
@@ -63,6 +64,9 @@ def check_path(path: str) -> None:
     for segment in path.split("/"):
         if segment.startswith("$") and segment.partition("(")[0] not in _SEGMENTS:
             raise ODataError(f"The path segment '{segment[:40]}' is not known in OData.")
+    first = path.strip("/").partition("/")[0].partition("(")[0]
+    if names is not None and first and not first.startswith("$") and first not in names:
+        raise ODataError(f"The service has no entity set, singleton, function or action '{first[:80]}'.")
 
 
 def check_options(options: Sequence[tuple[str, str]], version: str) -> None:

@@ -53,7 +53,7 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
 
 
 def _shareable(key: str) -> str:
-    """The key as text that every process can take: bytes of a header may be none."""
+    """The key as text that every process and the plane can take: bytes of a header may be none."""
     if len(key) > LONGEST_KEY:
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return key if key.isascii() else key.encode("utf-8", "replace").decode()

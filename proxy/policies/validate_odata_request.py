@@ -1,6 +1,7 @@
 """`validate-odata-request`: refuses a request that is no sound OData request, before its backend has to.
 
-Its version, the size of its body, its path and the grammar of its query options; names are the backend's business.
+Its version, the size of its body, its path and the grammar of its query options. The path must begin with a name of the
+API's metadata, where there is some; other names are the backend's business.
 https://learn.microsoft.com/azure/api-management/validate-odata-request-policy
 """
 
@@ -43,7 +44,7 @@ def validate_odata_request(element: Element, compiler: Compiler) -> Handler:
             yield Problem("OData-MaxVersion", "RequestHeader", "IncorrectMessage", text, text)
         url = request.url
         try:
-            check_path(url.decoded_path)
+            check_path(url.decoded_path, _names(exchange))
             check_options(parse_qsl(url.query, keep_blank_values=True), version)
         except ODataError as problem:
             yield Problem("", "RequestUrl", "IncorrectMessage", str(problem), str(problem))
@@ -68,6 +69,12 @@ def validate_odata_request(element: Element, compiler: Compiler) -> Handler:
         findings.settle(exchange)
 
     return handle
+
+
+def _names(exchange: Exchange) -> frozenset[str] | None:
+    """What the metadata of the API has at its root; None when that is not known."""
+    documents = exchange.api.schemas.documents.values() if exchange.api is not None else ()
+    return next((each.root for each in documents if each.kind == "odata"), None)
 
 
 def _version(element: Element, name: str) -> str:

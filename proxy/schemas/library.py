@@ -44,8 +44,9 @@ class Bundle:
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """A schema resource, read. `kind` is json, xml, or empty for what no policy validates with (protobuf, WADL, WSDL);
-    `root` is the tree of a JSON one, `text` the text of an XML one."""
+    """A schema resource, read. `kind` is json, xml, odata, or empty for what no policy validates with (protobuf, WADL);
+    `root` is the tree of a JSON one, `text` the text of an XML one. Of OData metadata `root` is the names that a
+    service has at its root, None when it is not known."""
 
     kind: str
     root: Any = None
@@ -86,8 +87,13 @@ def read_document(body: Mapping[str, Any]) -> Document:
     else:
         content_type = str(body.get("contentType") or "").partition(";")[0].lower()
         kind = "json" if content_type.endswith("json") else "xml" if content_type.endswith("xml") else ""
-        kind = "" if "wadl" in content_type or "wsdl" in content_type else kind
+        kind = "odata" if content_type.endswith("odata.schema") else kind
+        kind = "" if "wadl" in content_type else kind
         value = given.get("value", given) if isinstance(given, Mapping) else given
+    if kind == "odata":
+        from proxy.schemas.edm import callable_names
+
+        return Document("odata", root=callable_names(_sized(value))) if isinstance(value, str) else Document("odata")
     if kind == "xml":
         if isinstance(value, Mapping):
             value = value.get("value")

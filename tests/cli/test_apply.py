@@ -84,7 +84,8 @@ def snapshot(folder: Path) -> dict[str, Any]:
 def test_apply_tells_what_it_did(plane: dict[str, str], folder: Path) -> None:
     dry = run("apply", folder, "--dry-run", env=plane)
     assert dry.exit_code == 0, dry.output
-    assert "+ /apis/shop\n" in dry.output
+    assert "+ /apis/shop (with 1 operation)\n" in dry.output
+    assert "/operations/get-order\n" not in dry.output
     assert "10 would be changed" in dry.output
     first = run("apply", folder, "--set", "colour=blue", env=plane)
     assert first.exit_code == 0, first.output
@@ -117,6 +118,12 @@ def test_prune(plane: dict[str, str], folder: Path) -> None:
     (folder / "tags/red/apis/shop/tagApiInformation.json").unlink()
     told = run("apply", folder, "--prune", env=plane)
     assert "- /tags/red" in told.output
+
+
+def test_apis_are_assigned_to_a_gateway(plane: dict[str, str], folder: Path) -> None:
+    assert "Gateway not found" in run("apply", folder, "--gateway", "north", env=plane).output
+    write(folder, {"gateways/north/gatewayInformation.json": {"locationData": {"name": "north"}}})
+    assert "+ /gateways/north/apis/shop" in run("apply", folder, "--gateway", "north", env=plane).output
 
 
 def test_overrides(plane: dict[str, str], folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_command_has_a_file_and_a_help() -> None:
-    files = {path.stem for path in (ROOT / "passerelle" / "commands").glob("*.py")} - {"__init__"}
+    files = {path.stem.rstrip("_") for path in (ROOT / "passerelle" / "commands").glob("*.py")} - {"__init"}
     assert files == set(main.commands)
     for name in main.commands:
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0

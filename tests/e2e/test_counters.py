@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from house import House, request, wait_until
@@ -100,6 +101,18 @@ def test_what_is_counted_while_the_plane_is_away_comes_later_and_once(house: Hou
     wait_until(lambda: of_news() >= before + 10, 90, every=0.5)
     wait_until(lambda: house.arm("/reports/byGeo?$filter=timestamp%20ge%202000-01-01").status == 200)
     assert of_news() == before + 10
+
+
+def test_a_user_follows_a_link_to_the_portal(house: House) -> None:
+    names = {"email": "ann@example.com", "firstName": "Ann", "lastName": "Ott"}
+    house.put("/users/ann", names)
+    link = house.arm("/users/ann/generateSsoUrl", "POST").json["value"]
+    browser = build_opener(HTTPCookieProcessor())
+    with browser.open(link, timeout=10) as answer:
+        assert "Ann Ott" in answer.read().decode()
+    with browser.open(house.info["portal"], timeout=10) as answer:
+        assert "Ann Ott" in answer.read().decode()
+    assert request(link).status == 403, "it is good once"
 
 
 def counter(house: House, key: str) -> dict[str, Any] | None:

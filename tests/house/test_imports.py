@@ -41,7 +41,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
         "graphql", "zeep",
     },
     "portal": {"aiohttp", "multidict", "yarl", "uvloop", "jinja2", "markupsafe", "yaml", "orjson"},
-    "passerelle": {"aiohttp", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
+    "passerelle": {"aiohttp", "azure", "click", "cryptography", "multidict", "rich", "uvloop", "yaml"},
 }  # fmt: skip
 
 # prefix of imported module -> the only modules (by prefix) that may import it, within the packages named
@@ -57,6 +57,7 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
     ("graphql", "proxy", ("proxy.graphql", "proxy.policies.validate_graphql_request")),
+    ("azure", "passerelle", ("passerelle.live", "passerelle.imports.azure")),
     ("graphql", "management", ("management.importers",)),
     ("greenlet", "proxy", ("proxy.expressions.slices",)),
     ("zeep", "management", ("management.importers.soap_types",)),

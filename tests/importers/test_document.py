@@ -71,7 +71,7 @@ def test_an_error_has_a_place(text: str | bytes, words: str, line: int, column: 
     [
         "",
         "- a",
-        "x" * (4 * 1024 * 1024 + 1),
+        "x" * (16 * 1024 * 1024 + 1),
         "[" * 1_000_000,
         '{"a":' * 100_000,
         '{"a": NaN}',

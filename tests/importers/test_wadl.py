@@ -41,14 +41,16 @@ def test_a_document() -> None:
         ("put-orders-id", "PUT", "/orders/{id}"),
     ]
     listed = api.operations[0].properties
+    plain = {"description": "", "values": []}
     assert listed["request"]["queryParameters"] == [
-        {"name": "top", "type": "integer", "required": False, "defaultValue": "10"},
-        {"name": "state", "type": "string", "required": False, "values": ["open", "done"]},
+        {**plain, "name": "top", "type": "integer", "required": False, "defaultValue": "10"},
+        {**plain, "name": "state", "type": "string", "required": False, "values": ["open", "done"]},
     ]
-    assert listed["request"]["headers"] == [{"name": "X-Trace", "type": "string", "required": True}]
+    assert listed["request"]["headers"] == [{**plain, "name": "X-Trace", "type": "string", "required": True}]
     assert [each["statusCode"] for each in listed["responses"]] == [200, 206]
-    assert api.operations[1].properties["templateParameters"] == [{"name": "id", "type": "integer", "required": True}]
-    assert api.operations[2].properties["request"] == {"representations": [{"contentType": "application/xml"}]}
+    parameter = {**plain, "name": "id", "type": "integer", "required": True}
+    assert api.operations[1].properties["templateParameters"] == [parameter]
+    assert api.operations[2].properties["request"]["representations"] == [{"contentType": "application/xml"}]
 
 
 @pytest.mark.parametrize(

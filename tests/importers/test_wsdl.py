@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.wsdl import import_wsdl
+from proxy.schemas.library import Library, read_document
 from tests.soap.shop import WSDL
 
 
@@ -39,11 +42,9 @@ def test_pass_through() -> None:
     }
     assert "<ns1:intA>0</ns1:intA>" in representation["examples"]["default"]["value"]
     assert add["responses"][0]["statusCode"] == 200
-    kinds = {each.id: each.content_type for each in api.documents}
-    schema, document = "application/vnd.ms-azure-apim.xsd+xml", "application/vnd.ms-azure-apim.wsdl+xml"
-    assert kinds == {"schema": schema, "schema-2": schema, "wsdl": document}
+    assert [each.id for each in api.documents] == ["schema", "schema-2"]
+    assert {each.content_type for each in api.documents} == {"application/vnd.ms-azure-apim.xsd+xml"}
     assert 'namespace="urn:goods" schemaLocation="schema-2"' in api.documents[0].text
-    assert api.documents[2].text == WSDL
 
 
 def test_soap_1_2_and_the_port_that_is_asked_for() -> None:
@@ -134,6 +135,31 @@ def test_what_cannot_be_json_passes_through() -> None:
         assert len(import_wsdl(changed(pair), "soap").operations) == 3
 
 
+def _validator(api: ImportedApi) -> Any:
+    """As the gateway makes it for validate-content."""
+    documents = {
+        each.id: read_document({"contentType": each.content_type, "document": {"value": each.text}})
+        for each in api.documents
+    }
+    return Library(documents).xml("schema")
+
+
+def test_the_schemas_can_be_validated_with() -> None:
+    split = WSDL.index('      <s:element name="Ping">')
+    parted = (
+        f'{WSDL[:split]}</s:schema><s:schema targetNamespace="urn:shop" elementFormDefault="qualified">{WSDL[split:]}'
+    )
+    for text in (WSDL, parted):
+        validator = _validator(import_wsdl(text, "soap"))
+        assert not isinstance(validator, str), validator
+        envelope = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>%s</e:Body></e:Envelope>'
+        good = b'<ListGoods xmlns="urn:shop"><filter exact="1"><MaxPrice xmlns="">1</MaxPrice></filter></ListGoods>'
+        assert validator.soap(envelope % good) == []
+        assert validator.soap(envelope % b'<Ping xmlns="urn:shop"/>') == []
+        assert validator.soap(envelope % good.replace(b">1<", b">x<"))
+        assert validator.soap(envelope % b'<Pong xmlns="urn:shop"/>')
+
+
 def test_rpc_messages_have_a_wrapper() -> None:
     text = changed(
         ('transport="http://schemas.xmlsoap.org/soap/http"', 'style="rpc" transport="http://schemas.xmlsoap.org/soap/http"'),
@@ -142,9 +168,15 @@ def test_rpc_messages_have_a_wrapper() -> None:
          'soapAction="" />\n      <wsdl:input><soap:body use="literal" namespace="urn:rpc" />'),
     )  # fmt: skip
     assert operations(import_wsdl(text, "soap"))["ping"]["urlTemplate"] == "/?soapMethod=Ping"
-    policy = import_wsdl(text, "http").operations[2].policy
+    policy = re.sub(r">\s+<", "><", import_wsdl(text, "http").operations[2].policy)
     assert "<ns1:Ping><count>{{ body.ping.count | Escape }}</count></ns1:Ping>" in policy
     assert 'xmlns:ns1="urn:rpc"' in policy
+
+
+def test_braces_are_no_parameters() -> None:
+    text = changed(("urn:shop/Add", "urn:{shop}/Add"), ("/shop.asmx", "/{a}/shop.asmx"))
+    assert operations(import_wsdl(text, "soap"))["add"]["urlTemplate"] == "/?soapAction=urn:%7Bshop%7D/Add"
+    assert 'template="/%7Ba%7D/shop.asmx"' in import_wsdl(text, "http").operations[0].policy
 
 
 def test_a_document_without_service_or_address() -> None:
@@ -170,3 +202,11 @@ def test_a_small_text_does_not_become_a_large_policy() -> None:
         import_wsdl(text, "http")
     assert len(import_wsdl(text, "soap").operations) == 3
     assert time.monotonic() - began < 5
+
+
+def test_zeep_is_loaded_with_the_first_document() -> None:
+    code = (
+        "import sys, management.app, management.importers.wsdl, proxy.check, proxy.config.gateway\n"
+        "sys.exit('zeep' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

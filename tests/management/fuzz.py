@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -41,7 +40,8 @@ from tests.management.hostile import (
     VALUES,
     VERSIONS,
 )
-from tests.management.replay import Specification, _pkcs12
+from tests.management.replay import _pkcs12, seeds
+from tests.management.specification import Operation, Specification
 
 VERSION = "2024-05-01"
 SERVICE = re.compile(
@@ -124,13 +124,11 @@ class World:
     def __init__(self, specification: Specification, service: str) -> None:
         self.specification, self.service = specification, service
         self.bodies: dict[str, Any] = {}
-        self.secret = frozenset(secret_names(specification.folder))
-        for operation in sorted(specification.operations, key=lambda each: (each["path"].count("/"), each["path"])):
-            if operation["method"] == "PUT" and re.search(
-                r"Management/service/\{serviceName\}(/|$)", operation["path"]
-            ):
-                body = specification.bodies[PARAMETER.sub("{}", operation["path"]).lower()]
-                path = self.path(operation["path"])
+        self.secret = frozenset(secret_names(specification))
+        bodies = seeds(specification)
+        for operation in sorted(specification.operations, key=lambda each: (each.path.count("/"), each.path)):
+            if operation.method == "PUT" and MADE.search(operation.path):
+                path, body = self.path(operation.path), bodies[operation.shape]
                 self.bodies[path] = self._body(path, body)
 
     def path(self, path: str) -> str:
@@ -178,14 +176,15 @@ class World:
                 self._plant(value)
 
 
-def secret_names(folder: Path) -> Iterator[str]:
+def secret_names(specification: Specification) -> Iterator[str]:
     """Names of the properties that the specification marks as secret; certificates have contents of their own."""
-    for file in folder.glob("specification/**/*.json"):
-        if "examples" not in file.parts:
-            for definition in json.loads(file.read_text(encoding="utf-8-sig")).get("definitions", {}).values():
-                for name, each in definition.get("properties", {}).items():
-                    if each.get("x-ms-secret") and name not in ("data", "password"):
-                        yield name
+    for path in {path for each in specification.operations for path, _ in each.codes.values()}:
+        specification.load(path)
+    for document in specification.files.values():
+        for definition in document.get("definitions", {}).values():
+            for name, each in definition.get("properties", {}).items():
+                if each.get("x-ms-secret") and name not in ("data", "password"):
+                    yield name
 
 
 class Fuzzer:
@@ -242,25 +241,25 @@ class Fuzzer:
         with reading(self.plane.store, found.service if found else "") as tx:
             return tx is None or found is None or tx.get(found.below) is None
 
-    async def mend(self, request: Request, operation: dict[str, Any]) -> None:
+    async def mend(self, request: Request, operation: Operation) -> None:
         """Make again what the request may have taken away."""
         if request.method == "DELETE" and request.done:
             await self.seed()
-        elif request.method != "GET" and (path := self.world.path(operation["path"])) in self.world.bodies:
+        elif request.method != "GET" and (path := self.world.path(operation.path)) in self.world.bodies:
             await self.seed(path)
 
     # --- requests
 
-    def valid(self, operation: dict[str, Any]) -> Request:
+    def valid(self, operation: Operation) -> Request:
         """The operation as its specification has it."""
         request = Request(
-            operation["operationId"],
-            operation["method"],
-            self.world.path(operation["path"]),
+            operation.id,
+            operation.method,
+            self.world.path(operation.path),
             [("api-version", VERSION)],
             self.headers(),
         )
-        for parameter in operation["params"]:
+        for parameter in operation.parameters:
             if parameter["in"] == "body":
                 body = self.world.bodies.get(request.path) if request.method in ("PUT", "PATCH") else None
                 if body is None:
@@ -271,7 +270,7 @@ class Fuzzer:
                 request.headers["If-Match"] = "*"
         return request
 
-    def odd(self, operation: dict[str, Any]) -> Request:
+    def odd(self, operation: Operation) -> Request:
         request = self.valid(operation)
         for _ in range(self.random.choice((1, 1, 1, 2, 3))):
             self.random.choice(self.mutations)(request)
@@ -348,7 +347,7 @@ class Fuzzer:
         request.done.append("path")
 
     def odd_query(self, request: Request) -> None:
-        names = [p["name"] for p in self._operation(request)["params"] if p["in"] == "query"]
+        names = [p["name"] for p in self._operation(request).parameters if p["in"] == "query"]
         name = self.random.choice([*names, "$filter", "$top", "$skip", "$orderby", "$expand", "unknown"])
         values = {"$filter": FILTERS, "$top": NUMBERS, "$skip": NUMBERS, "api-version": VERSIONS}.get(name, SWITCHES)
         for _ in range(self.random.choice((1, 1, 1, 2))):
@@ -375,8 +374,8 @@ class Fuzzer:
         request.headers[name] = value
         request.done.append(name)
 
-    def _operation(self, request: Request) -> dict[str, Any]:
-        return next(each for each in self.specification.operations if each["operationId"] == request.operation)
+    def _operation(self, request: Request) -> Operation:
+        return next(each for each in self.specification.operations if each.id == request.operation)
 
     # --- answers
 
@@ -426,7 +425,7 @@ class Fuzzer:
 
     # --- rounds
 
-    async def round(self, operation: dict[str, Any], count: int) -> None:
+    async def round(self, operation: Operation, count: int) -> None:
         """The operation as it should be called, then `count` others."""
         for request in (self.valid(operation), *(self.odd(operation) for _ in range(count))):
             answer = await self.send(request)

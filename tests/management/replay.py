@@ -162,7 +162,7 @@ class Replay:
             failed += self.put(self.service, self.bodies.get(_shape(SERVICE_PATH)))
         match = re.search(r"/service/\{serviceName\}(/.*)?$", path)
         if match is None:
-            return failed + (seed(self, values) if seed else [])
+            return failed + (seed(self, values) if seed else []) + self._outside(example, values)
         if seed is not None:
             return failed + seed(self, values)
         segments = [_filled(part, values) for part in (match[1] or "").partition("?")[0].split("/") if part]
@@ -184,6 +184,21 @@ class Replay:
                     failed += self.make(f"/users/{segments[-1]}")
                 break
             failed += self.make("/" + "/".join(segments[:end]))
+        return failed
+
+    def _outside(self, example: Example, values: dict[str, Any]) -> list[str]:
+        """The gateway outside of the service that a path names, and its connection."""
+        match = re.search(r"(.*/providers/Microsoft\.ApiManagement)/gateways/(.+)", example.operation.path)
+        if match is None:
+            return []
+        home, parts = _filled(match[1], values), match[2].split("/")
+        whole = len(parts) % 2 == 1 and example.operation.method != "PUT"
+        shape, id, failed = f"{match[1]}/gateways/{{}}", f"{home}/gateways/{_filled(parts[0], values)}", []
+        if len(parts) > 1 or whole:
+            failed += self.put(id, self.bodies.get(_shape(shape)))
+        if len(parts) == 3 and whole:
+            body = self.bodies[_shape(f"{shape}/configConnections/{{}}")]
+            failed += self.put(f"{id}/configConnections/{_filled(parts[2], values)}", body)
         return failed
 
     def make(self, id: str) -> list[str]:
@@ -295,6 +310,15 @@ def _seed_trace(player: Replay, values: dict[str, Any]) -> list[str]:
     return failed + ([] if sent.ok else [f"trace {sent.status_code} {sent.text[:200]}"])
 
 
+def _seed_link(player: Replay, values: dict[str, Any]) -> list[str]:
+    """A gateway that serves the workspace which the example asks for."""
+    home = player.service.rsplit("/service/", 1)[0]
+    name = f"{home}/gateways/g{player.count}"
+    failed = player.put(name, {"location": "here", "sku": {"name": "Standard"}, "properties": {}})
+    source = f"{player.service}/workspaces/{values['workspaceId']}"
+    return failed + player.put(f"{name}/configConnections/c", {"properties": {"sourceId": source}})
+
+
 # operation -> how what it asks for is made, where its path does not say
 SEEDS: dict[str, Callable[[Replay, dict[str, Any]], list[str]]] = {
     "OperationStatus_Get": _seed_operation,
@@ -302,6 +326,7 @@ SEEDS: dict[str, Callable[[Replay, dict[str, Any]], list[str]]] = {
     "Issue_Get": _seed_issue,
     "UserSubscription_Get": _seed_subscription,
     "Gateway_ListTrace": _seed_trace,
+    "ApiManagementWorkspaceLink_Get": _seed_link,
 }
 
 SERVICE_PATH = (

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.importers.test_edmx import V4 as EDMX
+from tests.importers.test_proto_text import TEXT as PROTO
+from tests.soap.shop import WSDL
+
 RESPONSES = {"200": {"description": "Good"}}
 PET = {"name": "id", "in": "path", "required": True}
 OPENAPI = {
@@ -44,6 +48,10 @@ WADL = """<application xmlns="http://wadl.dev.java.net/2009/02">
     <resource path="pets"><method name="GET" id="listPets"><response status="200"/></method></resource>
   </resources>
 </application>"""
+# the service and the endpoint that the examples ask for
+CURRENCY = WSDL.replace('service name="Shop"', 'service name="CurrencyConvertor"').replace(
+    'port name="Shop11"', 'port name="CurrencyConvertorSoap"'
+)
 # format of an example -> document
 DOCUMENTS = {
     "openapi-link": json.dumps(OPENAPI),
@@ -51,6 +59,9 @@ DOCUMENTS = {
     "swagger-link": json.dumps(SWAGGER),
     "swagger-link-json": json.dumps(SWAGGER),
     "wadl-link-json": WADL,
+    "wsdl-link": CURRENCY,
+    "odata-link": EDMX,
+    "grpc-link": PROTO,
 }
 
 

@@ -16,7 +16,9 @@ from aiohttp import web
 
 from management.app import make_app
 from management.authority import server_context
+from management.mail import Mail
 from management.provision import DEFAULT_SERVICE, ensure_default
+from management.settings import Outside
 from management.store import Store
 from management.vault import Vault
 from tests.management.databases import store_url
@@ -41,7 +43,7 @@ class Credential:
 
 
 @contextmanager
-def served(directory: Path, token: str) -> Iterator[str]:
+def served(directory: Path, token: str, mail: Mail | None = None) -> Iterator[str]:
     """The https address of a plane on `directory`; `ca.pem` is there."""
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = []
     ready = threading.Event()
@@ -49,7 +51,7 @@ def served(directory: Path, token: str) -> Iterator[str]:
     async def run() -> None:
         store = Store.open(store_url(directory), Vault.open(directory / "store.key"))
         ensure_default(store, DEFAULT_SERVICE)
-        runner = web.AppRunner(make_app(store, token), access_log=None)
+        runner = web.AppRunner(make_app(store, token, Outside(mail=mail)), access_log=None)
         await runner.setup()
         context: ssl.SSLContext = server_context(directory, "127.0.0.1")
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)

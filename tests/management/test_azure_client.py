@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.management.sdk import GROUP, SERVICE, SUBSCRIPTION, Credential, served
+from tests.soap.shop import WSDL
 
 pytest.importorskip("azure.mgmt.apimanagement", reason="azure-mgmt-apimanagement is not installed")
 
@@ -139,6 +140,23 @@ def test_import_of_swagger(client: ApiManagementClient) -> None:
     properties = {"format": "swagger-json", "value": json.dumps(document), "path": "pets"}
     assert client.api.begin_create_or_update(*WHERE, "pets", {"properties": properties}).result().display_name == "Pets"
     assert [each.name for each in client.api_operation.list_by_api(*WHERE, "pets")] == ["pets"]
+
+
+def test_import_and_export_of_wsdl(client: ApiManagementClient) -> None:
+    selector = {"wsdlServiceName": "Shop", "wsdlEndpointName": "Shop11"}
+    for name, kind in (("soapy", "soap"), ("resty", "http")):
+        properties = {"format": "wsdl", "value": WSDL, "path": name, "apiType": kind, "wsdlSelector": selector}
+        api = client.api.begin_create_or_update(*WHERE, name, {"properties": properties}).result()
+        assert (api.display_name, api.api_type) == ("Shop", kind)
+        assert [each.display_name for each in client.api_operation.list_by_api(*WHERE, name)] == [
+            "Add",
+            "ListGoods",
+            "Ping",
+        ]
+    assert client.api_schema.get(*WHERE, "soapy", "schema").content_type == "application/vnd.ms-azure-apim.xsd+xml"
+    assert client.api_export.get(*WHERE, "soapy", format="wsdl-link", export="true").value.link
+    policy = client.api_operation_policy.get(*WHERE, "resty", "add", "policy", format="rawxml").value
+    assert 'template="liquid"' in policy
 
 
 def test_apis_are_patched_and_deleted(client: ApiManagementClient) -> None:

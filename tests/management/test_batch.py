@@ -82,6 +82,28 @@ async def test_deletions(plane: Plane) -> None:
     assert (await plane.call("GET", "/subscriptions/s")).status == 404
 
 
+async def test_a_product_with_a_revision_of_an_api(plane: Plane) -> None:
+    """The association is with all revisions, whatever the id says."""
+    revision = {"id": "/apis/a;rev=2", "properties": {**API, "serviceUrl": "https://two.example"}}
+    told = await _apply(plane, [*RESOURCES, revision, {"id": "/products/p/apis/a;rev=2"}])
+    assert {"id": "/products/p/apis/a", "operation": "create"} in told["changes"]
+    again = await _apply(plane, [{"id": "/products/p/apis/a;rev=2"}])
+    assert again["changes"] == []
+
+
+async def test_the_revision_that_an_api_names_is_current_whatever_was_released(plane: Plane) -> None:
+    resources = [
+        {"id": "/apis/a", "properties": {**API, "apiRevision": "2"}},
+        {"id": "/apis/a;rev=1", "properties": {**API, "serviceUrl": "https://one.example"}},
+        {"id": "/apis/a/releases/x", "properties": {"apiId": "/apis/a;rev=2"}},
+        {"id": "/apis/a/releases/y", "properties": {"apiId": "/apis/a;rev=1"}},
+    ]
+    await _apply(plane, resources)
+    assert (await plane.get("/apis/a"))["properties"]["apiRevision"] == "2"
+    assert (await plane.get("/apis/a;rev=1"))["properties"]["serviceUrl"] == "https://one.example"
+    assert (await _apply(plane, resources))["changes"] == []
+
+
 async def test_what_is_no_batch(plane: Plane) -> None:
     for body in ({"resources": {}}, {"resources": [1]}, {"resources": [{"id": "x"}]}, {"delete": ["/tags"]}):
         assert (await plane.call("POST", "/apply", body=body)).status == 400

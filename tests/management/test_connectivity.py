@@ -97,6 +97,7 @@ async def test_http(
     configuration = {"HTTPConfiguration": settings}
     found = await check(near, address, target.port, protocol="HTTP", protocolConfiguration=configuration)
     assert found["connectionStatus"] == status
+    assert found["hops"][0]["address"] == found["hops"][1]["address"] == "127.0.0.1"
 
 
 async def test_https_to_who_speaks_none(near: Plane, target: TestServer) -> None:

@@ -200,7 +200,7 @@ async def test_order_and_pages(shop: Plane) -> None:
     first = await shop.get("/reports/byApi", query={"$filter": WHOLE, "$orderby": "callCountTotal", "$top": "1"})
     assert (first["value"][0]["name"], first["count"]) == ("shop", 2)
     assert (await shop.get(first["nextLink"]))["value"][0]["name"] == "idle"
-    for wrong in ("nothing", "name up", "name desc asc"):
+    for wrong in ("name up", "name desc asc"):
         reply = await shop.call("GET", "/reports/byApi", query={"$filter": WHOLE, "$orderby": wrong})
         assert (reply.status, reply.body["error"]["code"]) == (400, "InvalidOrderBy")
 

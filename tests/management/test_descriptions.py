@@ -14,21 +14,27 @@ from lxml import etree
 
 from tests.importers.test_edmx import V4 as EDMX
 from tests.importers.test_proto_text import TEXT as PROTO
+from tests.importers.test_wsdl_files import parted
 from tests.management.conftest import Plane
 from tests.soap.shop import WSDL
 
 SOAP = {"path": "shop", "format": "wsdl", "value": WSDL, "apiType": "soap"}
 REST = {"path": "shop", "format": "wsdl", "value": WSDL, "apiType": "http"}
+PART = '<s:include schemaLocation="gone.xsd" /><s:import'
 POLICY = "/apis/a/operations/add/policies/policy"
 
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(text={"wsdl": WSDL, "edmx": EDMX, "proto": PROTO}[request.match_info["name"]])
+        files = {f"/parts{name.partition('shop.example')[2]}": text for name, text in parted().items()}
+        files |= {"/wsdl": WSDL, "/edmx": EDMX, "/proto": PROTO, "/odd": WSDL.replace("<s:import", PART, 1)}
+        if request.path not in files:
+            raise web.HTTPNotFound
+        return web.Response(text=files[request.path])
 
     app = web.Application()
-    app.router.add_get("/{name}", answer)
+    app.router.add_get("/{name:.*}", answer)
     server = TestServer(app)
     await server.start_server()
     yield str(server.make_url("/"))
@@ -46,14 +52,10 @@ async def test_a_soap_api(plane: Plane) -> None:
     }
     assert not {"format", "value", "apiType", "wsdlSelector"} & shown.keys()
     assert await plane.names("/apis/a/operations") == ["add", "listgoods", "ping"]
-    assert await plane.names("/apis/a/schemas") == ["schema", "schema-2", "wsdl"]
+    assert await plane.names("/apis/a/schemas") == ["schema", "schema-2"]
     schema = (await plane.get("/apis/a/schemas/schema"))["properties"]
     assert schema["contentType"] == "application/vnd.ms-azure-apim.xsd+xml"
     assert etree.fromstring(schema["document"]["value"]).get("targetNamespace") == "urn:shop"
-    # a gateway has no use for the document itself
-    assert json.loads(plane.stored("/apis/a/schemas/wsdl").wire or "") == {
-        "contentType": "application/vnd.ms-azure-apim.wsdl+xml"
-    }
     assert (await plane.put("/apis/a", {"path": "shop", "displayName": "n"}))["properties"]["type"] == "soap"
 
 
@@ -75,6 +77,17 @@ async def test_by_link(plane: Plane, elsewhere: str, kind: str | None, type: str
     body = await plane.put("/apis/a", properties | ({"apiType": kind} if kind else {}))
     assert body["properties"]["type"] == type
     assert len(await plane.names("/apis/a/operations")) == 3
+
+
+async def test_a_link_to_a_description_in_several_files(plane: Plane, elsewhere: str) -> None:
+    properties = {"path": "shop", "format": "wsdl-link", "apiType": "soap"}
+    await plane.put("/apis/a", properties | {"value": f"{elsewhere}parts/a/shop.wsdl"})
+    assert await plane.names("/apis/a/operations") == ["add", "listgoods", "ping"]
+    assert len(await plane.names("/apis/a/schemas")) == 3
+    _, text = await _exported(plane, "wsdl-link")
+    await plane.put("/apis/b", {"path": "b", "format": "wsdl", "value": text, "apiType": "soap"})
+    reply = await plane.call("PUT", "/apis/c", properties | {"path": "c", "value": f"{elsewhere}odd"})
+    assert (reply.status, f"{elsewhere}gone.xsd answered 404" in json.dumps(reply.body)) == (400, True)
 
 
 async def test_policies_of_an_import_follow_it_until_somebody_changes_them(plane: Plane) -> None:
@@ -147,4 +160,6 @@ async def test_grpc(plane: Plane) -> None:
     assert (shown["type"], shown["displayName"]) == ("grpc", "Orders")
     operation = (await plane.get("/apis/a/operations/orders-watch"))["properties"]
     assert operation["urlTemplate"] == "/shop.v1.Orders/Watch"
-    assert (await plane.get("/apis/a/schemas/protobuf"))["properties"]["contentType"] == "text/protobuf"
+    assert (await plane.get("/apis/a/schemas/protobuf"))["properties"]["document"]["value"] == PROTO
+    # a gateway has no use for it
+    assert json.loads(plane.stored("/apis/a/schemas/protobuf").wire or "") == {"contentType": "text/protobuf"}

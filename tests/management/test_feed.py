@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from management import schema
+from management import store as stores
 from management.store import Store
 from tests.management.agent import Agent
 from tests.management.conftest import POLICY, Plane
@@ -196,6 +197,29 @@ async def test_a_trimmed_log_is_a_snapshot(agent: Agent, plane: Plane, store: St
     await plane.delete("/backends/b1")
     await agent.poll()
     assert agent.changed() == ["D /backends/b1"]
+
+
+async def test_the_log_is_bounded_in_revisions_and_in_entries(
+    agent: Agent, plane: Plane, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "TRIMMED_AT_ONCE", 2)
+    tags = [{"id": f"/tags/t{n}", "properties": {"displayName": "x"}} for n in range(10)]
+    for text in ("a", "b", "c", "d"):
+        for tag in tags:
+            tag["properties"] = {"displayName": text}
+        assert (await plane.call("POST", "/apply", body={"resources": tags})).status == 200
+    await agent.poll()
+    last = agent.cursor or 0
+    calls = 1
+    while store.trim_log(keep=1000, entries=25):
+        calls += 1
+    assert calls > 1  # a part at a time
+    listed = (await plane.call("GET", "/changes")).body["value"]
+    assert [each["revision"] for each in listed] == [last - 1, last]
+    store.trim_log(keep=1000, entries=3)
+    assert [each["revision"] for each in (await plane.call("GET", "/changes")).body["value"]] == [last]
+    assert not store.trim_log()
+    assert (await plane.call("POST", "/rollback", body={"revision": last - 1})).status == 200
 
 
 async def test_revisions_have_no_gaps(agent: Agent, plane: Plane) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.management.conftest import Plane
 from tests.management.fuzz import Fuzzer
-from tests.management.replay import Specification
+from tests.management.specification import Specification
 
 SEED = int(os.environ.get("PASSERELLE_FUZZ_SEED", "1"))
 COUNT = int(os.environ.get("PASSERELLE_FUZZ_COUNT", "3"))

@@ -44,6 +44,29 @@ async def test_an_api_by_link(plane: Plane, elsewhere: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "charset", "text"),
+    [
+        ("é".encode(), None, "é"),
+        ("\ufeffé".encode(), "latin-1", "é"),
+        ("é".encode("latin-1"), "latin-1", "é"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?><é/>'.encode("latin-1"), "utf-8", "<é/>"),
+        ('<?xml version="1.0" encoding="utf-16"?><é/>'.encode("utf-16"), None, "<é/>"),
+        ('<?xml version="1.0" encoding="utf-16"?><é/>'.encode(), None, "<é/>"),
+    ],
+)
+def test_bytes_become_text(content: bytes, charset: str | None, text: str) -> None:
+    assert links._text(content, charset).endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "charset"), [(b"\xe9", None), (b'<?xml version="1" encoding="klingon"?>\xe9', None)]
+)
+def test_bytes_that_are_no_text(content: bytes, charset: str | None) -> None:
+    with pytest.raises(ValueError):
+        links._text(content, charset)
+
+
+@pytest.mark.parametrize(
     ("path", "why"),
     [
         ("nothing", "answered 404"),

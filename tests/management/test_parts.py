@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import ssl
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,33 @@ DOCUMENT = {
         ("none eq null", True),
         ("deep/a eq 'b'", True),
         ("contains(name,'sh') eq true", True),
+        ("contains(name,'sh') eq false", False),
+        ("contains(name,'xx') eq false", True),
     ],
 )
 def test_filters(text: str, matches: bool) -> None:
-    assert filters.parse(text)(DOCUMENT) is matches
+    predicate = filters.parse(text)
+    assert predicate(DOCUMENT) is matches
+    if matches:
+        assert predicate.may_fit("/apis/shop", json.dumps(DOCUMENT["properties"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("name eq 'X'", {"x"}),
+        ("contains(properties/displayName,'Sho') and startswith(name,'s')", {"sho", "s"}),
+        ("name eq 'x' or name eq 'y'", set()),
+        ("not (name eq 'x')", set()),
+        ("contains(name,'x') eq false", set()),
+        ("name ne 'x'", set()),
+        ("displayName eq 'é'", set()),
+        ("displayName eq 'a\"b'", set()),
+        ("scope eq '/products/x'", set()),
+    ],
+)
+def test_texts_that_a_filter_needs(text: str, needs: set[str]) -> None:
+    assert filters.parse(text).needs == needs
 
 
 @pytest.mark.parametrize(

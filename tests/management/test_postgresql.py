@@ -11,6 +11,7 @@ from management import schema
 from management.provision import DEFAULT_SERVICE
 from management.store import Store
 from management.vault import Vault
+from tests.management import race
 from tests.management.databases import postgresql_url
 from tests.management.test_process import call, free_port, process, wait
 
@@ -61,3 +62,10 @@ def test_parallel_writers_in_several_processes(tmp_path: Path) -> None:
     store.close()
     assert revisions == list(range(1, len(revisions) + 1))
     assert last == revisions[-1] >= 2 * WRITERS * CHANGES
+
+
+def test_no_update_is_lost_between_planes(tmp_path: Path) -> None:
+    """Writers of two planes count up the same texts under If-Match; `make race` does it at length."""
+    found = race.run(tmp_path, processes=2, writers=4, changes=10)
+    assert not found.failures
+    assert found.acknowledged == found.counted == found.revisions == 40

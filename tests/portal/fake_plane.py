@@ -59,6 +59,8 @@ OPERATION = resource(
     ],
 )
 
+ANN = resource("users/ann", firstName="Ann", lastName="<O'Hara>", email="ann@example.com", state="active")
+
 COLLECTIONS: dict[str, list[dict[str, Any]]] = {
     "/products": [
         resource("products/starter", displayName="Starter", state="published", description="For all"),
@@ -72,6 +74,8 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
     "/subscriptions": [
         resource("subscriptions/mine", displayName="Mine", scope=f"{LOCAL_SERVICE}/products/starter", state="active")
     ],
+    "/users/ann/groups": [resource("groups/developers", displayName="Developers")],
+    "/users/ann/subscriptions": [resource("subscriptions/mine", displayName="Mine", state="active")],
     "/gateways/home/instances": [
         {
             "instanceId": "agent-1",
@@ -109,6 +113,7 @@ class FakePlane:
         self.url = ""
         self.page = 1
         self.status = 0
+        self.user: dict[str, Any] | None = ANN
         self.calls: list[str] = []
         self._runner: web.AppRunner | None = None
 
@@ -134,8 +139,14 @@ class FakePlane:
             return _error(400, "MissingApiVersionParameter", "No api-version.")
         path = request.path.removeprefix(LOCAL_SERVICE)
         self.calls.append(f"{request.method} {path}")
+        if path == "/redeemSsoToken" and (await request.json())["token"] == "good&token=":
+            return web.json_response({"userId": "/users/ann"})
+        if path == "/redeemSsoToken":
+            return _error(400, "ValidationError", "One or more fields contain incorrect values:")
         if request.method == "POST":
             return self._post(path)
+        if path == "/users/ann" and self.user is not None:
+            return web.json_response(self.user)
         if path in COLLECTIONS:
             return self._list(request, COLLECTIONS[path])
         if path in ENTITIES:

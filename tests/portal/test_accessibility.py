@@ -19,6 +19,7 @@ PAGES = [
     "/apis/shop%3Brev%3D1",
     "/products",
     "/products/starter",
+    "/profile",
     "/nowhere",
     "/console/sign-in",
     "/console",
@@ -55,7 +56,8 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page(client: TestClient, path: str) -> None:
-    response = await client.get(path, cookies={session.COOKIE: session.begin(TOKEN)})
+    cookies = {session.COOKIE: session.begin(TOKEN), session.VISIT: session.begin_visit(TOKEN, "ann")}
+    response = await client.get(path, cookies=cookies)
     page = Page(await response.text())
     assert page.open == []
     assert page.all("html")[0]["lang"] == "en"

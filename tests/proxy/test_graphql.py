@@ -15,6 +15,7 @@ from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource
 from proxy.errors import OperationNotFound
 from proxy.exchange import Exchange
+from proxy.graphql.schema import read_schema
 from proxy.pipeline.run import execute
 
 SCHEMA = "type Query { users: [User] hello: String } type User { id: ID! friends: [User] }"
@@ -145,3 +146,10 @@ async def test_the_calls_of_resolvers_are_bounded() -> None:
     answer = json.loads(await content(exchange.response))
     assert len(world.transport.sent) == 1000
     assert len(answer["errors"]) == 100
+
+
+def test_the_first_of_very_many_problems_is_told_at_once() -> None:
+    """What each of 20,000 unknown names might have meant would take hours to find out."""
+    types = "\n".join(f"type Type{number} {{ field: Unknown{number} }}" for number in range(20_000))
+    with pytest.raises(ValueError, match="line 1, column 21: Unknown type 'Unknown0'"):
+        read_schema(types)

@@ -74,6 +74,16 @@ def test_the_wildcard_takes_the_rest() -> None:
         find(routes("rest", type="http"), SOAPAction="urn:x")
 
 
+def test_a_preflight_is_about_any_operation() -> None:
+    asked = CIMultiDict({"Origin": "https://x", "Access-Control-Request-Method": "POST"})
+    for name in ("cancel", "ping", "rest"):
+        found = routes(name).match("OPTIONS", "/s", "", asked)
+        assert (found.preflight, found.operation.id) == (True, name)
+    asked["Access-Control-Request-Method"] = "PUT"
+    with pytest.raises(OperationNotFound):
+        routes("cancel").match("OPTIONS", "/s", "", asked)
+
+
 def test_an_odata_api_takes_everything_below_its_path() -> None:
     table = build_routes([ApiEntry.of(Api("o", "o", "o", "o", type="odata"), ())])
     for method, path in (("GET", "/o"), ("PATCH", "/o/People('x')/Trips"), ("POST", "/o/$batch")):

@@ -13,7 +13,7 @@ import pytest
 
 from proto import config_sync_pb2
 from proxy.config.resources import Resource, ResourceIssue
-from proxy.sync import SyncThread, parse_body
+from proxy.sync import SyncThread, checked
 from tests.proxy_sync.agent import ScriptedAgent, resource
 
 Nack = config_sync_pb2.Nack
@@ -198,14 +198,15 @@ def test_stop_is_quick_with_and_without_an_agent(agent: ScriptedAgent, thread: S
 
 def test_big_integers_keep_their_digits() -> None:
     body = b'{"big":123456789012345678901234567890,"max":18446744073709551615,"neg":-9223372036854775809,"f":1.5}'
-    assert parse_body(body) == {
+    assert checked(body) == {
         "big": 123456789012345678901234567890,
         "max": 18446744073709551615,
         "neg": -9223372036854775809,
         "f": 1.5,
     }
     with pytest.raises(ValueError, match="not a JSON object"):
-        parse_body(b"7")
+        checked(b"7")
+    assert checked(b'{"big":18446744073709551}') == b'{"big":18446744073709551}'
 
 
 def test_only_this_module_brings_grpc_into_the_sidecar() -> None:

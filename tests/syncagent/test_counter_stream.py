@@ -50,8 +50,11 @@ async def test_counts_reach_the_others_and_survive_an_agent(plane: FakePlane, ne
         for slot in range(5_000):
             counts[0].count("limit-a", 1000, slot, 2)
         counts[1].count("limit-a", 1000, 1, 5)
+        # made of what a client sent: neither ends the stream
+        counts[1].count("x" * 5_000_000, 1000, 1, 5)
+        counts[2].count("\udcff", 1000, 1, 5)
         await eventually(lambda: len(counts[2].others) == 5_000 and counts[2].others["limit-a", 1000, 1] == 7)
-        await eventually(lambda: counts[0].others == {("limit-a", 1000, 1): 5})
+        await eventually(lambda: counts[0].others == {("limit-a", 1000, 1): 5, ("?", 1000, 1): 5})
         await eventually(lambda: ("limit-a", 1000, 1) in counts[1].others)
         agent.kill()
         agent.start()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncagent.snapshot import Operation, Resource, Snapshot, apply, diff, fingerprint
+from syncagent import snapshot as snapshots
+from syncagent.snapshot import Operation, Resource, Snapshot, apply, changes_of, diff, fingerprint
 from tests.syncagent.plane import fingerprint as fingerprint_by_contract
 
 ids = st.sampled_from([f"/apis/{name}" for name in "abcdefgh"])
@@ -57,3 +59,28 @@ def test_unchanged_resources_are_shared() -> None:
     old = held([resource("/a", b"{}"), resource("/b", b"{}")])
     new = apply(old, [resource("/a", b'{"x":1}')], "d", 2)
     assert new.resources["/b"] is old.resources["/b"]
+
+
+@given(st.lists(operations, min_size=1, max_size=6), st.integers(0, 5))
+def test_the_way_that_is_remembered_leads_to_the_same_differences(steps: list[list[Operation]], start: int) -> None:
+    versions = [held([])]
+    for number, step in enumerate(steps):
+        versions.append(apply(versions[-1], step, "d", number + 2))
+    old, new = versions[min(start, len(steps))], versions[-1]
+    ids = new.touched_since(old.content)
+    changes = diff(old, new)
+    forgetful = diff(old, Snapshot("d", new.cursor, new.resources, new.fingerprint))
+    assert set(changes.upserts) == set(forgetful.upserts)
+    assert set(changes.removals) == set(forgetful.removals)
+    if ids is not None:
+        told = changes_of(new, ids)
+        assert dict(apply(old, [*told.removals, *told.upserts], "d", 99).resources) == dict(new.resources)
+
+
+def test_a_long_way_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "MOST_STAGES", 3)
+    versions = [held([])]
+    for number in range(6):
+        versions.append(apply(versions[-1], [resource(f"/apis/{number}", b"{}")], "d", number + 2))
+    ways = [versions[-1].touched_since(each.content) for each in versions[:-1]]
+    assert [way and len(way) for way in ways] == [None, None, None, 3, 2, 1]

@@ -1,0 +1,1 @@
+"""`passerelle import`: where resources come from."""

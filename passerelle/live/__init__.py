@@ -1,0 +1,1 @@
+"""A live service of Azure: everything that its ARM API shows, as resources of a plane."""

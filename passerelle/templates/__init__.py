@@ -1,0 +1,1 @@
+"""ARM templates: what a template says, evaluated without Azure."""
