@@ -108,7 +108,9 @@ def _kept(tx: Transaction, row: Row, format: str) -> str | None:
     """What the API was imported from, if it is of this format and tells of it."""
     if format == "graphql":
         schemas = [each.body for each in tx.children(f"{row.key}/schemas") if is_graphql(each.body)]
-        return str(schemas[0]["document"]["value"]) if schemas and row.body.get("type") == "graphql" else None
+        # one that was not checked may have no text
+        texts = [text for each in schemas if isinstance(text := (each.get("document") or {}).get("value"), str)]
+        return texts[0] if texts and row.body.get("type") == "graphql" else None
     found = specifications.kept(tx, row.key)
     return str(found.body["value"]) if found and found.body["format"] == format else None
 
