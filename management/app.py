@@ -93,8 +93,8 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
     except web.RequestPayloadError:  # the body is not in the encoding that its headers name
         failure = ArmError(400, "InvalidRequestContent", "The request content cannot be read as Content-Encoding says.")
         response = json_response(failure.body(), 400)
-        response.force_close()  # where the next request would begin is not known,
-        request.content.feed_eof()  # and nothing is to be read any more
+        response.force_close()  # where the next request would begin is not known
+        request.content.feed_eof()  # and nothing is left to be read of this one
         return response
     except (OperationalError, PoolTimeout) as error:
         log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])

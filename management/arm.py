@@ -23,7 +23,7 @@ from multidict import CIMultiDict
 from management import batch, filters, links, provider
 from management.apply import Applier, parent_of, stored_name, type_of
 from management.bodies import LARGEST_BATCH, read_body
-from management.declare import Call, ResourceType, View
+from management.declare import ALONE, Call, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
 from management.operations import Statuses, Tickets, statuses
@@ -42,7 +42,6 @@ PAGE = 100
 LARGEST_PAGE = 1000
 PATIENCE = 3.0  # seconds
 JSON = "application/json"
-ALONE = {"expandGroups": "true"}  # what is shown of one resource, and in lists on demand
 
 
 def json_response(
@@ -122,7 +121,7 @@ class Arm:
                 )
             if type.path == "apis" and request.query.get("export", "").lower() == "true":
                 return json_response(self.exports.tell(request, tx_of(tx), row))
-            return json_response(show(tx_of(tx), row, ALONE | dict(request.query)), etag=row.etag)
+            return json_response(show(tx_of(tx), row, {**request.query, ALONE: "true"}), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
         type = type_of(id)
@@ -145,7 +144,7 @@ class Arm:
             Applier(tx).put(id, properties, request.query, partial)
             row = tx.get(resolve(tx, stored_name(type, id)))
             assert row is not None
-            body = show(tx, row, ALONE | dict(request.query))
+            body = show(tx, row, {**request.query, ALONE: "true"})
         wanted = _statuses(type, request, path)
         if partial and wanted.patched == 204:
             return web.Response(status=204, headers={"ETag": row.etag})

@@ -36,6 +36,8 @@ Rule = Literal["restrict", "cascade"]
 NAME = re.compile(r"[^*#&+:<>?/\\%\x00-\x1f\x7f]+")
 
 STRING, BOOLEAN, INTEGER, NUMBER, OBJECT, ARRAY = "string", "boolean", "integer", "number", "object", "array"
+# beside the query of a `shape`: the resource is not shown in a list
+ALONE = " alone"
 KINDS: dict[str, tuple[type, ...]] = {
     STRING: (str,),
     BOOLEAN: (bool,),

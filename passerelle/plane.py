@@ -10,9 +10,10 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 API_VERSION = "2024-05-01"
+PLAIN = "/;=,@:~"  # in a path; names may have anything else, as in "apis/my api"
 TIMEOUT = 30.0  # seconds, one call
 SERVICE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
@@ -113,7 +114,7 @@ class Plane:
         timeout: float = TIMEOUT,
     ) -> dict[str, Any]:
         """One call; the JSON object of the answer, or {} when it has none. Raises `PlaneError`."""
-        target = f"{self._service}{path}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
+        target = f"{quote(self._service + path, safe=PLAIN)}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
         head = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
         payload = None
         if body is not None:

@@ -20,6 +20,7 @@ from urllib.parse import unquote_plus
 
 from multidict import MultiMapping
 
+from proxy.config.layers import changed
 from proxy.config.resources import Api, Product, Subscription, User
 from proxy.errors import SubscriptionKeyInvalid, SubscriptionKeyMissing
 from proxy.exchange import Exchange
@@ -44,17 +45,17 @@ class Access:
 
     def with_subscriptions(self, old: Iterable[Subscription], new: Iterable[Subscription]) -> Access:
         """These with the subscriptions `old` replaced by `new`."""
-        keys = dict(self.keys)
+        changes: dict[bytes, Subscription | None] = {}
         for subscription in old:
             for key in (subscription.primary_key, subscription.secondary_key):
-                held = keys.get(digest(key)) if key else None
+                held = self.keys.get(digest(key)) if key else None
                 if held is not None and held.id == subscription.id:
-                    del keys[digest(key)]
+                    changes[digest(key)] = None
         for subscription in new:
             for key in (subscription.primary_key, subscription.secondary_key):
                 if key:
-                    keys[digest(key)] = subscription
-        return replace(self, keys=keys)
+                    changes[digest(key)] = subscription
+        return replace(self, keys=changed(self.keys, changes))
 
     def with_products(self, products: Iterable[Product]) -> Access:
         listed = {product.id.lower(): product for product in products}

@@ -72,7 +72,7 @@ class Configuration:
     journal: Journal
     dataset: str = ""
     version: int = 0
-    resources: dict[str, Resource] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
     external: ExternalCache | None = None
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning

@@ -24,7 +24,7 @@ from management.importers.soap_messages import prefixes, tag_of, value_of
 from management.importers.soap_service import ENVELOPES, SoapMessage, SoapOperation, SoapPort
 from management.importers.soap_types import Shape, Types
 from management.importers.types import SCHEMA_ID
-from management.importers.wsdl import head
+from management.importers.wsdl import head, plain
 
 LARGEST_POLICY = 480 * 1024  # characters
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -47,7 +47,7 @@ def restified(root: Any, port: SoapPort) -> tuple[list[ImportedOperation], dict[
     operations = []
     for operation in port.operations:
         request, response = (_shapes(types, operation, each) for each in (operation.input, operation.output))
-        properties = head(operation) | {"urlTemplate": f"/{operation.name}"}
+        properties = head(operation) | {"urlTemplate": f"/{plain(operation.name)}"}
         for shapes in (request, response):
             for shape in shapes:
                 schemas[shape.name] = _schema(shape)
@@ -157,11 +157,10 @@ def _policy(port: SoapPort, operation: SoapOperation, request: list[Shape], resp
     else:
         kind = "application/soap+xml; charset=utf-8" + (f'; action="{action}"' if action else "")
         header = ""
-    rewrite = template.replace("{", "%7B").replace("}", "%7D")
     return f"""<policies>
   <inbound>
     <base />
-    <rewrite-uri template={quoteattr(rewrite)} copy-unmatched-params="false" />{header}
+    <rewrite-uri template={quoteattr(plain(template))} copy-unmatched-params="false" />{header}
     <set-body template="liquid" parse-date="false"><![CDATA[
 {_text(_envelope(port, request))}
     ]]></set-body>{_set_header("Content-Type", kind)}

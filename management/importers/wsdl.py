@@ -118,7 +118,7 @@ def _passed_through(root: Any, port: SoapPort, schemas: list[ImportedSchema]) ->
     media = "application/soap+xml" if port.version == "1.2" else "text/xml"
     for operation in port.operations:
         action = f"soapAction={operation.action}" if operation.action else f"soapMethod={operation.element}"
-        properties: dict[str, Any] = head(operation) | {"urlTemplate": f"/?{action}"[:LONGEST]}
+        properties: dict[str, Any] = head(operation) | {"urlTemplate": f"/?{plain(action)}"[:LONGEST]}
         for message, direction in ((operation.input, "request"), (operation.output, "response")):
             representation: dict[str, Any] = {"contentType": media} | _type(message, schemas)
             sample = samples.envelope(operation, message)
@@ -137,6 +137,11 @@ def head(operation: SoapOperation) -> dict[str, Any]:
     """What the operation resource has in either way of import."""
     described = {"description": operation.documentation[:LONGEST]} if operation.documentation else {}
     return {"displayName": operation.name[:300], "method": "POST", "templateParameters": [], **described}
+
+
+def plain(text: str) -> str:
+    """A part of a URL template in which nothing is a parameter."""
+    return text.replace("{", "%7B").replace("}", "%7D")
 
 
 def _type(message: SoapMessage, schemas: list[ImportedSchema]) -> dict[str, str]:

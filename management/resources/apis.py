@@ -28,6 +28,7 @@ from management.wire import relative
 
 KEY_NAMES = {"header": "Ocp-Apim-Subscription-Key", "query": "subscription-key"}
 KINDS = ("http", "soap", "websocket", "graphql", "odata", "grpc")
+HANDSHAKE = "onHandshake"
 # not defaults of the fields: a copy of another API has that one's
 DEFAULTS: Mapping[str, Any] = {"type": "http", "protocols": ["https"], "subscriptionRequired": True}
 SETTINGS = {"oAuth2": "oAuth2AuthenticationSettings", "openid": "openidAuthenticationSettings"}
@@ -54,6 +55,10 @@ def prepare(change: Change) -> None:
     for key, value in DEFAULTS.items():
         if properties.get(key) is None:
             properties[key] = copy.copy(value)
+    settings = properties.get("authenticationSettings")
+    if isinstance(settings, dict):  # what `shape` shows twice is stored once, so that what was read can be put again
+        twice = [several for one, several in SETTINGS.items() if settings.get(several) == [settings.get(one)]]
+        properties["authenticationSettings"] = {key: value for key, value in settings.items() if key not in twice}
     _version_set(change)
     if "format" in properties or "value" in properties:
         importing.read(change)
@@ -160,6 +165,10 @@ def after(change: Change) -> None:
         change.write.copy(source.id, change.id)
     if "import" in change.notes:
         importing.write(change)
+    if change.properties["type"] == "websocket" and not change.tx.get(f"{change.id}/operations/{HANDSHAKE}"):
+        # the request that opens the connection: every WebSocket API has it without anyone making it
+        operation = {"displayName": HANDSHAKE, "method": "GET", "urlTemplate": "/"}
+        change.write.put(f"{change.id}/operations/{HANDSHAKE}", operation)
     if change.notes.get("make current"):
         make_current(change.tx, change.write, change.id)
 

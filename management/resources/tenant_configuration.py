@@ -13,8 +13,8 @@ import re
 from typing import Any
 
 from management import history
-from management.declare import Action, Answer, Call, ResourceType
-from management.errors import ArmError, invalid
+from management.declare import Action, Answer, Call, Change, ResourceType
+from management.errors import ArmError, invalid, not_allowed
 from management.store import Row
 
 KEY = "/tenant/configuration"
@@ -72,6 +72,11 @@ def sync_state(call: Call) -> dict[str, Any]:
     }
 
 
+def prepare(change: Change) -> None:
+    if "revision" not in change.properties:
+        raise not_allowed("A configuration is saved with POST tenant/configuration/save.")
+
+
 def _branch(call: Call) -> str:
     properties = call.body.get("properties")
     branch = properties.get("branch") if isinstance(properties, dict) else None
@@ -124,5 +129,6 @@ TYPES = (
         readonly=frozenset({"revision", "savedAt", "deployedAt"}),
         can_patch=False,
         needs_match=False,
+        prepare=prepare,
     ),
 )

@@ -6,16 +6,15 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from management.declare import ARRAY, Call, Change, Field, Properties, ResourceType
+from management.declare import ALONE, ARRAY, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.resources.groups import groups_of, rows_of_groups
+from management.resources.groups import expanded, groups_of, rows_of_groups
 from management.resources.products import list_subscriptions, subscriptions_of
 from management.secret_fields import Secret
 from management.store import Row
 from management.transaction import Transaction
 
 ADMINISTRATOR = "1"
-SHOWN = ("displayName", "description", "builtIn", "type", "externalId")  # of a group, beside a user
 
 
 def prepare(change: Change) -> None:
@@ -59,11 +58,8 @@ def identities_of(call: Call) -> list[dict[str, Any]]:
 
 def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str, str]) -> Properties:
     """With the groups, where they are asked for: of one user always, of a list on demand."""
-    if query.get("expandGroups", "").lower() == "true":
-        properties["groups"] = [
-            {"name": group.name, **{key: group.body[key] for key in SHOWN if key in group.body}}
-            for group in rows_of_groups(tx, row)
-        ]
+    if ALONE in query or query.get("expandGroups", "").lower() == "true":
+        properties["groups"] = expanded(tx, [group.key for group in rows_of_groups(tx, row)])
     return properties
 
 

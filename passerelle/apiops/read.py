@@ -27,7 +27,7 @@ from passerelle.apiops.tokens import Tokens
 from passerelle.apiops.wrong import FolderWrong
 
 Properties = dict[str, Any]
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024  # what an import takes
 MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
@@ -91,6 +91,20 @@ def files_of(folder: Path) -> list[PurePosixPath]:
         if len(found) > MOST:
             raise FolderWrong([f"{folder} has more than {MOST} files"])
     return sorted(found)
+
+
+def others_in(folder: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """(files that are no artifacts but may stand among them, files that look like some and are none)."""
+    beside: list[PurePosixPath] = []
+    foreign: list[PurePosixPath] = []
+    for file in files_of(folder):
+        if CONFIGURATION.fullmatch(file.name) or file.suffix.lower() not in ARTIFACTS:
+            beside.append(file)
+        elif file.name not in (POLICY, GRAPHQL, VERSION_SET, *FORMATS, *LISTS) and not (
+            file.name.lower().endswith("information.json") and len(file.parts) > 2
+        ):
+            foreign.append(file)
+    return beside, foreign
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,13 +52,13 @@ def feed_of(artifacts: Artifacts, folder: Path, gateway: str = "", strict: bool 
     resources, told = settle(artifacts, lambda id: id == "/users/1")
     id = f"{DEFAULT_SERVICE.rsplit('/', 1)[0]}/{name}"
     with tempfile.TemporaryDirectory(prefix="passerelle-") as place:
-        store = Store.open(sqlite_url(Path(place) / "store.db"), Vault.open(Path(place) / "key"))
+        store = Store.open(sqlite_url(Path(place) / "store.db"), Vault(secrets.token_bytes(32)))
         store.strict = strict
         try:
             create_service(store, id, {})
             with writing(store, id) as tx:
                 assert tx is not None
-                _put(tx, resources, folder)
+                _put(tx, resources, folder, told)
             lines = list(_lines(store, id, gateway, {each.id.lower(): each for each in resources}))
         finally:
             store.close()
@@ -69,12 +70,13 @@ def feed_of(artifacts: Artifacts, folder: Path, gateway: str = "", strict: bool 
     return lines, told
 
 
-def _put(tx: Transaction, resources: list[Resource], folder: Path) -> None:
+def _put(tx: Transaction, resources: list[Resource], folder: Path, told: list[str]) -> None:
     try:
         apply(tx, {"resources": [{"id": each.id, "properties": each.properties} for each in resources]})
     except ArmError as error:
         details = tuple((each.target, each.message) for each in error.details)
-        raise FolderWrong(findings(details, folder, resources) or [error.message]) from None
+        # what was left out may be the reason
+        raise FolderWrong([*(findings(details, folder, resources) or [error.message]), *told]) from None
 
 
 def _lines(store: Store, id: str, gateway: str, given: dict[str, Resource]) -> Iterator[str]:

@@ -4,7 +4,8 @@ Rules
 1. Policies are written as rawxml; secrets are left out, and people with them: a subscription keeps its owner's id.
 2. What is written is tried: applied to where it came from it must change nothing. An operation or schema that a
    specification does not give back stands beside it; what then still differs is told.
-3. The folder is replaced as a whole at the end. Hidden files in it stay.
+3. The folder is replaced as a whole at the end. Hidden files in it stay, and so does what is no artifact; a folder with
+   files that are something else altogether is not touched.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from passerelle.apiops.filter import Filter
 from passerelle.apiops.layout import ASSOCIATIONS, BUILT_IN, INFORMATION, POLICY, collection_path, folder_of
-from passerelle.apiops.read import read
+from passerelle.apiops.read import FolderWrong, others_in, read
 from passerelle.apiops.settle import described
 from passerelle.apiops.specification import Specification
 from passerelle.plane import Plane, PlaneError
@@ -47,7 +48,13 @@ TIMEOUT = 1800.0  # seconds
 
 
 def write(plane: Plane, folder: Path, wanted: Filter | None, told: Told) -> tuple[int, list[str]]:
-    """(how many files there are, what of the service they do not give back). Raises PlaneError, OSError."""
+    """(how many files there are, what of the service they do not give back).
+
+    Raises FolderWrong, PlaneError and OSError.
+    """
+    beside, foreign = others_in(folder) if folder.is_dir() else ([], [])
+    if foreign:
+        raise FolderWrong([f"{folder / foreign[0]} is no artifact: export to an empty folder, or to one of artifacts"])
     draft = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -57,6 +64,9 @@ def write(plane: Plane, folder: Path, wanted: Filter | None, told: Told) -> tupl
     told("trying what was written")
     lost = _mend(plane, draft, whole=wanted is None)
     count = sum(each.is_file() for each in draft.rglob("*"))
+    for file in beside:
+        (draft / file.parent).mkdir(parents=True, exist_ok=True)
+        shutil.move(str(folder / file), draft / file)
     for kept in folder.glob(".*") if folder.is_dir() else ():
         shutil.move(str(kept), draft / kept.name)  # .git and the like
     shutil.rmtree(folder, ignore_errors=True)

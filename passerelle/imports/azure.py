@@ -131,7 +131,9 @@ class _Mirror:
         for part, snapshot in read.items():
             home, prefix = (self._plane.within(part), f"/workspaces/{part}") if part else (self._plane, "")
             resources, notes = prepared(home, snapshot.resources, self._given)
-            for line in notes + [f"missing: {each}" for each in snapshot.missing]:
+            given = tuple(f"/namedValues/{name} " for name in self._given)
+            missing = [f"missing: {each}" for each in snapshot.missing if not each.startswith(given)]
+            for line in notes + missing:
                 _say(f"{prefix}{line}" if line.startswith("/") else line)
             whole += [(prefix + id, properties) for id, properties in resources.items()]
             if not part or self._plane.exists(prefix):

@@ -25,6 +25,9 @@ from passerelle.templates.wrong import TemplateWrong
 DEPLOYMENT = "microsoft.resources/deployments"
 DEEPEST = 16  # deployments in deployments
 MOST_RESOURCES = 100_000
+# what the parts of a template that are no expressions raise when they are of another shape: there are too many to ask
+MISSHAPEN = (AttributeError, TypeError, KeyError, ValueError)
+SHAPE = "something here has not the shape that a template has"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Evaluation:
             _Level(self, template, given, source, "", Path(source).stem, 0).run()
         except TemplateWrong as error:
             self.problems.append(error.at(source))
+        except MISSHAPEN:
+            self.problems.append(TemplateWrong(SHAPE, source))
 
 
 class _Level:
@@ -101,9 +106,9 @@ class _Level:
                 "variables": lambda name: known[name],
                 **about(self.whole.target, source, name),
             }
-            self.scope = Scope({**special, "reference": self._reference}, functions(template))
+            self.scope = Scope({**special, **self._resources()}, functions(template))
         else:  # the expressions of an inline template are its parent's, unless it says otherwise
-            special = {**outer.special, "reference": self._reference}
+            special = {**outer.special, **self._resources()}
             self.scope = Scope(special, outer.own, outer.locals, outer.loops)
             self._beyond = outer.special["reference"]
         self._outer = outer
@@ -136,9 +141,10 @@ class _Level:
         """Every resource is looked at, so that all that is wrong is told at once."""
         try:
             act()
-        except TemplateWrong as error:
+        except (TemplateWrong, *MISSHAPEN) as error:
+            wrong = error if isinstance(error, TemplateWrong) else TemplateWrong(SHAPE)
             where = f"{self.place}/{place}" if self.place else place
-            self.whole.problems.append(error.at(where).at(self.source) if self.source else error.at(where))
+            self.whole.problems.append(wrong.at(where).at(self.source))
 
     def _instances(self, place: str, symbol: str, body: Any, parent: Instance | None) -> None:
         if not isinstance(body, dict) or not isinstance(body.get("type"), str):
@@ -150,7 +156,9 @@ class _Level:
             return
         name = str(loop.get("name", ""))
         for n in range(turns(loop, scope)):
-            self._instance(f"{place}[{n}]", symbol, body, scope.within(name, n), parent, name)
+            self._instance(
+                f"{place}[{n}]", f"{symbol}[{n}]" if symbol else "", body, scope.within(name, n), parent, name
+            )
 
     def _instance(
         self, place: str, symbol: str, body: Properties, scope: Scope, parent: Instance | None, loop: str
@@ -160,7 +168,7 @@ class _Level:
             return
         kind = str(evaluate(body["type"], scope))
         kind = kind.partition("@")[0]
-        name = evaluate(body.get("name"), scope) if "name" in body else symbol
+        name = evaluate(body["name"], scope) if "name" in body else symbol
         if not isinstance(name, str):
             raise TemplateWrong("the name must be a text", "name")
         if parent is not None and not ("/" in kind and "." in kind.partition("/")[0]):
@@ -179,7 +187,8 @@ class _Level:
         """By dependsOn, else as they stand."""
         known: dict[str, list[Instance]] = {}
         for each in self.instances:
-            for key in {self._id(each), each.name, each.name.rpartition("/")[2], each.symbol, each.loop} - {""}:
+            symbols = (each.symbol, each.symbol.partition("[")[0])
+            for key in {self._id(each), each.name, each.name.rpartition("/")[2], *symbols, each.loop} - {""}:
                 known.setdefault(key.lower(), []).append(each)
         ordered: list[Instance] = []
         state: dict[int, str] = {}
@@ -294,23 +303,33 @@ class _Level:
 
         return Later({**linked, **entries}, find, "parameter")
 
+    def _resources(self) -> dict[str, Callable[..., Any]]:
+        return {"reference": self._reference, "references": self._references}
+
     def _reference(self, named: Any, *more: Any) -> Any:
         """What another resource of the template says of itself."""
         wanted = str(named).lower()
         for each in self.instances:
-            if each.existing or wanted not in (each.symbol.lower(), each.name.lower(), self._id(each).lower()):
-                continue
-            whole = len(more) > 1 and str(more[1]).lower() == "full"
-            if each.type.lower() == DEPLOYMENT:
-                said: Any = {"outputs": self._deploy(each), "provisioningState": "Succeeded"}
-            else:
-                said = Declared(self._properties(each, {}), each.type)
-            return {"properties": said, "id": self._id(each), "name": each.name} if whole else said
+            if not each.existing and wanted in (each.symbol.lower(), each.name.lower(), self._id(each).lower()):
+                return self._said(each, more)
         if self._outer is not None:
             return self._beyond(named, *more)
         raise TemplateWrong(
             "reference() asks Azure for a resource that this template does not hold: give the value by --property"
         )
+
+    def _references(self, named: Any, *more: Any) -> list[Any]:
+        """Those of all turns of a loop, by its symbolic name."""
+        wanted = f"{named}[".lower()
+        return [self._said(each, more) for each in self.instances if each.symbol.lower().startswith(wanted)]
+
+    def _said(self, instance: Instance, more: tuple[Any, ...]) -> Any:
+        if instance.type.lower() == DEPLOYMENT:
+            said: Any = {"outputs": self._deploy(instance), "provisioningState": "Succeeded"}
+        else:
+            said = Declared(self._properties(instance, {}), instance.type)
+        whole = len(more) > 1 and str(more[1]).lower() == "full"
+        return {"properties": said, "id": self._id(instance), "name": instance.name} if whole else said
 
 
 class Declared(dict[str, Any]):

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from management import check_fields
+from management.declare import BOOLEAN, INTEGER
 from management.links import LINKS
 from management.resources import TYPES
 from passerelle.apiops.layout import BUILT_IN
-from passerelle.templates.deployment import Found
+from passerelle.templates.deployment import MISSHAPEN, SHAPE, Found
 from passerelle.templates.links import Links
 from passerelle.templates.template import Properties
 from passerelle.templates.wrong import TemplateWrong
@@ -73,13 +75,14 @@ def gather(
             continue
         try:
             properties = _properties(each, id, links, given.get(id.lower(), {}))
-        except TemplateWrong as error:
-            service.problems.append(error.at(f"{each.place} ({id})").at(each.source))
+        except (TemplateWrong, *MISSHAPEN) as error:
+            wrong = error if isinstance(error, TemplateWrong) else TemplateWrong(SHAPE)
+            service.problems.append(wrong.at(f"{each.place} ({id})").at(each.source))
             continue
         name = each.name.split("/")[0]
         if name.lower() not in (other.lower() for other in service.names):
             service.names.append(name)
-        if id.lower().rpartition("/")[0].endswith("/certificates") and "data" not in properties:
+        if id.lower().rpartition("/")[0].endswith("/certificates") and not {"data", "keyVault"} & set(properties):
             service.skipped.append((id, "no private key: add it by hand"))
             continue
         id = known.setdefault(id.lower(), id)
@@ -117,6 +120,7 @@ def _properties(found: Found, id: str, links: Links, given: Mapping[str, str]) -
     properties = {name: relative(value) for name, value in said if name not in COMPUTED and value is not None}
     path = "/".join(id.lower().split("/")[1::2]).removeprefix("workspaces/")
     _today(path, properties)
+    _typed(path, properties)
     if id.lower().startswith("/workspaces/") and id.count("/") > 2:
         properties = within(properties, "/".join(id.split("/")[:3]))
     format = properties.get("format")
@@ -126,6 +130,18 @@ def _properties(found: Found, id: str, links: Links, given: Mapping[str, str]) -
         properties["value"] = links.open(properties["value"], found.source)[1]
         properties["format"] = LINKS[format.lower()]
     return properties
+
+
+def _typed(path: str, properties: Properties) -> None:
+    """Numbers and truths that are written as texts, which ARM takes for what they say."""
+    for each in TYPES[path].fields:
+        value = check_fields.read(properties, each.name)
+        if not isinstance(value, str):
+            continue
+        if each.kind == INTEGER and re.fullmatch(r"-?\d{1,9}", value):
+            check_fields.write(properties, each.name, int(value))
+        elif each.kind == BOOLEAN and value.lower() in ("true", "false"):
+            check_fields.write(properties, each.name, value.lower() == "true")
 
 
 def _today(path: str, properties: Properties) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from proxy.admission import Access
-from proxy.config import read
+from proxy.config import layers, read
 from proxy.config.backends import backend, pooled
 from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
@@ -103,7 +103,7 @@ class Gateway:
         for document in self.documents.values():
             listed.extend(document.issues)
         for entry in self.entries.values():
-            if entry.api.schemas.problems:
+            if entry.api.schemas.problems or entry.api.type == "grpc":
                 listed.extend(unusable(entry.api))
         return listed
 
@@ -323,14 +323,16 @@ def _access(
 ) -> tuple[Mapping[str, Subscription], Access]:
     access, subscriptions = after.access, after.subscriptions
     if "subscriptions" in touched:
-        table = dict(subscriptions)
-        gone = [r.id for r in (*changed, *removed) if shelf_of(r.id) == "subscriptions"]
-        old = [table.pop(name) for name in gone if name in table]
+        entries: dict[str, Subscription | None] = {}
+        for each in (*changed, *removed):
+            if shelf_of(each.id) == "subscriptions":
+                entries[each.id] = None
+        old = [subscriptions[name] for name in entries if name in subscriptions]
         fresh = {r.id: r for r in changed if shelf_of(r.id) == "subscriptions"}
         found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
-        table.update((resource.id, value) for resource, value in found)
+        entries.update((resource.id, value) for resource, value in found)
         access = access.with_subscriptions(old, [value for _, value in found])
-        subscriptions = table
+        subscriptions = layers.changed(subscriptions, entries)
     if touched & {"products", "groups"}:
         access = access.with_products(
             _guarded(after, "/products", lambda: products_of(after.shelves), access.products.values())

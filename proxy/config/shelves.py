@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from proxy.config import layers
 from proxy.config.documents import SUFFIX
 from proxy.config.resources import Resource
 
@@ -43,22 +44,16 @@ def rearranged(
     before: Mapping[str, Shelf], changed: Iterable[Resource], removed: Iterable[Resource]
 ) -> tuple[dict[str, Shelf], set[str]]:
     """The shelves after a change, and which of them it touched."""
-    shelves: dict[str, Shelf] = dict(before)
-    copies: dict[str, dict[str, Resource]] = {}
-
-    def copy(resource: Resource) -> dict[str, Resource]:
-        name = shelf_of(resource.id)
-        if name not in copies:
-            copies[name] = dict(before.get(name, _EMPTY))
-        return copies[name]
-
+    changes: dict[str, dict[str, Resource | None]] = {}
     for resource in removed:
-        copy(resource).pop(resource.id, None)
+        changes.setdefault(shelf_of(resource.id), {})[resource.id] = None
     for resource in changed:
-        copy(resource)[resource.id] = resource
-    for name, shelf in copies.items():
+        changes.setdefault(shelf_of(resource.id), {})[resource.id] = resource
+    shelves: dict[str, Shelf] = dict(before)
+    for name, entries in changes.items():
+        shelf = layers.changed(before.get(name, _EMPTY), entries)
         if shelf:
             shelves[name] = shelf
         else:
             shelves.pop(name, None)
-    return shelves, set(copies)
+    return shelves, set(changes)

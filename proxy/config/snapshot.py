@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from proxy.config.layers import changed
 from proxy.config.resources import Resource
 
 
 def apply(
     held: Mapping[str, Resource], upserts: Iterable[Resource], removals: Iterable[str], full: bool
-) -> dict[str, Resource]:
+) -> Mapping[str, Resource]:
     """What is held after a diff. A full diff replaces everything; an upsert with a digest that is held keeps the held
     object, so that whoever compares by identity sees no change. Unknown removals are ignored."""
-    result: dict[str, Resource] = {} if full else dict(held)
-    for name in removals:
-        result.pop(name, None)
+    over: dict[str, Resource | None] = {name: None for name in removals if name in held}
     for resource in upserts:
         known = held.get(resource.id)
-        result[resource.id] = known if known is not None and known.digest == resource.digest else resource
-    return result
+        over[resource.id] = known if known is not None and known.digest == resource.digest else resource
+    if full:
+        return {name: each for name, each in over.items() if each is not None}
+    return changed(held, over)

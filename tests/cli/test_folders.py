@@ -173,6 +173,62 @@ def first() -> dict[str, Any]:
     }
 
 
+def kinds() -> dict[str, Any]:
+    """What else extracted folders hold."""
+    https = {"protocols": ["https"]}
+    return {
+        "apis/oauth/apiInformation.json": {
+            **https, "displayName": "o", "path": "o", "contact": {"email": "a@b.c"}, "license": {"name": "MIT"},
+            "authenticationSettings": {"oAuth2": {"authorizationServerId": "not-extracted", "scope": "x"}},
+        },
+        "apis/socket/apiInformation.json": {
+            "displayName": "ws", "path": "ws", "type": "websocket", "protocols": ["wss"], "serviceUrl": "wss://x.example",
+        },
+        "apis/socket/operations/onHandshake/policy.xml": POLICY,
+        "apis/v1/apiInformation.json": {
+            **https, "displayName": "v", "path": "v", "apiVersion": "1",
+            "apiVersionSetId": f"{ELSEWHERE}/apiVersionSets/v",
+            "apiVersionSet": {"id": f"{ELSEWHERE}/apiVersionSets/v", "name": "V", "versioningScheme": "Header"},
+        },
+        "version sets/v/versionSetInformation.json": {
+            "displayName": "V", "versioningScheme": "Header", "versionHeaderName": "api-version",
+        },
+        "apis/mit Blanks und Ümläut/apiInformation.json": {**https, "displayName": "sp", "path": ""},
+        "products/p/productInformation.json": {
+            "displayName": "P", "terms": "t", "subscriptionsLimit": 3, "approvalRequired": True,
+        },
+        "backends/breaker/backendInformation.json": {
+            "url": "https://x.example", "protocol": "http", "tls": {"validateCertificateChain": False},
+            "circuitBreaker": {"rules": [{
+                "name": "r", "tripDuration": "PT1H", "acceptRetryAfter": True,
+                "failureCondition": {"count": 3, "interval": "PT1H", "statusCodeRanges": [{"min": 429, "max": 429}]},
+            }]},
+            "credentials": {"authorization": {"scheme": "Basic", "parameter": "{{x}}"}},
+        },
+        "backends/fabric/backendInformation.json": {
+            "url": "fabric:/app/service", "protocol": "http",
+            "properties": {"serviceFabricCluster": {"managementEndpoints": ["https://x"], "clientCertificateId": "c"}},
+        },
+        "backends/weighted/backendInformation.json": {
+            "type": "Pool",
+            "pool": {"services": [{"id": f"{ELSEWHERE}/backends/breaker", "priority": 1, "weight": 3}]},
+        },
+        "diagnostics/azuremonitor/diagnosticInformation.json": {
+            "loggerId": f"{ELSEWHERE}/loggers/azuremonitor", "largeLanguageModel": {"logs": "enabled"},
+        },
+        "loggers/hub/loggerInformation.json": {
+            "loggerType": "azureEventHub", "isBuffered": True,
+            "credentials": {"name": "hub", "connectionString": "{{Logger-Credentials--1}}"},
+        },
+        "groups/external/groupInformation.json": {"displayName": "E", "type": "external", "externalId": "aad://x/y"},
+        "named values/tagged/namedValueInformation.json": {"displayName": "tagged", "value": "@(1)", "tags": ["a"]},
+        "subscriptions/suspended/subscriptionInformation.json": {
+            "displayName": "a", "scope": f"{ELSEWHERE}/apis/oauth", "state": "suspended",
+        },
+        "subscriptions/whole/subscriptionInformation.json": {"displayName": "w", "scope": f"{ELSEWHERE}/"},
+    }  # fmt: skip
+
+
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[dict[str, str]]:
     data = tmp_path / "plane"
@@ -181,7 +237,7 @@ def plane(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield {"PASSERELLE_MANAGEMENT": url, "PASSERELLE_TOKEN": TOKEN, "PASSERELLE_CA": str(data / "ca.pem")}
 
 
-@pytest.mark.parametrize("layout", [spaced, listed, unspaced, first])
+@pytest.mark.parametrize("layout", [spaced, listed, unspaced, first, kinds])
 def test_a_folder_comes_back_as_it_was(layout: Any, plane: dict[str, str], tmp_path: Path) -> None:
     folder = write(tmp_path / "theirs", layout())
     checked = run("check", folder, env={})
@@ -207,7 +263,11 @@ def test_a_folder_comes_back_as_it_was(layout: Any, plane: dict[str, str], tmp_p
 
 
 NOT_KEPT = {"/namedvalues/682d8a3b217d2019ac23fd97", "/namedvalues/vault"}  # secrets without values
-CHANGED = {("/subscriptions/s", "ownerId")}  # whom the plane does not have
+CHANGED = {
+    ("/subscriptions/s", "ownerId"),  # whom the plane does not have
+    ("/apis/v1", "apiVersionSet"),  # which apiVersionSetId says
+    ("/apis/oauth", "authenticationSettings"),  # ARM shows it in the older and in the newer shape
+}
 
 
 def test_what_is_left_out_is_told(plane: dict[str, str], tmp_path: Path) -> None:
@@ -305,6 +365,25 @@ def test_filters(plane: dict[str, str], tmp_path: Path) -> None:
     assert "'apiNamez' is no section" in run("export", tmp_path / "ours", "--filter", wanted, env=plane).output
 
 
+def test_an_export_replaces_artifacts_and_nothing_else(plane: dict[str, str], tmp_path: Path) -> None:
+    folder = write(tmp_path / "ours", listed() | {".git/config": "[core]"})
+    told = run("export", folder, env=plane)
+    assert told.exit_code == 0, told.output
+    assert {path.name for path in folder.iterdir()} == {
+        ".git", "README.md", "configuration.prod.yaml", "loggers", "policy.xml",
+    }  # fmt: skip
+    write(folder, {"package.json": "{}", "src/main/app.yaml": "a: 1"})
+    before = snapshot_of(folder)
+    told = run("export", folder, env=plane)
+    assert told.exit_code == 1
+    assert "package.json is no artifact" in told.output
+    assert snapshot_of(folder) == before
+
+
+def snapshot_of(folder: Path) -> dict[str, str]:
+    return {str(path): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
     """A mounted ConfigMap: what one sees are links into a folder that is swapped."""
     write(tmp_path / "mount" / "..2026_01_01", spaced())
@@ -334,6 +413,18 @@ def test_check_tells_every_finding(tmp_path: Path) -> None:
     assert "products/starter/apis/none/productApiInformation.json: Api not found." in lines
     write(folder, {"apis/shop/specification.yaml": SPECIFICATION})
     assert "apis/shop/policy.xml:2:13: " in run("check", folder, env={}).output
+
+
+def test_a_policy_that_needs_a_secret_which_is_not_there(tmp_path: Path) -> None:
+    needs = POLICY.replace("<base />", "<base /><set-header name='x'><value>{{vault}}</value></set-header>")
+    folder = write(tmp_path / "theirs", spaced() | {"apis/shop/policy.xml": needs})
+    told = run("check", folder, env={}).output.replace(f"{folder}/", "")
+    assert "apis/shop/policy.xml:1:" in told
+    assert "vault" in told.split("apis/shop/policy.xml:1:")[1].splitlines()[0]
+    assert "named values/vault/namedValueInformation.json: left out, it has no value: give one in the overrides" in told
+    overrides = tmp_path / "configuration.x.yaml"
+    overrides.write_text("namedValues: [{name: vault, properties: {value: v}}]")
+    assert run("check", folder, "--overrides", overrides, env={}).exit_code == 0
 
 
 def test_the_feed_of_a_folder_is_the_same_every_time(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ EXPORTED = {
         resource("groups", "administrators", displayName="Administrators", builtIn=True, type="system"),
         resource("users", "1", email="a@example.org", firstName="A", lastName="B"),
         resource("subscriptions", "master", scope="[parameters('service_shop_name')]", displayName="m"),
-        resource("certificates", "c", keyVault={"secretIdentifier": "https://vault/x"}),
+        resource("certificates", "c", subject="CN=x"),
         resource("products", "p", displayName="P", subscriptionsLimit="[parameters('limit')]", terms=None),
         resource("apis", "a", displayName="A", path="a", apiRevision="1", isCurrent=True, protocols=["https"]),
         resource("apis/policies", "a/policy", value=POLICY, format="xml"),

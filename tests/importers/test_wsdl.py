@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -171,6 +173,12 @@ def test_rpc_messages_have_a_wrapper() -> None:
     assert 'xmlns:ns1="urn:rpc"' in policy
 
 
+def test_braces_are_no_parameters() -> None:
+    text = changed(("urn:shop/Add", "urn:{shop}/Add"), ("/shop.asmx", "/{a}/shop.asmx"))
+    assert operations(import_wsdl(text, "soap"))["add"]["urlTemplate"] == "/?soapAction=urn:%7Bshop%7D/Add"
+    assert 'template="/%7Ba%7D/shop.asmx"' in import_wsdl(text, "http").operations[0].policy
+
+
 def test_a_document_without_service_or_address() -> None:
     text = WSDL[: WSDL.index("  <wsdl:service")] + "</wsdl:definitions>"
     api = import_wsdl(text, "soap")
@@ -194,3 +202,11 @@ def test_a_small_text_does_not_become_a_large_policy() -> None:
         import_wsdl(text, "http")
     assert len(import_wsdl(text, "soap").operations) == 3
     assert time.monotonic() - began < 5
+
+
+def test_zeep_is_loaded_with_the_first_document() -> None:
+    code = (
+        "import sys, management.app, management.importers.wsdl, proxy.check, proxy.config.gateway\n"
+        "sys.exit('zeep' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -69,7 +69,7 @@ class Specification:
             document = self.load(path)
             for template, item in _paths(document):
                 self.operations += [
-                    self._operation(path, template, method, item[method]) for method in METHODS if method in item
+                    self._operation(path, template, method, item[method]) for method in item if method in METHODS
                 ]
         if not self.operations:
             raise ValueError(f"there are no swagger files with operations below {folder}")

@@ -141,6 +141,27 @@ def test_nested_deployments_and_what_they_give_out(tmp_path: Path) -> None:
     }
 
 
+def test_loops_of_modules_as_bicep_compiles_them(tmp_path: Path) -> None:
+    inner = {
+        "parameters": {"n": {"type": "int"}},
+        "resources": [],
+        "outputs": {"id": {"type": "string", "value": "[format('/apis/a{0}', parameters('n'))]"}},
+    }
+    options = {"parameters": {"n": {"value": "[copyIndex()]"}}, "expressionEvaluationOptions": {"scope": "inner"}}
+    module = nested(inner, "[format('m{0}', copyIndex())]", **options)
+    ids = "[join(map(references('mod'), lambda('m', lambdaVariables('m').outputs.id.value)), ' ')]"
+    template = {
+        "languageVersion": "2.0",
+        "resources": {
+            "all": named("all", properties={"displayName": ids}, dependsOn=["mod"]),
+            "one": named("one", properties={"displayName": "[reference('mod[1]').outputs.id.value]"}),
+            "mod": {**module, "copy": {"name": "mod", "count": 2, "mode": "serial"}},
+        },
+    }
+    found = resources(tmp_path, template)
+    assert [each["displayName"] for each in found.values()] == ["/apis/a0 /apis/a1", "/apis/a1"]
+
+
 def test_linked_templates_and_policies_beside_them(tmp_path: Path) -> None:
     """As the Resource Kit writes them: addresses of a storage account that held these files."""
     (tmp_path / "policies").mkdir()
@@ -196,6 +217,15 @@ def test_shapes_of_former_versions(tmp_path: Path) -> None:
         "/subscriptions/u": {"scope": "/products/p", "ownerId": "/users/1", "displayName": "U"},
         "/diagnostics/d": {"loggerId": "/loggers/l"},
     }
+
+
+def test_numbers_and_truths_as_texts(tmp_path: Path) -> None:
+    product = {"subscriptionRequired": "True", "subscriptionsLimit": "[string(3)]", "displayName": "1"}
+    found = resources(
+        tmp_path,
+        {"resources": [{"type": "Microsoft.ApiManagement/service/products", "name": "s/p", "properties": product}]},
+    )
+    assert found == {"/products/p": {"subscriptionRequired": True, "subscriptionsLimit": 3, "displayName": "1"}}
 
 
 def test_the_same_api_twice_is_merged_by_order(tmp_path: Path) -> None:
@@ -254,6 +284,9 @@ def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
             {},
             "more than 16777216 characters",
         ),
+        ({"resources": [named("x")], "variables": {"copy": True}}, {}, "has not the shape"),
+        ({"resources": [named("x", dependsOn=True)]}, {}, "has not the shape"),
+        ({"resources": [nested({"resources": []}, parameters=True)]}, {}, ""),
         ({"resources": [named("x", copy={"name": "l", "count": 99999})]}, {}, "up to 10000"),
     ],
 )
