@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from management import check_fields, wire
-from management.declare import Call, Change, Link, Properties, ResourceType
+from management.declare import NAME, Call, Change, Link, Properties, ResourceType
 from management.errors import ArmError, in_use, invalid, not_found
 from management.resources import TYPES
 from management.revisions import resolve, root_of
@@ -119,7 +119,7 @@ class Applier:
         if type.association and type.association == "apis":
             name = root_of(name)
         if not type.name.fullmatch(name) or len(name) > type.name_limit or name in (".", ".."):
-            raise invalid("name", f"'{name[:80]}' cannot be the name of a {type.title.lower()}.")
+            raise invalid("name", _why_no_name(type, name))
         parent = self.tx.get(parent_of(id)) or type_of(parent_of(id)).born(parent_of(id))
         if parent is None:
             raise not_found(type_of(parent_of(id)).title)
@@ -202,6 +202,15 @@ def target_of(value: Any, service_id: str, to: str) -> str | None:
     id = wire.relative(value, service_id)
     parts = id.split("/")
     return id if len(parts) == 3 and parts[0] == "" and parts[1].lower() == to.lower() and parts[2] else None
+
+
+def _why_no_name(type: ResourceType, name: str) -> str:
+    text = f"'{name[:80]}' cannot be the name of a {type.title.lower()}"
+    if len(name) > type.name_limit:
+        return f"{text}: it has {len(name)} characters, and {type.name_limit} are allowed."
+    if type.name is NAME:
+        return f"{text}: * # & + : < > ? / \\ % and control characters are not allowed, nor are '.' and '..'."
+    return f"{text}: it must match the pattern {type.name.pattern}."
 
 
 def _no_show(row: Row) -> dict[str, Any]:

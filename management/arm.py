@@ -113,15 +113,16 @@ class Arm:
         if (found := self.read_view(request, path)) is not None:
             return found
         type = type_of(id)
-        with reading(self.store, path.service) as tx:
+        with reading(self.store, path.service) as view:
+            tx = tx_of(view, path.service)
             row = _existing(tx, type, id)
             if request.method == "HEAD":
                 return web.Response(
                     status=_statuses(type, request, path).head, headers={"ETag": row.etag}, content_type=JSON
                 )
             if type.path == "apis" and request.query.get("export", "").lower() == "true":
-                return json_response(self.exports.tell(request, tx_of(tx), row))
-            return json_response(show(tx_of(tx), row, {**request.query, ALONE: "true"}), etag=row.etag)
+                return json_response(self.exports.tell(request, tx, row))
+            return json_response(show(tx, row, {**request.query, ALONE: "true"}), etag=row.etag)
 
     def write(self, request: web.Request, path: ArmPath, id: str, document: dict[str, Any]) -> web.Response:
         type = type_of(id)
@@ -135,12 +136,13 @@ class Arm:
             created = create_service(self.store, path.service, document)
             if created is not None:
                 return json_response(created, 201)
-        with writing(self.store, path.service) as tx:
-            if tx is None:
-                raise not_found("Service")
+        with writing(self.store, path.service) as found:
+            tx = tx_of(found, path.service)
             old = tx.get(resolve(tx, id))
             needed = type.needs_match if partial else type.put_needs_match
             check_match(request, type, old or type.born(id), required=needed)
+            if old is not None and request.headers.get("If-None-Match", "").strip() == "*":
+                raise stale("The resource exists already, and If-None-Match: * asks for a new one.")
             Applier(tx).put(id, properties, request.query, partial)
             row = tx.get(resolve(tx, stored_name(type, id)))
             assert row is not None
@@ -164,7 +166,7 @@ class Arm:
         if view is None:
             return None
         with reading(self.store, path.service) as found:
-            tx = tx_of(found)
+            tx = tx_of(found, path.service)
             for item in view(_call(tx, _existing(tx, type_of(holder_id), holder_id), {}, request.query)):
                 if str(item.get("name", "")).lower() == name.lower():
                     return json_response(item, etag=f'"{tx.service.revision:016x}"')
@@ -185,9 +187,8 @@ class Arm:
         type = type_of(id)
         if id == "/":
             return web.Response(status=200 if delete_service(self.store, path.service) else 204)
-        with writing(self.store, path.service) as tx:
-            if tx is None:
-                raise not_found("Service")
+        with writing(self.store, path.service) as found:
+            tx = tx_of(found, path.service)
             id = stored_name(type, id)
             old = tx.get(resolve(tx, id))
             check_match(request, type, old, required=type.needs_match)
@@ -207,7 +208,7 @@ class Arm:
     def list(self, request: web.Request, path: ArmPath) -> web.Response:
         parent, segment = "/" + "/".join(path.segments[:-1]), path.segments[-1]
         with reading(self.store, path.service) as found:
-            tx = tx_of(found)
+            tx = tx_of(found, path.service)
             holder = _existing(tx, type_of(parent), parent)
             view = _views(type_of(parent)).get(segment.lower())
             if view is not None:
@@ -251,7 +252,7 @@ class Arm:
     def apply(self, path: ArmPath, body: dict[str, Any]) -> web.Response:
         try:
             with writing(self.store, path.service) as tx:
-                return json_response(batch.apply(tx_of(tx), body))
+                return json_response(batch.apply(tx_of(tx, path.service), body))
         except batch.DryRun as run:
             return json_response(run.body)
 
@@ -283,9 +284,10 @@ class Arm:
             type, id = type_of("/"), "/"
         if action is None:
             raise ArmError(404, "InvalidResourceType", f"There is no action '{name[:80]}' on a {type.title.lower()}.")
-        with writing(self.store, path.service) as tx:
+        with writing(self.store, path.service) as found:
+            tx = tx_of(found, path.service)
             row = _existing(tx, type, id)
-            answer = action(_call(tx_of(tx), row, body, request.query))
+            answer = action(_call(tx, row, body, request.query))
         if answer.body is None:
             return web.Response(status=answer.status)
         return json_response(answer.body, answer.status, etag=row.etag if answer.etag else None)
@@ -299,9 +301,10 @@ def _statuses(type: ResourceType, request: web.Request, path: ArmPath) -> Status
     return statuses(type.path, _version(request), "/workspaces/" in path.service)
 
 
-def tx_of(tx: Transaction | None) -> Transaction:
+def tx_of(tx: Transaction | None, service: str = "") -> Transaction:
+    """404 when there is none of `service`, which is the id of a service or a workspace."""
     if tx is None:
-        raise not_found("Service")
+        raise not_found("Workspace" if "/workspaces/" in service.lower() else "Service")
     return tx
 
 

@@ -53,6 +53,8 @@ def _wrong(field: Field, sent: Any) -> str | None:
     value: Any = sent
     if not isinstance(sent, KINDS[field.kind]) or (isinstance(sent, bool) and field.kind != "boolean"):
         return f"{field.name} must be of type {field.kind}."
+    if field.required and value == "":
+        return f"{field.name} must not be empty."
     if field.choices and value.lower() not in {choice.lower() for choice in field.choices}:
         return f"{field.name} must be one of {', '.join(field.choices)}."
     if field.longest is not None and len(value) > field.longest:

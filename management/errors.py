@@ -94,5 +94,5 @@ def not_allowed(message: str) -> ArmError:
     return ArmError(405, "MethodNotAllowed", message)
 
 
-def stale() -> ArmError:
-    return ArmError(412, "PreconditionFailed", "Resource was modified since last retrieval.")
+def stale(message: str = "Resource was modified since last retrieval.") -> ArmError:
+    return ArmError(412, "PreconditionFailed", message)

@@ -5,6 +5,7 @@ They have no case; a name keeps the spelling it was created with.
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -27,7 +28,7 @@ SERVICES = re.compile(
     re.IGNORECASE,
 )
 API_VERSION = re.compile(r"(\d{4})-(\d{2})-(\d{2})(-preview)?")
-OLDEST = "2021-01-01"
+OLDEST = datetime.date(2021, 1, 1)
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,8 +85,11 @@ def check_version(version: str | None) -> None:
             "MissingApiVersionParameter",
             "The api-version query parameter (?api-version=) is required for all requests.",
         )
-    if not API_VERSION.fullmatch(version) or version < OLDEST:
-        raise _unsupported(version)
+    try:
+        if not API_VERSION.fullmatch(version) or datetime.date.fromisoformat(version[:10]) < OLDEST:
+            raise _unsupported(version)
+    except ValueError:  # no day of a calendar
+        raise _unsupported(version) from None
 
 
 def _unsupported(version: str) -> ArmError:

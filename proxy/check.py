@@ -6,13 +6,22 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.config.backends import duration
 from proxy.pipeline.compile import Environment, Scope, compile_document
 from proxy.pipeline.issue import Issue
 from proxy.pipeline.registry import REGISTRY, Definition
 from proxy.schemas.flatten import Reading
 from proxy.schemas.library import Library, read_document
 
-__all__ = ["Environment", "Issue", "check_document", "check_graphql_schema", "check_schema", "known_policies"]
+__all__ = [
+    "Environment",
+    "Issue",
+    "check_document",
+    "check_graphql_schema",
+    "check_schema",
+    "duration",
+    "known_policies",
+]
 
 
 def check_document(text: str, scope: str, environment: Environment) -> list[Issue]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from management.declare import Call, Change, Field, Properties, ResourceType
-from management.errors import ArmError
+from management.errors import ArmError, invalid
 from management.store import Row
 from management.transaction import Transaction
 
@@ -19,6 +19,8 @@ def prepare(change: Change) -> None:
     change.properties["builtIn"] = built_in
     if built_in:
         change.properties["type"] = "system"
+    elif change.properties["type"] == "system" and change.former.get("type") != "system":
+        raise invalid("type", "type must be custom or external: system groups are those that are built in.")
 
 
 def leaving(call: Call) -> None:

@@ -17,6 +17,8 @@ from management.wire import relative
 STATES = ("active", "cancelled", "expired", "rejected", "submitted", "suspended")
 KEYS = ("primaryKey", "secondaryKey")
 WHOLE = ("/", "/apis")
+# those that a product's subscriptionsLimit counts
+COUNTED = ("active", "submitted", "suspended")
 
 
 def prepare(change: Change) -> None:
@@ -31,8 +33,28 @@ def prepare(change: Change) -> None:
     waits = product is not None and product.body.get("approvalRequired")
     properties["state"] = properties.get("state") or former.get("state") or ("submitted" if waits else "active")
     properties["createdDate"] = former.get("createdDate", now)
+    if product is not None and change.old is None and not change.tx.thrifty:
+        _check_limit(change, product)
     if properties["state"] == "active":
         properties.setdefault("startDate", former.get("startDate", now))
+
+
+def _check_limit(change: Change, product: Row) -> None:
+    """A product may limit the subscriptions of one user; what is moved here as a whole is as it was."""
+    limit, owner = (
+        product.body.get("subscriptionsLimit"),
+        relative(change.properties.get("ownerId"), change.tx.service.id),
+    )
+    if limit is None or not isinstance(owner, str):
+        return
+    there = [change.tx.get(source) for source, _, _ in change.tx.links_to(owner.lower())]
+    held = [row for row in there if row and row.type == "subscriptions" and row.body["scope"] == product.id]
+    if sum(row.body["state"] in COUNTED for row in held) >= limit:
+        raise invalid(
+            "scope",
+            f"Subscriptions limit reached for same user: product '{product.name}' allows {limit}. "
+            "Raise its subscriptionsLimit, or cancel one of the user's.",
+        )
 
 
 def _place(change: Change) -> Row | None:

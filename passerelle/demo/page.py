@@ -10,7 +10,7 @@ from string import Template
 
 from passerelle.demo import seed
 from passerelle.listening import LOOPBACK
-from passerelle.plan import Plan, Source
+from passerelle.plan import GATEWAY, Plan, Source
 from passerelle.plane import API_VERSION
 
 LIMIT = 5  # calls per period, of policies/search.xml
@@ -33,6 +33,13 @@ def write_page(plan: Plan) -> str:
     ]
     if plan.demo:
         lines += demo_part(plan)
+    else:
+        lines += [
+            "",
+            f"The gateways serve the APIs that are assigned to gateway '{GATEWAY}'. Once there is an API 'orders':",
+            f'  curl -X PUT -H "Authorization: Bearer $(cat {shlex.quote(str(plan.home.admin_token))})" '
+            f"'{plan.management_url}{plan.service}/gateways/{GATEWAY}/apis/orders?api-version={API_VERSION}'",
+        ]
     lines += ["", "Ctrl-C ends it all.", ""]
     return "\n".join(lines)
 

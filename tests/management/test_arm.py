@@ -63,6 +63,39 @@ async def test_if_match_is_required(plane: Plane, method: str) -> None:
     assert (reply.status, reply.error()["code"]) == (400, "MissingIfMatch")
 
 
+async def test_if_none_match_asks_for_a_new_one(plane: Plane) -> None:
+    plane.headers["If-None-Match"] = "*"
+    assert (await plane.call("PUT", "/tags/t1", {"displayName": "one"})).status == 201
+    reply = await plane.call("PUT", "/tags/t1", {"displayName": "two"})
+    assert (reply.status, reply.error()["code"]) == (412, "PreconditionFailed")
+    assert (await plane.get("/tags/t1"))["properties"] == {"displayName": "one"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+async def test_a_workspace_that_is_not_there(plane: Plane, method: str) -> None:
+    reply = await plane.call(method, "/workspaces/none/tags/t", {"displayName": "t"} if method != "GET" else None)
+    assert (reply.status, reply.error()["message"]) == (404, "Workspace not found.")
+
+
+@pytest.mark.parametrize(
+    ("id", "why"),
+    [
+        ("/tags/a:b", "are not allowed"),
+        (f"/tags/{'a' * 81}", "it has 81 characters, and 80 are allowed"),
+        ("/policyFragments/a.b", "must match the pattern"),
+    ],
+)
+async def test_names_that_cannot_be(plane: Plane, id: str, why: str) -> None:
+    reply = await plane.call("PUT", id, {"displayName": "x", "value": "<fragment />"})
+    assert (reply.status, reply.error()["details"][0]["target"]) == (400, "name")
+    assert why in reply.error()["details"][0]["message"]
+
+
+async def test_what_is_required_is_not_empty(plane: Plane) -> None:
+    reply = await plane.call("PUT", "/tags/t", {"displayName": ""})
+    assert (reply.status, reply.error()["details"][0]["target"]) == (400, "displayName")
+
+
 async def test_patch_merges_and_null_removes(plane: Plane) -> None:
     await plane.put("/groups/g", {"displayName": "G", "description": "old"})
     patched = await plane.call("PATCH", "/groups/g", {"displayName": "H"})
@@ -91,7 +124,12 @@ async def test_wrong_kinds_are_refused(plane: Plane) -> None:
 
 @pytest.mark.parametrize(
     ("query", "code"),
-    [({"api-version": ""}, "MissingApiVersionParameter"), ({"api-version": "1999"}, "InvalidApiVersionParameter")],
+    [
+        ({"api-version": ""}, "MissingApiVersionParameter"),
+        ({"api-version": "1999"}, "InvalidApiVersionParameter"),
+        ({"api-version": "2020-12-31"}, "InvalidApiVersionParameter"),
+        ({"api-version": "2024-13-01"}, "InvalidApiVersionParameter"),
+    ],
 )
 async def test_api_version(plane: Plane, query: dict[str, str], code: str) -> None:
     reply = await plane.call("GET", "/tags", query=query)
