@@ -137,9 +137,10 @@ class Live:
         text = (await read_body(request)).get("token")
         token = text if isinstance(text, str) else ""
         user = await self._read(path, lambda tx: user_tokens.user_of(tx, token, "sign-in"))
-        if user is None or token in self._redeemed:
+        signature = token.rpartition("&")[2]  # the user before it may be written in any case
+        if user is None or signature in self._redeemed:
             raise invalid("token", "The link has been used or is too old: ask for a new one.")
-        self._redeemed[token] = None
+        self._redeemed[signature] = None
         while len(self._redeemed) > MOST_REDEEMED:
             self._redeemed.popitem(last=False)
         return json_response({"userId": f"/users/{user.id}"})

@@ -71,6 +71,7 @@ def _good(row: Any) -> bool:
         and math.isfinite(named["start"])
         and all(type(named[name]) is int and -LARGEST < named[name] < LARGEST for name in _INTEGERS)
         and named["period"] >= 0
+        and abs(named["window"] * named["period"]) < LARGEST // 2  # databases multiply them, too
     )
 
 
