@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
+from sqlalchemy import delete, insert, select
+
 from management.apply import Applier, type_of
 from management.errors import ArmError, invalid, not_found
 from management.keys import LONGEST_LIFE, same, shared_access
+from management.schema import redeemed
 from management.store import Row
 from management.transaction import Transaction
 
@@ -81,6 +84,21 @@ def user_of(tx: Transaction, text: str, purpose: Purpose) -> User | None:
     if not good or expiry <= datetime.datetime.now(datetime.UTC) or row is None or row.body.get("state") != "active":
         return None
     return User(found["user"].lower())
+
+
+def redeem(tx: Transaction, text: str) -> User | None:
+    """Whose sign-in link this is; None when it has been used, or is nobody's any more."""
+    user = user_of(tx, text, "sign-in")
+    if user is None:
+        return None
+    _, ends, signature = text.rsplit("&", 2)  # the user before it may be written in any case
+    mine = redeemed.c.service == tx.service.number
+    now = f"{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M}"
+    tx.connection.execute(delete(redeemed).where(mine, redeemed.c.ends < now))
+    if tx.connection.scalar(select(redeemed.c.ends).where(mine, redeemed.c.signature == signature)) is not None:
+        return None
+    tx.connection.execute(insert(redeemed).values(service=tx.service.number, signature=signature, ends=ends))
+    return user
 
 
 def _user(tx: Transaction, name: str) -> Row:
