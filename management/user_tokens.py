@@ -19,7 +19,7 @@ from sqlalchemy import delete, insert, select
 
 from management.apply import Applier, type_of
 from management.errors import ArmError, invalid, not_found
-from management.keys import LONGEST_LIFE, same, shared_access
+from management.keys import life_of, same, shared_access
 from management.schema import redeemed
 from management.store import Row
 from management.transaction import Transaction
@@ -48,14 +48,7 @@ def shared_access_token(tx: Transaction, user: str, body: dict[str, Any]) -> dic
     kind = given.get("keyType")
     if not isinstance(kind, str) or kind.lower() not in KEYS:
         raise invalid("keyType", "keyType must be primary or secondary.")
-    value, now = given.get("expiry"), datetime.datetime.now(datetime.UTC)
-    try:
-        expiry = datetime.datetime.fromisoformat(value if isinstance(value, str) else "")
-    except ValueError:
-        raise invalid("expiry", "expiry must be a date and time such as 2026-01-02T03:04:05Z.") from None
-    expiry = expiry if expiry.tzinfo else expiry.replace(tzinfo=datetime.UTC)
-    if not now < expiry <= now + LONGEST_LIFE:
-        raise invalid("expiry", "expiry must lie in the future, at most 30 days from now.")
+    expiry = life_of(given.get("expiry"))
     return {"value": _sign(tx, "access", row.name, expiry, KEYS[kind.lower()])}
 
 
