@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from management import batch, filters, links, provider
+from management import batch, filters, importing, links, provider
 from management.apply import Applier, parent_of, stored_name, type_of
 from management.bodies import LARGEST_BATCH, read_body
 from management.declare import ALONE, Call, ResourceType, View
@@ -58,6 +58,7 @@ class Arm:
         self.store = store
         self.exports = exports
         self.tickets = tickets
+        self._ahead = importing.Ahead()
 
     async def handle(self, request: web.Request) -> web.Response:
         path = parse(request.rel_url.raw_path)
@@ -85,7 +86,8 @@ class Arm:
                 return await store.read(lambda: self.read(request, path, id))
             if method in ("PUT", "PATCH"):
                 document = await links.inline(await read_body(request))
-                return await store.write(lambda: self.write(request, path, id, document))
+                async with self._ahead.read(document):
+                    return await store.write(lambda: self.write(request, path, id, document))
             if method == "DELETE":
                 return await store.write(lambda: self.delete(request, path, id))
         elif method == "GET":

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from management.addresses import Address, is_callable
 from management.errors import ArmError, invalid
 
 PROBES = 4
@@ -35,10 +36,6 @@ A_MINUTE = 20
 AT_ONCE = 4
 MOST_HEADERS = 32
 PROTOCOLS = ("TCP", "HTTP", "HTTPS")
-# of Azure, Alibaba Cloud and AWS, where they are not link-local
-METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +120,13 @@ class Connectivity:
             )
         for *_, place in found:
             address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-            if self._allows(address):
+            if is_callable(address, self._loopback):
                 return address
         raise invalid(
             "destination.address",
             f"'{check.host[:100]}' is an address that is not called from here: loopback (unless "
             "net.client.loopback.allowed is true), link-local, multicast, or a metadata service.",
         )
-
-    def _allows(self, address: Address) -> bool:
-        if isinstance(address, ipaddress.IPv6Address):
-            address = address.ipv4_mapped or address.sixtofour or address
-        if address.is_loopback:
-            return self._loopback
-        return not (address.is_link_local or address.is_multicast or address.is_unspecified or address in METADATA)
 
 
 def read(body: dict[str, Any]) -> Check:

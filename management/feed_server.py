@@ -28,6 +28,7 @@ CONTENT_TYPE = "application/x-ndjson"
 GZIP = 16 + zlib.MAX_WBITS
 FAST = 1
 PIECE = 256 * 1024
+TRIMMED_AFTER = 100_000  # rows: what one gateway may add cannot wait for the hour
 
 
 class FeedServer:
@@ -37,6 +38,7 @@ class FeedServer:
         # snapshots are built one at a time; the last one serves others who ask for the same
         self._turn = asyncio.Lock()
         self._last: tuple[object, object] | None = None
+        self._added = 0  # rows of counters since they were trimmed
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         dataset, cursor = request.query.get("dataset"), _cursor(request)
@@ -76,7 +78,7 @@ class FeedServer:
                 return self._admit(connection, request)
 
         service, gateway = await self.store.read(admit)
-        document = await read_body(request)
+        document = await read_body(request, heartbeats.LARGEST)
         heartbeats.check(document)
 
         def keep() -> None:
@@ -125,7 +127,13 @@ class FeedServer:
 
         def write() -> list[dict[str, Any]]:
             with self.store.writing() as connection:
-                return keep(connection)
+                answer = keep(connection)
+                self._added += len((batch or {}).get("rows", ())) + len((told or {}).get("counters", ()))
+                if self._added > TRIMMED_AFTER:
+                    figures.trim(connection)
+                    quotas.trim(connection)
+                    self._added = 0
+                return answer
 
         # most calls only ask whether somebody has set a quota counter
         news = batch is not None or (told is not None and (told.get("counters") or told.get("confirmed")))

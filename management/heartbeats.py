@@ -15,6 +15,7 @@ from management.transaction import Transaction
 
 INSTANCES = 1000  # a gateway's instances that are remembered, the most recent ones
 LONGEST_ID = 200
+LARGEST = 4 * 1024 * 1024  # bytes of one: a thousand are kept of each gateway
 
 
 def instance_of(document: dict[str, Any]) -> str:

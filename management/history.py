@@ -3,7 +3,8 @@
     GET  {service}/changes?from=12&to=20      what each of the revisions 13 to 20 did
     POST {service}/rollback {"revision": 12}  everything as it was after revision 12, as one new revision
 
-Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace.
+Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace. One that was made
+since goes with all that is in it, one that was deleted since comes back empty.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from management.containers import make_container, remove_container
 from management.declare import Answer, Call
 from management.errors import ArmError, invalid
 from management.schema import former, log
 from management.store import Row
-from management.transaction import Transaction
+from management.transaction import Transaction, find_service
 
 MOST_REVISIONS = 1000  # that one GET tells
 
@@ -84,7 +86,18 @@ def restore(tx: Transaction, target: int, spare: str = "") -> int:
             oldest.setdefault(key, (row, sealed))
     for key, (row, sealed) in oldest.items():
         tx.restore(key, row, sealed)
+        if key.startswith("/workspaces/"):
+            _settle(tx, key)
     return len(oldest)
+
+
+def _settle(tx: Transaction, workspace: str) -> None:
+    """What stands in a workspace is there when the workspace is."""
+    row, there = tx.get(workspace), find_service(tx.connection, tx.service.id + workspace) is not None
+    if row is None:
+        remove_container(tx, workspace)
+    elif not there:
+        make_container(tx, row.id)
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

@@ -7,9 +7,11 @@ goes. A policy that an import wrote is written anew as long as nobody changed it
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from management.declare import Change
@@ -19,6 +21,7 @@ from management.importers.openapi import import_document
 from management.importers.types import SCHEMA_ID
 from management.importers.wadl import import_wadl
 from management.resources import specifications
+from management.resources.schemas import graphql_problem, is_graphql
 
 FORMATS = ("openapi", "openapi+json", "swagger-json", "wadl-xml", "wsdl", "odata", "grpc", "graphql")
 # properties of a PUT that say how to import
@@ -31,6 +34,56 @@ DEFINITIONS = "application/vnd.ms-azure-apim.swagger.definitions+json"
 MARK = re.compile(r"\n  <!-- imported ([0-9a-f]{16}) -->")
 # what an import calls its schemas
 SCHEMAS = re.compile(r"components|schema(-\d+)?|odata|protobuf", re.IGNORECASE)
+WORTH = 16 * 1024  # characters; what is shorter is read in no time
+
+Question = tuple[str, str, tuple[str, ...]]
+_found_ahead: dict[Question, ImportedApi | ImportRefused] = {}
+
+
+class Ahead:
+    """Reads the large document or GraphQL schema of a PUT before the store is asked, since there everybody would wait.
+
+    One at a time: many of them cost the memory of one, and what was read lives no longer than its change.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self, document: dict[str, Any]) -> AsyncIterator[None]:
+        question = _asked(document.get("properties"))
+        if question is None:
+            yield
+            return
+        async with self._turn:
+            try:
+                _found_ahead[question] = await asyncio.to_thread(_look, question)
+                yield
+            finally:
+                _found_ahead.pop(question, None)
+
+
+def _asked(given: Any) -> Question | None:
+    if not isinstance(given, dict):
+        return None
+    format, value, document = given.get("format"), given.get("value"), given.get("document")
+    if is_graphql(given) and isinstance(document, dict):
+        format, value = "graphql", document.get("value")
+    if not isinstance(format, str) or format.lower() not in FORMATS or not isinstance(value, str):
+        return None
+    if not WORTH < len(value) <= LARGEST_DOCUMENT:
+        return None
+    return _question({"type": given.get("type") or given.get("apiType")}, format.lower(), value, given)
+
+
+def _look(question: Question) -> ImportedApi | ImportRefused:
+    try:
+        found = _answer(question)
+    except ImportRefused as refused:
+        return refused
+    for each in found.documents:
+        graphql_problem({"contentType": each.content_type, "document": {"value": each.text}})
+    return found
 
 
 def read(change: Change) -> None:
@@ -50,7 +103,10 @@ def read(change: Change) -> None:
     if len(value.encode()) > LARGEST_DOCUMENT:
         raise invalid("value", f"The document is larger than {LARGEST_DOCUMENT} bytes.")
     try:
-        imported = _reader(change, format, options["wsdlSelector"], required_query)(value)
+        question = _question(change.properties, format, value, options)
+        imported = _found_ahead.get(question) or _answer(question)
+        if isinstance(imported, ImportRefused):
+            raise imported
     except ImportRefused as refused:
         raise invalid(refused.target, str(refused)) from None
     if imported.type:
@@ -73,30 +129,41 @@ def read(change: Change) -> None:
     change.notes["document"] = document
 
 
-def _reader(change: Change, format: str, selector: Any, required_query: str) -> Callable[[str], ImportedApi]:
-    """What reads a document of this format; libraries are loaded when they are needed."""
+def _question(properties: Mapping[str, Any], format: str, value: str, options: Mapping[str, Any]) -> Question:
+    """All that an answer depends on."""
+    more: tuple[str, ...] = ()
+    if format == "wsdl":
+        selector = options.get("wsdlSelector")
+        chosen = selector if isinstance(selector, dict) else {}
+        names = (str(chosen.get(name) or "") for name in ("wsdlServiceName", "wsdlEndpointName"))
+        more = ("soap" if properties.get("type") == "soap" else "http", *names)
+    elif format not in ("wadl-xml", "odata", "grpc", "graphql"):
+        more = (str(options.get("translateRequiredQueryParameters") or "template"),)
+    return format, value, more
+
+
+def _answer(question: Question) -> ImportedApi:
+    """Libraries are loaded when they are needed. Raises ImportRefused."""
+    format, text, more = question
     if format == "wadl-xml":
-        return import_wadl
+        return import_wadl(text)
     if format == "wsdl":
         from management.importers.wsdl import import_wsdl
 
-        chosen = selector if isinstance(selector, dict) else {}
-        names = [str(chosen.get(name) or "") for name in ("wsdlServiceName", "wsdlEndpointName")]
-        kind = "soap" if change.properties.get("type") == "soap" else "http"
-        return lambda text: import_wsdl(text, kind, *names)
+        return import_wsdl(text, *more)
     if format == "odata":
         from management.importers.edmx import import_odata
 
-        return import_odata
+        return import_odata(text)
     if format == "grpc":
         from management.importers.proto_text import import_proto
 
-        return import_proto
+        return import_proto(text)
     if format == "graphql":
         from management.importers.graphql import import_graphql
 
-        return import_graphql
-    return lambda text: import_document(text, format, required_query=required_query)
+        return import_graphql(text)
+    return import_document(text, format, required_query=more[0])
 
 
 def write(change: Change) -> None:

@@ -13,10 +13,26 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from typing import Any
+
+from management.errors import invalid
 
 LONGEST_LIFE = datetime.timedelta(days=30)
 EXPIRY = re.compile(r"\d{12}")
 LONGEST_TOKEN = 1024
+
+
+def life_of(value: Any) -> datetime.datetime:
+    """When a token is to end that somebody asks for. Raises ArmError."""
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        expiry = datetime.datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise invalid("expiry", "expiry must be a date and time such as 2026-01-02T03:04:05Z.") from None
+    expiry = expiry if expiry.tzinfo else expiry.replace(tzinfo=datetime.UTC)
+    if not now < expiry <= now + LONGEST_LIFE:
+        raise invalid("expiry", "expiry must lie in the future, at most 30 days from now.")
+    return expiry
 
 
 def new_key() -> str:

@@ -1,8 +1,8 @@
 """Documents behind links: `format: openapi-link` with a URL as `value` is `format: openapi` with what the URL gives.
 
 Fetched before the store is asked, so that a slow server holds nobody up; http and https only, without credentials,
-bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches. What a WSDL
-document imports is fetched with it, from the same host only.
+bounded in size and time. Who may write to the plane may thereby have it open any address that it reaches, but for those
+that `addresses.py` keeps from everybody. What a WSDL document imports is fetched with it, from the same host only.
 
 `graphql-link` means a GraphQL server, which is asked for its schema and becomes the API's backend where none is given;
 an address that takes no questions is read as a schema. A text that is no address is a schema itself.
@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from management.addresses import guarded_socket
 from management.errors import ArmError, invalid
 from management.importers import graphql, wsdl_files
 from management.importers.imported import ImportRefused
@@ -119,7 +120,9 @@ async def _fetch(url: str, question: str | None = None) -> str:
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         method, headers = ("GET", {}) if question is None else ("POST", JSON)
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(
+                timeout=timeout, connector=aiohttp.TCPConnector(socket_factory=guarded_socket)
+            ) as session,
             session.request(method, url, data=question, headers=headers, max_redirects=REDIRECTS) as response,
         ):
             if response.status != 200:

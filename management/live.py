@@ -8,7 +8,6 @@ POST       {service}/users/{user}/confirmations/password/send
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -28,15 +27,12 @@ from management.transaction import Transaction, reading, writing
 Result = TypeVar("Result")
 Taker = Callable[[web.Request, ArmPath], Awaitable[web.Response]]
 
-MOST_REDEEMED = 100_000
-
 
 class Live:
     def __init__(self, store: Store, outside: Outside) -> None:
         self.store = store
         self._outside = outside
         self._connectivity = Connectivity(outside.loopback)
-        self._redeemed: OrderedDict[str, None] = OrderedDict()
 
     def takes(self, path: ArmPath) -> bool:
         return self._taker(path) is not None
@@ -132,16 +128,13 @@ class Live:
         return web.Response(status=204)
 
     async def redeem(self, request: web.Request, path: ArmPath) -> web.Response:
-        """`{"token"}` of a link to `{"userId"}`; this process takes each token once."""
+        """`{"token"}` of a link to `{"userId"}`, once."""
         _only(request, "POST")
         text = (await read_body(request)).get("token")
         token = text if isinstance(text, str) else ""
-        user = await self._read(path, lambda tx: user_tokens.user_of(tx, token, "sign-in"))
-        if user is None or token in self._redeemed:
+        user = await self._write(path, lambda tx: user_tokens.redeem(tx, token))
+        if user is None:
             raise invalid("token", "The link has been used or is too old: ask for a new one.")
-        self._redeemed[token] = None
-        while len(self._redeemed) > MOST_REDEEMED:
-            self._redeemed.popitem(last=False)
         return json_response({"userId": f"/users/{user.id}"})
 
     async def _read(self, path: ArmPath, work: Callable[[Transaction], Result]) -> Result:

@@ -22,7 +22,7 @@ import time
 import uuid
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from management.errors import ArmError, invalid
@@ -44,6 +44,7 @@ MOST_ANSWERED = 2_000
 LONGEST_KEY = 2_048
 LARGEST = 2**62
 KEPT = 35 * DAY  # that a counter whose period has passed is kept
+KEPT_ROWS = 1_000_000  # of a gateway
 COLUMNS = ("key", "start", "period", "window", "calls", "bytes")
 _INTEGERS = ("period", "window", "calls", "bytes")
 
@@ -71,6 +72,7 @@ def _good(row: Any) -> bool:
         and math.isfinite(named["start"])
         and all(type(named[name]) is int and -LARGEST < named[name] < LARGEST for name in _INTEGERS)
         and named["period"] >= 0
+        and abs(named["window"] * named["period"]) < LARGEST // 2  # databases multiply them, too
     )
 
 
@@ -234,6 +236,12 @@ def reset(tx: Transaction, key: str, period: str | None, values: dict[str, int])
 
 
 def trim(connection: Connection) -> None:
-    """Forget counters whose period has long passed."""
+    """Forget counters whose period has long passed, and of a gateway that tells of too many those that end first."""
     ended = quotas.c.start + (quotas.c.window + 1) * quotas.c.period
     connection.execute(delete(quotas).where(quotas.c.period > 0, ended < time.time() - KEPT))
+    place = (quotas.c.service, quotas.c.gateway)
+    crowded = select(*place).group_by(*place).having(func.count() > KEPT_ROWS)
+    for service, gateway in connection.execute(crowded).all():
+        mine = (quotas.c.service == service) & (quotas.c.gateway == gateway)
+        last = connection.scalar(select(ended).where(mine).order_by(ended.desc()).offset(KEPT_ROWS).limit(1))
+        connection.execute(delete(quotas).where(mine, ended <= last))

@@ -189,3 +189,12 @@ quotas = Table(
     Column("sealed", LargeBinary, nullable=False),
     Index("quotas_by_key", "service", "key"),
 )
+
+# Sign-in links that have been used, by their signature, until they would have ended: `ends` as the link says it.
+redeemed = Table(
+    "redeemed",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("signature", String, primary_key=True),
+    Column("ends", String, nullable=False),
+)

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
+from sqlalchemy import delete, insert, select
+
 from management.apply import Applier, type_of
 from management.errors import ArmError, invalid, not_found
-from management.keys import LONGEST_LIFE, same, shared_access
+from management.keys import life_of, same, shared_access
+from management.schema import redeemed
 from management.store import Row
 from management.transaction import Transaction
 
@@ -45,14 +48,7 @@ def shared_access_token(tx: Transaction, user: str, body: dict[str, Any]) -> dic
     kind = given.get("keyType")
     if not isinstance(kind, str) or kind.lower() not in KEYS:
         raise invalid("keyType", "keyType must be primary or secondary.")
-    value, now = given.get("expiry"), datetime.datetime.now(datetime.UTC)
-    try:
-        expiry = datetime.datetime.fromisoformat(value if isinstance(value, str) else "")
-    except ValueError:
-        raise invalid("expiry", "expiry must be a date and time such as 2026-01-02T03:04:05Z.") from None
-    expiry = expiry if expiry.tzinfo else expiry.replace(tzinfo=datetime.UTC)
-    if not now < expiry <= now + LONGEST_LIFE:
-        raise invalid("expiry", "expiry must lie in the future, at most 30 days from now.")
+    expiry = life_of(given.get("expiry"))
     return {"value": _sign(tx, "access", row.name, expiry, KEYS[kind.lower()])}
 
 
@@ -81,6 +77,21 @@ def user_of(tx: Transaction, text: str, purpose: Purpose) -> User | None:
     if not good or expiry <= datetime.datetime.now(datetime.UTC) or row is None or row.body.get("state") != "active":
         return None
     return User(found["user"].lower())
+
+
+def redeem(tx: Transaction, text: str) -> User | None:
+    """Whose sign-in link this is; None when it has been used, or is nobody's any more."""
+    user = user_of(tx, text, "sign-in")
+    if user is None:
+        return None
+    _, ends, signature = text.rsplit("&", 2)  # the user before it may be written in any case
+    mine = redeemed.c.service == tx.service.number
+    now = f"{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M}"
+    tx.connection.execute(delete(redeemed).where(mine, redeemed.c.ends < now))
+    if tx.connection.scalar(select(redeemed.c.ends).where(mine, redeemed.c.signature == signature)) is not None:
+        return None
+    tx.connection.execute(insert(redeemed).values(service=tx.service.number, signature=signature, ends=ends))
+    return user
 
 
 def _user(tx: Transaction, name: str) -> Row:

@@ -18,6 +18,7 @@ import hashlib
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -158,11 +159,19 @@ class Directory:
             yield "overrides", os.path.realpath(self._overrides)
 
     async def _read(self) -> Feed:
+        try:  # a reader that is killed leaves its store behind: here
+            holder = tempfile.TemporaryDirectory(prefix="passerelle-")
+        except OSError as error:
+            raise CallFailed(f"there is no place to read {self._folder} in: {error.strerror}", answered=False) from None
+        with holder as place:
+            return await self._read_in(place)
+
+    async def _read_in(self, place: str) -> Feed:
         process = await asyncio.create_subprocess_exec(
             *self._command(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(os.environ),
+            env=_environment(os.environ, place),
         )
         try:
             async with asyncio.timeout(self._timeout):
@@ -196,9 +205,9 @@ class Directory:
         return command + (["--tokens", str(self._tokens)] if self._tokens is not None else [])
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+def _environment(ours: Mapping[str, str], place: str) -> dict[str, str]:
     """Tokens may be in it; our own settings of the same process group are harmless to the reader."""
-    return {**ours, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    return {**ours, "TMPDIR": place, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 
 
 async def _parse(stream: asyncio.StreamReader | None) -> Feed | FeedError:

@@ -10,6 +10,7 @@ from management.importers.soap_service import ENVELOPES, SoapMessage, SoapOperat
 from management.importers.soap_types import Shape, Types
 
 LARGEST = 64 * 1024  # characters of one example
+LARGEST_WHOLE = 16 * 1024 * 1024  # of all; operations may share a large type
 _VALUES = {"integer": "0", "number": "0.0", "boolean": "true", "text": "string", "any": ""}
 _BY_FORMAT = {
     "date-time": "2000-01-23T04:56:07Z", "date": "2000-01-23", "byte": "c3RyaW5n", "uri": "https://example.com/",
@@ -22,6 +23,7 @@ class Samples:
 
     def __init__(self, types: Types | None, version: str) -> None:
         self._types, self._envelope = types, ENVELOPES[version]
+        self._written = 0
 
     @classmethod
     def of(cls, root: Any, port: SoapPort) -> Samples:
@@ -31,8 +33,8 @@ class Samples:
             return cls(None, port.version)
 
     def envelope(self, operation: SoapOperation, message: SoapMessage) -> str:
-        """Empty when none can be made, or it would be larger than `LARGEST`."""
-        if self._types is None or not message.present:
+        """Empty when none can be made, or it would be larger than `LARGEST`, or all together than `LARGEST_WHOLE`."""
+        if self._types is None or not message.present or self._written > LARGEST_WHOLE:
             return ""
         try:
             shapes = self._types.body(message)
@@ -47,6 +49,7 @@ class Samples:
             lines.append("  </soap:Header>")
         lines += ["  <soap:Body>", *(line for each in shapes for line in _lines(each, spaces, 2)), "  </soap:Body>"]
         text = "\n".join([*lines, "</soap:Envelope>"])
+        self._written += len(text)
         return text if len(text) <= LARGEST else ""
 
 

@@ -27,6 +27,7 @@ from management.importers.types import SCHEMA_ID
 from management.importers.wsdl import head, plain
 
 LARGEST_POLICY = 480 * 1024  # characters
+LARGEST_WHOLE = 16 * 1024 * 1024  # of all policies; operations may share a large type
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Liquid has meanings of its own for these
@@ -44,7 +45,7 @@ INSTEAD = "Import it as SOAP pass-through (apiType soap) instead"
 def restified(root: Any, port: SoapPort) -> tuple[list[ImportedOperation], dict[str, Any]]:
     """The operations, and the schemas that they name. Raises ImportRefused."""
     types, names, schemas = Types(root), Names(), {}
-    operations = []
+    operations, size = [], 0
     for operation in port.operations:
         request, response = (_shapes(types, operation, each) for each in (operation.input, operation.output))
         properties = head(operation) | {"urlTemplate": f"/{plain(operation.name)}"}
@@ -58,6 +59,9 @@ def restified(root: Any, port: SoapPort) -> tuple[list[ImportedOperation], dict[
             raise ImportRefused(
                 f"The policy of '{operation.name}' would have more than {LARGEST_POLICY // 1024} KiB. {INSTEAD}"
             )
+        size += len(policy)
+        if size > LARGEST_WHOLE:
+            raise ImportRefused(f"All policies would have more than {LARGEST_WHOLE // 1024 // 1024} MiB. {INSTEAD}")
         name = names.give(operation.name, "post", operation.name, "value")
         operations.append(ImportedOperation(name, properties, policy))
     return operations, schemas

@@ -6,6 +6,7 @@
 Rules
 - Files are named by address or path; a relative name in one of them is relative to it. What is missing is asked for
   only where it lies beside the first file: on its host, or in relative paths. Other imports stay as they are.
+- One file counts once for each namespace that takes it in: `MOST_READ` of them, `LARGEST` characters together.
 - Imported and included schemas stand in the types of the result, each once; imports lose their location. A schema
   without a namespace takes that of the one that includes it.
 """
@@ -20,9 +21,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from lxml import etree
 
 from management.importers.imported import ImportRefused
-from management.importers.xml_text import children, name_of, read_xml, space_of
+from management.importers.xml_text import LARGEST, children, name_of, read_xml, space_of
 
 XSD = "http://www.w3.org/2001/XMLSchema"
+MOST_READ = 250
 # what every reader knows by itself
 KNOWN = frozenset(
     {XSD, "http://schemas.xmlsoap.org/soap/encoding/", "http://www.w3.org/XML/1998/namespace",
@@ -48,6 +50,7 @@ class _Merger:
         self.seen: set[tuple[str, str]] = {(first, "")}
         self._schemas: list[str] = []
         self._pieces: list[str] = []
+        self._size = 0
         self._root = self._read(first)
         if name_of(self._root) == "definitions":
             self._definitions(self._root, first)
@@ -95,6 +98,8 @@ class _Merger:
                 self.missing.append(name)
             return True
         self.seen.add((name, space))
+        if len(self.seen) > MOST_READ:
+            raise ImportRefused(f"{self._first[:200]} takes in more than {MOST_READ} files; write it in fewer")
         root = self._read(name)
         if name_of(root) == "definitions":
             self._definitions(root, name)
@@ -120,6 +125,9 @@ class _Merger:
             elif kind == "include" and self._follow(child.get("schemaLocation"), name, own):
                 schema.remove(child)
         self._schemas.append(_written(schema))
+        self._size += len(self._schemas[-1])
+        if self._size > LARGEST:
+            raise ImportRefused(f"{self._first[:200]} has more than {LARGEST} characters with all that it takes in")
 
 
 def _joined(base: str, location: str) -> str:

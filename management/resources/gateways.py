@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from management import debugging, heartbeats
 from management.declare import OBJECT, Answer, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
-from management.keys import LONGEST_LIFE, new_gateway_key, sign
+from management.keys import life_of, new_gateway_key, sign
 from management.secret_fields import Secret
 from management.store import Row
 
@@ -51,15 +50,7 @@ def regenerate_key(call: Call) -> Answer:
 
 def generate_token(call: Call) -> Answer:
     key = call.row.clear()[f"{_which(call)}Key"]
-    now = datetime.datetime.now(datetime.UTC)
-    value = call.body.get("expiry")
-    try:
-        expiry = datetime.datetime.fromisoformat(value if isinstance(value, str) else "")
-    except ValueError:
-        raise invalid("expiry", "expiry must be a date and time such as 2026-01-02T03:04:05Z.") from None
-    expiry = expiry if expiry.tzinfo else expiry.replace(tzinfo=datetime.UTC)
-    if not now < expiry <= now + LONGEST_LIFE:
-        raise invalid("expiry", "expiry must lie in the future, at most 30 days from now.")
+    expiry = life_of(call.body.get("expiry"))
     return Answer(200, {"value": sign(call.row.name, expiry, key)})
 
 

@@ -20,7 +20,9 @@ def prepare(change: Change) -> None:
         users = [source for source, _, _ in change.tx.links_to(change.key)]
         if users:
             raise invalid("displayName", f"The named value is used by {users[0]} under its present name.")
-    properties.setdefault("secret", bool(properties.get("keyVault")))
+    if properties.get("keyVault"):  # a value that comes beside the reference is as secret as where it came from
+        properties["secret"] = True
+    properties.setdefault("secret", False)
     if properties["secret"]:
         # sealed under another name, so that a plain value stays readable
         properties["secretValue"] = properties.pop("value", None) or change.former.get("secretValue")

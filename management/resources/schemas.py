@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -25,11 +26,24 @@ def of_api(change: Change) -> None:
         raise invalid("document", f"The schemas of an API must not be larger than {LARGEST_OF_API} bytes.")
     if document is not None and not document:
         raise invalid("document", "document must hold value, definitions or components.")
-    if change.tx.strict and is_graphql(change.properties):
-        from proxy.check import check_graphql_schema
+    if change.tx.strict and (problem := graphql_problem(change.properties)):
+        raise invalid("document", problem)
 
-        if problem := check_graphql_schema(change.properties):
-            raise invalid("document", problem)
+
+def graphql_problem(properties: Mapping[str, Any]) -> str:
+    """Why a GraphQL schema cannot be used; empty when it can, and for other schemas."""
+    if not is_graphql(properties):
+        return ""
+    document = properties.get("document")
+    text = document.get("value") if isinstance(document, Mapping) else None
+    return _graphql_problem(text if isinstance(text, str) else "")
+
+
+@functools.lru_cache(maxsize=2)  # a large one is asked about twice: before the store is asked, and there
+def _graphql_problem(text: str) -> str:
+    from proxy.check import check_graphql_schema
+
+    return check_graphql_schema({"document": {"value": text}})
 
 
 def wire(row: Row, properties: Properties) -> Properties:

@@ -4,7 +4,9 @@ Rules
 1. In JSON and YAML a value takes the place of its token after the text was read, so that no value can break the text
    or become more than a value; in policies and specifications it is put into the text as it is.
 2. A value comes from `--set`, else from a file of the folder of tokens, else from the environment.
-3. What has no value stays as it stands and is told, in an override file it is an error: it would be sent as a secret.
+3. What this program itself was given (PASSERELLE_TOKEN ..., settings, which have dots) is no value: a folder may come
+   from people who must not know it.
+4. What has no value stays as it stands and is told, in an override file it is an error: it would be sent as a secret.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ TOKEN = re.compile(r"\{#(?:\[([\w.-]+)\]|([\w.-]+))#\}")
 MARKS = {"\ue0f0": ("{#", "#}"), "\ue0f1": ("{#[", "]#}")}
 END = "\ue0f2"
 MARK = re.compile(f"([{''.join(MARKS)}])(.*?){END}")
+OURS = re.compile(r"passerelle_|.*\.", re.IGNORECASE)
 LARGEST = 64 * 1024
 
 
@@ -39,6 +42,8 @@ class Tokens(Mapping[str, str]):
                     return file.read(LARGEST).rstrip("\r\n")
             except (OSError, ValueError):
                 pass
+        if OURS.match(name):
+            raise KeyError(name)
         return os.environ[name]
 
     def __iter__(self) -> Iterator[str]:

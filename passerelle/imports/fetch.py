@@ -18,6 +18,11 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+def shown(source: str) -> str:
+    """A source for messages: the query of an address may be a key to it."""
+    return source.split("?", 1)[0] if is_address(source) else source
+
+
 def fetch(source: str) -> str:
     """Raises ClickException, which names the source."""
     if is_address(source):
@@ -29,13 +34,13 @@ def fetch(source: str) -> str:
         except (OSError, ValueError) as error:
             raise click.ClickException(f"{source}: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > LARGEST:
-        raise click.ClickException(f"{source} is larger than {LARGEST} bytes")
+        raise click.ClickException(f"{shown(source)} is larger than {LARGEST} bytes")
     try:
         return content.decode(MARKS.get(content[:2], "utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
-        raise click.ClickException(f"{source}, line {line}, column {column}: this is not UTF-8 text") from None
+        raise click.ClickException(f"{shown(source)}, line {line}, column {column}: this is not UTF-8 text") from None
 
 
 def _download(url: str) -> bytes:
@@ -44,6 +49,6 @@ def _download(url: str) -> bytes:
             content: bytes = answer.read(LARGEST + 1)
             return content
     except urllib.error.HTTPError as error:
-        raise click.ClickException(f"{url} answered {error.code}") from None
+        raise click.ClickException(f"{shown(url)} answered {error.code}") from None
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"{url} could not be read: {error}") from None
+        raise click.ClickException(f"{shown(url)} could not be read: {error}") from None

@@ -19,6 +19,7 @@ from passerelle.templates.wrong import TemplateWrong
 DEEPEST = 120
 LONGEST = 1024 * 1024  # characters of one expression
 LARGEST = 16 * 1024 * 1024  # characters or items of a value
+LARGEST_NUMBER = 2**63
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[()\[\],.]))"
@@ -200,6 +201,8 @@ def _called(node: Call, call: Callable[[], Any]) -> Any:
         value = call()
         if isinstance(value, (str, list)) and len(value) > LARGEST:
             raise TemplateWrong(f"{node.shown}() gives more than {LARGEST} characters or items")
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise TemplateWrong(f"{node.shown}() gives a number of more than 64 bits")
         return value
     except TemplateWrong:
         raise

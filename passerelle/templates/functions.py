@@ -10,7 +10,7 @@ import datetime
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -52,20 +52,42 @@ def text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _bounded(size: int) -> None:
+    """Before something is made that would not fit anywhere."""
+    if size > LONGEST:
+        raise TemplateWrong(f"a value would have more than {LONGEST} characters or items")
+
+
 def _concat(*values: Any) -> Any:
     if values and all(isinstance(each, list) for each in values):
+        _bounded(sum(map(len, values)))
         return [item for each in values for item in each]
-    return "".join(text(each) for each in values)
+    return _join(values, "")
+
+
+def _join(values: Iterable[Any], mark: str) -> str:
+    texts: list[str] = []
+    size = 0
+    for each in values:
+        texts.append(text(each))
+        size += len(texts[-1]) + len(mark)
+        _bounded(size)
+    return mark.join(texts)
 
 
 def _format(pattern: str, *values: Any) -> str:
+    size = 0
+
     def fill(match: re.Match[str]) -> str:
+        nonlocal size
         if match[1] is None:
             return match[0][0]
         value = _formatted(values[int(match[1])], match[3] or "")
         width = int(match[2] or 0)
         if abs(width) > 1000:
             raise ValueError
+        size += len(value)
+        _bounded(size)
         return value.ljust(-width) if width < 0 else value.rjust(width)
 
     return _HOLE.sub(fill, pattern)
@@ -97,6 +119,7 @@ def _substring(value: str, start: int, length: int | None = None) -> str:
 
 
 def _replace(value: str, old: str, new: str) -> str:
+    _bounded(len(value) + value.count(old) * (len(new) - len(old)))
     return value.replace(old, new)
 
 
@@ -239,6 +262,7 @@ def _mod(one: int, other: int) -> int:
 
 
 def _flatten(values: list[Any]) -> list[Any]:
+    _bounded(sum(len(_items_of(each)) for each in values))
     return [item for each in values for item in _items_of(each)]
 
 
@@ -316,7 +340,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": _int,
     "intersection": _intersection,
     "items": _items,
-    "join": lambda values, mark: mark.join(text(each) for each in values),
+    "join": _join,
     "json": _json,
     "last": _last,
     "lastindexof": lambda value, item: _index(value, item, True),

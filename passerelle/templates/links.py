@@ -14,7 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import click
 
-from passerelle.imports.fetch import fetch, is_address
+from passerelle.imports.fetch import fetch, is_address, shown
 from passerelle.templates.wrong import TemplateWrong
 
 MOST_PARTS = 6
@@ -30,7 +30,7 @@ class Links:
         """(source, text) of `link`, which stands in `base`. Raises TemplateWrong."""
         source = self._source(link.strip(), base)
         try:
-            return source, fetch(source)
+            return shown(source), fetch(source)
         except click.ClickException as error:
             raise TemplateWrong(error.message) from None
 
@@ -47,7 +47,7 @@ class Links:
             for start in range(max(0, len(parts) - MOST_PARTS), len(parts)):
                 found = self._on_disk(parts[start:], base, exact=False)
                 if found:
-                    self._told(f"{found} instead of {link.split('?', 1)[0]}")
+                    self._told(f"{found} instead of {shown(link)}")
                     return found
         return link
 

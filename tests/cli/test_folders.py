@@ -13,6 +13,8 @@ import pytest
 
 from passerelle.apiops.layout import collection_path
 from passerelle.apiops.read import read
+from passerelle.apiops.tokens import Tokens
+from passerelle.apiops.tokens import replace as replace_tokens
 from passerelle.plane import Plane
 from tests.cli.test_apply import POLICY, SPECIFICATION, TOKEN, run, snapshot, write
 from tests.management.sdk import served
@@ -446,3 +448,15 @@ def test_the_feed_of_a_folder_is_the_same_every_time(tmp_path: Path) -> None:
     assert '"primaryKey":"def"' in keyed
     assert "secondaryKey" not in keyed
     assert "primaryKey" not in one
+
+
+def test_a_token_is_never_what_the_program_itself_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PASSERELLE_TOKEN", "config.service.auth", "OTHER"):
+        monkeypatch.setenv(name, "hush")
+    unknown: set[str] = set()
+    text = replace_tokens(
+        "{#PASSERELLE_TOKEN#} {#passerelle_token#} {#config.service.auth#} {#OTHER#}", Tokens(), unknown
+    )
+    assert text == "{#PASSERELLE_TOKEN#} {#passerelle_token#} {#config.service.auth#} hush"
+    assert len(unknown) == 3
+    assert Tokens({"PASSERELLE_TOKEN": "given"})["PASSERELLE_TOKEN"] == "given"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,15 @@ def test_wrong_use(plane: Plane, tmp_path: Path) -> None:
     (tmp_path / "main.bicep").write_text("param x string")
     told = CliRunner().invoke(main, ["import", "arm-template", str(tmp_path / "main.bicep"), "--token", "x"])
     assert "az bicep build --file" in told.output
+
+
+def test_no_message_has_the_key_of_a_linked_file(plane: Plane, tmp_path: Path) -> None:
+    """Storage accounts take it in the query."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        link = {"uri": f"http://127.0.0.1:{closed.getsockname()[1]}/none/linked.json?sv=1&sig=hunter2"}
+        nested = {"type": "Microsoft.Resources/deployments", "name": "d", "properties": {"templateLink": link}}
+        told = run(plane, tmp_path, {"resources": [nested]})
+    assert told.exit_code
+    assert "/none/linked.json could not be read" in told.output
+    assert "hunter2" not in told.output

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from management.importers import soap_messages, soap_to_rest
 from management.importers.imported import ImportedApi, ImportRefused
 from management.importers.wsdl import import_wsdl
 from proxy.schemas.library import Library, read_document
@@ -210,3 +211,38 @@ def test_zeep_is_loaded_with_the_first_document() -> None:
         "sys.exit('zeep' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def sharing(members: int, count: int) -> str:
+    """`count` operations with messages of one type with `members` elements."""
+    elements = "".join(f'<s:element name="Member{n}" type="s:string"/>' for n in range(members))
+    return f"""<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://www.w3.org/2001/XMLSchema"
+      xmlns:p="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:t="urn:t" targetNamespace="urn:t"><w:types>
+      <s:schema targetNamespace="urn:t" elementFormDefault="qualified"><s:element name="Large"><s:complexType>
+      <s:sequence>{elements}</s:sequence></s:complexType></s:element></s:schema></w:types>
+      <w:message name="M"><w:part name="parameters" element="t:Large"/></w:message><w:portType name="P">
+      {"".join(f'<w:operation name="Do{n}"><w:input message="t:M"/></w:operation>' for n in range(count))}
+      </w:portType><w:binding name="B" type="t:P">
+      <p:binding transport="http://schemas.xmlsoap.org/soap/http"/>
+      {
+        "".join(
+            f'<w:operation name="Do{n}"><p:operation soapAction="urn:t/{n}"/><w:input><p:body use="literal"/>'
+            f"</w:input></w:operation>"
+            for n in range(count)
+        )
+    }</w:binding>
+      <w:service name="S"><w:port name="Q" binding="t:B"><p:address location="http://t.example/"/></w:port></w:service>
+      </w:definitions>"""
+
+
+def test_operations_that_share_a_large_type_do_not_multiply_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = sharing(100, 20)
+    assert len(import_wsdl(text, "http").operations) == 20
+    monkeypatch.setattr(soap_to_rest, "LARGEST_WHOLE", 100_000)
+    with pytest.raises(ImportRefused, match="All policies would have more than"):
+        import_wsdl(text, "http")
+    monkeypatch.setattr(soap_messages, "LARGEST_WHOLE", 20_000)
+    api = import_wsdl(text, "soap")
+    examples = [each["request"]["representations"][0].get("examples") for each in operations(api).values()]
+    assert len(examples) == 20
+    assert 0 < sum(each is not None for each in examples) < 10

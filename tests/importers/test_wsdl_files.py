@@ -116,3 +116,31 @@ def test_what_is_refused() -> None:
 def test_what_a_location_means(base: str, location: str, asked: str) -> None:
     text = WSDL.replace("<s:import", f'<s:include schemaLocation="{location}"/><s:import', 1)
     assert missing({base: text}, base) == [asked]
+
+
+SCHEMA = '<s:schema xmlns:s="http://www.w3.org/2001/XMLSchema"'
+
+
+def test_includes_in_a_circle_of_namespaces_end() -> None:
+    """Each round has another namespace, so that none of them is known."""
+    many = "".join(
+        f'{SCHEMA} targetNamespace="urn:{n}"><s:include schemaLocation="b.xsd"/></s:schema>' for n in range(2000)
+    )
+    files = {
+        "a.wsdl": f'<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/"><w:types>{many}</w:types></w:definitions>',
+        "b.xsd": f'{SCHEMA}><s:include schemaLocation="a.wsdl"/></s:schema>',
+    }
+    with pytest.raises(ImportRefused, match="more than 250 files"):
+        merged(files, "a.wsdl")
+
+
+def test_one_file_in_many_namespaces_does_not_grow_beyond_bounds() -> None:
+    many = "".join(
+        f'{SCHEMA} targetNamespace="urn:{n}"><s:include schemaLocation="b.xsd"/></s:schema>' for n in range(20)
+    )
+    files = {
+        "a.wsdl": f'<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/"><w:types>{many}</w:types></w:definitions>',
+        "b.xsd": f"{SCHEMA}><s:annotation><s:appinfo>{'x' * 1024 * 1024}</s:appinfo></s:annotation></s:schema>",
+    }
+    with pytest.raises(ImportRefused, match="characters with all that it takes in"):
+        merged(files, "a.wsdl")

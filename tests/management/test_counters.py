@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import func, select
 
-from management import figures, quotas
+from management import feed_server, figures, quotas, schema
 from management.figures import QUARTER
 from tests.management.agent import token
 from tests.management.conftest import Plane
@@ -308,3 +309,20 @@ async def test_counter_keys_are_not_readable_in_the_store(shop: Plane) -> None:
     with shop.store.reading() as connection:
         (stored,) = connection.execute(quotas.quotas.select()).all()
     assert "a-secret-token" not in repr(stored)
+
+
+async def test_no_gateway_fills_the_store(shop: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it tells is trimmed as it comes, and numbers that databases cannot multiply are none."""
+    monkeypatch.setattr(feed_server, "TRIMMED_AFTER", 30)
+    monkeypatch.setattr(quotas, "KEPT_ROWS", 10)
+    monkeypatch.setattr(figures, "KEPT_ROWS", 5)
+    window = int((time.time() - quotas.FIRST) // DAY)
+    counters = [[f"quota-by-key/{n}", quotas.FIRST, DAY, window, 1, 0] for n in range(40)]
+    rows = [row(NOW - n * QUARTER) for n in range(10)]
+    await tell(shop, rows=rows, quotas={"counters": counters[:9]})
+    await tell(shop, 2, rows=rows, quotas={"counters": [[*counters[0][:3], window - 1, 1, 0], *counters]})
+    with shop.store.reading() as connection:
+        told = [connection.scalar(select(func.count()).select_from(each)) for each in (schema.quotas, schema.figures)]
+    assert told[0] <= 10
+    assert told[1] == 5
+    await tell(shop, 3, status=400, quotas={"counters": [["k", 0.0, 2**40, 2**40, 1, 0]]})

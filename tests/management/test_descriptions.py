@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from lxml import etree
 
+from management import importing
+from management.importers.imported import ImportedApi
 from tests.importers.test_edmx import V4 as EDMX
 from tests.importers.test_proto_text import TEXT as PROTO
 from tests.importers.test_wsdl_files import parted
@@ -163,3 +167,29 @@ async def test_grpc(plane: Plane) -> None:
     assert (await plane.get("/apis/a/schemas/protobuf"))["properties"]["document"]["value"] == PROTO
     # a gateway has no use for it
     assert json.loads(plane.stored("/apis/a/schemas/protobuf").wire or "") == {"contentType": "text/protobuf"}
+
+
+async def test_a_large_document_is_read_before_the_store_is_asked(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is read, others write; and nothing of it is held afterwards, whether it was taken or refused."""
+    reading, go_on, read = threading.Event(), threading.Event(), importing._answer
+
+    def slow(question: importing.Question) -> ImportedApi:
+        reading.set()
+        assert go_on.wait(10), "the writer is held up"
+        return read(question)
+
+    monkeypatch.setattr(importing, "_answer", slow)
+    document = f"{WSDL}<!-- {'x' * importing.WORTH} -->"
+    call = asyncio.create_task(plane.put("/apis/a", {**SOAP, "value": document}))
+    await asyncio.to_thread(reading.wait, 10)
+    await plane.put("/tags/t", {"displayName": "t"})
+    monkeypatch.setattr(importing, "_answer", None)  # it is not read again
+    go_on.set()
+    await call
+    assert await plane.names("/apis/a/operations") == ["add", "listgoods", "ping"]
+    monkeypatch.setattr(importing, "_answer", read)
+    reply = await plane.call("PUT", "/apis/b", {**SOAP, "path": "b", "value": document[:-200]})
+    assert (reply.status, reply.error()["details"][0]["target"]) == (400, "value")
+    assert importing._found_ahead == {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import io
+import json
 
 import pytest
 from yarl import URL
 
+from management import heartbeats
 from management.keys import sign
 from tests.management.agent import Agent, token
 from tests.management.conftest import TOKEN, Plane
@@ -105,6 +108,9 @@ async def test_heartbeats_are_shown(agent: Agent, plane: Plane) -> None:
     headers = {"Authorization": f"GatewayKey {agent.token}"}
     async with plane.session.post(f"{agent.url}/heartbeat", json=beat, headers=headers) as response:
         assert response.status == 204
+    large = io.BytesIO(json.dumps({**beat, "version": "x" * heartbeats.LARGEST}).encode())
+    async with plane.session.post(f"{agent.url}/heartbeat", data=large, headers=headers) as response:
+        assert response.status == 413
     async with plane.session.post(f"{agent.url}/heartbeat", json={**beat, "cursor": 1}, headers=headers) as response:
         assert response.status == 204
     async with plane.session.post(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from graphql import build_schema, graphql_sync
 
+from management import importing
+from proxy.check import check_graphql_schema
 from tests.management.conftest import Plane
 
 SDL = "type User {\n  id: ID!\n  name(short: Boolean = true): String\n}\n\ntype Query {\n  users: [User!]\n}\n"
@@ -128,3 +131,19 @@ async def test_an_import_of_a_document_keeps_it(plane: Plane) -> None:
     assert not (await plane.get("/apis/w/specifications/specification"))["properties"]["current"]
     assert (await plane.call("GET", "/apis/w", query={"export": "true", "format": "wadl-link"})).status == 400
     assert (await plane.get("/apis/w;rev=2/specifications/specification"))["properties"]["current"]
+
+
+async def test_a_large_schema_is_checked_once(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the store is asked: where it is written, what was found is known."""
+    checked = []
+
+    def check(body: dict[str, Any]) -> str:
+        checked.append(threading.current_thread().name)
+        return str(check_graphql_schema(body))
+
+    monkeypatch.setattr("proxy.check.check_graphql_schema", check)
+    text = f"# {'x' * importing.WORTH}\n{SDL}"
+    await plane.put("/apis/g", {"path": "g", "format": "graphql", "value": text})
+    await plane.put("/apis/g/schemas/graphql", {"contentType": KIND, "document": {"value": f"{text}#"}})
+    assert len(checked) == 2
+    assert not any(name.startswith("store") for name in checked)

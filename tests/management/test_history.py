@@ -80,3 +80,19 @@ async def test_back_and_forth(plane: Plane) -> None:
 async def test_rollbacks_that_cannot_be(plane: Plane) -> None:
     for revision in (None, "1", True, -1, 10**6):
         assert (await plane.call("POST", "/rollback", body={"revision": revision})).status == 400
+
+
+async def test_workspaces_go_and_come_with_a_rollback(plane: Plane) -> None:
+    await plane.put("/tags/t", {"displayName": "t"})
+    before = int((await plane.get("/changes"))["value"][-1]["revision"])
+    await plane.put("/workspaces/W", {"displayName": "w"})
+    await plane.put("/workspaces/W/tags/t", {"displayName": "t"})
+    assert (await plane.call("POST", "/rollback", body={"revision": before})).status == 200
+    assert (await plane.call("GET", "/workspaces/W/tags/t")).status == 404
+    await plane.put("/workspaces/W", {"displayName": "w"})
+    assert await plane.names("/workspaces/W/tags") == []
+    made = int((await plane.get("/changes"))["value"][-1]["revision"])
+    assert (await plane.call("DELETE", "/workspaces/W", match="*")).status == 200
+    assert (await plane.call("POST", "/rollback", body={"revision": made})).status == 200
+    await plane.put("/workspaces/W/tags/t", {"displayName": "t"})
+    assert await plane.names("/workspaces/W/tags") == ["t"]

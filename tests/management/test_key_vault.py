@@ -30,8 +30,11 @@ async def test_the_reference_is_told(plane: Plane) -> None:
     assert "no value" in refreshed.body["properties"]["keyVault"]["lastStatus"]["message"]
 
 
-async def test_a_value_beside_it_is_used(plane: Plane) -> None:
-    properties = await named(plane, value="hush")
+@pytest.mark.parametrize("secret", [True, False, None])
+async def test_a_value_beside_it_is_used(plane: Plane, secret: bool | None) -> None:
+    """And is secret, whatever else was said."""
+    properties = await named(plane, value="hush", secret=secret)
+    assert properties["secret"] is True
     assert "hush" not in str(properties)
     assert (await plane.call("POST", "/namedValues/key/listValue")).body == {"value": "hush"}
     reply = await plane.call("PATCH", "/namedValues/key", {"tags": ["a"]})

@@ -81,3 +81,21 @@ async def test_links_that_lead_nowhere(plane: Plane, elsewhere: str, path: str, 
     assert reply.status == 400
     assert why in json.dumps(reply.body)
     assert (await plane.call("GET", "/apis/a")).status == 404
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "168.63.129.16"]
+)
+async def test_no_link_leads_to_what_a_cloud_tells_its_machines(plane: Plane, address: str) -> None:
+    """Whether it is named, or a redirect leads there."""
+
+    async def lead(request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"http://{address}/metadata")
+
+    app = web.Application()
+    app.router.add_get("/", lead)
+    async with TestServer(app) as server:
+        for value in (f"http://{address}/metadata", str(server.make_url("/"))):
+            reply = await plane.call("PUT", "/apis/a", {"path": "a", "format": "openapi-link", "value": value})
+            assert reply.status == 400
+            assert "is not called from here" in reply.error()["details"][0]["message"]

@@ -104,6 +104,9 @@ async def test_a_link_signs_in_once(people: Plane) -> None:
     assert await seen(people, f"SharedAccessSignature {value}", "/users/ann") == 401
     assert await redeem(people, value) == "/users/ann"
     assert await redeem(people, value) == 400
+    assert await redeem(people, value.replace("ann", "ANN", 1)) == 400
+    async with TestServer(make_app(people.store, TOKEN)) as server:  # nor does another process
+        assert await redeem(replace(people, server=server), value) == 400
     assert await redeem(people, await token(people)) == 400
     assert await redeem(people, "") == 400
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -165,3 +166,22 @@ def test_settings() -> None:
     assert (given.source, given.directory, given.overrides, given.tokens) == (
         "directory", Path("/a"), Path("/b"), Path("/c"),
     )  # fmt: skip
+
+
+async def test_a_reader_that_is_killed_leaves_nothing_behind(
+    source: Directory, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    (tmp_path / "reader.py").write_text(
+        "import pathlib, sys, tempfile, time\n"
+        "made = tempfile.mkdtemp()\n"
+        "(pathlib.Path(sys.argv[2]) / 'made').write_text(made)\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.setattr(source, "_timeout", 1.0)
+    with pytest.raises(CallFailed, match="is not read within"):
+        await take(source, None)
+    assert (tmp_path / "made").read_text().startswith(str(place))
+    assert list(place.iterdir()) == []

@@ -11,6 +11,14 @@ from passerelle.templates.hashes import guid, unique_string
 from passerelle.templates.wrong import TemplateWrong
 
 PARAMETERS = {"name": "Shop", "list": [1, 2, 3], "object": {"Key": {"inner": "x"}}, "no": False}
+LONG = "padLeft('', 8000000, 'x')"
+GROWING = (
+    f"replace({LONG}, 'x', {LONG})",
+    f"join(range(0, 10000), {LONG})",
+    f"concat({LONG}, {LONG}, {LONG})",
+    f"format('{{0}}{{0}}{{0}}', {LONG})",
+    "flatten(map(range(0, 2000), lambda('n', range(0, 10000))))",
+)
 SCOPE = Scope({"parameters": lambda name: PARAMETERS[name]})
 
 
@@ -95,6 +103,8 @@ def test_what_it_gives(text: str, value: Any) -> None:
         ("[" + "concat(" * 200 + ")" * 200 + "]", "deeper than"),
         ("[substring('abc', 2, 5)]", "leaves the text"),
         ("[json('{')]", "no JSON"),
+        ("[reduce(range(0, 9), 99, lambda('a', 'b', mul(lambdaVariables('a'), lambdaVariables('a'))))]", "64 bits"),
+        *((f"[{text}]", "would have more than") for text in GROWING),
     ],
 )
 def test_what_it_refuses(text: str, why: str) -> None:
