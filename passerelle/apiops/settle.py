@@ -30,11 +30,15 @@ def settle(artifacts: Artifacts, exists: Exists) -> tuple[list[Resource], list[s
         missing = _missing(resource)
         if missing and (missing == DATA or not exists(resource.id)):
             if not exists(resource.id):
-                told.append(f"{artifacts.folder / resource.files[0]}: left out, it has no {missing}: give one in the overrides")
+                told.append(
+                    f"{artifacts.folder / resource.files[0]}: left out, it has no {missing}: give one in the overrides"
+                )
             continue
         owner = resource.properties.get("ownerId")
         if isinstance(owner, str) and not exists(owner):
-            told.append(f"{artifacts.folder / resource.files[0]}: there is no {owner}, so the subscription has no owner")
+            told.append(
+                f"{artifacts.folder / resource.files[0]}: there is no {owner}, so the subscription has no owner"
+            )
             without = {name: value for name, value in resource.properties.items() if name != "ownerId"}
             resource = replace(resource, properties=without)
         kept.append(resource)

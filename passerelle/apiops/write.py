@@ -46,7 +46,7 @@ OUTSIDE = frozenset({"workspaces", "gateways", "caches", "authorizationServers",
 MENDED = frozenset({"apis/operations", "apis/operations/tags", "apis/schemas"})
 # a policy is written before it is known whether the specification says its operation
 POLICY_OF_OPERATION = re.compile(r"(?:/workspaces/[^/]+)?/apis/[^/]+/operations/[^/]+(?=/policies/policy)")
-TRIES = 3
+TRIES = 4
 TIMEOUT = 1800.0  # seconds
 
 
@@ -184,12 +184,15 @@ def _mend(plane: Plane, draft: Path, whole: bool) -> list[str]:
             wanted = [each["id"] for each in lost if each["operation"] != "create"]
             # of operations that were changed by other means the text is written anew
             lost = [each for each in lost if collection_path(each["id"]) != "apis/specifications"]
-            told = [f"{each['operation']} {each['id']} {', '.join(each.get('properties', []))}".strip() for each in lost]
+            told = [
+                f"{each['operation']} {each['id']} {', '.join(each.get('properties', []))}".strip() for each in lost
+            ]
         except PlaneError as error:
-            wanted = [found[0] for target, _ in error.details if (found := POLICY_OF_OPERATION.match(target))]
-            told = [f"it is refused as it stands: {each}" for each in findings(error.details, draft, artifacts.resources)]
-            told = told or [str(error)]
-        if not any([_beside(plane, draft, id) for id in wanted]):
+            wanted = [match[0] for target, _ in error.details if (match := POLICY_OF_OPERATION.match(target))]
+            found = findings(error.details, draft, artifacts.resources) or [str(error)]
+            told = [f"it is refused as it stands: {each.removeprefix(f'{draft}/')}" for each in found]
+        mended = [id for id in wanted if _beside(plane, draft, id)]
+        if not mended:
             break
     return told
 
