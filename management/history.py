@@ -3,22 +3,26 @@
     GET  {service}/changes?from=12&to=20      what each of the revisions 13 to 20 did
     POST {service}/rollback {"revision": 12}  everything as it was after revision 12, as one new revision
 
-Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace.
+Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace. One that was not
+there yet goes with all that is in it; one that was deleted comes back empty, since its log went with it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
 
+from management.containers import make_container, remove_container
 from management.declare import Answer, Call
 from management.errors import ArmError, invalid
 from management.schema import former, log
 from management.store import Row
-from management.transaction import Transaction
+from management.transaction import Transaction, find_service
 
+WORKSPACE = re.compile(r"/workspaces/[^/]+")
 MOST_REVISIONS = 1000  # that one GET tells
 
 
@@ -84,7 +88,19 @@ def restore(tx: Transaction, target: int, spare: str = "") -> int:
             oldest.setdefault(key, (row, sealed))
     for key, (row, sealed) in oldest.items():
         tx.restore(key, row, sealed)
+        if WORKSPACE.fullmatch(key):
+            _contain(tx, key)
     return len(oldest)
+
+
+def _contain(tx: Transaction, key: str) -> None:
+    """What stands in a workspace is there when the workspace is."""
+    row = tx.get(key)
+    held = find_service(tx.connection, tx.service.id + key) is not None
+    if row is None and held:
+        remove_container(tx, key)
+    elif row is not None and not held:
+        make_container(tx, row.id)
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

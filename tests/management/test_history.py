@@ -80,3 +80,19 @@ async def test_back_and_forth(plane: Plane) -> None:
 async def test_rollbacks_that_cannot_be(plane: Plane) -> None:
     for revision in (None, "1", True, -1, 10**6):
         assert (await plane.call("POST", "/rollback", body={"revision": revision})).status == 400
+
+
+async def test_a_workspace_goes_and_comes_with_its_revision(plane: Plane) -> None:
+    start = await _revision(plane)
+    workspace = {"displayName": "Team"}
+    await plane.put("/workspaces/Team", workspace)
+    made = await _revision(plane)
+    await plane.put("/workspaces/Team/tags/t", {"displayName": "inside"})
+    assert (await plane.call("POST", "/rollback", body={"revision": start})).status == 200
+    assert (await plane.call("GET", "/workspaces/Team/tags")).status == 404
+    await plane.put("/workspaces/Team", workspace)
+    assert (await plane.get("/workspaces/Team/tags"))["value"] == []
+    await plane.delete("/workspaces/Team")
+    assert (await plane.call("POST", "/rollback", body={"revision": made})).status == 200
+    assert (await plane.get("/workspaces/Team/tags"))["value"] == []
+    await plane.put("/workspaces/Team/tags/t", {"displayName": "inside"})
