@@ -122,14 +122,14 @@ class Applier:
             raise invalid("name", _why_no_name(type, name))
         parent = self.tx.get(parent_of(id)) or type_of(parent_of(id)).born(parent_of(id))
         if parent is None:
-            raise not_found(type_of(parent_of(id)).title)
+            raise not_found(type_of(parent_of(id)).title, parent_of(id))
         return f"{'' if parent.id == '/' else parent.id}/{type.segments[-1]}/{name}"
 
     def _associate(self, change: Change) -> None:
         target = self.tx.get(f"/{change.type.association}/{change.name}")
         foreign = shared(self.tx, f"/{change.type.association}/{change.name}") if target is None else None
         if target is None and foreign is None:
-            raise not_found(type_of(f"/{change.type.association}/x").title)
+            raise not_found(type_of(f"/{change.type.association}/x").title, f"/{change.type.association}/{change.name}")
         change.properties = {}
         change.id = f"{change.id.rsplit('/', 1)[0]}/{(target or foreign or change).name}"
         if target is not None:

@@ -85,9 +85,12 @@ def forbidden(message: str) -> ArmError:
     return ArmError(403, "AuthorizationFailed", message)
 
 
-def not_found(title: str) -> ArmError:
-    """In ARM's spelling: "Api not found."."""
-    return ArmError(404, "ResourceNotFound", f"{title.capitalize()} not found.")
+def not_found(title: str, missing: str = "") -> ArmError:
+    """In ARM's spelling: "Api not found."; `missing` is the id that a document needs and that is not there."""
+    message = f"{title.capitalize()} not found."
+    remedy = f"{message} There is no {missing[:200]}: add it, or correct the name."
+    details = (Detail("id", remedy, "ResourceNotFound"),) if missing else ()
+    return ArmError(404, "ResourceNotFound", message, details)
 
 
 def not_allowed(message: str) -> ArmError:

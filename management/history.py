@@ -3,12 +3,13 @@
     GET  {service}/changes?from=12&to=20      what each of the revisions 13 to 20 did
     POST {service}/rollback {"revision": 12}  everything as it was after revision 12, as one new revision
 
-Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace. One that was made
-since goes with all that is in it, one that was deleted since comes back empty.
+Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace. One that was not
+there yet goes with all that is in it; one that was deleted comes back empty, since its log went with it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from management.schema import former, log
 from management.store import Row
 from management.transaction import Transaction, find_service
 
+WORKSPACE = re.compile(r"/workspaces/[^/]+")
 MOST_REVISIONS = 1000  # that one GET tells
 
 
@@ -86,17 +88,18 @@ def restore(tx: Transaction, target: int, spare: str = "") -> int:
             oldest.setdefault(key, (row, sealed))
     for key, (row, sealed) in oldest.items():
         tx.restore(key, row, sealed)
-        if key.startswith("/workspaces/"):
-            _settle(tx, key)
+        if WORKSPACE.fullmatch(key):
+            _contain(tx, key)
     return len(oldest)
 
 
-def _settle(tx: Transaction, workspace: str) -> None:
+def _contain(tx: Transaction, key: str) -> None:
     """What stands in a workspace is there when the workspace is."""
-    row, there = tx.get(workspace), find_service(tx.connection, tx.service.id + workspace) is not None
-    if row is None:
-        remove_container(tx, workspace)
-    elif not there:
+    row = tx.get(key)
+    held = find_service(tx.connection, tx.service.id + key) is not None
+    if row is None and held:
+        remove_container(tx, key)
+    elif row is not None and not held:
         make_container(tx, row.id)
 
 

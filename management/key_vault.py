@@ -23,6 +23,7 @@ FIELDS = (
 )
 IDENTIFIER = re.compile(r"https://[^/\s]+/(?:secrets|certificates|keys)/[^/\s]+(?:/[^/\s]*)?", re.IGNORECASE)
 NOT_READ = "NotRead"
+LAST = "lastStatus"
 
 
 def place(change: Change, has_value: bool) -> bool:
@@ -37,8 +38,16 @@ def place(change: Change, has_value: bool) -> bool:
             "keyVault.secretIdentifier",
             "secretIdentifier must be the address of a secret, such as https://name.vault.azure.net/secrets/key.",
         )
-    change.properties["keyVault"] = reference | {"lastStatus": status(has_value)}
+    told, former = status(has_value), (change.old.body.get("keyVault") or {}) if change.old else {}
+    last = former.get(LAST) or {}
+    if _named(former) == _named(reference) and last.get("message") == told["message"] and reference.get(LAST, last):
+        told = last  # nothing has happened since
+    change.properties["keyVault"] = reference | {LAST: told}
     return True
+
+
+def _named(reference: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in reference.items() if name != LAST}
 
 
 def status(has_value: bool) -> dict[str, Any]:
@@ -60,5 +69,7 @@ def refresh(call: Call) -> Answer:
     """POST refreshSecret: what became of the last attempt, told anew; nothing, for what stands in no vault."""
     if not call.row.body.get("keyVault"):
         return Answer(200, call.show(call.row), etag=True)
-    row = call.write.put(call.row.id, call.row.clear(), trusted=True)
+    properties = call.row.clear()
+    properties["keyVault"] = properties["keyVault"] | {LAST: None}
+    row = call.write.put(call.row.id, properties, trusted=True)
     return Answer(200, call.show(row), etag=True)

@@ -31,7 +31,7 @@ from management.importers.types import Types
 # ARM format -> syntax of the text. Which OpenAPI version it is, the document itself says.
 FORMATS = {"openapi": "yaml", "openapi+json": "json", "swagger-json": "json"}
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 WITHOUT_BODY = frozenset({"get", "head", "options"})
 LONGEST_DISPLAY_NAME = 300
 LONGEST_TEMPLATE = 1000

@@ -33,7 +33,9 @@ def parse(text: str, deepest: int) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise ImportRefused(f"The YAML cannot be read: {error.problem}", line=line, column=column) from None
+        wrong = text.split("\n")[mark.line : mark.line + 1] if mark else []
+        remedy = "; indent with spaces, not with tabs" if any("\t" in each[:column] for each in wrong) else ""
+        raise ImportRefused(f"The YAML cannot be read: {error.problem}{remedy}", line=line, column=column) from None
     except yaml.reader.ReaderError as error:
         raise ImportRefused(f"The YAML cannot be read: {error.reason} at character {error.position}") from None
 

@@ -46,6 +46,7 @@ INFORMATION = {
     "apis/diagnostics": "diagnosticInformation.json",
     "apis/releases": "apiReleaseInformation.json",
     "apis/operations": "operationInformation.json",
+    "apis/operations/tags": "operationTagInformation.json",
     "apis/schemas": "apiSchemaInformation.json",
     "apis/resolvers": "resolverInformation.json",
     "apis/tagDescriptions": "tagDescriptionInformation.json",
@@ -64,7 +65,9 @@ INFORMATION = {
     "workspaces": "workspaceInformation.json",
 }
 # of a resource with another one, by nothing but their names
-ASSOCIATIONS = frozenset({"products/apis", "products/groups", "gateways/apis", "tags/apis", "tags/products"})
+ASSOCIATIONS = frozenset(
+    {"products/apis", "products/groups", "gateways/apis", "tags/apis", "tags/products", "apis/operations/tags"}
+)
 # a file of associations -> their collection
 LISTS = {"apis.json": "apis", "groups.json": "groups", "tags.json": "tags"}
 POLICY = "policy.xml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -44,17 +45,7 @@ def steps_of(target: str) -> list[str]:
 
 def place_of(path: Path, steps: list[str]) -> tuple[int, int]:
     """(line, column) of what `steps` lead to in a JSON or YAML file, as far as they lead; (0, 0) for none."""
-    if path.suffix not in (".json", ".yaml", ".yml"):
-        return 0, 0
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if len(text) > LONGEST_SEARCHED:
-            return 0, 0
-        # a tab is no indentation in YAML, but it is in JSON
-        node = yaml.compose(text.replace("\t", " "), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return 0, 0
-    mark = None
+    node, mark = _composed(path), None
     for step in steps:
         if isinstance(node, yaml.MappingNode):
             pairs = [pair for pair in node.value if str(pair[0].value).lower() == step.lower()]
@@ -67,3 +58,28 @@ def place_of(path: Path, steps: list[str]) -> tuple[int, int]:
         else:
             break
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+
+
+def in_list(path: Path, name: str) -> str:
+    """FILE:LINE:COLUMN of the entry `name` in a list of names, or of {"name": ...}."""
+    node = _composed(path)
+    for entry in node.value if isinstance(node, yaml.SequenceNode) else ():
+        inside = [value for _, value in entry.value] if isinstance(entry, yaml.MappingNode) else [entry]
+        for each in inside:
+            if str(each.value).rsplit("/", 1)[-1].lower() == name.lower():
+                return at(path, each.start_mark.line + 1, each.start_mark.column + 1)
+    return at(path)
+
+
+def _composed(path: Path) -> Any:
+    """The nodes of a JSON or YAML file; None for another, and for one that is not worth its time."""
+    if path.suffix not in (".json", ".yaml", ".yml"):
+        return None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if len(text) > LONGEST_SEARCHED:
+            return None
+        # a tab is no indentation in YAML, but it is in JSON
+        return yaml.compose(text.replace("\t", " "), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return None

@@ -55,6 +55,7 @@ class Artifacts:
     resources: list[Resource]
     left_out: list[str] = field(default_factory=list)
     service: str = ""
+    folder: Path = Path()
 
 
 def read(folder: Path, overrides: Path | None = None, tokens: Mapping[str, str] | None = None) -> Artifacts:
@@ -73,7 +74,7 @@ def read(folder: Path, overrides: Path | None = None, tokens: Mapping[str, str] 
         raise FolderWrong([f"{folder} holds no artifacts: it has folders such as apis, products and 'named values'"])
     reader.override(given)
     resources = [Resource(id, properties, tuple(files)) for id, (properties, files) in reader.found.values()]
-    return Artifacts(resources, reader.left_out, given.service)
+    return Artifacts(resources, reader.left_out, given.service, folder)
 
 
 def files_of(folder: Path) -> list[PurePosixPath]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from passerelle.apiops.places import located
+from passerelle.apiops.layout import LISTS
+from passerelle.apiops.places import in_list, located
 from passerelle.apiops.read import Artifacts, Resource
 
 DATA = "data"
@@ -29,11 +30,15 @@ def settle(artifacts: Artifacts, exists: Exists) -> tuple[list[Resource], list[s
         missing = _missing(resource)
         if missing and (missing == DATA or not exists(resource.id)):
             if not exists(resource.id):
-                told.append(f"{resource.files[0]}: left out, it has no {missing}: give one in the overrides")
+                told.append(
+                    f"{artifacts.folder / resource.files[0]}: left out, it has no {missing}: give one in the overrides"
+                )
             continue
         owner = resource.properties.get("ownerId")
         if isinstance(owner, str) and not exists(owner):
-            told.append(f"{resource.files[0]}: there is no {owner}, so the subscription has no owner")
+            told.append(
+                f"{artifacts.folder / resource.files[0]}: there is no {owner}, so the subscription has no owner"
+            )
             without = {name: value for name, value in resource.properties.items() if name != "ownerId"}
             resource = replace(resource, properties=without)
         kept.append(resource)
@@ -69,5 +74,8 @@ def findings(details: tuple[tuple[str, str], ...], folder: Path, resources: list
             id = max((each for each in files if target.lower().startswith(each)), key=len, default=id)
             field = target[len(id) :].strip()
         of = files.get(id.lower(), ())
-        lines.append(located(folder, of, field, message) if of else f"{id}: {message}")
+        if of and PurePosixPath(of[0]).name in LISTS:
+            lines.append(f"{in_list(folder / of[0], id.rsplit('/', 1)[1])}: {message}")
+        else:
+            lines.append(located(folder, of, field, message) if of else f"{id}: {message}")
     return lines

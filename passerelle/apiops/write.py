@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 from passerelle.apiops.filter import Filter
 from passerelle.apiops.layout import ASSOCIATIONS, BUILT_IN, INFORMATION, POLICY, collection_path, folder_of
 from passerelle.apiops.read import FolderWrong, others_in, read
-from passerelle.apiops.settle import described
+from passerelle.apiops.settle import described, findings
 from passerelle.apiops.specification import Specification
 from passerelle.plane import Plane, PlaneError
 
@@ -42,8 +43,10 @@ OF_ALL_REVISIONS = frozenset({"releases", "tagDescriptions", "wikis"})
 TAGGED = ("apis", "products")
 # what a workspace has none of
 OUTSIDE = frozenset({"workspaces", "gateways", "caches", "authorizationServers", "openidConnectProviders"})
-MENDED = frozenset({"apis/operations", "apis/schemas"})
-TRIES = 3
+MENDED = frozenset({"apis/operations", "apis/operations/tags", "apis/schemas"})
+# a policy is written before it is known whether the specification says its operation
+POLICY_OF_OPERATION = re.compile(r"(?:/workspaces/[^/]+)?/apis/[^/]+/operations/[^/]+(?=/policies/policy)")
+TRIES = 4
 TIMEOUT = 1800.0  # seconds
 
 
@@ -129,6 +132,8 @@ class _Export:
         folder = folder_of(id)
         if path not in ASSOCIATIONS:
             shown = {name: value for name, value in self._plane.relative(properties).items() if name not in COMPUTED}
+            if vault := shown.get("keyVault"):
+                shown["keyVault"] = {name: value for name, value in vault.items() if name != "lastStatus"}
             if path == "policyFragments":
                 yield str(folder / POLICY), str(self._plane.get(id, {"format": "rawxml"})["properties"]["value"])
                 shown = {name: value for name, value in shown.items() if name not in ("format", "value")}
@@ -168,22 +173,36 @@ def to_json(document: Properties) -> str:
 
 def _mend(plane: Plane, draft: Path, whole: bool) -> list[str]:
     """Put what a specification does not say beside it; what the folder still does not give back."""
-    lost: list[dict[str, Any]] = []
+    told: list[str] = []
     for _ in range(TRIES):
         if not any(draft.iterdir()):
             return []
-        body = described(read(draft), lambda id: True) | {"prune": whole, "dryRun": True}
+        artifacts = read(draft)
+        body = described(artifacts, lambda id: True) | {"prune": whole, "dryRun": True}
         try:
             lost = plane.call("POST", "/apply", body, timeout=TIMEOUT)["changes"]
+            wanted = [each["id"] for each in lost if each["operation"] != "create"]
+            # of operations that were changed by other means the text is written anew
+            lost = [each for each in lost if collection_path(each["id"]) != "apis/specifications"]
+            told = [
+                f"{each['operation']} {each['id']} {', '.join(each.get('properties', []))}".strip() for each in lost
+            ]
         except PlaneError as error:
-            return [f"it is refused as it stands: {message}" for _, message in error.details] or [str(error)]
-        mended = False
-        for change in lost:
-            if change["operation"] != "create" and collection_path(change["id"]) in MENDED:
-                file = draft / folder_of(change["id"]) / INFORMATION[collection_path(change["id"])]
-                if not file.exists():
-                    _put(file, to_json({"properties": plane.relative(plane.get(change["id"])["properties"])}))
-                    mended = True
+            wanted = [match[0] for target, _ in error.details if (match := POLICY_OF_OPERATION.match(target))]
+            found = findings(error.details, draft, artifacts.resources) or [str(error)]
+            told = [f"it is refused as it stands: {each.removeprefix(f'{draft}/')}" for each in found]
+        mended = [id for id in wanted if _beside(plane, draft, id)]
         if not mended:
             break
-    return [f"{each['operation']} {each['id']} {', '.join(each.get('properties', []))}".strip() for each in lost]
+    return told
+
+
+def _beside(plane: Plane, draft: Path, id: str) -> bool:
+    """Write what a specification does not say as a file of its own; False for what is there, or of another kind."""
+    path = collection_path(id)
+    file = draft / folder_of(id) / INFORMATION.get(path, "")
+    if path not in MENDED or file.exists():
+        return False
+    properties = {} if path in ASSOCIATIONS else {"properties": plane.relative(plane.get(id)["properties"])}
+    _put(file, to_json(properties))
+    return True

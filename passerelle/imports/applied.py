@@ -13,6 +13,7 @@ from passerelle.plane import Plane, PlaneError
 from passerelle.progress import working
 
 MOST_LINES = 1000
+TEXTS = ("value", "document")  # the file itself
 FEW = 10  # resources that nobody waits for
 
 Resource = tuple[str, dict[str, Any]]
@@ -57,5 +58,5 @@ def _told(error: PlaneError, origins: Mapping[str, str], source: str) -> str:
     for target, message in error.details:
         id, _, field = target.partition(" ")
         place = origins.get(id.lower(), f"{source}: {id}")
-        lines.append(f"{place}{f' {field}' if field and field != 'value' else ''}: {message}")
+        lines.append(f"{place}{f' {field}' if field and field not in TEXTS else ''}: {message}")
     return "nothing was changed:\n" + "\n".join(lines)

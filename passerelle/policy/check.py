@@ -2,7 +2,8 @@
 
 A reference is looked up where the command was told what there is: without --named-values, a named value that is asked
 for is a warning; with it, one that is not in the file is an error. The same holds for fragments and backends; of
-certificates nothing is said until one is named. What a template leaves open is a warning too.
+certificates nothing is said until one is named. A folder of APIOps artifacts tells of its own. What a template leaves
+open is a warning too.
 """
 
 from __future__ import annotations
@@ -62,10 +63,12 @@ def command(
 
     Exit code: 0 nothing found (warnings aside), 1 errors, 2 usage.
     """
+    own_values, own_fragments, own_backends = files.of_artifacts(names)
+    fragments = own_fragments | files.fragment_files(folder)
     environment = Environment(
-        files.named_values(values),
-        files.fragments(folder),
-        backends,
+        own_values | files.named_values(values),
+        {name: files.read_text(file) for name, file in fragments.items()},
+        own_backends.union(backends),
         certificates=certificates or None,
         strict=not lenient,
         skipping=lenient,
@@ -77,7 +80,7 @@ def command(
         for name, text in texts.items()
         for issue in issues_of(name, text, scope, environment)
     ]
-    findings = list(placed(issues, files.fragment_files(folder)))
+    findings = list(placed(issues, fragments))
     report(style, findings, texts)
     sys.exit(1 if any(finding.severity == "error" for finding in findings) else 0)
 

@@ -17,6 +17,7 @@ import click
 import yaml
 
 import proxy.policies  # noqa: F401  (fills the registry)
+from passerelle.apiops.layout import INFORMATION, POLICY
 from proxy.pipeline.registry import REGISTRY
 from proxy.schemas.library import Document, Library, read_document
 
@@ -116,6 +117,24 @@ def fragment_files(folder: str | None) -> dict[str, str]:
     if not found:
         raise click.UsageError(f"{folder} holds no fragment. A fragment is a file NAME.xml or NAME/policy.xml.")
     return found
+
+
+def of_artifacts(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str], set[str]]:
+    """What folders of APIOps artifacts among `names` have: named values with a value, files of fragments, backends."""
+    values: dict[str, str] = {}
+    found: dict[str, str] = {}
+    backends: set[str] = set()
+    for folder in (Path(name) for name in names if name != STDIN and Path(name).is_dir()):
+        for path in folder.rglob(INFORMATION["namedValues"]):
+            document = read_yaml(str(path))
+            properties = document.get("properties") if isinstance(document, dict) else None
+            if isinstance(properties, dict) and isinstance(properties.get("value"), str):
+                values[str(properties.get("displayName") or path.parent.name)] = properties["value"]
+        for path in folder.rglob(INFORMATION["policyFragments"]):
+            if (path.parent / POLICY).is_file():
+                found[path.parent.name] = str(path.parent / POLICY)
+        backends.update(path.parent.name for path in folder.rglob(INFORMATION["backends"]))
+    return values, found, backends
 
 
 def schemas(folder: str | None) -> Library | None:

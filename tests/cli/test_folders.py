@@ -412,7 +412,8 @@ def test_check_tells_every_finding(tmp_path: Path) -> None:
     lines = told.output.replace(str(folder) + "/", "").splitlines()
     assert any(line.startswith("apis/shop/specification.yaml:") and ":3:" in line for line in lines), lines
     assert "backends/pool/backendInformation.json:1:2: A pool must name its backends." in lines
-    assert "products/starter/apis/none/productApiInformation.json: Api not found." in lines
+    missing = "Api not found. There is no /apis/none: add it, or correct the name."
+    assert f"products/starter/apis/none/productApiInformation.json: {missing}" in lines
     write(folder, {"apis/shop/specification.yaml": SPECIFICATION})
     assert "apis/shop/policy.xml:2:13: " in run("check", folder, env={}).output
 

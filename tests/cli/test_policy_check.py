@@ -118,6 +118,28 @@ def test_references_are_errors_once_one_says_what_there_is(folder: Path) -> None
     assert {kind for code, kinds in lenient.items() if code != "unknown-policy" for kind in kinds} == {"warning"}
 
 
+def test_a_folder_of_artifacts_tells_of_its_own(folder: Path) -> None:
+    """A secret without a value stays a warning: an export leaves it out."""
+    artifacts = folder / "artifacts"
+    for name, text in {
+        "named values/1/namedValueInformation.json": '{"properties": {"displayName": "colour", "value": "red"}}',
+        "named values/2/namedValueInformation.json": '{"properties": {"displayName": "hidden", "secret": true}}',
+        "backends/one/backendInformation.json": '{"properties": {"url": "https://one"}}',
+        "policy fragments/piece/policyFragmentInformation.json": '{"properties": {}}',
+        "policy fragments/piece/policy.xml": "<fragment><base-url /></fragment>",
+        "policy.xml": "<policies><inbound><set-backend-service backend-id='one' />"
+        "<set-header name='{{colour}}'><value>{{hidden}}</value></set-header><include-fragment fragment-id='piece' />"
+        "</inbound></policies>",
+    }.items():
+        (artifacts / name).parent.mkdir(parents=True, exist_ok=True)
+        (artifacts / name).write_text(text)
+    found = json.loads(check("--format", "json", "artifacts").output)
+    assert {(Path(each["file"]).parent.name, each["code"], each["severity"]) for each in found} == {
+        ("artifacts", "unknown-named-value", "warning"),
+        ("piece", "unknown-policy", "error"),
+    }
+
+
 @pytest.mark.parametrize(
     ("place", "refused"),
     [("apis/a/policy.xml", True), ("apis/a/operations/b/policy.xml", True), ("products/a/policy.xml", False),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.plane import Plane
-from tests.cli.test_apply import SPECIFICATION, TOKEN, run, snapshot, write
+from tests.cli.test_apply import POLICY, SPECIFICATION, TOKEN, run, snapshot, write
 from tests.management.sdk import served
 from tests.soap.shop import WSDL
 
@@ -124,3 +124,42 @@ def test_a_specification_is_the_one_that_was_applied_until_an_operation_changes(
     assert {each["name"]: each["properties"] for each in arm.all("/apis/shop/operations")} == before
     run("export", tmp_path / "twice", env=plane)
     assert snapshot(tmp_path / "twice") == snapshot(tmp_path / "more")
+
+
+def test_what_a_specification_cannot_say_stands_beside_it(plane: dict[str, str], tmp_path: Path) -> None:
+    """Also where the operation has a policy, without which the first try of the export would have passed."""
+    api = {"displayName": "Shop", "path": "shop", "protocols": ["https"], "subscriptionRequired": False}
+    purge = "apis/shop/operations/purge"
+    operation = {"displayName": "Purge", "method": "PURGE", "urlTemplate": "/"}
+    files = {
+        "apis/shop/apiInformation.json": api,
+        "apis/shop/specification.yaml": SPECIFICATION,
+        f"{purge}/operationInformation.json": operation,
+        f"{purge}/policy.xml": POLICY,
+        f"{purge}/tags/red/operationTagInformation.json": {},
+        "tags/red/tagInformation.json": {"displayName": "red"},
+        "namedValues/vault/namedValueInformation.json": {
+            "displayName": "vault", "keyVault": {"secretIdentifier": "https://v.vault.azure.net/secrets/key"},
+        },
+    }  # fmt: skip
+    folder = write(tmp_path / "theirs", files)
+    assert run("apply", folder, env=plane).exit_code == 0
+    assert "0 are changed" in run("apply", folder, env=plane).output
+    told = run("export", tmp_path / "ours", env=plane)
+    assert "would not be the same" not in told.output, told.output
+    assert (tmp_path / "ours" / purge / "operationInformation.json").is_file()
+    assert (tmp_path / "ours" / purge / "tags/red/operationTagInformation.json").is_file()
+    vault = json.loads((tmp_path / "ours/named values/vault/namedValueInformation.json").read_text())
+    assert vault["properties"]["keyVault"] == {"secretIdentifier": "https://v.vault.azure.net/secrets/key"}
+    told = run("apply", tmp_path / "ours", "--dry-run", "--prune", env=plane)
+    assert [line for line in told.output.splitlines() if line[0] in "+-~"] == [
+        "~ /apis/shop/specifications/specification (fills, value)"  # its text alone, which the plane wrote
+    ]
+
+
+def test_an_entry_of_a_list_is_found(plane: dict[str, str], tmp_path: Path) -> None:
+    folder = write(tmp_path / "theirs", {"products/p/productInformation.json": {"displayName": "P"}})
+    (folder / "products/p/apis.json").write_text('[\n  {"name": "none"}\n]')
+    told = run("apply", folder, env=plane)
+    place = f"{folder}/products/p/apis.json:2:12"
+    assert f"{place}: Api not found. There is no /apis/none: add it, or correct the name." in told.output

@@ -152,6 +152,12 @@ def test_names() -> None:
     assert names == ["a-b", "x" * 76, "a-b-1", "get-second", "x" * 76 + "-1"]
 
 
+def test_every_method_of_openapi_is_taken() -> None:
+    methods = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+    item = {method: {"responses": {}} for method in methods}
+    assert set(operations(document(x=item))) == {f"{method}-x" for method in methods}
+
+
 def test_a_name_from_method_and_path() -> None:
     text = document(**{"foo/{bar}": {"get": {"operationId": "", "parameters": []}}})
     (operation,) = operations(text).values()

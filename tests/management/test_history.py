@@ -82,17 +82,17 @@ async def test_rollbacks_that_cannot_be(plane: Plane) -> None:
         assert (await plane.call("POST", "/rollback", body={"revision": revision})).status == 400
 
 
-async def test_workspaces_go_and_come_with_a_rollback(plane: Plane) -> None:
-    await plane.put("/tags/t", {"displayName": "t"})
-    before = int((await plane.get("/changes"))["value"][-1]["revision"])
-    await plane.put("/workspaces/W", {"displayName": "w"})
-    await plane.put("/workspaces/W/tags/t", {"displayName": "t"})
-    assert (await plane.call("POST", "/rollback", body={"revision": before})).status == 200
-    assert (await plane.call("GET", "/workspaces/W/tags/t")).status == 404
-    await plane.put("/workspaces/W", {"displayName": "w"})
-    assert await plane.names("/workspaces/W/tags") == []
-    made = int((await plane.get("/changes"))["value"][-1]["revision"])
-    assert (await plane.call("DELETE", "/workspaces/W", match="*")).status == 200
+async def test_a_workspace_goes_and_comes_with_its_revision(plane: Plane) -> None:
+    start = await _revision(plane)
+    workspace = {"displayName": "Team"}
+    await plane.put("/workspaces/Team", workspace)
+    made = await _revision(plane)
+    await plane.put("/workspaces/Team/tags/t", {"displayName": "inside"})
+    assert (await plane.call("POST", "/rollback", body={"revision": start})).status == 200
+    assert (await plane.call("GET", "/workspaces/Team/tags")).status == 404
+    await plane.put("/workspaces/Team", workspace)
+    assert (await plane.get("/workspaces/Team/tags"))["value"] == []
+    await plane.delete("/workspaces/Team")
     assert (await plane.call("POST", "/rollback", body={"revision": made})).status == 200
-    await plane.put("/workspaces/W/tags/t", {"displayName": "t"})
-    assert await plane.names("/workspaces/W/tags") == ["t"]
+    assert (await plane.get("/workspaces/Team/tags"))["value"] == []
+    await plane.put("/workspaces/Team/tags/t", {"displayName": "inside"})

@@ -30,6 +30,18 @@ async def test_the_reference_is_told(plane: Plane) -> None:
     assert "no value" in refreshed.body["properties"]["keyVault"]["lastStatus"]["message"]
 
 
+async def test_the_same_again_changes_nothing(plane: Plane) -> None:
+    """So that a folder with such a reference can be applied twice."""
+    first = await named(plane)
+    assert (await named(plane))["keyVault"] == first["keyVault"]
+    again = await named(plane, keyVault=first["keyVault"])
+    assert again["keyVault"] == first["keyVault"]
+    refreshed = await plane.call("POST", "/namedValues/key/refreshSecret")
+    assert refreshed.body["properties"]["keyVault"]["lastStatus"] != first["keyVault"]["lastStatus"]
+    valued = await named(plane, value="hush")
+    assert "is used" in valued["keyVault"]["lastStatus"]["message"]
+
+
 @pytest.mark.parametrize("secret", [True, False, None])
 async def test_a_value_beside_it_is_used(plane: Plane, secret: bool | None) -> None:
     """And is secret, whatever else was said."""
