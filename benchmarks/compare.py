@@ -89,11 +89,6 @@ def pinned(core: int, argv: Iterable[str]) -> list[str]:
     return ["taskset", "-c", str(core), *argv]
 
 
-def request(path: str, port: int, headers: Iterable[str] = ()) -> bytes:
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: application/json", *headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
 class Bench:
     """Starts and ends everything; `entries` once open."""
 
@@ -123,7 +118,7 @@ class Bench:
         sidecar, port = await self._house.open()
         for full in (False, True):
             path = "/full/item" if full else "/plain/item"
-            asked = request(path, port, shown if full else ())
+            asked = load.request(path, port, *(shown if full else ()))
             self.entries.append(Entry("Passerelle", full, "", sidecar, port, asked))
             for peer in PEERS:
                 if self._arguments.peers and peer.name not in self._arguments.peers:
@@ -139,7 +134,7 @@ class Bench:
         name = f"{peer.name.replace(' ', '')}-{'full' if job.full else 'plain'}"
         process = self._start(name, pinned(GATEWAY_CORE, peer.launch(job)), dict(peer.environment))
         process.wait_for(lambda: listens(job.port), 60)
-        asked = request("/item", job.port, shown if job.full else ())
+        asked = load.request("/item", job.port, *(shown if job.full else ()))
         lacks = (peer.lacks or "") if job.full else ""
         self.entries.append(Entry(peer.name, job.full, lacks, process, job.port, asked, peer.cost))
 

@@ -8,7 +8,6 @@ over the rounds. CPU is user and system time of the process itself; the telemetr
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import platform
 import statistics
@@ -20,12 +19,10 @@ from pathlib import Path
 import uvloop
 
 from benchmarks import configuration, load
-from benchmarks.feed import GATEWAY, TOKEN, Feed
 from benchmarks.peers.backend import BODY
-from benchmarks.processes import MEGABYTE, NotReady, Process, answers, descendants, free_port, listens, usage
+from benchmarks.processes import MEGABYTE, NotReady, Process, descendants, free_port, listens, usage
+from benchmarks.sidecar import Sidecar
 from benchmarks.table import table
-
-READY = "/status-0123456789abcdef"
 
 
 @dataclass
@@ -70,11 +67,6 @@ class Scenario:
         return result
 
 
-def request(path: str, port: int, *headers: str) -> bytes:
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: application/json", *headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
 class Stage:
     """Everything that runs during a benchmark; `close` ends what was started, newest first."""
 
@@ -82,11 +74,10 @@ class Stage:
         self._directory = directory
         self._logs = logs
         self._processes: list[Process] = []
-        self._feed: Feed | None = None
+        self._sidecar: Sidecar | None = None
 
-    def _start(self, name: str, module: str, *arguments: str, **settings: str) -> Process:
-        environment = {key.replace("__", "."): value for key, value in settings.items()}
-        process = Process.module(module, *arguments, log=self._directory / f"{name}.log", settings=environment)
+    def _start(self, name: str, module: str, *arguments: str) -> Process:
+        process = Process.module(module, *arguments, log=self._directory / f"{name}.log")
         self._processes.append(process)
         return process
 
@@ -98,50 +89,29 @@ class Stage:
         origin = f"http://127.0.0.1:{backend_port}"
         bare = self._start("bare", "benchmarks.peers.bare_aiohttp", str(bare_port), origin)
         bare.wait_for(lambda: listens(bare_port), 20)
-        sidecar, port = await self._sidecar(configuration.resources(origin))
+        settings = {"telemetry.logs.std": self._logs}
+        self._sidecar = Sidecar(self._directory, configuration.resources(origin), settings)
+        await self._sidecar.open()
+        sidecar, port = self._sidecar.process, self._sidecar.port
         key = f"Ocp-Apim-Subscription-Key: {configuration.KEY}"
         return [
-            Scenario("bare aiohttp", bare, bare_port, request("/item", bare_port)),
-            Scenario("pass-through", sidecar, port, request("/plain/item", port)),
+            Scenario("bare aiohttp", bare, bare_port, load.request("/item", bare_port)),
+            Scenario("pass-through", sidecar, port, load.request("/plain/item", port)),
             Scenario(
-                "key, rate-limit, 3 headers", sidecar, port, request("/shaped/item", port, key), configuration.PROOF
+                "key, rate-limit, 3 headers",
+                sidecar,
+                port,
+                load.request("/shaped/item", port, key),
+                configuration.PROOF,
             ),
-            Scenario("10 policies, 6 expressions", sidecar, port, request("/ten/item", port), configuration.PROOF),
+            Scenario("10 policies, 6 expressions", sidecar, port, load.request("/ten/item", port), configuration.PROOF),
         ]
 
-    async def _sidecar(self, resources: dict[str, object]) -> tuple[Process, int]:
-        self._feed = Feed(resources)
-        await self._feed.start()
-        port, socket = free_port(), f"unix:{self._directory}/sync/agent.sock"
-        self._start(
-            "agent",
-            "syncagent",
-            gateway__name=GATEWAY,
-            config__service__endpoint=self._feed.endpoint,
-            config__service__auth=f"GatewayKey {TOKEN}",
-            config__backup__path="none",
-            config__sync__listen=socket,
-            health__http__port=str(free_port()),
-        )
-        sidecar = self._start(
-            "sidecar",
-            "proxy",
-            gateway__name=GATEWAY,
-            instance__id="benchmark",
-            config__sync__endpoint=socket,
-            net__server__http__host="127.0.0.1",
-            net__server__http__port=str(port),
-            telemetry__logs__std=self._logs,
-        )
-        # The feed is served by this very loop, so waiting happens in a thread.
-        await asyncio.to_thread(sidecar.wait_for, lambda: answers(f"http://127.0.0.1:{port}{READY}"), 40)
-        return sidecar, port
-
     async def close(self) -> None:
+        if self._sidecar is not None:
+            await self._sidecar.close()
         for process in reversed(self._processes):
             process.end()
-        if self._feed is not None:
-            await self._feed.stop()
 
 
 async def compare(arguments: argparse.Namespace, directory: Path) -> list[Scenario]:

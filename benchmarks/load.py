@@ -35,6 +35,12 @@ class Result:
         self.first_failure = self.first_failure or reason
 
 
+def request(path: str, port: int, *headers: str) -> bytes:
+    """A GET to 127.0.0.1:`port`, as it goes over the wire."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: application/json", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
 async def run(port: int, request: bytes, *, count: int, connections: int, status: int = 200, length: int) -> Result:
     """Sends `request` `count` times to 127.0.0.1:`port`."""
     result = Result()

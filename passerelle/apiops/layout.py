@@ -119,12 +119,6 @@ def collection_path(id: str) -> str:
     return "/".join(collection(part) for part in parts[0::2])
 
 
-def workspace_of(id: str) -> str:
-    """`/workspaces/w` for what stands inside it; "" for the rest."""
-    inside, _ = _in_workspace(tuple(id.strip("/").split("/")))
-    return "".join(f"/{part}" for part in inside)
-
-
 def _in_workspace(parts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     inside = len(parts) > 2 and parts[0] == "workspaces"
     return (parts[:2], parts[2:]) if inside else ((), parts)

@@ -261,10 +261,6 @@ class Element:
         pieces = [each for each in self.node.content if type(each) is Piece]
         return "".join(each.value for each in pieces), pieces[0].start if pieces else self.node.offset
 
-    @property
-    def has_content(self) -> bool:
-        return bool(self.node.content)
-
     def children(self, name: str, *, required: bool = False) -> list[Element]:
         """All children of that name, in order."""
         self._known_children.add(name)

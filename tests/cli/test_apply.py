@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from passerelle.main import main
-from tests.management.sdk import served
 
-TOKEN = "the-admin-token"
 POLICY = "<policies><inbound><base /></inbound></policies>\n"
 SPECIFICATION = """openapi: 3.0.1
 info: {title: Shop, version: '1'}
@@ -26,14 +23,6 @@ paths:
       parameters: [{name: id, in: path, required: true, schema: {type: string}}]
       responses: {'200': {description: ok}}
 """
-
-
-@pytest.fixture
-def plane(tmp_path: Path) -> Iterator[dict[str, str]]:
-    data = tmp_path / "plane"
-    data.mkdir()
-    with served(data, TOKEN) as url:
-        yield {"PASSERELLE_MANAGEMENT": url, "PASSERELLE_TOKEN": TOKEN, "PASSERELLE_CA": str(data / "ca.pem")}
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from passerelle.apiops.read import read
 from passerelle.apiops.tokens import Tokens
 from passerelle.apiops.tokens import replace as replace_tokens
 from passerelle.plane import Plane
-from tests.cli.test_apply import POLICY, SPECIFICATION, TOKEN, run, snapshot, write
-from tests.management.sdk import served
+from tests.cli.conftest import TOKEN
+from tests.cli.test_apply import POLICY, SPECIFICATION, run, snapshot, write
 
 # ids in extracted folders are those of the service that they come from
 ELSEWHERE = (
@@ -229,14 +228,6 @@ def kinds() -> dict[str, Any]:
         },
         "subscriptions/whole/subscriptionInformation.json": {"displayName": "w", "scope": f"{ELSEWHERE}/"},
     }  # fmt: skip
-
-
-@pytest.fixture
-def plane(tmp_path: Path) -> Iterator[dict[str, str]]:
-    data = tmp_path / "plane"
-    data.mkdir()
-    with served(data, TOKEN) as url:
-        yield {"PASSERELLE_MANAGEMENT": url, "PASSERELLE_TOKEN": TOKEN, "PASSERELLE_CA": str(data / "ca.pem")}
 
 
 @pytest.mark.parametrize("layout", [spaced, listed, unspaced, first, kinds])

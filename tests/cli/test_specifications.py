@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from passerelle.plane import Plane
-from tests.cli.test_apply import POLICY, SPECIFICATION, TOKEN, run, snapshot, write
-from tests.management.sdk import served
+from tests.cli.test_apply import POLICY, SPECIFICATION, run, snapshot, write
 from tests.soap.shop import WSDL
 
 KINDS = {
@@ -30,14 +26,6 @@ KINDS = {
 }  # fmt: skip
 RESOLVER = "<http-data-source><http-request><set-method>GET</set-method><set-url>https://x</set-url></http-request>" \
            "</http-data-source>\r\n"  # fmt: skip
-
-
-@pytest.fixture
-def plane(tmp_path: Path) -> Iterator[dict[str, str]]:
-    data = tmp_path / "plane"
-    data.mkdir()
-    with served(data, TOKEN) as url:
-        yield {"PASSERELLE_MANAGEMENT": url, "PASSERELLE_TOKEN": TOKEN, "PASSERELLE_CA": str(data / "ca.pem")}
 
 
 def test_each_kind_comes_back_under_its_name(plane: dict[str, str], tmp_path: Path) -> None:
