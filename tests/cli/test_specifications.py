@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from passerelle.plane import Plane
+from tests.cli.conftest import TOKEN
 from tests.cli.test_apply import POLICY, SPECIFICATION, run, snapshot, write
 from tests.soap.shop import WSDL
 
