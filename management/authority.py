@@ -6,9 +6,13 @@ host that is listened on. Both are reused on later starts and renewed a month be
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import ipaddress
+import os
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -27,14 +31,26 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 def server_context(directory: Path, host: str) -> ssl.SSLContext:
     """A TLS context with a certificate of the local authority in `directory`."""
     names = [*NAMES, *([host] if host not in (*NAMES, "0.0.0.0", "::") else [])]  # noqa: S104 - compared, not bound
-    authority, key = _authority(directory)
-    certificate_file, key_file = directory / "server.pem", directory / "server.key"
-    if not _usable(certificate_file, key_file, names, authority):
-        _issue(certificate_file, key_file, names, authority, key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate_file, key_file)
+    with _alone(directory):
+        authority, key = _authority(directory)
+        certificate_file, key_file = directory / "server.pem", directory / "server.key"
+        if not _usable(certificate_file, key_file, names, authority):
+            _issue(certificate_file, key_file, names, authority, key)
+        context.load_cert_chain(certificate_file, key_file)
     return context
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Of several planes that start on one directory, the first makes the certificates; the others find them whole."""
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 def _authority(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,8 @@ def test_an_authority_whose_key_is_another_one_is_made_anew(tmp_path: Path) -> N
     (two / "ca.key").replace(one / "ca.key")
     server_context(one, "localhost")
     assert (one / "ca.pem").read_bytes() != former
+
+
+def test_planes_that_start_together_make_one_certificate(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as planes:
+        list(planes.map(lambda _: server_context(tmp_path, "127.0.0.1"), range(16)))
