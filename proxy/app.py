@@ -47,7 +47,7 @@ from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
 from telemetry import log as logs
-from telemetry.journal import Journal
+from telemetry.journal import QUEUE_LIMIT, Journal
 
 log = logging.getLogger("proxy.app")
 
@@ -163,7 +163,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     figures = WaitingFigures()
-    journal = Journal(settings.values, instance, figures=figures.add)
+    # Without telemetry no child is started, and a journal without room takes nothing.
+    limit = QUEUE_LIMIT if settings.telemetry else 0
+    journal = Journal(settings.values, instance, limit=limit, figures=figures.add)
     try:
         cache, external = local_cache(settings.values), redis_cache.from_settings(settings.values)
     except SettingError as wrong:
@@ -207,7 +209,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     if external is not None:
         external.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
-    telling = loop.call_later(JOURNAL_DELAY, journal.start)
+    telling = loop.call_later(JOURNAL_DELAY, journal.start) if settings.telemetry else None
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -238,7 +240,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await grants.close()
     await transport.close()
     await caches.close()
-    telling.cancel()
+    if telling is not None:
+        telling.cancel()
     await journal.close(0.2 if again.is_set() else 2.0)
     await asyncio.to_thread(sync.finish)
     await asyncio.to_thread(sync.stop, 1.0)

@@ -76,6 +76,7 @@ class Settings:
     identity: IdentitySettings = IdentitySettings()
     lenient: bool = False
     dapr: str = "http://localhost:3500"
+    telemetry: bool = True
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -99,6 +100,7 @@ class Settings:
             identity=IdentitySettings.read(values),
             lenient=choice(values, "policy.check", "strict", ("strict", "lenient")) == "lenient",
             dapr=_dapr(values),
+            telemetry=boolean(values, "telemetry.enabled", True),
         )
 
 

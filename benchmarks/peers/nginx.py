@@ -49,5 +49,9 @@ http {{
 
 
 peer = Peer(
-    "nginx", on_path("nginx"), "apt-get install nginx libnginx-mod-http-lua", launch, "with Lua; no token, no trace"
+    "nginx",
+    on_path("nginx"),
+    "apt-get install nginx libnginx-mod-http-lua",
+    launch,
+    "with Lua; no token, no trace, no spans, no metrics",
 )
