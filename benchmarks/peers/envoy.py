@@ -75,6 +75,7 @@ def launch(job: Job, spans: bool = False) -> list[str]:
         "stat_prefix": "front",
         "route_config": {"virtual_hosts": [host]},
         "http_filters": _filters(job),
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
     }
     if job.full:
         host["request_headers_to_add"] = [_header("X-Tenant", "contoso"), _header("X-Api", "full")]
