@@ -162,7 +162,7 @@ class Bench:
 
     async def _open_ours(self, job: Job, shown: list[str]) -> None:
         everything = passerelle.everything(job.collector)
-        cores = (GATEWAY_CORE, LOAD_CORE)
+        cores = (str(GATEWAY_CORE), str(LOAD_CORE))
         self._sidecar = Sidecar(self._directory, passerelle.resources(job), passerelle.OFF, cores)
         await self._sidecar.open()
         off = self._sidecar.process, self._sidecar.port

@@ -16,7 +16,8 @@ READY_WITHIN = 60.0  # seconds
 
 
 class Sidecar:
-    """`process` and `port` once open. `cores` are those of the sidecar and of the agent; without them any will do.
+    """`process` and `port` once open. `cores` are those of sidecars and of the agent, as taskset reads them; without
+    them any will do.
 
     `settings` are the sidecar's, `agent` those of the agent beside what it must have. `module` is what is started in
     place of the sidecar's own. A change of the configuration goes through `feed`.
@@ -30,7 +31,7 @@ class Sidecar:
         directory: Path,
         resources: Mapping[str, object],
         settings: Mapping[str, str],
-        cores: tuple[int, int] | None = None,
+        cores: tuple[str, str] | None = None,
         *,
         agent: Mapping[str, str] | None = None,
         module: str = "proxy",
@@ -92,7 +93,7 @@ class Sidecar:
         return (self._directory / f"{name}.log").read_text(errors="replace")
 
     def _start(self, name: str, module: str, core: int, settings: Mapping[str, str]) -> Process:
-        pinned = ["taskset", "-c", str(self._cores[core])] if self._cores else []
+        pinned = ["taskset", "-c", self._cores[core]] if self._cores else []
         argv = [*pinned, sys.executable, "-m", module]
         process = Process(argv, self._directory / f"{name}.log", {**os.environ, **settings})
         self._processes.append(process)

@@ -35,8 +35,19 @@ class Proxy:
     path: str = ""
 
 
+LIMIT = 400  # calls in a minute that have the same X-Key
+LIMITED = """<policies><inbound><base />
+  <{name} calls="{calls}" renewal-period="{seconds}"
+    counter-key="@(context.Request.Headers.GetValueOrDefault("X-Key"))" />
+</inbound><backend><base /></backend><outbound><base /></outbound><on-error><base /></on-error></policies>"""
+
+
+def limited(name: str, seconds: int) -> dict[str, str]:
+    return {"format": "rawxml", "value": LIMITED.format(name=name, calls=LIMIT, seconds=seconds)}
+
+
 def resources(origin: str) -> dict[str, Any]:
-    """APIs without a policy or key: /open takes all, /socket is a WebSocket API."""
+    """APIs without a key: /open takes all, /socket is a WebSocket API, /limited and /quota let `LIMIT` calls pass."""
     socket = configuration.api("socket", origin.replace("http:", "ws:"), key=False) | {
         "type": "websocket",
         "protocols": ["ws", "wss"],
@@ -49,6 +60,10 @@ def resources(origin: str) -> dict[str, Any]:
             f"/apis/open/operations/{method.lower()}": configuration.operation("/*") | {"method": method}
             for method in ("GET", "POST")
         },
+        **{f"/apis/{name}": configuration.api(name, origin, key=False) for name in ("limited", "quota")},
+        **{f"/apis/{name}/operations/item": configuration.operation("/item") for name in ("limited", "quota")},
+        "/apis/limited/policies/policy": limited("rate-limit-by-key", 60),
+        "/apis/quota/policies/policy": limited("quota-by-key", 3600),
         "/apis/socket": socket,
         "/apis/socket/operations/onHandshake": configuration.operation("/"),
     }
@@ -70,7 +85,7 @@ class Stage:
     ) -> None:
         self._backend = backend
         self._peers = peers
-        self._settings = {**OFF, **(settings or {})}
+        self.settings = {**OFF, **(settings or {})}
         self._cores = gateway_cores or str(CORES[0])
         self._folder = tempfile.TemporaryDirectory(prefix="passerelle-", dir=MEMORY)
         self._processes: list[Process] = []
@@ -100,7 +115,7 @@ class Stage:
         self._start("backend", argv).wait_for(lambda: listens(port), 20)
         self.origin = Proxy("backend", None, port)
         self.sidecar = Sidecar(
-            self.directory, resources(f"http://127.0.0.1:{port}"), self._settings, (CORES[0], CORES[-1])
+            self.directory, resources(f"http://127.0.0.1:{port}"), self.settings, (self._cores, str(CORES[-1]))
         )
         await self.sidecar.open()
         self.proxies.append(Proxy(OURS, self.sidecar.process, self.sidecar.port, "/open"))
