@@ -3,8 +3,8 @@
 On two cores load and backend need their share, so the throughput that is reached says little. What more cores would
 give is told by requests per second of CPU: N workers scale by N times the cost with one over the cost with N, as long
 as connections reach all of them. Both sidecars run at once and take turns. For the limits, requests with the same key
-come at a fixed rate over many connections; between two workers a limit may be passed by what one of them lets through
-until it has heard of the other's count, a quarter of a second.
+come at a fixed rate over many connections. Workers share the counts of rate limits in memory; quotas go through the
+agent, so one may be passed by what a worker lets through until it has heard of the others, a quarter of a second.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def report(sidecars: list[Sidecars], passed: dict[tuple[int, str], int], argumen
              "shares of the work", "goal"]  # fmt: skip
     limits = [
         [f"{name}, {workers} worker{'s' if workers > 1 else ''}", str(LIMIT), str(passed[workers, path]),
-         str(LIMIT + int(RATE * HEARD_AFTER * (workers - 1)))]
+         str(LIMIT + int(RATE * HEARD_AFTER * (workers - 1)) * (path == "quota"))]
         for path, name in (("limited", "rate-limit-by-key"), ("quota", "quota-by-key"))
         for workers in (sidecars[0].workers, sidecars[1].workers)
     ]  # fmt: skip

@@ -175,7 +175,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    clock, counters, quotas = SystemClock(), LocalCounters(), LocalQuotas()
+    shared = workers.siblings(settings.values, worker)
+    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas()
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
@@ -226,6 +227,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         sidecar.traces,
         figures,
         quotas,
+        settings.instance if shared is not None else "",
     )
     sync.start()
 

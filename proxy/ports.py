@@ -90,7 +90,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     return response
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # not frozen, which would cost more than the look itself
 class Reading:
     """A counter after a look or an increment. `count` is calls in the window; `reset_after` seconds until one frees."""
 

@@ -123,7 +123,7 @@ class SyncThread:
     """Keeps the streams to the agent. `apply`, `status` and `counters` are called in its threads.
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
-    shared token, empty when none is asked for.
+    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count.
     """
 
     def __init__(
@@ -138,6 +138,7 @@ class SyncThread:
         traces: FinishedTraces | None = None,
         figures: WaitingFigures | None = None,
         quotas: SharedQuotas | None = None,
+        group: str = "",
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
@@ -147,6 +148,7 @@ class SyncThread:
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
         self._quotas, self._epoch = quotas, ""
+        self._group = group
         self._figures = figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
@@ -361,7 +363,7 @@ class SyncThread:
         greeted: threading.Event,
         held: queue.SimpleQueue[list[QuotaCount]],
     ) -> Iterator[counter_sync_pb2.Counts]:
-        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
+        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token, group=self._group)
         again = True
         while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
             drained = [count for count in counters.drain() if len(count[0]) <= LONGEST_KEY]
