@@ -194,7 +194,7 @@ class Bench:
     def _publish(self, name: str, job: Job, argv: list[str]) -> None:
         folder = f"{name.lower().replace(' + ', '-').replace(' ', '-')}-{'full' if job.full else 'plain'}"
         self.published[folder] = {path.name: job.shown(path.read_text()) for path in job.written}
-        program = [Path(word).name if word.startswith("/") and at == 0 else word for at, word in enumerate(argv)]
+        program = [Path(word).name if word.startswith("/") else word for word in argv]
         self.commands[folder] = job.shown(" ".join(program)).replace(sys.executable, "python")
 
     async def _prove(self, entry: Entry) -> None:

@@ -40,6 +40,7 @@ def put(page: Path, sections: dict[str, str]) -> None:
         if title not in ORDER:
             raise KeyError(f"{title!r} is not a section of {page.name}; its place is in benchmarks/results.py")
     told = [f"## {title}\n\n{found[title].strip()}" for title in ORDER if title in found]
+    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n\n".join([HEAD, *told]) + "\n", encoding="utf-8")
 
 
