@@ -105,6 +105,10 @@ class Counters(Protocol):
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
 
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        """Add unless the limit is reached, with nobody between; the reading from before."""
+        ...
+
 
 @dataclass(slots=True, frozen=True)
 class Usage:

@@ -99,16 +99,31 @@ class LocalCounters:
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         slice_ms = _slice_ms(period)
         with self._lock:
+            if self._siblings is not None:
+                self._hear()
             window = self._window(key, slice_ms)
             now_ms = self._now() * 1000
-            slot = int(now_ms // slice_ms)
-            window.add(slot, increment)
-            if self._report:
-                self._note(key, slice_ms, slot, increment)
-            if self._siblings is not None:
-                self._siblings.tell(key, slice_ms, slot, increment)
-                self._hear()
+            self._add(key, window, int(now_ms // slice_ms), increment)
             return window.read(now_ms)
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        slice_ms = _slice_ms(period)
+        with self._lock:
+            if self._siblings is not None:
+                self._hear()
+            window = self._window(key, slice_ms)
+            now_ms = self._now() * 1000
+            reading = window.read(now_ms)
+            if reading.count < limit:
+                self._add(key, window, int(now_ms // slice_ms), increment)
+            return reading
+
+    def _add(self, key: str, window: _Window, slot: int, increment: int) -> None:
+        window.add(slot, increment)
+        if self._report:
+            self._note(key, window.slice_ms, slot, increment)
+        if self._siblings is not None:
+            self._siblings.tell(key, window.slice_ms, slot, increment)
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """Add what another sidecar counted; slots outside of the window are ignored."""
@@ -133,9 +148,11 @@ class LocalCounters:
             self._window(key, slice_ms).add(slot, increment)
 
     def _note(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
-        name = (key, slice_ms, slot)
-        if name in self._pending or len(self._pending) < self._max_keys:
-            self._pending[name] = self._pending.get(name, 0) + increment
+        name, pending = (key, slice_ms, slot), self._pending
+        if name in pending:
+            pending[name] += increment
+        elif len(pending) < self._max_keys:
+            pending[name] = increment
 
     def _window(self, key: str, slice_ms: int) -> _Window:
         name = (key, slice_ms)
