@@ -231,9 +231,13 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A response on its way to the client, or the answer of a send-request."""
+    """A response on its way to the client, or the answer of a send-request.
+
+    `trailers` came behind the body; they are known when the body has ended.
+    """
 
     status: int = 200
     reason: str = "OK"
     headers: Headers = field(default_factory=CIMultiDict)
     body: Body = field(default_factory=Body)
+    trailers: Headers | None = None

@@ -65,6 +65,8 @@ class Outgoing:
     proxy: HttpProxy | None = None
     # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
     thumbprints: frozenset[str] = frozenset()
+    # told of informational answers (1xx) but 100 and 101, on the event loop
+    inform: Callable[[int, Headers], None] | None = None
 
 
 class Transport(Protocol):

@@ -5,16 +5,23 @@ backend is not plain http. What a tunnel carries is as if it came over a connect
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from proxy.adapters.backend import BackendConnection
 from proxy.adapters.destination import Destination
 
 
 class ProxyingConnector(aiohttp.TCPConnector):
     """For requests that are `Destination`s. A proxy that does not answer, or refuses the tunnel, is an OSError."""
+
+    async def dial(self, destination: Destination, timeout: aiohttp.ClientTimeout) -> BackendConnection:
+        """A new connection, which belongs to the caller. Raises TimeoutError, OSError, aiohttp.ClientError."""
+        loop, request = self._loop, cast(Any, destination)
+        self._factory = cast(Any, lambda: BackendConnection(loop))
+        return cast(BackendConnection, await self._create_connection(request, [], timeout))
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> ResponseHandler:
         destination: Destination = req
