@@ -230,6 +230,7 @@ class BackendConnection(ResponseHandler):
         except HttpParserUpgrade as upgrade:
             if self.status == 101:
                 self.complete, self.tunnelled, self._upgraded = True, True, True
+                self._reader, self.asked = None, False
                 self._tail += data[upgrade.args[0] :]
                 self.bell.ring()
                 return
