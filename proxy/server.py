@@ -28,6 +28,7 @@ log = logging.getLogger("proxy.server")
 
 STATUS_PATHS = frozenset({"/status-0123456789abcdef", "/internal-status-0123456789abcdef"})
 BACKLOG = 1024
+LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
 class PortTaken(Exception):
@@ -119,10 +120,14 @@ class Server(web.Server):
             task = connection._task_handler
             if isinstance(connection, Connection):
                 connection.abort()
+                connection.cancel()
             if task is not None:
                 task.cancel()
                 tasks.append(task)
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(LAST_TURNS):
+            if self._sidecar.in_flight:
+                await asyncio.sleep(0)
 
     async def _sweep(self) -> None:
         while True:

@@ -132,7 +132,7 @@ class Drive:
         else:
             awaited._asyncio_future_blocking = False
             self._waits_for = awaited
-            awaited.add_done_callback(self._woken, context=self._context)
+            awaited.add_done_callback(self._woken)
         if self._must_cancel:
             self._must_cancel = False
             self._interrupt()

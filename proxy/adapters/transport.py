@@ -19,6 +19,7 @@ import dataclasses
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
+from contextvars import Context
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -171,7 +172,8 @@ class HttpTransport:
         destination = await self._destination(request, name)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
-                connection = await connector.dial(destination, _TIMEOUTS)
+                # In a context of its own: what the connection tells later is not told inside of this request.
+                connection = await asyncio.create_task(connector.dial(destination, _TIMEOUTS), context=Context())
         except TimeoutError as late:
             if limit.expired():
                 raise _late(request) from late
