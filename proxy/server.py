@@ -21,6 +21,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.adapters.connection import Connection
+from proxy.adapters.outbox import Outbox
 from proxy.adapters.reply import Reply
 from proxy.lifecycle import Incoming, Sidecar, serve
 
@@ -45,6 +46,7 @@ class Server(web.Server):
         self._sidecar = sidecar
         self._details = details
         self._forwarded_proto = forwarded_proto
+        self.outbox = Outbox(self._loop)
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self.draining = False
@@ -96,6 +98,7 @@ class Server(web.Server):
             self._listener.close()
         end = time.monotonic() + timeout
         while True:
+            self.outbox.flush()
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.idle and connection.transport is not None:
                     connection.transport.close()

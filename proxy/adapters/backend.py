@@ -24,6 +24,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.adapters.drive import Bell
 from proxy.adapters.fields import CODING, LENGTH, Field, end_to_end, name_of
+from proxy.adapters.outbox import Outbox
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Headers
 
@@ -79,8 +80,8 @@ class BackendConnection(ResponseHandler):
         transport = self.transport
         return transport is not None and self.failure is None and not transport.is_closing()
 
-    def send(self, data: bytes, head_only: bool, deadline: float) -> None:
-        """Begin an exchange with a request head and as much of its body as is there."""
+    def send(self, data: bytes, head_only: bool, deadline: float, outbox: Outbox | None = None) -> None:
+        """Begin an exchange with a request head and as much of its body as is there; `outbox` if that is all."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise aiohttp.ServerDisconnectedError
@@ -95,7 +96,10 @@ class BackendConnection(ResponseHandler):
         self.trailers = []
         self.reason = ""
         self.interim = None
-        transport.write(data)
+        if outbox is None:
+            transport.write(data)
+        else:
+            outbox.write(transport, data)
 
     @property
     def headed(self) -> bool:
@@ -286,7 +290,3 @@ class BackendConnection(ResponseHandler):
             self.transport.abort()
         self.bell.ring()
 
-
-def handler(loop: asyncio.AbstractEventLoop) -> Callable[[], Any]:
-    """What aiohttp's connector makes connections with."""
-    return lambda: BackendConnection(loop)

@@ -142,6 +142,19 @@ class Connection(RequestHandler):
         if self._drive is not None:
             self._drive.cancel()
 
+    def write_whole(self, data: bytes, keep: bool) -> None:
+        """A whole answer; without `keep` the connection ends behind it."""
+        assert self.transport is not None
+        outbox = self._house.outbox
+        if keep:
+            outbox.write(self.transport, data)
+        else:
+            outbox.flush()
+            self.transport.write(data)
+
+    def flush(self) -> None:
+        self._house.outbox.flush()
+
     async def drain(self) -> None:
         if self._paused:
             await self._drain_helper()
@@ -166,7 +179,7 @@ class Connection(RequestHandler):
 
     def _refuse(self, error: GatewayError) -> None:
         if self.transport is not None:
-            self.transport.write(error_reply(error))
+            self.write_whole(error_reply(error), keep=False)
         self.force_close()
 
     # the short way
@@ -222,12 +235,13 @@ class Connection(RequestHandler):
         """Close behind what is written, and serve nothing that was sent ahead."""
         self._force_close = True
         if self.transport is not None:
+            self._house.outbox.flush()
             self.transport.close()
 
     def _status(self, status: tuple[int, bytes], method: str, reply: Reply) -> None:
         if self.transport is not None:
             answer = plain(*status, keep=reply.keep)
-            self.transport.write(answer if method == "GET" else answer[: -len(status[1])])
+            self.write_whole(answer if method == "GET" else answer[: -len(status[1])], reply.keep)
         if not reply.keep:
             self._finished()
 
@@ -266,6 +280,7 @@ class Connection(RequestHandler):
                     break
         finally:
             if self.transport is not None and not self._force_close:
+                self._house.outbox.flush()
                 self.transport.close()
 
     async def _request(self, message: RawRequestMessage, payload: StreamReader) -> bool:
@@ -276,7 +291,7 @@ class Connection(RequestHandler):
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
             answer = plain(*status, keep=reply.keep)
-            self.transport.write(answer if message.method == "GET" else answer[: -len(status[1])])
+            self.write_whole(answer if message.method == "GET" else answer[: -len(status[1])], reply.keep)
             return reply.keep
         incoming, body = self._incoming(message, payload, reply)
         await house.serve(incoming, reply)
@@ -341,7 +356,7 @@ class Upload(AsyncIterator[bytes]):
         if self.waits:
             self.waits = False
             if self._connection.transport is not None:
-                self._connection.transport.write(_CONTINUE)
+                self._connection.write_whole(_CONTINUE, keep=False)
         try:
             chunk = await self._payload.readany()
         except GatewayError:

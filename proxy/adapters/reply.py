@@ -66,7 +66,7 @@ class Reply:
         stream = body.take()
         if stream is None or bodiless:
             content = b"" if bodiless else body.content()
-            self._write(head + content, status)
+            self._write_whole(head + content, status)
             self.sent = len(content)
             if stream is not None and (close := getattr(stream, "aclose", None)) is not None:
                 await close()
@@ -117,11 +117,20 @@ class Reply:
         self._connection.tunnel = True
         self.received, self.sent = await body.run(self._connection)
 
-    def _write(self, data: bytes, status: int) -> None:
+    def _write_whole(self, data: bytes, status: int) -> None:
         transport = self._connection.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionFailure(_GONE)
         self.status = status
+        self._connection.write_whole(data, self.keep)
+
+    def _write(self, data: bytes, status: int) -> None:
+        transport = self._connection.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionFailure(_GONE)
+        if not self.status:
+            self._connection.flush()  # the answer before this one may still wait
+            self.status = status
         transport.write(data)
 
 

@@ -32,6 +32,7 @@ from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import ProxyingConnector
 from proxy.adapters.hops import OURS, header_block
 from proxy.adapters.identities import Identities
+from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
@@ -57,6 +58,7 @@ class HttpTransport:
 
     def __init__(self, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop)
         self._connector = ProxyingConnector(limit=0)
         self._reach = reach or Reach()
         self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(self._reach))
@@ -245,7 +247,7 @@ class HttpTransport:
         go: asyncio.Event | None = None
         if body.buffered and not waits:
             content = body.content()
-            connection.send(head + content if content else head, request.method == "HEAD", deadline)
+            connection.send(head + content if content else head, request.method == "HEAD", deadline, self._outbox)
         else:
             go = asyncio.Event() if waits else None
             connection.send(head, request.method == "HEAD", deadline)
