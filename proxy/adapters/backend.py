@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -289,4 +288,3 @@ class BackendConnection(ResponseHandler):
         if self.transport is not None:
             self.transport.abort()
         self.bell.ring()
-
