@@ -21,8 +21,10 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.adapters.hops import end_to_end
+from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
+from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
 from proxy.lifecycle import Incoming
 from proxy.messages import Body
@@ -40,7 +42,19 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(RequestHandler):
-    __slots__ = ("_body", "_bytes", "_house", "_large", "_mark", "_serving", "_since", "tunnel")
+    __slots__ = (
+        "_begun",
+        "_body",
+        "_bytes",
+        "_fresh",
+        "_house",
+        "_large",
+        "_mark",
+        "_serving",
+        "_since",
+        "secured",
+        "tunnel",
+    )
 
     def __init__(self, house: Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -62,6 +76,9 @@ class Connection(RequestHandler):
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None
         self.tunnel = False
+        self.secured: Secured | None = None  # what TLS told, where it ends here
+        self._fresh = True  # nothing was understood yet: it may become HTTP/2
+        self._begun = b""
 
     # what the transport tells
 
@@ -78,6 +95,8 @@ class Connection(RequestHandler):
                 self.abort()  # chunk extensions and one-byte chunks without end
             return
         if not self._bytes:
+            if self._fresh and (data := self._first(data)) == b"":
+                return
             self._since = self._loop.time()
             if b"  " in data[:32]:
                 self._refuse(BadRequest("The request line is malformed."))
@@ -87,6 +106,19 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
+
+    def _first(self, data: bytes) -> bytes:
+        """The first bytes; none while they may become the preface of HTTP/2, whose connection takes over then."""
+        data = self._begun + data
+        if PREFACE.startswith(data[: len(PREFACE)]):
+            self._begun = data
+            if len(data) >= len(PREFACE) and (transport := self.transport) is not None:
+                self.transport = None  # it belongs to another from now on
+                self.connection_lost(None)
+                self._house.http2.take_over(transport, data, self.secured)
+            return b""
+        self._fresh = False
+        return data
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self.tunnel:
@@ -216,12 +248,14 @@ class Connection(RequestHandler):
             method=message.method,
             path=target.path,
             query=target.query,
-            scheme=self._house.scheme(headers),
+            scheme="https" if self.secured is not None else self._house.scheme(headers),
             authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
             headers=headers,
             body=body,
             client_ip=peer[0] if isinstance(peer, tuple) else "",
             http_version="1.1" if message.version != HttpVersion10 else "1.0",
+            tls_version=self.secured.version if self.secured is not None else "",
+            client_certificate=self.secured.certificate if self.secured is not None else b"",
             upgrade=message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket",
             problem=problem,
         )

@@ -27,13 +27,15 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.adapters.destination import Destination
+from proxy.adapters.dialling import Dialler
 from proxy.adapters.forward_proxy import ProxyingConnector
 from proxy.adapters.hops import OURS, end_to_end, header_block
+from proxy.adapters.http2_backend import Http2Backends
 from proxy.adapters.identities import Identities
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
-from proxy.messages import Body, Headers, Response, Url
+from proxy.messages import Body, Headers, HeadOnly, Response, Url
 from proxy.ports import HttpProxy, Outgoing
 
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -49,7 +51,13 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 class HttpTransport:
     """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
 
-    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
+    def __init__(
+        self,
+        per_host: int = 0,
+        tls: ssl.SSLContext | None = None,
+        reach: Reach | None = None,
+        http2_tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._connector = ProxyingConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
         self._reach = reach or Reach()
         self._screened = ProxyingConnector(
@@ -60,11 +68,13 @@ class HttpTransport:
         )
         self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
+        self._http2 = Http2Backends(Dialler(self._reach, self._identities, http2_tls))
         self._destinations: dict[tuple[str, str, int, bool, str, HttpProxy | None], Destination] = {}
 
     async def close(self) -> None:
         await self._connector.close()
         await self._screened.close()
+        await self._http2.close()
 
     async def send(self, request: Outgoing) -> Response:
         try:
@@ -103,6 +113,8 @@ class HttpTransport:
         return response
 
     async def _send(self, request: Outgoing) -> Response:
+        if request.http_version != "1.1" and (answer := await self._http2.send(request)) is not None:
+            return answer
         again = request.method in _IDEMPOTENT and request.body.buffered
         while True:
             connection = await self._connect(request)
@@ -299,16 +311,6 @@ def _body(message: Any, payload: StreamReader, connection: Connection, upload: a
         return Body(content)
     length = message.headers.get("Content-Length")
     return Body(None, Download(payload, connection, upload), int(length) if length is not None else None)
-
-
-class HeadOnly(Body):
-    """The body of an answer to HEAD, or of 304: nothing, and the length that it would have."""
-
-    __slots__ = ("would_be",)
-
-    def __init__(self, would_be: int) -> None:
-        super().__init__(b"")
-        self.would_be = would_be
 
 
 class Download(AsyncIterator[bytes]):
