@@ -1,9 +1,10 @@
 """What a gRPC client is told of an answer that is not gRPC's: a code, and a message it can show. Pure.
 
 Rules
-1. gRPC says how HTTP statuses become codes; two are told apart better here: 429 is RESOURCE_EXHAUSTED, which clients do not
-   try again at once, and 400 is INVALID_ARGUMENT.
-2. A 500 that stands for a backend which could not be reached is UNAVAILABLE, and DEADLINE_EXCEEDED for one that was late.
+1. gRPC says how HTTP statuses become codes; two are told apart better here: 429 is RESOURCE_EXHAUSTED, which clients do
+   not try again at once, and 400 is INVALID_ARGUMENT.
+2. A 500 that stands for a backend which could not be reached is UNAVAILABLE, and DEADLINE_EXCEEDED for one that was
+   late.
 Source: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md,
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """

@@ -80,7 +80,8 @@ class Url:
 class Body:
     """A message body. Exactly one of a stream or buffered bytes; `length` is the known size in bytes or None.
 
-    `trailers` are the fields behind it: None where there can be none, else filled by who feeds the stream before it ends.
+    `trailers` are the fields behind it: None where there can be none, else filled by who feeds the stream before it
+    ends.
     """
 
     __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")

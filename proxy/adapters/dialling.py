@@ -1,7 +1,7 @@
 """Connections to backends that are not HTTP/1.1's: the same names, addresses, proxies and certificates, without a pool.
 
-What may be called, how a name becomes addresses (happy eyeballs), tunnels through HTTP proxies, client certificates: all
-of it is what proxy/adapters/transport.py has for its own connections.
+What may be called, how a name becomes addresses (happy eyeballs), tunnels through HTTP proxies, client certificates:
+all of it is what proxy/adapters/transport.py has for its own connections.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ ALPN = ("h2", "http/1.1")
 
 
 class Dialler:
-    """`trusted` is what the certificates of servers are held against: the system's authorities unless told otherwise."""
+    """`trusted` is what the certificates of servers are held against: the system's authorities unless told
+    otherwise."""
 
     def __init__(self, reach: Reach, identities: Identities, trusted: ssl.SSLContext | None = None) -> None:
         self._reach, self._identities = reach, identities
@@ -47,7 +48,8 @@ class Dialler:
         return objection
 
     async def dial(self, request: Outgoing) -> tuple[asyncio.Transport, bytes, str]:
-        """A transport, what came on it already, and what ALPN chose. Raises ValueError, OSError and aiohttp's errors."""
+        """A transport, what came on it already, and what ALPN chose. Raises ValueError, OSError and aiohttp's
+        errors."""
         objection = self.objection(request)
         if objection:
             raise BackendConnectionFailure(objection)

@@ -1,12 +1,12 @@
 """Requests to backends over HTTP/2: few connections per origin, many streams on each.
 
 Rules
-1. Over https ALPN decides. A backend that chose HTTP/1.1 is remembered for REMEMBERED seconds, during which requests that
-   may fall back do so at once. Over http HTTP/2 is spoken only to who is known to speak it (`http_version` "2").
-2. Origins are told apart by all that makes a connection: address, certificate checks, client certificate, proxy, and who
-   chose the address. At most MOST_CONNECTIONS each; then calls wait for room, as long as their timeout lets them.
-3. A refused request is made anew, and one whose connection was lost once if it is idempotent; both only if its body can be
-   sent again.
+1. Over https ALPN decides. A backend that chose HTTP/1.1 is remembered for REMEMBERED seconds, during which requests
+   that may fall back do so at once. Over http HTTP/2 is spoken only to who is known to speak it (`http_version` "2").
+2. Origins are told apart by all that makes a connection: address, certificate checks, client certificate, proxy, and
+   who chose the address. At most MOST_CONNECTIONS each; then calls wait for room, as long as their timeout lets them.
+3. A refused request is made anew, and one whose connection was lost once if it is idempotent; both only if its body can
+   be sent again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Http2Backends:
         await self._dialler.close()
 
     async def send(self, request: Outgoing) -> Response | None:
-        """The response head, with a streaming body; None when this request goes over HTTP/1.1. Raises as the transport."""
+        """The response head, with a streaming body; None when this request goes over HTTP/1.1. Raises as the
+        transport."""
         url = request.url
         if url.scheme not in ("http", "https") or (request.http_version == "2or1" and url.scheme == "http"):
             return None

@@ -4,8 +4,8 @@ Rules
 1. A call ends its stream: with the last byte both ways, or by a reset when its caller gives up.
 2. A stream that the backend certainly did not look at (REFUSED_STREAM, above the last one of a GOAWAY) is Refused: the
    call may be made anew.
-3. A connection without streams closes after IDLE; one with streams that says nothing for PING_AFTER is asked for a sign of
-   life, and given up without one.
+3. A connection without streams closes after IDLE; one with streams that says nothing for PING_AFTER is asked for a sign
+   of life, and given up without one.
 """
 
 from __future__ import annotations
@@ -224,7 +224,8 @@ class BackendLink(Link):
         upload: asyncio.Task[None] | None = None
         try:
             nothing = body.buffered and not body.content() and not body.trailers
-            self.send_head(stream_id, fields, end=nothing)
+            self.wire.send_headers(stream_id, fields, end_stream=nothing)
+            self.soon()
             if not nothing:
                 upload = self.loop.create_task(self._upload(stream_id, call, body, request.continue_timeout))
             if upload is not None and not body.buffered:

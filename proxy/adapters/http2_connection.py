@@ -2,11 +2,12 @@
 
 Rules
 1. A task ends with its stream: a reset by the client, or the end of the connection, cancels it.
-2. Bounds: MAX_STREAMS tasks (what comes beyond is refused, not queued), header lists as large as HTTP/1.1's, an allowance
-   for cheap frames (proxy/adapters/http2_guard.py), and one sweep per second: a head within HEAD_DEADLINE, a body that
-   somebody waits for at MIN_RATE unless it is gRPC's, STALL seconds for a client that takes nothing, IDLE without streams.
-3. Draining: a GOAWAY that refuses nothing, then, when the client has had time to see it, one that says which streams are
-   served; the connection closes with the last of them.
+2. Bounds: MAX_STREAMS tasks (what comes beyond is refused, not queued), header lists as large as HTTP/1.1's, an
+   allowance for cheap frames (proxy/adapters/http2_guard.py), and one sweep per second: a head within HEAD_DEADLINE, a
+   body that somebody waits for at MIN_RATE unless it is gRPC's, STALL seconds for a client that takes nothing, IDLE
+   without streams.
+3. Draining: a GOAWAY that refuses nothing, then, when the client has had time to see it, one that says which streams
+   are served; the connection closes with the last of them.
 4. A header field or frame that breaks the protocol ends its stream, or the connection; it never reaches the lifecycle.
 """
 
@@ -46,7 +47,8 @@ log = logging.getLogger("proxy.server")
 
 
 class _Stream:
-    """A request in flight. `mark` is where a measurement of its body began: time, bytes; `stuck` since when it cannot send."""
+    """A request in flight. `mark` is where a measurement of its body began: time, bytes; `stuck` since when it cannot
+    send."""
 
     __slots__ = ("grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task")
 

@@ -1,8 +1,8 @@
 """A client's allowance for frames that cost us work and it next to nothing: PING, SETTINGS, resets, empty frames.
 
 Rules
-1. Each such frame takes from the allowance, which time fills and honest work too: a response that was taken whole, a DATA
-   frame that no window made shorter. When it is empty the connection ends with ENHANCE_YOUR_CALM.
+1. Each such frame takes from the allowance, which time fills and honest work too: a response that was taken whole, a
+   DATA frame that no window made shorter. When it is empty the connection ends with ENHANCE_YOUR_CALM.
 2. A stream that the client resets costs as much as a whole response earns, so that half of the streams may be given up.
 Against: rapid reset (CVE-2023-44487), PING, SETTINGS, empty-frame and window floods (CVE-2019-9511, 9512, 9515, 9517,
 9518), resets that we are made to send (CVE-2025-8671).

@@ -2,7 +2,8 @@
 
 Rules
 1. What RFC 9113 calls malformed raises Malformed, and its stream ends with PROTOCOL_ERROR: fields of a connection,
-   upper-case names, bytes that HTTP/1.1 would read as structure, pseudo-fields that are missing, doubled or out of place.
+   upper-case names, bytes that HTTP/1.1 would read as structure, pseudo-fields that are missing, doubled or out of
+   place.
 2. What is well formed and yet refused here is answered, as HTTP/1.1 is: see proxy/adapters/screen.py.
 3. `:authority` and Host are one thing: they agree, or the request is refused.
 4. Framing is ours on each side: no Content-Length of one side becomes framing on the other.

@@ -1,10 +1,11 @@
 """The frames of one HTTP/2 connection: the h2 library with what a gateway needs differently, and the flow of bodies.
 
 Rules
-1. Header fields are checked by proxy/adapters/http2_head.py, not by the library: a malformed message ends its stream, not
-   the streams beside it. What breaks the framing or the compression ends the connection.
+1. Header fields are checked by proxy/adapters/http2_head.py, not by the library: a malformed message ends its stream,
+   not the streams beside it. What breaks the framing or the compression ends the connection.
 2. A GOAWAY ends nothing by itself: streams that are open may finish on both sides.
-3. A stream over the advertised limit is refused, so that its sender may try again; the library would end the connection.
+3. A stream over the advertised limit is refused, so that its sender may try again; the library would end the
+   connection.
 4. Bodies flow both ways with backpressure. What a stream may hold unread is STREAM_WINDOW; a reader that rests holds up
    its own stream only. What is sent waits for the peer's windows and for the socket.
 Source: RFC 9113.

@@ -5,8 +5,8 @@ Rules
 2. Files are looked at again, and what changed serves the next handshake. Files that cannot be used are told in the log,
    and the certificates that were read last go on.
 3. HTTP/2 is offered before HTTP/1.1. TLS below 1.2 and renegotiation are not spoken.
-4. Clients are asked for certificates only when there are authorities to hold them against: a handshake that shows another
-   certificate fails. Which of them a request needs is for policies to say.
+4. Clients are asked for certificates only when there are authorities to hold them against: a handshake that shows
+   another certificate fails. Which of them a request needs is for policies to say.
 Source: RFC 9113 section 9.2, RFC 6066 section 3.
 """
 
