@@ -15,11 +15,12 @@ LARGE = 20 * 1024 * 1024
 
 
 class Service(grpc.GenericRpcHandler):
-    """`seen` is the metadata of each call, `cancelled` how many were given up by their client."""
+    """`seen` is the metadata of each call, `cancelled` that one was given up, `ended` that a chat is over."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
         self.cancelled = asyncio.Event()
+        self.ended = asyncio.Event()
         self.remaining: float | None = None
 
     def service(self, details: Any) -> Any:
@@ -72,9 +73,8 @@ class Service(grpc.GenericRpcHandler):
         try:
             async for each in requests:
                 yield b"you said " + each
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
+        finally:  # gRPC ends the requests of a cancelled call without a word
+            self.ended.set()
 
 
 async def start(service: Service, credentials: Any = None) -> tuple[Any, int]:

@@ -117,9 +117,10 @@ async def test_a_cancelled_stream_is_cancelled_at_the_backend(stage: Stage) -> N
     chat = stage.channel.stream_stream(f"/{SERVICE}/Chat")()
     await chat.write(b"x")
     assert await chat.read() == b"you said x"
+    assert not stage.service.ended.is_set()
     chat.cancel()
     async with asyncio.timeout(3):
-        await stage.service.cancelled.wait()
+        await stage.service.ended.wait()
 
 
 async def test_a_deadline_reaches_the_backend_and_ends_the_call(stage: Stage) -> None:
