@@ -127,7 +127,7 @@ class Wire(H2Connection):
         except InvalidBodyLengthError:
             self.received(frame.flow_controlled_length)
             self.reset_stream(frame.stream_id, ErrorCodes.PROTOCOL_ERROR)
-            return [], [StreamReset(frame.stream_id, ErrorCodes.PROTOCOL_ERROR, remote_reset=False)]
+            return [], [StreamReset(stream_id=frame.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR, remote_reset=False)]
 
     def _receive_rst_stream_frame(self, frame: Any) -> tuple[list[Any], list[Event]]:
         highest = (
