@@ -63,6 +63,7 @@ class Exchange:
     backend_method: str = ""
     backend_url: str = ""
     backend_status: int = 0
+    backend_http_version: str = "1.1"
     backend_ms: float = 0.0
     cache: str = "none"
     cache_ms: float = 0.0

@@ -50,7 +50,8 @@ log = logging.getLogger("proxy.requests")
 class Incoming:
     """One request as the server read it: `headers` without hop-by-hop ones; `problem` is what is wrong with it.
 
-    `path` and `query` are canonical (proxy/target.py). `upgrade`: it asks for a WebSocket.
+    `path` and `query` are canonical (proxy/target.py). `upgrade`: it asks for a WebSocket. `tls_version` is empty, and
+    `client_certificate` (DER) too, unless TLS ends here.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Incoming:
     http_version: str = "1.1"
     tls_version: str = ""
     upgrade: bool = False
+    client_certificate: bytes = b""
     problem: GatewayError | None = None
 
 
@@ -72,7 +74,9 @@ class Outlet(Protocol):
 
     status: int
     sent: int
-    received: int
+
+    @property
+    def received(self) -> int: ...
 
     async def send(self, response: Response) -> None:
         """Raises ClientConnectionFailure, or the failure of a response body after aborting the connection."""
@@ -117,7 +121,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
         try:
             if gateway is None or incoming.problem is not None:
                 raise incoming.problem or NotReady()
-            scheme = incoming.scheme if sidecar.by_scheme else ""
+            scheme = incoming.scheme if sidecar.by_scheme or incoming.tls_version else ""
             try:
                 open = route(gateway, exchange, incoming.upgrade, scheme)
             except BodyNeeded:  # for some SOAP APIs
@@ -195,7 +199,7 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
             client_ip=incoming.client_ip,
             http_version=incoming.http_version,
             tls_version=incoming.tls_version,
-            client_certificate=_certificate(sidecar.certificate_header, headers),
+            client_certificate=incoming.client_certificate or _certificate(sidecar.certificate_header, headers),
         ),
         ports=sidecar.ports,
         deployment=sidecar.deployment,

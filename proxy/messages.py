@@ -22,6 +22,8 @@ Headers = CIMultiDict[str]
 _PATH = "%/:@!$&'()*+,;="
 _QUERY = _PATH + "?[]"
 
+# gRPC's own names of schemes, for service URLs and backends
+SCHEME_NAMES = {"grpc": "http", "grpcs": "https"}
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 # A policy that reads a body holds all of it in memory: APIM documents no limit, we choose one (docs/decisions.md).
@@ -47,6 +49,7 @@ class Url:
         except ValueError:
             return None
         scheme = parts.scheme.lower()
+        scheme = SCHEME_NAMES.get(scheme, scheme)
         if scheme not in DEFAULT_PORTS or not parts.hostname:
             return None
         path, query = quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY)
@@ -75,16 +78,25 @@ class Url:
 
 
 class Body:
-    """A message body. Exactly one of a stream or buffered bytes; `length` is the known size in bytes or None."""
+    """A message body. Exactly one of a stream or buffered bytes; `length` is the known size in bytes or None.
 
-    __slots__ = ("_buffer", "_stream", "consumed", "length")
+    `trailers` are the fields behind it: None where there can be none, else filled by who feeds the stream before it
+    ends.
+    """
+
+    __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
 
     def __init__(
-        self, buffer: bytes | None = b"", stream: AsyncIterator[bytes] | None = None, length: int | None = None
+        self,
+        buffer: bytes | None = b"",
+        stream: AsyncIterator[bytes] | None = None,
+        length: int | None = None,
+        trailers: Headers | None = None,
     ) -> None:
         self._buffer = None if stream is not None else (buffer or b"")
         self._stream = stream
         self.length = length if stream is not None else len(self._buffer or b"")
+        self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
 
@@ -168,6 +180,16 @@ class Body:
             await close()
 
 
+class HeadOnly(Body):
+    """The body of an answer to HEAD, or of 304: nothing, and the length that it would have."""
+
+    __slots__ = ("would_be",)
+
+    def __init__(self, would_be: int) -> None:
+        super().__init__(b"")
+        self.would_be = would_be
+
+
 class _Rejoined:
     """A stream whose beginning was looked at."""
 
@@ -233,11 +255,12 @@ class Request:
 class Response:
     """A response on its way to the client, or the answer of a send-request.
 
-    `trailers` came behind the body; they are known when the body has ended.
+    `http_version` is the one that the backend spoke; `cause` is the LastError.Reason of the error that it was made for.
     """
 
     status: int = 200
     reason: str = "OK"
     headers: Headers = field(default_factory=CIMultiDict)
     body: Body = field(default_factory=Body)
-    trailers: Headers | None = None
+    http_version: str = "1.1"
+    cause: str = ""

@@ -47,7 +47,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
         backend_url=exchange.backend_url,
         backend_id=exchange.backend.id if exchange.backend else "",
         backend_status=exchange.backend_status,
-        backend_protocol="HTTP/1.1" if exchange.backend_status else "",
+        backend_protocol=f"HTTP/{exchange.backend_http_version}" if exchange.backend_status else "",
         cache=exchange.cache,
         api_id=api.id if api else "",
         api_name=api.name if api else "",

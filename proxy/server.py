@@ -20,10 +20,11 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.adapters.connection import Connection
+from proxy.adapters.connection import HEAD_DEADLINE, Connection
+from proxy.adapters.negotiation import Http2Connections, Negotiation
 from proxy.adapters.outbox import Outbox
-from proxy.adapters.reply import Reply
-from proxy.lifecycle import Incoming, Sidecar, serve
+from proxy.adapters.tls import ServerTls
+from proxy.lifecycle import Incoming, Outlet, Sidecar, serve
 
 log = logging.getLogger("proxy.server")
 
@@ -47,10 +48,13 @@ class Server(web.Server):
         self._details = details
         self._forwarded_proto = forwarded_proto
         self.outbox = Outbox(self._loop)
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._tls: ServerTls | None = None
+        self.http2 = Http2Connections(self)
         self._sweeper: asyncio.Task[None] | None = None
         self.draining = False
         self.address: tuple[str, int] = ("", 0)
+        self.tls_address: tuple[str, int] = ("", 0)
 
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
@@ -74,28 +78,44 @@ class Server(web.Server):
         body = {"status": "ready" if self.ready else "draining" if self.draining else "waiting", **self._details()}
         return (200 if self.ready else 503), json.dumps(body).encode()
 
-    async def serve(self, incoming: Incoming, reply: Reply) -> None:
+    async def serve(self, incoming: Incoming, reply: Outlet) -> None:
         await serve(self._sidecar, incoming, reply)
 
-    async def listen(self, host: str, port: int, shared: bool = False) -> None:
-        """Open the port (0: any free one, see `address`); `shared` lets other workers open the same one."""
+    async def listen(self, host: str, port: int, shared: bool = False, tls: ServerTls | None = None) -> None:
+        """Open a port (0: any free one, see `address` and `tls_address`); `shared` lets other workers open the same
+        one. At most one plain port, and one with TLS."""
+        setting = "net.server.http.port" if tls is None else "net.server.https.port"
         try:
             sock = _socket(host, port, shared)
         except OSError as problem:
             if problem.errno == errno.EADDRINUSE:
                 raise PortTaken(
-                    f"{host}:{port} is taken. Stop what listens there, or set net.server.http.port to another port."
+                    f"{host}:{port} is taken. Stop what listens there, or set {setting} to another port."
                 ) from problem
             raise PortTaken(f"Cannot listen on {host}:{port}: {problem.strerror}.") from problem
-        self._listener = await self._loop.create_server(self, sock=sock, backlog=BACKLOG)
-        self.address = sock.getsockname()[:2]
-        self._sweeper = asyncio.create_task(self._sweep())
+        if tls is None:
+            listener = await self._loop.create_server(self, sock=sock, backlog=BACKLOG)
+            self.address = sock.getsockname()[:2]
+        else:
+            self._tls = tls
+            listener = await self._loop.create_server(
+                lambda: Negotiation(self),
+                sock=sock,
+                backlog=BACKLOG,
+                ssl=tls.context,
+                ssl_handshake_timeout=HEAD_DEADLINE,
+            )
+            self.tls_address = sock.getsockname()[:2]
+        self._listeners.append(listener)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
 
     async def drain(self, timeout: float) -> bool:
         """Stop accepting and wait for what is in flight; True when all of it ended within `timeout` seconds."""
         self.draining = True
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
+        self.http2.leave()
         end = time.monotonic() + timeout
         while True:
             self.outbox.flush()
@@ -112,13 +132,13 @@ class Server(web.Server):
     async def close(self) -> None:
         """End at once what is still open."""
         self.draining = True
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
-        tasks = []
+        tasks: list[asyncio.Task[None]] = self.http2.cancel()
         for connection in self.connections:
             task = connection._task_handler
             if isinstance(connection, Connection):
@@ -139,6 +159,9 @@ class Server(web.Server):
             for connection in self.connections:
                 if isinstance(connection, Connection):
                     connection.sweep(now)
+            self.http2.sweep(now)
+            if self._tls is not None:
+                await asyncio.to_thread(self._tls.refresh)
 
 
 async def _never(_: web.BaseRequest) -> web.StreamResponse:

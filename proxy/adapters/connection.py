@@ -25,8 +25,10 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from proxy.adapters import whole
 from proxy.adapters.drive import Drive
 from proxy.adapters.hops import end_to_end
+from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
+from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
 from proxy.lifecycle import Incoming
 from proxy.messages import Body
@@ -48,16 +50,19 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection(RequestHandler):
     __slots__ = (
         "_after",
+        "_begun",
         "_body",
         "_bytes",
         "_client",
         "_drive",
+        "_fresh",
         "_house",
         "_large",
         "_mark",
         "_reply",
         "_serving",
         "_since",
+        "secured",
         "tunnel",
     )
 
@@ -85,6 +90,9 @@ class Connection(RequestHandler):
         self._reply: Reply | None = None  # and its answer
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
+        self.secured: Secured | None = None  # what TLS told, where it ends here
+        self._fresh = True  # nothing was understood yet: it may become HTTP/2
+        self._begun = b""
 
     # what the transport tells
 
@@ -94,9 +102,10 @@ class Connection(RequestHandler):
         self._client = peer[0] if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
-        if not self._serving and not self._bytes and not self._messages and not self._force_close:
+        if not (self._serving or self._bytes or self._messages or self._force_close or self._begun):
             request = whole.read(data)
             if request is not None:
+                self._fresh = False
                 self._serve(request)
                 return
         if self._serving:
@@ -108,6 +117,8 @@ class Connection(RequestHandler):
                 self.abort()  # chunk extensions and one-byte chunks without end
             return
         if not self._bytes:
+            if self._fresh and (data := self._first(data)) == b"":
+                return
             self._since = self._loop.time()
             if b"  " in data[:32]:
                 self._refuse(BadRequest("The request line is malformed."))
@@ -117,6 +128,19 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
+
+    def _first(self, data: bytes) -> bytes:
+        """The first bytes; none while they may become the preface of HTTP/2, whose connection takes over then."""
+        data = self._begun + data
+        if PREFACE.startswith(data[: len(PREFACE)]):
+            self._begun = data
+            if len(data) >= len(PREFACE) and (transport := self.transport) is not None:
+                self.transport = None  # it belongs to another from now on
+                self.connection_lost(None)
+                self._house.http2.take_over(transport, data, self.secured)
+            return b""
+        self._fresh = False
+        return data
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.cancel()
@@ -214,6 +238,9 @@ class Connection(RequestHandler):
             self._client,
             problem=problem,
         )
+        if self.secured is not None:
+            incoming.scheme, incoming.tls_version = "https", self.secured.version
+            incoming.client_certificate = self.secured.certificate
         self._serving = True
         self._drive = Drive(self._loop, house.serve(incoming, reply), self._served)
         self._drive.step()
@@ -332,12 +359,14 @@ class Connection(RequestHandler):
             method=message.method,
             path=target.path,
             query=target.query,
-            scheme=self._house.scheme(headers),
+            scheme="https" if self.secured is not None else self._house.scheme(headers),
             authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
             headers=headers,
             body=body,
             client_ip=self._client,
             http_version="1.1" if message.version != HttpVersion10 else "1.0",
+            tls_version=self.secured.version if self.secured is not None else "",
+            client_certificate=self.secured.certificate if self.secured is not None else b"",
             upgrade=message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket",
             problem=problem,
         )

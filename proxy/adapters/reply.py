@@ -16,10 +16,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from proxy.adapters.hops import OURS, header_block
-from proxy.adapters.transport import HeadOnly
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
-from proxy.messages import Headers, Response
+from proxy.messages import Headers, HeadOnly, Response
 
 if TYPE_CHECKING:
     from proxy.adapters.connection import Connection

@@ -28,25 +28,25 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.adapters.backend import BackendConnection, Informed
 from proxy.adapters.destination import Destination
+from proxy.adapters.dialling import Dialler
 from proxy.adapters.fields import end_to_end, name_of, value_of
-from proxy.adapters.forward_proxy import ProxyingConnector
+from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.hops import OURS, header_block
+from proxy.adapters.http2_backend import Http2Backends
 from proxy.adapters.identities import Identities
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
-from proxy.messages import Body, Headers, Response, Url
+from proxy.messages import Body, Headers, HeadOnly, Response, Url
 from proxy.ports import HttpProxy, Outgoing
 
-CONNECT_TIMEOUT = 10.0  # seconds
 POOL_IDLE = 15.0  # seconds a connection may idle in the pool: shorter than most servers keep theirs
 SWEEP = 0.25  # seconds between two looks at the deadlines
 FAREWELL = 0.5  # seconds for connections to end in order when all of them do
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
-_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT)
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 _GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
@@ -56,7 +56,12 @@ PoolName = tuple[str, str, int, bool, str, HttpProxy | None, bool]
 class HttpTransport:
     """Sends requests to backends. Made on the running loop."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        reach: Reach | None = None,
+        http2_tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
         self._connector = ProxyingConnector(limit=0)
@@ -68,6 +73,7 @@ class HttpTransport:
         self._pools: dict[PoolName, list[BackendConnection]] = {}
         self._connections: set[BackendConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._http2 = Http2Backends(Dialler(self._reach, self._identities, http2_tls))
 
     async def close(self) -> None:
         if self._sweeper is not None:
@@ -81,6 +87,7 @@ class HttpTransport:
             await asyncio.wait(waited, timeout=FAREWELL)
         await self._connector.close()
         await self._screened.close()
+        await self._http2.close()
 
     async def send(self, request: Outgoing) -> Response:
         response = await self._send(request)
@@ -122,6 +129,8 @@ class HttpTransport:
         return response
 
     async def _send(self, request: Outgoing) -> Response:
+        if request.http_version != "1.1" and (answer := await self._send_http2(request)) is not None:
+            return answer
         name = self._name(request)
         again = request.method in _IDEMPOTENT and request.body.buffered
         deadline = monotonic() + request.timeout
@@ -142,6 +151,14 @@ class HttpTransport:
             except BaseException:
                 connection.close()
                 raise
+
+    async def _send_http2(self, request: Outgoing) -> Response | None:
+        """The answer over HTTP/2; None where only HTTP/1.1 is to be had."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self._http2.send(request)
+        except TimeoutError as late:
+            raise _late(request) from late
 
     # connections
 
@@ -175,11 +192,13 @@ class HttpTransport:
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
                 # In a context of its own: what the connection tells later is not told inside of this request.
-                connection = await asyncio.create_task(connector.dial(destination, _TIMEOUTS), context=Context())
+                connection = await asyncio.create_task(connector.connect_to(destination), context=Context())
         except TimeoutError as late:
             if limit.expired():
                 raise _late(request) from late
-            raise BackendConnectionFailure(f"No connection to {url.authority} within {CONNECT_TIMEOUT:g} s.") from late
+            raise BackendConnectionFailure(
+                f"No connection to {url.authority} within {DIAL_TIMEOUTS.sock_connect:g} s."
+            ) from late
         except _BROKEN as refused:
             raise BackendConnectionFailure(f"No connection to {url.authority}: {_text(refused)}") from refused
         self._connections.add(connection)
@@ -284,13 +303,15 @@ class HttpTransport:
             response.body = TunnelBody(connection)
         elif connection.complete:
             length, content = connection.length, connection.content()
-            if connection.trailers:
-                response.trailers = end_to_end(connection.trailers)
             bodiless = request.method == "HEAD" or response.status in (204, 304)
             self._finish(connection, pool, upload)
             response.body = HeadOnly(length) if bodiless and length is not None else Body(content)
+            if connection.trailers:
+                response.body.trailers = end_to_end(connection.trailers)
         else:
-            response.body = Body(None, Download(self, response, connection, pool, upload), connection.length)
+            trailers = Headers() if connection.length is None else None
+            download = Download(self, trailers, connection, pool, upload)
+            response.body = Body(None, download, connection.length, trailers)
         return response
 
     def _finish(self, connection: BackendConnection, name: PoolName, upload: asyncio.Task[None] | None) -> None:
@@ -374,30 +395,20 @@ async def _upload(
         connection.transport.write(b"0\r\n\r\n")
 
 
-class HeadOnly(Body):
-    """The body of an answer to HEAD, or of 304: nothing, and the length that it would have."""
-
-    __slots__ = ("would_be",)
-
-    def __init__(self, would_be: int) -> None:
-        super().__init__(b"")
-        self.would_be = would_be
-
-
 class Download(AsyncIterator[bytes]):
     """The rest of a response body. Ends the connection's use with its last byte, or by `aclose`."""
 
-    __slots__ = ("_connection", "_name", "_response", "_transport", "_upload")
+    __slots__ = ("_connection", "_name", "_trailers", "_transport", "_upload")
 
     def __init__(
         self,
         transport: HttpTransport,
-        response: Response,
+        trailers: Headers | None,
         connection: BackendConnection,
         name: PoolName,
         upload: asyncio.Task[None] | None,
     ) -> None:
-        self._transport, self._response, self._name, self._upload = transport, response, name, upload
+        self._transport, self._trailers, self._name, self._upload = transport, trailers, name, upload
         self._connection: BackendConnection | None = connection
 
     async def __anext__(self) -> bytes:
@@ -417,8 +428,8 @@ class Download(AsyncIterator[bytes]):
             await self.aclose()
             raise
         self._connection = None
-        if connection.trailers:
-            self._response.trailers = end_to_end(connection.trailers)
+        if connection.trailers and self._trailers is not None:
+            self._trailers.extend(end_to_end(connection.trailers))
         self._transport._finish(connection, self._name, self._upload)
         raise StopAsyncIteration
 

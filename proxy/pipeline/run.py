@@ -99,7 +99,7 @@ async def fail(exchange: Exchange, error: GatewayError) -> None:
 def error_response(error: GatewayError, activity_id: str) -> Response:
     headers: Headers = Headers(error.headers)
     headers["Content-Type"] = "application/json"
-    return Response(error.status, error.phrase, headers, Body(error.body(activity_id)))
+    return Response(error.status, error.phrase, headers, Body(error.body(activity_id)), cause=error.reason)
 
 
 async def _after_outbound(exchange: Exchange) -> None:
