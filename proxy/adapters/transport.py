@@ -14,11 +14,9 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
 from contextvars import Context
 from time import monotonic
 from urllib.parse import urljoin
@@ -26,18 +24,19 @@ from urllib.parse import urljoin
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.adapters.backend import BackendConnection, Informed
+from proxy.adapters.backend import BackendConnection
 from proxy.adapters.destination import Destination
 from proxy.adapters.dialling import Dialler
 from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
-from proxy.adapters.hops import OURS, header_block
+from proxy.adapters.heads import request_head
 from proxy.adapters.http2_backend import Http2Backends
 from proxy.adapters.identities import Identities
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
+from proxy.adapters.streams import Download, Interim, drop, upload
 from proxy.adapters.tunnel import TunnelBody, accepts
-from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
+from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
 from proxy.ports import HttpProxy, Outgoing
 
@@ -46,7 +45,6 @@ SWEEP = 0.25  # seconds between two looks at the deadlines
 FAREWELL = 0.5  # seconds for connections to end in order when all of them do
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 _GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
@@ -256,24 +254,20 @@ class HttpTransport:
         self, request: Outgoing, connection: BackendConnection, pool: PoolName, deadline: float
     ) -> Response:
         upgrade = request.url.scheme in ("ws", "wss")
-        body = request.body
+        body, head_only = request.body, request.method == "HEAD"
         waits = request.continue_timeout is not None and not body.empty
-        try:
-            head = header_block(_first_line(request), _fields(request, upgrade, waits))
-        except ValueError as wrong:
-            raise GatewayError(f"The request cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
-        upload: asyncio.Task[None] | None = None
-        go: asyncio.Event | None = None
+        head = request_head(request, upgrade, waits)
+        sending: asyncio.Task[None] | None = None
         if body.buffered and not waits:
-            content = body.content()
-            connection.send(head + content if content else head, request.method == "HEAD", deadline, self._outbox)
+            connection.send(head + body.content(), head_only, deadline, self._outbox)
+            if request.inform is not None:
+                connection.interim = Interim(None, request.inform)
         else:
             go = asyncio.Event() if waits else None
-            connection.send(head, request.method == "HEAD", deadline)
-            upload = asyncio.create_task(_upload(connection, body, go, request.continue_timeout))
-            upload.add_done_callback(connection.uploaded)
-        if go is not None or request.inform is not None:
-            connection.interim = _Interim(go, request.inform)
+            connection.send(head, head_only, deadline)
+            connection.interim = Interim(go, request.inform)
+            sending = asyncio.create_task(upload(connection, body, go, request.continue_timeout))
+            sending.add_done_callback(connection.uploaded)
         timer = None
         if request.timeout < 4 * SWEEP:
             timer = self._loop.call_later(max(deadline - monotonic(), 0), connection.late)
@@ -282,61 +276,50 @@ class HttpTransport:
                 if connection.failure is not None:
                     raise connection.failure
                 await connection.bell
-        except TimeoutError as late:
-            _drop(upload)
-            raise _late(request) from late
-        except BaseException:
-            _drop(upload)
+        except BaseException as failure:
+            drop(sending)
+            if isinstance(failure, TimeoutError):
+                raise _late(request) from failure
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-        headers = end_to_end(connection.fields)
-        response = Response(connection.status, connection.reason, headers)
-        if response.status == 101:
-            _drop(upload)
-            if not upgrade or not connection.tunnelled:
-                raise BackendConnectionFailure("The backend switched protocols without being asked.")
-            handshake = Headers((name_of(name).text, value_of(value)) for name, value in connection.fields)
-            if not accepts(request.headers, handshake):
-                raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
-            response.body = TunnelBody(connection)
+        status = connection.status
+        response = Response(status, connection.reason, end_to_end(connection.fields))
+        if status == 101:
+            drop(sending)
+            response.body = _tunnel(request, connection, upgrade)
         elif connection.complete:
-            length, content = connection.length, connection.content()
-            bodiless = request.method == "HEAD" or response.status in (204, 304)
-            self._finish(connection, pool, upload)
-            response.body = HeadOnly(length) if bodiless and length is not None else Body(content)
-            if connection.trailers:
-                response.body.trailers = end_to_end(connection.trailers)
+            length, content, trailers = connection.length, connection.content(), connection.trailers
+            self._finish(connection, pool, sending)
+            if content:
+                response.body = Body(content)
+            elif length and (head_only or status == 304):
+                response.body = HeadOnly(length)
+            if trailers:
+                response.body.trailers = end_to_end(trailers)
         else:
-            trailers = Headers() if connection.length is None else None
-            download = Download(self, trailers, connection, pool, upload)
-            response.body = Body(None, download, connection.length, trailers)
+            behind = Headers() if connection.length is None else None
+            rest = Download(connection, behind, sending, lambda: self._finish(connection, pool, sending))
+            response.body = Body(None, rest, connection.length, behind)
         return response
 
-    def _finish(self, connection: BackendConnection, name: PoolName, upload: asyncio.Task[None] | None) -> None:
+    def _finish(self, connection: BackendConnection, name: PoolName, sending: asyncio.Task[None] | None) -> None:
         """The response is complete: pool the connection, unless the request is not."""
-        if upload is not None and not (upload.done() and not upload.cancelled() and upload.exception() is None):
-            upload.cancel()
+        if sending is not None and not (sending.done() and not sending.cancelled() and sending.exception() is None):
+            sending.cancel()
             connection.close()
         elif connection.finish():
             self._keep(connection, name)
 
 
-class _Interim:
-    """What happens with 1xx answers: 100 lets a waiting body go, the others are told to whoever wants to know."""
-
-    __slots__ = ("_go", "_inform")
-
-    def __init__(self, go: asyncio.Event | None, inform: Informed | None) -> None:
-        self._go, self._inform = go, inform
-
-    def __call__(self, status: int, headers: Headers) -> None:
-        if status == 100:
-            if self._go is not None:
-                self._go.set()
-        elif self._inform is not None:
-            self._inform(status, headers)
+def _tunnel(request: Outgoing, connection: BackendConnection, upgrade: bool) -> TunnelBody:
+    if not upgrade or not connection.tunnelled:
+        raise BackendConnectionFailure("The backend switched protocols without being asked.")
+    handshake = Headers((name_of(name).text, value_of(value)) for name, value in connection.fields)
+    if not accepts(request.headers, handshake):
+        raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
+    return TunnelBody(connection)
 
 
 def _pinned(connection: BackendConnection, thumbprints: frozenset[str]) -> None:
@@ -345,116 +328,6 @@ def _pinned(connection: BackendConnection, thumbprints: frozenset[str]) -> None:
     shown = secured.getpeercert(binary_form=True) if secured is not None else None
     if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
         raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
-
-
-def _first_line(request: Outgoing) -> str:
-    url = request.url
-    path = url.path or "/"
-    if request.proxy is not None and url.scheme == "http":
-        path = f"http://{url.authority}{path}"
-    return f"{request.method} {path}?{url.query} HTTP/1.1" if url.query else f"{request.method} {path} HTTP/1.1"
-
-
-def _fields(request: Outgoing, upgrade: bool, waits: bool) -> list[tuple[str, str]]:
-    headers, body = request.headers, request.body
-    fields = [(name, value) for name, value in headers.items() if name.lower() not in _NOT_COPIED]
-    fields.insert(0, ("Host", headers.get("Host") or request.url.authority))
-    if request.proxy is not None and request.proxy.authorization and request.url.scheme == "http":
-        fields.append(("Proxy-Authorization", request.proxy.authorization))
-    if upgrade:
-        fields += (("Connection", "Upgrade"), ("Upgrade", "websocket"))
-    elif body.length is None:
-        fields.append(("Transfer-Encoding", "chunked"))
-    elif body.length or request.method not in _WITHOUT_BODY:
-        fields.append(("Content-Length", str(body.length)))
-    if waits:
-        fields.append(("Expect", "100-continue"))
-    return fields
-
-
-_NOT_COPIED = OURS | {"host", "expect"}
-
-
-async def _upload(
-    connection: BackendConnection, body: Body, go: asyncio.Event | None, continue_timeout: float | None
-) -> None:
-    """Send a body; chunked when its length is not known. With `go` it waits for 100 Continue, for a while."""
-    if go is not None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(continue_timeout):
-                await go.wait()
-    chunked = body.length is None
-    async for chunk in body.chunks():
-        transport = connection.transport
-        if transport is None or transport.is_closing():
-            raise aiohttp.ServerDisconnectedError
-        transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-        if connection._paused:
-            await connection._drain_helper()
-    if chunked and connection.transport is not None:
-        connection.transport.write(b"0\r\n\r\n")
-
-
-class Download(AsyncIterator[bytes]):
-    """The rest of a response body. Ends the connection's use with its last byte, or by `aclose`."""
-
-    __slots__ = ("_connection", "_name", "_trailers", "_transport", "_upload")
-
-    def __init__(
-        self,
-        transport: HttpTransport,
-        trailers: Headers | None,
-        connection: BackendConnection,
-        name: PoolName,
-        upload: asyncio.Task[None] | None,
-    ) -> None:
-        self._transport, self._trailers, self._name, self._upload = transport, trailers, name, upload
-        self._connection: BackendConnection | None = connection
-
-    async def __anext__(self) -> bytes:
-        connection = self._connection
-        if connection is None:
-            raise StopAsyncIteration
-        try:
-            while True:
-                if chunk := connection.content():
-                    return chunk
-                if connection.complete:
-                    break
-                if connection.failure is not None:
-                    raise _broken_off(connection.failure)
-                await connection.bell
-        except BaseException:
-            await self.aclose()
-            raise
-        self._connection = None
-        if connection.trailers and self._trailers is not None:
-            self._trailers.extend(end_to_end(connection.trailers))
-        self._transport._finish(connection, self._name, self._upload)
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        self._give_up()
-
-    def _give_up(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            _drop(self._upload)
-            connection.close()
-
-    def __del__(self) -> None:
-        self._give_up()
-
-
-def _broken_off(failure: BaseException) -> BaseException:
-    if isinstance(failure, GatewayError):
-        return failure
-    return BackendConnectionFailure(f"The backend broke off its answer: {_text(failure)}")
-
-
-def _drop(upload: asyncio.Task[None] | None) -> None:
-    if upload is not None:
-        upload.cancel()
 
 
 def _late(request: Outgoing) -> BackendTimeout:
