@@ -44,7 +44,7 @@ class Server(web.Server):
         self, sidecar: Sidecar, details: Callable[[], Mapping[str, Any]] = dict, forwarded_proto: bool = False
     ) -> None:
         super().__init__(_never, handler_cancellation=True)
-        self._sidecar = sidecar
+        self.sidecar = sidecar
         self._details = details
         self._forwarded_proto = forwarded_proto
         self.outbox = Outbox(self._loop)
@@ -61,7 +61,7 @@ class Server(web.Server):
 
     @property
     def ready(self) -> bool:
-        return self._sidecar.gateway is not None and not self.draining
+        return self.sidecar.gateway is not None and not self.draining
 
     def scheme(self, headers: Mapping[str, str]) -> str:
         """The scheme the client used, as far as we may believe it."""
@@ -79,7 +79,7 @@ class Server(web.Server):
         return (200 if self.ready else 503), json.dumps(body).encode()
 
     async def serve(self, incoming: Incoming, reply: Outlet) -> None:
-        await serve(self._sidecar, incoming, reply)
+        await serve(self.sidecar, incoming, reply)
 
     async def listen(self, host: str, port: int, shared: bool = False, tls: ServerTls | None = None) -> None:
         """Open a port (0: any free one, see `address` and `tls_address`); `shared` lets other workers open the same
@@ -122,7 +122,7 @@ class Server(web.Server):
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.idle and connection.transport is not None:
                     connection.transport.close()
-            if not self._sidecar.in_flight:
+            if not self.sidecar.in_flight:
                 await asyncio.sleep(0)
                 return True
             if time.monotonic() >= end:
@@ -149,7 +149,7 @@ class Server(web.Server):
                 tasks.append(task)
         await asyncio.gather(*tasks, return_exceptions=True)
         for _ in range(LAST_TURNS):
-            if self._sidecar.in_flight:
+            if self.sidecar.in_flight:
                 await asyncio.sleep(0)
 
     async def _sweep(self) -> None:

@@ -30,7 +30,7 @@ from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
-from proxy.lifecycle import Incoming
+from proxy.lifecycle import Incoming, serve
 from proxy.messages import Body
 from proxy.target import Target, canonical
 
@@ -242,7 +242,7 @@ class Connection(RequestHandler):
             incoming.scheme, incoming.tls_version = "https", self.secured.version
             incoming.client_certificate = self.secured.certificate
         self._serving = True
-        self._drive = Drive(self._loop, house.serve(incoming, reply), self._served)
+        self._drive = Drive(self._loop, serve(house.sidecar, incoming, reply), self._served)
         self._drive.step()
 
     def _served(self, failure: BaseException | None) -> None:

@@ -88,10 +88,9 @@ class HttpTransport:
         await self._http2.close()
 
     async def send(self, request: Outgoing) -> Response:
-        response = await self._send(request)
-        if request.follow_redirects:
-            response = await self._follow(request, response)
-        return response
+        if not request.follow_redirects:
+            return await self._send(request)
+        return await self._follow(request, await self._send(request))
 
     async def _follow(self, request: Outgoing, response: Response) -> Response:
         try:
