@@ -48,7 +48,7 @@ class Node:
     rests: Candidates = field(default_factory=lambda: _NONE)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Found:
     operation: Operation
     parameters: dict[str, str]  # percent-decoded
