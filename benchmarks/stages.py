@@ -37,7 +37,13 @@ LEAST = 0.015  # of all samples: a function with less is not shown
 # Stage -> files, folders and functions; the longest that fits a place decides.
 STAGES: dict[str, tuple[str, ...]] = {
     LOOP: ("proxy/app.py",),
-    "receive and parse": ("proxy/adapters/connection.py", "proxy/server.py"),
+    "receive and parse": (
+        "proxy/adapters/connection.py",
+        "proxy/adapters/whole.py",
+        "proxy/adapters/negotiation.py",
+        "proxy/adapters/http2_connection.py",
+        "proxy/server.py",
+    ),
     "screen": (
         "proxy/adapters/screen.py",
         "proxy/target.py",
@@ -51,15 +57,20 @@ STAGES: dict[str, tuple[str, ...]] = {
                  "proxy/adapters/counters.py"),
     "forward": (
         "proxy/adapters/transport.py",
+        "proxy/adapters/backend.py",
+        "proxy/adapters/dialling.py",
+        "proxy/adapters/http2_backend.py",
+        "proxy/adapters/http2_call.py",
         "proxy/adapters/destination.py",
         "proxy/adapters/reach.py",
         "proxy/policies/forward_request.py",
         "proxy/pipeline/calls.py",
         "proxy/pipeline/backends.py",
     ),
-    "respond": ("proxy/adapters/reply.py", "proxy/lifecycle.py:respond"),
+    "respond": ("proxy/adapters/reply.py", "proxy/adapters/http2_reply.py", "proxy/lifecycle.py:respond"),
+    "write to sockets": ("proxy/adapters/outbox.py:Outbox.flush",),
     "record": ("proxy/record.py", "telemetry/"),
-    "lifecycle": ("proxy/lifecycle.py",),
+    "lifecycle": ("proxy/lifecycle.py", "proxy/adapters/drive.py"),
 }  # fmt: skip
 _BY_PLACE = {place: stage for stage, places in STAGES.items() for place in places}
 

@@ -44,7 +44,7 @@ SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
-# orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
+# orjson turns an integer beyond 64 bits into a float: one that long goes through the exact parser.
 LONG_NUMBER = b"0" * 19
 DIGITS = bytes(0x30 if chr(each) in "0123456789" else 0x20 for each in range(256))  # all else becomes a space
 
@@ -147,8 +147,7 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
-        self._quotas, self._epoch = quotas, ""
-        self._group = group
+        self._quotas, self._epoch, self._group = quotas, "", group
         self._figures = figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
