@@ -155,9 +155,10 @@ class _Work:
             try:
                 _, client = await self._loop.create_connection(lambda: _Client(self), "127.0.0.1", self._port)
             except OSError as error:
-                self._sent += 1
-                self._result.fail(f"{type(error).__name__}: {error}")
-                self._end()
+                if self._sent < self._count:  # another one may have taken the last meanwhile
+                    self._sent += 1
+                    self._result.fail(f"{type(error).__name__}: {error}")
+                    self._end()
                 continue
             self._clients.add(client)
             self.idle(client)
