@@ -37,6 +37,7 @@ from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
+from proxy.adapters.siblings import KINDS
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
@@ -182,8 +183,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    shared = workers.siblings(settings.values, worker)
-    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas()
+    shared, quotas_shared = (workers.siblings(settings.values, worker, kind) for kind in KINDS)
+    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas(siblings=quotas_shared)
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)

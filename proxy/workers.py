@@ -36,10 +36,10 @@ def worker_number(environment: Mapping[str, str]) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def siblings(environment: Mapping[str, str], number: int | None) -> Siblings | None:
+def siblings(environment: Mapping[str, str], number: int | None, kind: int) -> Siblings | None:
     """What this worker shares with the others; None for a process that works alone."""
     descriptor = environment.get(SHARED, "")
-    return Siblings(int(descriptor), number) if number is not None and descriptor.isdigit() else None
+    return Siblings(int(descriptor), number, kind) if number is not None and descriptor.isdigit() else None
 
 
 def end_with_parent(environment: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ Rules
 from __future__ import annotations
 
 import math
+import struct
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from proxy.ports import Reading
 
 SLICES = 60
 MAX_KEYS = 200_000
+_TOLD = struct.Struct("=qqq")  # to siblings, before the key: slice in milliseconds, slot, increment
 
 
 # One message of the counter stream: key, slice in milliseconds, slot, increment.
@@ -123,7 +125,8 @@ class LocalCounters:
         if self._report:
             self._note(key, window.slice_ms, slot, increment)
         if self._siblings is not None:
-            self._siblings.tell(key, window.slice_ms, slot, increment)
+            text = key.encode("utf-8", "surrogatepass")
+            self._siblings.tell(_TOLD.pack(window.slice_ms, slot, increment) + text)
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """Add what another sidecar counted; slots outside of the window are ignored."""
@@ -139,8 +142,9 @@ class LocalCounters:
         return [(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
 
     def _hear(self) -> None:
-        for key, slice_ms, slot, increment in self._siblings.news() if self._siblings is not None else ():
-            self._merge(key, slice_ms, slot, increment)
+        for record in self._siblings.news() if self._siblings is not None else ():
+            slice_ms, slot, increment = _TOLD.unpack_from(record)
+            self._merge(record[_TOLD.size :].decode("utf-8", "surrogatepass"), slice_ms, slot, increment)
 
     def _merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         present = int(self._now() * 1000 // slice_ms)
