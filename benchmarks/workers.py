@@ -2,8 +2,8 @@
 
 Load and backend need cores too, so on few of them throughput says little. What more cores would give is told by
 requests per second of CPU while all workers are as busy as can be: N of them on the one core of the gateway, with N
-times the connections. They scale by N times the cost with one over the cost with N, as long as connections reach all of them.
-Both sidecars run at once and take turns. For the limits, requests with the same key come at a fixed rate over many
+times the connections. They scale by N times the cost with one over the cost with N, as long as connections reach all
+of them. Both sidecars run at once and take turns. For the limits, requests with the same key come at a fixed rate over many
 connections, twice as many as may pass. Between sidecars that share nothing but an agent, as many more would pass as one
 lets through in a quarter of a second; workers share memory.
 """
@@ -110,8 +110,8 @@ def report(sidecars: list[Sidecars], passed: dict[tuple[int, str], int], argumen
         for workers in (sidecars[0].workers, sidecars[1].workers)
     ]  # fmt: skip
     told = (
-        f"Goal: at least {GOAL:g} N. {results.machine()}; {arguments.rounds} interleaved "
-        f"rounds of {arguments.requests} requests on {arguments.connections} connections for each worker, telemetry off. "
+        f"Goal: at least {GOAL:g} N. {results.machine()}; {arguments.rounds} interleaved rounds of "
+        f"{arguments.requests} requests on {arguments.connections} connections for each worker, telemetry off. "
         f"Limits at {RATE:g} requests a second with one key over 16 connections."
     )
     return "\n\n".join([table(heads, rows), table(["limit", "calls", "passed", "goal"], limits), told])
