@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from proxy.adapters.hops import HOP_BY_HOP
 from proxy.messages import Headers
+from proxy.tracing.live import ASKED
 
 Field = tuple[bytes, bytes]
 
@@ -24,6 +25,7 @@ _KINDS = {
     "expect": CAREFUL,
     "upgrade": CAREFUL,
     "trailer": CAREFUL,
+    ASKED.lower(): CAREFUL,
 }
 _MOST_NAMES = 4096
 _LONGEST_NAME = 64
@@ -77,7 +79,7 @@ def end_to_end(fields: Iterable[Field]) -> Headers:
     known = NAMES
     for raw, value in fields:
         text, lower, kind = known.get(raw) or _learn(raw)
-        if kind is PLAIN or kind is LENGTH or kind is HOST or lower == "expect":
+        if kind is PLAIN or kind is LENGTH or kind is HOST or (kind is CAREFUL and lower not in HOP_BY_HOP):
             try:
                 kept.append((text, value.decode().strip(" \t")))
             except UnicodeDecodeError:

@@ -17,7 +17,6 @@ import asyncio
 import dataclasses
 import hashlib
 import ssl
-from contextvars import Context
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -196,8 +195,7 @@ class HttpTransport:
         destination = await self._destination(request, name)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
-                # In a context of its own: what the connection tells later is not told inside of this request.
-                connection = await asyncio.create_task(connector.connect_to(destination), context=Context())
+                connection = await connector.connect_to(destination)
         except TimeoutError as late:
             if limit.expired():
                 raise _late(request) from late

@@ -73,7 +73,7 @@ def read(data: bytes) -> Whole | None:
     reader.clear()
     try:
         parser.feed_data(data)
-        usual = reader.complete == 1 and reader.url[:1] == b"/" and parser.get_http_version() == "1.1"
+        usual = reader.complete == 1 and reader.url[:1] == b"/" and data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
     except Exception:
         usual = False
     if not usual:
