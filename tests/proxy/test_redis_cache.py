@@ -20,6 +20,7 @@ from passerelle.cases.world import World, policies
 from proxy.adapters.redis_cache import LANES, TIMEOUT, RedisCache, configured, from_settings
 from proxy.config.caches import Address, address
 from proxy.settings import SettingError
+from tests.ports import free_port
 
 needs_client = pytest.mark.skipif(
     importlib.util.find_spec("redis") is None, reason="the Python package redis is not installed"
@@ -39,13 +40,8 @@ class Redis:
     folder: Path
     password: str = ""
     options: tuple[str, ...] = ()
-    port: int = 0
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
 
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
