@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.adapters.tls import Secured
 
 if TYPE_CHECKING:
-    from proxy.adapters.http2_connection import Http2Connection
+    from proxy.adapters.http2.connection import Http2Connection
     from proxy.server import Server
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -26,7 +26,7 @@ class Http2Connections(set["Http2Connection"]):
 
     def take_over(self, transport: asyncio.Transport, data: bytes, secured: Secured | None) -> None:
         """Have this transport speak HTTP/2; `data` is what came already."""
-        from proxy.adapters.http2_connection import Http2Connection
+        from proxy.adapters.http2.connection import Http2Connection
 
         connection = Http2Connection(self._house, secured)
         transport.set_protocol(connection)

@@ -30,7 +30,7 @@ from proxy.adapters.destination import Destination
 from proxy.adapters.dialling import Dialler
 from proxy.adapters.forward_proxy import ProxyingConnector
 from proxy.adapters.hops import OURS, end_to_end, header_block
-from proxy.adapters.http2_backend import Http2Backends
+from proxy.adapters.http2.backend import Http2Backends
 from proxy.adapters.identities import Identities
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.tunnel import TunnelBody, accepts

@@ -11,8 +11,8 @@ from http2_peer import Peer, peer, request
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 from sidecar_harness import FORWARD, Backend, Harness, open_api, policy
 
-from proxy.adapters.http2_connection import STALL, Http2Connection
-from proxy.adapters.http2_wire import STREAM_WINDOW
+from proxy.adapters.http2.connection import STALL, Http2Connection
+from proxy.adapters.http2.wire import STREAM_WINDOW
 
 curl_present = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -201,6 +201,7 @@ async def test_streams_interleave(harness: Harness, backend: Backend) -> None:
         backend.script = None
         client.write(client.head(3, request()))
         assert (await client.answer(3))[1] == b"ok"
+        assert taken[0]
         assert not any("END_STREAM" in each.flags for each in client.frames if each.stream_id == 1)
 
 

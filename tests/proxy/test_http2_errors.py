@@ -93,6 +93,7 @@ def many_fields(peer: Peer) -> list[Any]:
 OFFENCES: list[tuple[str, Offence, set[str]]] = [
     # frames: sections 4 and 6
     ("frame larger than SETTINGS_MAX_FRAME_SIZE", lambda p: [raw(0, 0, 1, bytes(16_385))], {f"goaway {SIZE}"}),
+    ("the beginning of one", lambda p: [b"\xff\xff\xff\0\0\0\0\0\1"], {f"goaway {SIZE}"}),
     ("DATA on stream 0", lambda p: [raw(0, 0, 0, b"x")], {f"goaway {PROTOCOL}"}),
     ("DATA on an idle stream", lambda p: [DataFrame(1, b"x")], {f"goaway {PROTOCOL}"}),
     ("DATA behind END_STREAM", data_behind_the_end, {f"reset {CLOSED}", f"goaway {CLOSED}"}),
@@ -265,12 +266,8 @@ def window_updates(client: Peer) -> bytes:
     return WindowUpdateFrame(0, 1).serialize() * 3000
 
 
-@pytest.mark.parametrize(
-    "flood", [pings, settings, rapid_reset, made_resets, empty_frames, priorities, window_updates]
-)
-async def test_a_flood_ends_the_connection(
-    harness: Harness, backend: Backend, flood: Callable[[Peer], bytes]
-) -> None:
+@pytest.mark.parametrize("flood", [pings, settings, rapid_reset, made_resets, empty_frames, priorities, window_updates])
+async def test_a_flood_ends_the_connection(harness: Harness, backend: Backend, flood: Callable[[Peer], bytes]) -> None:
     backend.script = _silent
     async with peer(harness.port) as client:
         client.write(flood(client))
@@ -305,7 +302,9 @@ async def test_streams_beyond_the_limit_are_refused_and_the_others_go_on(harness
         for number in range(105):
             client.write(client.head(2 * number + 1, request()))
         refused = [await client.until(RstStreamFrame) for _ in range(5)]
-        assert [(each.stream_id, each.error_code) for each in refused] == [(2 * n + 1, REFUSED) for n in range(100, 105)]
+        assert [(each.stream_id, each.error_code) for each in refused] == [
+            (2 * n + 1, REFUSED) for n in range(100, 105)
+        ]
         assert client.settings[3] == 100
         go.set()
         done = 0

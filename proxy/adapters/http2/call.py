@@ -20,7 +20,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
-from proxy.adapters.http2_head import (
+from proxy.adapters.http2.head import (
     Malformed,
     content_length,
     read_response,
@@ -28,7 +28,7 @@ from proxy.adapters.http2_head import (
     request_fields,
     trailer_fields,
 )
-from proxy.adapters.http2_wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
+from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import Body, Headers, HeadOnly, Response
 from proxy.ports import Outgoing
@@ -68,11 +68,12 @@ class _Call:
 
 
 class BackendLink(Link):
-    """`leaving`: it takes no new calls."""
+    """`most` is how many calls it takes at once: what is given, until the backend says so. `leaving`: none any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_STREAMS) -> None:
         super().__init__(Wire(client=True, max_streams=0, max_header_list=MAX_HEADERS))
         self._calls: dict[int, _Call] = {}
+        self.most = most
         self.leaving = False
         self._heard = self.loop.time()
         self._pinged = 0.0
@@ -125,7 +126,10 @@ class BackendLink(Link):
                     self._ended(event.stream_id, call)
             case events.StreamReset():
                 self._reset(event)
-            case events.WindowUpdated() | events.RemoteSettingsChanged():
+            case events.WindowUpdated():
+                self.window_opened()
+            case events.RemoteSettingsChanged():
+                self.most = min(self.wire.remote_settings.max_concurrent_streams, MOST_STREAMS)
                 self.window_opened()
                 self._tickets.set()
             case events.ConnectionTerminated():
@@ -197,8 +201,7 @@ class BackendLink(Link):
         """Whether another call may begin."""
         if self.leaving or self.transport is None or self.transport.is_closing():
             return False
-        most = min(self.wire.remote_settings.max_concurrent_streams, MOST_STREAMS)
-        return len(self._calls) < most and self.wire.highest_outbound_stream_id < _LAST_IDS
+        return len(self._calls) < self.most and self.wire.highest_outbound_stream_id < _LAST_IDS
 
     async def change(self) -> None:
         """Wait until there may be room."""

@@ -1,7 +1,7 @@
 """The frames of one HTTP/2 connection: the h2 library with what a gateway needs differently, and the flow of bodies.
 
 Rules
-1. Header fields are checked by proxy/adapters/http2_head.py, not by the library: a malformed message ends its stream,
+1. Header fields are checked by proxy/adapters/http2/head.py, not by the library: a malformed message ends its stream,
    not the streams beside it. What breaks the framing or the compression ends the connection.
 2. A GOAWAY ends nothing by itself: streams that are open may finish on both sides.
 3. A stream over the advertised limit is refused, so that its sender may try again; the library would end the
@@ -22,7 +22,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event, StreamReset
-from h2.exceptions import InvalidBodyLengthError, ProtocolError
+from h2.exceptions import FrameTooLargeError, InvalidBodyLengthError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Encoder
 from hyperframe.frame import GoAwayFrame
@@ -115,6 +115,15 @@ class Wire(H2Connection):
 
     # what the library does differently
 
+    def receive_data(self, data: Any) -> list[Event]:
+        """The library waits for the whole of a frame before it finds it too large."""
+        events = super().receive_data(data)
+        begun = self.incoming_buffer._data
+        if len(begun) >= 3 and int.from_bytes(begun[:3], "big") > self.max_inbound_frame_size:
+            self.go_away(self.highest_inbound_stream_id, ErrorCodes.FRAME_SIZE_ERROR)
+            raise FrameTooLargeError("a frame is too large")
+        return events
+
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Any], list[Event]]:
         event = ConnectionTerminated()
         event.error_code, event.last_stream_id = frame.error_code, frame.last_stream_id
@@ -127,7 +136,9 @@ class Wire(H2Connection):
         except InvalidBodyLengthError:
             self.received(frame.flow_controlled_length)
             self.reset_stream(frame.stream_id, ErrorCodes.PROTOCOL_ERROR)
-            return [], [StreamReset(stream_id=frame.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR, remote_reset=False)]
+            return [], [
+                StreamReset(stream_id=frame.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR, remote_reset=False)
+            ]
 
     def _receive_rst_stream_frame(self, frame: Any) -> tuple[list[Any], list[Event]]:
         highest = (
@@ -223,6 +234,7 @@ class Link(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.cut = 0  # DATA frames that the peer's window made shorter
         self.whole = 0  # and those that it did not
+        self.dead = False  # the protocol was broken: nothing but its GOAWAY goes out
         self._flushing = False
         self._paused: asyncio.Future[None] | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a window to open
@@ -248,6 +260,7 @@ class Link(asyncio.Protocol):
         try:
             events = self.wire.receive_data(data)
         except ProtocolError as error:
+            self.dead = True
             self.broken(error)
             self.flush()
             return
@@ -290,7 +303,7 @@ class Link(asyncio.Protocol):
     def open(self, stream_id: int) -> bool:
         """Whether something may still be sent on this stream."""
         stream = self.wire.streams.get(stream_id)
-        return self.transport is not None and stream is not None and not stream.closed
+        return self.transport is not None and stream is not None and not stream.closed and not self.dead
 
     def send_head(self, stream_id: int, fields: Iterable[tuple[bytes, bytes]], end: bool) -> None:
         if not self.open(stream_id):

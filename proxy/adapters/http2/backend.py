@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from proxy.adapters.dialling import Dialler
-from proxy.adapters.http2_call import BackendLink, Lost, Refused
+from proxy.adapters.http2.call import MOST_STREAMS, BackendLink, Lost, Refused
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Response
 from proxy.ports import Outgoing
@@ -146,7 +146,7 @@ class Http2Backends:
             transport.close()
             origin.old_until = asyncio.get_running_loop().time() + REMEMBERED
             raise _OldBackend
-        link = BackendLink()
+        link = BackendLink(min((each.most for each in origin.links), default=MOST_STREAMS))
         transport.set_protocol(link)
         link.connection_made(transport)
         if early:

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from proxy import grpc_status
-from proxy.adapters.http2_head import Fields, response_fields, trailer_fields
-from proxy.adapters.http2_wire import LARGEST_FRAME, Inflow, StreamGone
+from proxy.adapters.http2.head import Fields, response_fields, trailer_fields
+from proxy.adapters.http2.wire import LARGEST_FRAME, Inflow, StreamGone
 from proxy.adapters.reply import _date
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
 from proxy.messages import Headers, HeadOnly, Response
 
 if TYPE_CHECKING:
-    from proxy.adapters.http2_connection import Http2Connection
+    from proxy.adapters.http2.connection import Http2Connection
 
 _BODILESS = frozenset({204, 205, 304})
 _GONE = "The client gave the request up before the response was complete."
