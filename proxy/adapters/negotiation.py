@@ -6,7 +6,7 @@ HTTP/1.1 is what is expected: a connection becomes HTTP/2 only when it says so. 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from proxy.adapters.tls import Secured
 
@@ -52,8 +52,8 @@ class Negotiation(asyncio.Protocol):
     def __init__(self, house: Server) -> None:
         self._house = house
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, made: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", made)
         secured = Secured.of(transport)
         if secured.protocol == "h2":
             self._house.http2.take_over(transport, b"", secured)

@@ -21,8 +21,8 @@ def backend() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """An empty Passerelle with two sidecars, polling every second."""
-    it = House(tmp_path_factory.mktemp("house"))
+    """An empty Passerelle with two sidecars, polling every second, also over TLS."""
+    it = House(tmp_path_factory.mktemp("house"), extra=("--no-demo", "--gateway-tls-port", "0"))
     try:
         yield it.start()
     finally:
