@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from multidict import CIMultiDict
@@ -30,9 +31,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 MAX_BUFFERED_BODY = 2 * 1024 * 1024
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Url:
-    """An absolute URL in parts. `path` and `query` are percent-encoded; `query` has no leading '?'."""
+    """An absolute URL in parts. `path` and `query` are percent-encoded; `query` has no leading '?'.
+
+    Nobody changes one that is made; only that it costs half a microsecond, it would be frozen.
+    """
 
     scheme: str
     host: str
@@ -58,8 +62,7 @@ class Url:
     @property
     def authority(self) -> str:
         """`host`, or `host:port` when the port is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if DEFAULT_PORTS.get(self.scheme) == self.port else f"{host}:{self.port}"
+        return _authority(self.scheme, self.host, self.port)
 
     @property
     def decoded_path(self) -> str:
@@ -75,6 +78,12 @@ class Url:
     def __str__(self) -> str:
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{self.authority}{self.path}{query}"
+
+
+@lru_cache(maxsize=4096)
+def _authority(scheme: str, host: str, port: int) -> str:
+    host = f"[{host}]" if ":" in host else host
+    return host if DEFAULT_PORTS.get(scheme) == port else f"{host}:{port}"
 
 
 class Body:

@@ -69,7 +69,7 @@ class Mount:
     chosen: tuple[tuple[VersionSet, Mapping[str, Mapping[str, ApiEntry]]], ...]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Match:
     """`path` is what remains below the API path, with its leading slash or empty."""
 

@@ -22,6 +22,7 @@ from aiohttp import web
 
 from proxy.adapters.connection import HEAD_DEADLINE, Connection
 from proxy.adapters.negotiation import Http2Connections, Negotiation
+from proxy.adapters.outbox import Outbox
 from proxy.adapters.tls import ServerTls
 from proxy.lifecycle import Incoming, Outlet, Sidecar, serve
 
@@ -29,6 +30,7 @@ log = logging.getLogger("proxy.server")
 
 STATUS_PATHS = frozenset({"/status-0123456789abcdef", "/internal-status-0123456789abcdef"})
 BACKLOG = 1024
+LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
 class PortTaken(Exception):
@@ -42,9 +44,10 @@ class Server(web.Server):
         self, sidecar: Sidecar, details: Callable[[], Mapping[str, Any]] = dict, forwarded_proto: bool = False
     ) -> None:
         super().__init__(_never, handler_cancellation=True)
-        self._sidecar = sidecar
+        self.sidecar = sidecar
         self._details = details
         self._forwarded_proto = forwarded_proto
+        self.outbox = Outbox(self._loop)
         self._listeners: list[asyncio.Server] = []
         self._tls: ServerTls | None = None
         self.http2 = Http2Connections(self)
@@ -58,7 +61,7 @@ class Server(web.Server):
 
     @property
     def ready(self) -> bool:
-        return self._sidecar.gateway is not None and not self.draining
+        return self.sidecar.gateway is not None and not self.draining
 
     def scheme(self, headers: Mapping[str, str]) -> str:
         """The scheme the client used, as far as we may believe it."""
@@ -76,7 +79,7 @@ class Server(web.Server):
         return (200 if self.ready else 503), json.dumps(body).encode()
 
     async def serve(self, incoming: Incoming, reply: Outlet) -> None:
-        await serve(self._sidecar, incoming, reply)
+        await serve(self.sidecar, incoming, reply)
 
     async def listen(self, host: str, port: int, shared: bool = False, tls: ServerTls | None = None) -> None:
         """Open a port (0: any free one, see `address` and `tls_address`); `shared` lets other workers open the same
@@ -115,10 +118,11 @@ class Server(web.Server):
         self.http2.leave()
         end = time.monotonic() + timeout
         while True:
+            self.outbox.flush()
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.idle and connection.transport is not None:
                     connection.transport.close()
-            if not self._sidecar.in_flight:
+            if not self.sidecar.in_flight:
                 await asyncio.sleep(0)
                 return True
             if time.monotonic() >= end:
@@ -139,10 +143,14 @@ class Server(web.Server):
             task = connection._task_handler
             if isinstance(connection, Connection):
                 connection.abort()
+                connection.cancel()
             if task is not None:
                 task.cancel()
                 tasks.append(task)
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(LAST_TURNS):
+            if self.sidecar.in_flight:
+                await asyncio.sleep(0)
 
     async def _sweep(self) -> None:
         while True:

@@ -5,11 +5,12 @@ backend is not plain http. What a tunnel carries is as if it came over a connect
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from proxy.adapters.backend import BackendConnection
 from proxy.adapters.destination import Destination
 
 DIAL_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10.0)  # seconds
@@ -17,6 +18,12 @@ DIAL_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10.
 
 class ProxyingConnector(aiohttp.TCPConnector):
     """For requests that are `Destination`s. A proxy that does not answer, or refuses the tunnel, is an OSError."""
+
+    async def connect_to(self, destination: Destination) -> BackendConnection:
+        """A new connection, which belongs to the caller. Raises TimeoutError, OSError, aiohttp.ClientError."""
+        loop, request = self._loop, cast(Any, destination)
+        self._factory = cast(Any, lambda: BackendConnection(loop))
+        return cast(BackendConnection, await self._create_connection(request, [], DIAL_TIMEOUTS))
 
     async def dial(self, destination: Destination) -> tuple[asyncio.Transport, bytes, str]:
         """A connection that is nobody's: its transport, what came on it already, and what ALPN chose."""

@@ -59,6 +59,7 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         outgoing.identity = exchange.identity or outgoing.identity
         outgoing.proxy = exchange.proxy or outgoing.proxy
         outgoing.follow_redirects = follow_redirects.get(exchange)
+        outgoing.inform = exchange.inform
         clock = exchange.ports.clock
         started = clock.monotonic()
         exchange.backend_method, exchange.backend_url = outgoing.method, str(outgoing.url)
@@ -113,8 +114,8 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
         # the address of a GraphQL server is one of http; subscriptions are asked of it over a WebSocket
         url = replace(url, scheme=SOCKETS.get(url.scheme, url.scheme))
     headers = Headers(request.headers)
-    if not request.keep_host:
-        headers.popall("Host", None)
+    if not request.keep_host and "Host" in headers:
+        del headers["Host"]
     resolution = exchange.resolution  # what its data source may know is the resolver's to say
     # documented: no policy takes the client's address away
     if resolution is None and request.client_ip and "X-Forwarded-For" not in headers:

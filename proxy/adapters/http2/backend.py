@@ -12,6 +12,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -120,7 +121,8 @@ class Http2Backends:
                         each.cancel()
                 continue
             if origin.dialling is None:
-                origin.dialling = asyncio.create_task(self._dial(origin, request))
+                # In a context of its own: the connection is not this request's.
+                origin.dialling = asyncio.create_task(self._dial(origin, request), context=Context())
                 origin.dialling.add_done_callback(_looked_at)
             try:
                 await asyncio.shield(origin.dialling)

@@ -51,10 +51,11 @@ class Lost(Exception):
 
 
 class _Call:
-    __slots__ = ("expiry", "go", "head", "inflow", "length", "method")
+    __slots__ = ("expiry", "go", "head", "inflow", "inform", "length", "method")
 
-    def __init__(self, inflow: Inflow, head: asyncio.Future[tuple[int, Headers]], method: str) -> None:
-        self.inflow, self.head, self.method = inflow, head, method
+    def __init__(self, inflow: Inflow, head: asyncio.Future[tuple[int, Headers]], request: Outgoing) -> None:
+        self.inflow, self.head, self.method = inflow, head, request.method
+        self.inform = request.inform
         self.length: int | None = None
         self.go: asyncio.Event | None = None  # set by 100 Continue
         self.expiry: asyncio.TimerHandle | None = None  # of gRPC's deadline
@@ -112,9 +113,7 @@ class BackendLink(Link):
             case events.ResponseReceived():
                 self._head(event)
             case events.InformationalResponseReceived():
-                call = self._calls.get(event.stream_id)
-                if call is not None and call.go is not None and event.headers[0][1] == b"100":
-                    call.go.set()
+                self._interim(event)
             case events.TrailersReceived():
                 if (call := self._calls.get(event.stream_id)) is not None:
                     try:
@@ -141,6 +140,20 @@ class BackendLink(Link):
         self.flush()
         if self.transport is not None:
             self.transport.close()
+
+    def _interim(self, event: events.InformationalResponseReceived) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is None:
+            return
+        try:
+            status, headers = read_response(event.headers)
+        except Malformed as wrong:
+            self._malformed(event.stream_id, call, wrong)
+            return
+        if status == 100 and call.go is not None:
+            call.go.set()
+        elif status > 101 and call.inform is not None:
+            call.inform(status, headers)
 
     def _head(self, event: events.ResponseReceived) -> None:
         call = self._calls.get(event.stream_id)
@@ -218,7 +231,7 @@ class BackendLink(Link):
         except ValueError as wrong:
             raise GatewayError(f"The request cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
         stream_id = self.wire.get_next_available_stream_id()
-        call = _Call(Inflow(self, stream_id), self.loop.create_future(), request.method)
+        call = _Call(Inflow(self, stream_id), self.loop.create_future(), request)
         if waits:
             call.go = asyncio.Event()
         self._calls[stream_id] = call

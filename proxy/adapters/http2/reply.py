@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
@@ -59,6 +60,12 @@ class Http2Reply:
             elif self.status:
                 self._link.reset(self._stream_id, ErrorCodes.INTERNAL_ERROR)
             raise
+
+    def inform(self, status: int, headers: Headers) -> None:
+        """Tell of an informational answer (1xx) before the final one."""
+        if not self.status and self._link.open(self._stream_id):
+            with contextlib.suppress(ValueError):  # what cannot be told need not be
+                self._link.send_head(self._stream_id, response_fields(status, headers, None), end=False)
 
     async def _send(self, response: Response) -> None:
         if self.grpc and not grpc_status.is_grpc(response.headers) and not _plain_success(response):
