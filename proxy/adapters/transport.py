@@ -29,7 +29,7 @@ from proxy.adapters.dialling import Dialler
 from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
-from proxy.adapters.http2_backend import Http2Backends
+from proxy.adapters.http2.backend import Http2Backends
 from proxy.adapters.identities import Identities
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver

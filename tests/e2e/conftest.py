@@ -25,8 +25,8 @@ def backend() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A Passerelle with two sidecars, which looks for changes four times a second."""
-    it = House(tmp_path_factory.mktemp("house"))
+    """A Passerelle with two sidecars, also over TLS, which looks for changes four times a second."""
+    it = House(tmp_path_factory.mktemp("house"), extra=("--no-demo", "--gateway-tls-port", "0"))
     try:
         yield it.start()
     finally:

@@ -35,7 +35,7 @@ ALLOWED_WORLD: dict[str, set[str]] = {
     "proxy": {
         "aiohttp", "multidict", "yarl", "uvloop", "grpc", "google", "orjson", "lxml", "regex", "re2",
         "tree_sitter", "tree_sitter_c_sharp", "cryptography", "liquid", "greenlet", "jsonschema_rs",
-        "graphql", "httptools",
+        "graphql", "h2", "hpack", "hyperframe", "httptools",
     },
     "management": {
         "aiohttp", "multidict", "yarl", "uvloop", "sqlalchemy", "alembic", "cryptography", "yaml", "orjson", "lxml",
@@ -54,6 +54,9 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("grpc", "syncagent", ("syncagent.server",)),
     ("aiohttp", "syncagent", ("syncagent.plane", "syncagent.health")),
     ("tree_sitter", "proxy", ("proxy.expressions",)),
+    ("h2", "proxy", ("proxy.adapters.http2",)),
+    ("hpack", "proxy", ("proxy.adapters.http2",)),
+    ("hyperframe", "proxy", ("proxy.adapters.http2",)),
     ("lxml", "proxy", ("proxy.expressions", "proxy.pipeline", "proxy.policies", "proxy.liquid", "proxy.schemas")),
     ("jsonschema_rs", "proxy", ("proxy.schemas",)),
     ("liquid", "proxy", ("proxy.liquid",)),
