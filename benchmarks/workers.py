@@ -3,9 +3,9 @@
 Load and backend need cores too, so on few of them throughput says little. What more cores would give is told by
 requests per second of CPU while all workers are as busy as can be: N of them on the one core of the gateway, with N
 times the connections. They scale by N times the cost with one over the cost with N, as long as connections reach all
-of them. Both sidecars run at once and take turns. For the limits, requests with the same key come at a fixed rate over many
-connections, twice as many as may pass. Between sidecars that share nothing but an agent, as many more would pass as one
-lets through in a quarter of a second; workers share memory.
+of them. Both sidecars run at once and take turns. For the limits, requests with the same key come at a fixed rate over
+many connections, twice as many as may pass. Between sidecars that share nothing but an agent, as many more would pass
+as one lets through in a quarter of a second; workers share memory.
 """
 
 from __future__ import annotations
