@@ -9,7 +9,7 @@ import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
 from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
@@ -92,8 +92,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     return response
 
 
-@dataclass(slots=True, frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """A counter after a look or an increment. `count` is calls in the window; `reset_after` seconds until one frees."""
 
     count: int

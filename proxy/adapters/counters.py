@@ -32,15 +32,20 @@ Increment = tuple[str, int, int, int]
 
 @dataclass(slots=True)
 class _Window:
-    """Counts by slot; `total` is their sum, `swept` the slot in which passed ones were last dropped."""
+    """Counts by slot; `total` is their sum, `oldest` the first slot that has any, `swept` the slot in which passed ones
+    were last dropped."""
 
     slice_ms: int
     counts: dict[int, int] = field(default_factory=dict)
     total: int = 0
+    oldest: int = 0
     swept: int = 0
 
     def add(self, slot: int, increment: int) -> None:
-        self.counts[slot] = self.counts.get(slot, 0) + increment
+        counts = self.counts
+        if not counts or slot < self.oldest:
+            self.oldest = slot
+        counts[slot] = counts.get(slot, 0) + increment
         self.total += increment
 
     def read(self, now_ms: float) -> Reading:
@@ -51,9 +56,10 @@ class _Window:
             self.swept = present
             for slot in [slot for slot in counts if not present - SLICES < slot <= present + 1]:
                 self.total -= counts.pop(slot)
+            self.oldest = min(counts, default=0)
         if not counts:
             return Reading(0, 0.0)
-        return Reading(self.total, max((min(counts) + SLICES) * self.slice_ms - now_ms, 0.0) / 1000)
+        return Reading(self.total, max((self.oldest + SLICES) * self.slice_ms - now_ms, 0.0) / 1000)
 
 
 class LocalCounters:
