@@ -83,6 +83,23 @@ async def test_the_three_kinds_of_streams(stage: Stage) -> None:
     assert await chat.read() is grpc.aio.EOF
 
 
+async def test_a_chat_of_many_small_messages_is_no_flood(stage: Stage) -> None:
+    """gRPC's client opens windows for each message that it gets, several times."""
+    chat = stage.channel.stream_stream(f"/{SERVICE}/Chat")()
+
+    async def talk() -> None:
+        for _ in range(2000):
+            await chat.write(b"m")
+        await chat.done_writing()
+
+    talking = asyncio.create_task(talk())
+    heard = 0
+    while await chat.read() is not grpc.aio.EOF:
+        heard += 1
+    await talking
+    assert heard == 2000
+
+
 async def test_messages_larger_than_every_window(stage: Stage) -> None:
     content = bytes(range(256)) * (LARGE // 256)
     assert await stage.unary("Echo")(content) == content
