@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 # a busy machine is no defect
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+if TYPE_CHECKING:
+    from tests.lanes import Lanes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,3 +36,17 @@ def shared_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no test data in {directory}; PASSERELLE_SHARED may name the directory that holds it")
     return directory
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    from tests.lanes import Lanes
+
+    return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several
+        from tests.lanes import longest_first
+
+        longest_first(items)
