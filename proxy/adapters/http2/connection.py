@@ -241,7 +241,7 @@ class Http2Connection(Link):
 
     def _incoming(self, stream_id: int, stream: _Stream, head: RequestHead) -> Incoming:
         flow, secured = stream.inflow, self._secured
-        if flow.ended and flow.error is None:
+        if flow.ended and flow.error is None and not flow.trailers:  # over HTTP/1.1 trailers need chunks
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
             source = Waiting(self, stream_id, flow) if head.waits else flow
