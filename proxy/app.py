@@ -40,6 +40,7 @@ from proxy.adapters.reach import Reach
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
+from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
@@ -75,7 +76,9 @@ class Configuration:
     version: int = 0
     resources: Mapping[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    hostnames: tuple[Hostname, ...] = ()
     external: ExternalCache | None = None
+    tls: ServerTls | None = None
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -90,6 +93,9 @@ class Configuration:
         gc.disable()
         try:
             self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping, touched=touched)
+            if self.tls is not None and self.gateway.hostnames != self.hostnames:
+                self.hostnames = self.gateway.hostnames
+                self.tls.use(self.hostnames)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -208,8 +214,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
         if secured is not None:
-            tls = ServerTls(secured)
-            await server.listen(settings.https_host, settings.https_port, shared=worker is not None, tls=tls)
+            configuration.tls = ServerTls(secured)
+            https = settings.https_host, settings.https_port
+            await server.listen(*https, shared=worker is not None, tls=configuration.tls)
     except SettingError as wrong:  # the files changed since they were looked at
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1

@@ -23,6 +23,7 @@ from proxy.config.connections import connections_of
 from proxy.config.deployment import debug_keys_of, deployment_of
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.graphs import GraphEntry, graphs
+from proxy.config.hostnames import Hostname, hostnames_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
@@ -70,6 +71,7 @@ class Gateway:
     unread: Mapping[str, ResourceIssue]
     cache: Address | None = None  # the external one
     graphs: Mapping[str, GraphEntry] = field(default_factory=dict)
+    hostnames: tuple[Hostname, ...] = ()
     # what debug tokens may be signed with: the key of this gateway, that of the service
     debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
@@ -158,14 +160,16 @@ def _build(resources: Mapping[str, Resource], before: Gateway, ids: Iterable[str
     if "diagnostics" in touched:
         found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
         diagnostics = {each.id: value for each, value in found}
-    deployment = before.deployment
+    deployment, hostnames = before.deployment, before.hostnames
     if touched & {"", "gateways", "certificates"}:
         deployment = deployment_of(shelves, environment)
+        hostnames = hostnames_of(shelves.get("gateways", _EMPTY), deployment.certificates, unread)
     documents = _documents(after, environment, references, changed, removed)
     prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
         deployment=deployment,
+        hostnames=hostnames,
         cache=_cache(after, environment, deployment)
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,

@@ -23,7 +23,7 @@ from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
 from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, MIN_RATE
-from proxy.adapters.http2.allowance import FRAME, RESET, SETTINGS, Allowance
+from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
@@ -50,10 +50,10 @@ class _Stream:
     """A request in flight. `mark` is where a measurement of its body began: time, bytes; `stuck` since when it cannot
     send."""
 
-    __slots__ = ("grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task")
+    __slots__ = ("began", "grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task")
 
-    def __init__(self, inflow: Inflow, reply: Http2Reply, length: int | None) -> None:
-        self.inflow, self.reply, self.length = inflow, reply, length
+    def __init__(self, inflow: Inflow, reply: Http2Reply, length: int | None, began: float) -> None:
+        self.inflow, self.reply, self.length, self.began = inflow, reply, length, began
         self.grpc = reply.grpc
         self.mark = (0.0, 0)
         self.sent, self.stuck = 0, 0.0
@@ -153,7 +153,7 @@ class Http2Connection(Link):
             return
         grpc = head.method == "POST" and grpc_status.is_grpc(head.headers)
         inflow = Inflow(self, stream_id)
-        stream = _Stream(inflow, Http2Reply(self, stream_id, inflow, head.method, grpc), head.length)
+        stream = _Stream(inflow, Http2Reply(self, stream_id, inflow, head.method, grpc), head.length, self.loop.time())
         self._streams[stream_id] = stream
         if event.stream_ended is not None:
             inflow.end()
@@ -162,7 +162,9 @@ class Http2Connection(Link):
     def _data(self, event: events.DataReceived) -> None:
         self.wire.received(event.flow_controlled_length)
         stream = self._streams.get(event.stream_id)
-        if not event.data and event.stream_ended is None:
+        if event.data:
+            self._allowance.earn(FRAME)
+        elif event.stream_ended is None:
             self._take(FRAME)
         if stream is not None:
             stream.inflow.feed(event.data, event.flow_controlled_length)
@@ -186,9 +188,10 @@ class Http2Connection(Link):
         flow.end()
 
     def _reset(self, event: events.StreamReset) -> None:
-        self._take(RESET)
         self.window_opened()
         stream = self._streams.get(event.stream_id)
+        if stream is None or self.loop.time() - stream.began < YOUNG:
+            self._take(RESET)
         if stream is not None:
             self._give_up(stream)
 
@@ -199,7 +202,7 @@ class Http2Connection(Link):
 
     def _take(self, cost: float) -> None:
         if self.cut or self.whole:
-            self._allowance.earn(2 * self.whole)
+            self._allowance.earn(SENT * self.whole)
             self.cut = self.whole = 0
         if not self._allowance.take(cost, self.loop.time()):
             log.warning("a client floods with frames: %s", self._peer, extra={"event": "ProtocolError"})
@@ -238,7 +241,7 @@ class Http2Connection(Link):
 
     def _incoming(self, stream_id: int, stream: _Stream, head: RequestHead) -> Incoming:
         flow, secured = stream.inflow, self._secured
-        if flow.ended and flow.error is None:
+        if flow.ended and flow.error is None and not flow.trailers:  # over HTTP/1.1 trailers need chunks
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
             source = Waiting(self, stream_id, flow) if head.waits else flow
