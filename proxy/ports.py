@@ -9,7 +9,7 @@ import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
 from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
@@ -92,7 +92,8 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     return response
 
 
-class Reading(NamedTuple):
+@dataclass(slots=True)  # not frozen, which would cost more than the look itself
+class Reading:
     """A counter after a look or an increment. `count` is calls in the window; `reset_after` seconds until one frees."""
 
     count: int
@@ -105,6 +106,10 @@ class Counters(Protocol):
     def peek(self, key: str, period: float) -> Reading: ...
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        """Add unless the limit is reached, with nobody between; the reading from before."""
+        ...
 
 
 @dataclass(slots=True, frozen=True)
