@@ -26,16 +26,18 @@ RETRYABLE_GRPC = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
 )
 GZIP_ABOVE = 1024  # bytes
+GZIP = b"\x1f\x8b"  # how it begins, and no export request does
 MAX_MESSAGE = 4 * 1024 * 1024 - 1024  # bytes; what gRPC receivers take when nobody told them otherwise
 
 
 class GrpcCollector:
-    """One channel for all signals."""
+    """One channel for all signals. gRPC compresses for itself, with every try."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, compressed: bool) -> None:
         import grpc  # only in the child, and only when it is asked for: it costs 15 MB
 
         self._grpc = grpc
+        self._compression = grpc.Compression.Gzip if compressed else grpc.Compression.NoCompression
         parts = urlsplit(uri)
         target = parts.netloc if parts.port else f"{parts.netloc}:4317"
         options = (
@@ -48,6 +50,10 @@ class GrpcCollector:
         else:
             self._channel = grpc.insecure_channel(target, options)
 
+    def pack(self, data: bytes) -> bytes:
+        """A request as it waits for its turn."""
+        return data
+
     def send(self, signal: str) -> Send:
         call = self._channel.unary_unary(SERVICES[signal], None, None)
 
@@ -55,7 +61,7 @@ class GrpcCollector:
             if len(data) > MAX_MESSAGE:
                 raise Refused(f"a message of {len(data)} bytes is longer than {MAX_MESSAGE}")
             try:
-                call(data, timeout=timeout)
+                call(data, timeout=timeout, compression=self._compression)
             except self._grpc.RpcError as failure:
                 raise _grpc_failure(failure) from None
 
@@ -69,10 +75,14 @@ def _grpc_failure(failure: Any) -> Later | Refused:
 
 
 class HttpCollector:
-    """One kept-alive connection per signal, protobuf bodies, gzip when it pays."""
+    """One kept-alive connection per signal, protobuf bodies. A request that waits is compressed already."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, compressed: bool) -> None:
         self._parts = urlsplit(uri)
+        self._compressed = compressed
+
+    def pack(self, data: bytes) -> bytes:
+        return gzip.compress(data, 1) if self._compressed and len(data) > GZIP_ABOVE else data
 
     def send(self, signal: str) -> Send:
         path = f"{self._parts.path.rstrip('/')}/v1/{signal}"
@@ -80,8 +90,7 @@ class HttpCollector:
 
         def send(data: bytes, timeout: float) -> None:
             headers = {"Content-Type": "application/x-protobuf", "User-Agent": "passerelle"}
-            if len(data) > GZIP_ABOVE:
-                data = gzip.compress(data, 1)
+            if data.startswith(GZIP):
                 headers["Content-Encoding"] = "gzip"
             connection.timeout = timeout
             if connection.sock is not None:
@@ -115,4 +124,5 @@ def _seconds(text: str) -> float:
 
 
 def connect(settings: Collector) -> GrpcCollector | HttpCollector:
-    return GrpcCollector(settings.uri) if settings.protocol == "grpc" else HttpCollector(settings.uri)
+    kind = GrpcCollector if settings.protocol == "grpc" else HttpCollector
+    return kind(settings.uri, settings.compressed)

@@ -194,18 +194,14 @@ class RequestMetrics:
                 rows = kind.made.get(self._rows_of)
                 if rows is None:
                     rows = kind.made[self._rows_of] = self._rows(kind, resource)
-                wholes, backends, clients = map(list, zip(*map(_times, records), strict=True))
+                times = list(map(_times, records))
+                wholes, backends, clients = zip(*times, strict=True)
                 if rows.requests is not None:
                     rows.requests[0] += len(records)
                     host = hosts.setdefault(rows.host, ([], [], [], []))
                     host[0].extend(wholes)
                     host[1].extend(clients)
-                    host[2].extend(
-                        [
-                            max(0.0, whole - client - backend)
-                            for whole, backend, client in zip(wholes, backends, clients)
-                        ]
-                    )
+                    host[2].extend([max(0.0, whole - client - backend) for whole, backend, client in times])
                     if rows.called:
                         host[3].extend(backends)
                 if rows.server is not None:

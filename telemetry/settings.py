@@ -23,12 +23,14 @@ class Resource:
 
 @dataclass(slots=True, frozen=True)
 class Collector:
-    """An OTLP collector. `protocol` is grpc or http/protobuf; `address` is scheme://host:port, and a path for http."""
+    """An OTLP collector. `protocol` is grpc or http/protobuf; `uri` is scheme://host:port, and a path for http.
+    `compressed` is for collectors behind a thin line: gzip costs as much as everything else together."""
 
     uri: str
     protocol: str
     traces: bool
     logs: bool
+    compressed: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,6 +91,7 @@ def collector(settings: Mapping[str, str]) -> Collector | None:
         protocol=choice(settings, f"{prefix}.protocol", ("grpc", "http/protobuf"), guess),
         traces=flag(settings, f"{prefix}.traces.enabled", True),
         logs=flag(settings, f"{prefix}.logs.enabled", True),
+        compressed=choice(settings, f"{prefix}.compression", ("none", "gzip"), "none") == "gzip",
     )
 
 

@@ -135,12 +135,12 @@ class Nested(Table[int]):
         return self._tag + varint(key)
 
 
-class Caller(Table[tuple[str, str]]):
-    """The attributes of a subscription and its user."""
+class Pair(Table[tuple[str, str]]):
+    """Two attributes by their texts."""
 
-    def __init__(self, number: int, subscription: str, user: str) -> None:
+    def __init__(self, number: int, first: str, second: str) -> None:
         self._number = number
-        self._names = (subscription, user)
+        self._names = (first, second)
 
     def make(self, key: tuple[str, str]) -> bytes:
         return attributes(self._number, zip(self._names, key, strict=True))

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from telemetry import collector
 from telemetry.batch import Batch
 from telemetry.encode import metrics as encode_metrics
-from telemetry.encode.logs import LogEncoder
-from telemetry.encode.spans import SpanEncoder
+from telemetry.encode.requests import RequestEncoder
 from telemetry.encode.wire import export_request
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
@@ -27,8 +26,9 @@ LINGER = 1.0  # seconds
 class Signal:
     """Spans or logs on their way to a lane: pieces in pairs, what stands before an item and the item."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, pack: Callable[[bytes], bytes]) -> None:
         self.lane = lane
+        self._pack = pack
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
@@ -52,7 +52,7 @@ class Signal:
     def flush(self) -> None:
         if self._pieces and self._resource is not None:
             for part in self._parts():
-                self.lane.put(export_request(self._resource, part), len(part) // 2)
+                self.lane.put(self._pack(export_request(self._resource, part)), len(part) // 2)
         self._pieces = []
         self._bytes = 0
 
@@ -80,19 +80,21 @@ class Otlp:
     def __init__(self, settings: Collector) -> None:
         self._collector = collector.connect(settings)
         self._metrics = self._lane(collector.METRICS, max_payloads=1)
-        self._spans = Signal(self._lane(collector.TRACES)) if settings.traces else None
-        self._logs = Signal(self._lane(collector.LOGS)) if settings.logs else None
+        self._spans = Signal(self._lane(collector.TRACES), self._collector.pack) if settings.traces else None
+        self._logs = Signal(self._lane(collector.LOGS), self._collector.pack) if settings.logs else None
         self._signals = [signal for signal in (self._spans, self._logs) if signal]
         self.lanes: Sequence[Lane] = [self._metrics, *(signal.lane for signal in self._signals)]
-        self._span_encoder = SpanEncoder()
-        self._log_encoder = LogEncoder()
+        self._encoder = RequestEncoder(settings.traces, settings.logs)
         self._start_ns = time.time_ns()
 
     def records(self, batch: Batch, resource: Resource) -> None:
+        if not self._signals:
+            return
+        spans, logs = self._encoder.encode(batch, resource.region, time.time_ns())
         if self._spans is not None:
-            self._spans.add(self._span_encoder.spans(batch), resource)
+            self._spans.add(spans, resource)
         if self._logs is not None:
-            self._logs.add(self._log_encoder.logs(batch, resource.region, time.time_ns()), resource)
+            self._logs.add(logs, resource)
 
     def tick(self, resource: Resource) -> None:
         for signal in self._signals:
@@ -101,7 +103,7 @@ class Otlp:
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
         if count:
-            self._metrics.put(data, count)
+            self._metrics.put(self._collector.pack(data), count)
         for signal in self._signals:
             signal.flush()
 
