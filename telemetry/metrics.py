@@ -195,13 +195,15 @@ class RequestMetrics:
                 if rows is None:
                     rows = kind.made[self._rows_of] = self._rows(kind, resource)
                 times = list(map(_times, records))
-                wholes, backends, clients = zip(*times, strict=True)
+                wholes, backends, clients = map(sorted, zip(*times, strict=True))
                 if rows.requests is not None:
                     rows.requests[0] += len(records)
                     host = hosts.setdefault(rows.host, ([], [], [], []))
                     host[0].extend(wholes)
                     host[1].extend(clients)
-                    host[2].extend([max(0.0, whole - client - backend) for whole, backend, client in times])
+                    host[2].extend(
+                        [own if (own := whole - client - backend) > 0 else 0.0 for whole, backend, client in times]
+                    )
                     if rows.called:
                         host[3].extend(backends)
                 if rows.server is not None:

@@ -51,15 +51,15 @@ class Signal:
 
     def flush(self) -> None:
         if self._pieces and self._resource is not None:
-            for part in self._parts():
-                self.lane.put(self._pack(export_request(self._resource, part)), len(part) // 2)
+            for part, length in self._parts():
+                self.lane.put(self._pack(export_request(self._resource, part, length)), len(part) // 2)
         self._pieces = []
         self._bytes = 0
 
-    def _parts(self) -> Iterator[list[bytes]]:
-        """In messages that a collector takes, unless one item alone is longer."""
+    def _parts(self) -> Iterator[tuple[list[bytes], int]]:
+        """In messages that a collector takes, unless one item alone is longer; and their bytes."""
         if self._bytes < 2 * ENOUGH:
-            yield self._pieces
+            yield self._pieces, self._bytes
             return
         part: list[bytes] = []
         length = 0
@@ -67,11 +67,11 @@ class Signal:
             pair = self._pieces[at : at + 2]
             more = len(pair[0]) + len(pair[1])
             if part and length + more > 2 * ENOUGH:
-                yield part
+                yield part, length
                 part, length = [], 0
             part += pair
             length += more
-        yield part
+        yield part, length
 
 
 class Otlp:
