@@ -5,7 +5,8 @@ statuses, hosts. A service has some hundreds, so whoever writes records out writ
 keeps it in `Kind.made`.
 
 Rules
-1. What leaves here has no secret in its URLs and nothing that UTF-8 cannot hold.
+1. What leaves here has no secret in its URLs. What clients and policies say, and names, can be held by UTF-8; the rest
+   (addresses, numbers, ids) is the gateway's own.
 2. At most `KINDS` kinds are known at a time; then all are forgotten, with what was made of them.
 3. One thread uses it.
 """
@@ -132,7 +133,7 @@ class Kinds:
                 if len(known) >= self._limit:
                     known.clear()
                 clean = text(record)
-                kind = known[key] = Kind(clean, origin, backend_origin, cause, clean != record)
+                kind = known[key] = Kind(clean, origin, backend_origin, cause, _shared(clean) != _shared(record))
             records.append(text(record) if kind.odd else record)
             kinds.append(kind)
         return Batch(records, kinds)

@@ -79,7 +79,12 @@ class Child:
     def frame(self, kind: str, content: Any) -> None:
         if kind == frames.RECORDS:
             self._journal.dropped, self._journal.respawned, rows = content
-            self._records(self._kinds.batch(rows))
+            try:
+                batch = self._kinds.batch(rows)
+            except Exception:
+                self._broken(len(rows))
+            else:
+                self._records(batch)
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)

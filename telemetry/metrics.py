@@ -356,6 +356,6 @@ def origin(url: str) -> tuple[str, str, int]:
     scheme, _, authority = origin_of(url).partition("://")
     authority = authority.rpartition("@")[2]
     host, _, port = authority.rpartition(":")
-    if not port.isdigit():
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host, port = authority, "443" if scheme in ("https", "wss") else "80"
     return scheme, host.strip("[]"), int(port)

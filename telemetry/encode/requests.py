@@ -178,7 +178,7 @@ class RequestEncoder:
                 )
             )  # fmt: skip
             if error is not None or errors or traces:
-                data += spans.events(record, end)
+                data += spans.encoded_events(record, end)
             add_span(item[len(data)])
             add_span(data)
             if client is not None:
@@ -264,8 +264,8 @@ def utf8(text: str) -> bytes:
 def _shared(kind: Kind, region: str) -> Shared:
     record = kind.record
     return Shared(
-        spans.server(kind) if record.sampled else None,
-        spans.client(kind) if record.sampled and kind.backend_origin else None,
+        spans.server(kind).encoded() if record.sampled else None,
+        spans.client(kind).encoded() if record.sampled and kind.backend_origin else None,
         logs.shared(record, region),
         len(utf8(origin_of(kind.origin))),
         utf8(f"{record.method} "),

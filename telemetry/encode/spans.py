@@ -9,8 +9,9 @@ Here is what a kind of requests has in common, and the events; the rest is in `r
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from telemetry.batch import Kind
 from telemetry.encode.wire import attributes, nested, tag, varint
@@ -19,13 +20,28 @@ from telemetry.records import ErrorRecord, RequestRecord
 
 ATTRIBUTES = 9
 SERVER, CLIENT = 2, 3  # SpanKind
-ERROR = nested(15, tag(3, 0) + varint(2))  # Status
+EXCEPTION = "exception"
+UNSET, ERROR = nested(15, b""), nested(15, tag(3, 0) + varint(2))  # Status
+
+Values = tuple[tuple[str, Any], ...]  # "" and None mean "not applicable"
 
 _EVENT_TIME = struct.Struct("<BQ")
 
 
-def server(kind: Kind) -> bytes:
-    """Name, kind, status, and the attributes that all server spans of a kind have."""
+class Shared(NamedTuple):
+    """What all spans of a kind have."""
+
+    name: str
+    kind: int
+    failed: bool
+    values: Values
+
+    def encoded(self) -> bytes:
+        head = nested(5, self.name.encode("utf-8", "replace")) + tag(6, 0) + varint(self.kind)
+        return head + (ERROR if self.failed else UNSET) + attributes(ATTRIBUTES, self.values)
+
+
+def server(kind: Kind) -> Shared:
     record = kind.record
     verb = method(record.method)
     name = "HTTP" if verb == "_OTHER" else verb
@@ -56,11 +72,10 @@ def server(kind: Kind) -> bytes:
         ("apim.last_error.section", section),
     )
     failed = record.status >= 500 or record.status == 0
-    return _span(name, SERVER, failed, values)
+    return Shared(name, SERVER, failed, values)
 
 
-def client(kind: Kind) -> bytes:
-    """The same of client spans."""
+def client(kind: Kind) -> Shared:
     record = kind.record
     verb = method(record.backend_method)
     _, host, port = origin(kind.backend_origin)
@@ -78,34 +93,42 @@ def client(kind: Kind) -> bytes:
         ("apim.operation.id", record.operation_id),
     )
     failed = record.backend_status >= 400 or record.backend_status == 0
-    return _span("HTTP" if verb == "_OTHER" else verb, CLIENT, failed, values)
+    return Shared("HTTP" if verb == "_OTHER" else verb, CLIENT, failed, values)
 
 
-def _span(name: str, kind: int, failed: bool, values: tuple[tuple[str, Any], ...]) -> bytes:
-    head = nested(5, name.encode("utf-8", "replace")) + tag(6, 0) + varint(kind)
-    return head + (ERROR if failed else b"") + attributes(ATTRIBUTES, values)
-
-
-def events(record: RequestRecord, end: int) -> bytes:
-    """Errors as exceptions, at the time they happened, and what `trace` policies said, at the end."""
-    found = [
-        nested(11, _EVENT_TIME.pack(0x09, record.start_ns + elapsed * 1_000_000) + _exception(tuple(rest)))
-        for elapsed, *rest in record.errors or ((record.last_error,) if record.last_error else ())
-    ]
+def events(record: RequestRecord, end: int) -> Iterator[tuple[str, int, Values]]:
+    """Errors as exceptions, at the time they happened, and what `trace` policies said, at the end: name, Unix ns and
+    attributes."""
+    for error in record.errors or ((record.last_error,) if record.last_error else ()):
+        yield EXCEPTION, record.start_ns + error.elapsed * 1_000_000, error_attributes(error)
     for trace in record.traces:
-        said = (("apim.trace.source", trace.source), ("apim.trace.severity", trace.severity))
-        values = attributes(3, (*said, ("message", trace.message), *trace.metadata))
-        found.append(nested(11, _EVENT_TIME.pack(0x09, end) + nested(2, b"apim.trace") + values))
-    return b"".join(found)
+        values = {
+            "apim.trace.source": trace.source,
+            "apim.trace.severity": trace.severity,
+            "message": trace.message,
+        }
+        for name, value in trace.metadata:
+            values.setdefault(name, value)
+        yield "apim.trace", end, tuple(values.items())
 
 
-@lru_cache(maxsize=1024)
-def _exception(rest: tuple[str, ...]) -> bytes:
-    """An error without the time that had elapsed."""
-    return nested(2, b"exception") + attributes(3, error_attributes(ErrorRecord(0, *rest)))
+def encoded_events(record: RequestRecord, end: int) -> bytes:
+    return b"".join(
+        [
+            nested(11, _EVENT_TIME.pack(0x09, when) + (_exception if name == EXCEPTION else _event)(name, values))
+            for name, when, values in events(record, end)
+        ]
+    )
 
 
-def error_attributes(error: ErrorRecord) -> tuple[tuple[str, Any], ...]:
+def _event(name: str, values: Values) -> bytes:
+    return nested(2, name.encode()) + attributes(3, values)
+
+
+_exception = lru_cache(maxsize=1024)(_event)  # many are alike
+
+
+def error_attributes(error: ErrorRecord) -> Values:
     return (
         ("exception.type", error.reason),
         ("exception.message", error.message),
