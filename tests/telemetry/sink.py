@@ -151,7 +151,7 @@ class Sink:
             mode = self.mode
             kind, answer = TYPES[signal][0], TYPES[signal][1]()
             if mode in TAKES:
-                self.requests[signal].append(kind.FromString(data))
+                self.keep(signal, kind.FromString(data))
                 if mode == "partial":
                     setattr(answer.partial_success, REJECTED[signal], 1)
                     answer.partial_success.error_message = "the first is not wanted"
@@ -160,6 +160,10 @@ class Sink:
         if mode == "hang":
             self._over.wait(60)
         return ("" if mode in TAKES else mode), answer.SerializeToString()
+
+    def keep(self, signal: str, message: Any) -> None:
+        """A message that was taken; the lock is held."""
+        self.requests[signal].append(message)
 
     def _start_grpc(self) -> None:
         sink = self
