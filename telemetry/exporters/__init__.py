@@ -19,6 +19,9 @@ from telemetry.settings import Resource
 class Exporter(Protocol):
     """Called by the child's one thread; no method may wait for the destination (that is what a `Lane` is for).
 
+    One that collects records before it puts them into its lanes has `waiting`, how many of the last ones it holds:
+    until they are in a lane they stay on the trail (`recovery.py`).
+
     There is no `close`: the child drains the lanes and then leaves all at once.
     """
 
