@@ -28,7 +28,7 @@ from typing import Any
 from telemetry import frames
 from telemetry.batch import Batch, Kinds
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.exporters import FACTORIES, Exporter
+from telemetry.exporters import FACTORIES, Drafting, Exporter
 from telemetry.figures import Figures
 from telemetry.keeping import Keeping
 from telemetry.lane import Lane
@@ -45,6 +45,7 @@ DRAIN = 1.4  # seconds; the sidecar gives the whole shutdown 2
 READ = 256 * 1024  # bytes
 TICK = 0.5  # seconds
 FIGURES_INTERVAL = 5.0  # seconds
+DRAFT = 1.0  # seconds
 
 
 class Child:
@@ -69,6 +70,8 @@ class Child:
         self._keeping = Keeping(settings)
         self._keeping.attach(self._lanes())
         self._recovery = Recovery(settings, self._resource.instance_id)
+        self._draft_at = 0.0  # 0 for not before there is something new
+        self._draft_after = DRAFT
         self._export_at = time.monotonic() + self._metric_settings.interval
         self._figures = Figures()
         self._way_back = way_back
@@ -110,6 +113,8 @@ class Child:
         if now >= self._export_at:
             self._export_at = now + self._metric_settings.interval
             self._export_metrics()
+        elif self._draft_at and now >= self._draft_at:
+            self._draft_metrics()
         if now >= self._tell_at:
             self._tell_at = now + FIGURES_INTERVAL
             self._cut()
@@ -177,6 +182,7 @@ class Child:
 
     def _records(self, batch: Batch, exporters: Sequence[Exporter] | None = None) -> None:
         self._keeping.attach(self._lanes())
+        self._draft_at = self._draft_at or time.monotonic() + self._draft_after
         takers = [self._requests.add, self._custom.add]
         takers += [each.records for each in (self._exporters if exporters is None else exporters)]
         if self._way_back is not None:
@@ -191,7 +197,21 @@ class Child:
         self._journal.broken += count
         logger.exception("%d request records could not be handled.", count, extra={"event": "ErrorLoggingRequest"})
 
+    def _draft_metrics(self) -> None:
+        """For what a kill would take. However many series there are, it takes a fiftieth of the time."""
+        drafts = [each.draft for each in self._exporters if isinstance(each, Drafting)]
+        began = time.monotonic()
+        metrics = self.read() if drafts else []
+        for draft in drafts:
+            try:
+                draft(metrics, self._resource)
+            except Exception:
+                self._broken(0)
+        self._draft_at = 0.0
+        self._draft_after = max(DRAFT, 50 * (time.monotonic() - began))
+
     def _export_metrics(self) -> None:
+        self._draft_at = 0.0
         metrics = self.read()
         for exporter in self._exporters:
             try:

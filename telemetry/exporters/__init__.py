@@ -7,7 +7,7 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
 from telemetry.exporters import datagram, local, otlp, prometheus
@@ -38,6 +38,14 @@ class Exporter(Protocol):
 
     def tick(self, resource: Resource) -> None:
         """Called at least every second: send what was collected."""
+
+
+@runtime_checkable
+class Drafting(Protocol):
+    """An exporter whose metrics are cumulative and kept on disk."""
+
+    def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        """Called about every second: keep what a child that is killed before the next `metrics` would have said."""
 
 
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]

@@ -107,6 +107,11 @@ class Otlp:
         for signal in self._signals:
             signal.tick()
 
+    def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
+        if count:
+            self._metrics.draft(data, count)
+
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
         if count:

@@ -16,3 +16,4 @@ def test_nothing_is_lost_doubled_or_out_of_order(protocol: str, fault: str, tmp_
     assert report.good, report
     assert report.dropped == 0, report
     assert report.left_on_disk == 0, report
+    assert abs(report.in_metrics - report.made) <= 1.5 * 300, report
