@@ -1,7 +1,8 @@
 """OTLP to a collector: metrics as the gateway we replace sends them, and with them spans and logs.
 
 Spans and logs are encoded as they come, once, and queued as one message when there are a mebibyte of them or a second
-has passed. Metrics are cumulative, so only the newest export waits: it says all that the older ones did.
+has passed. Metrics are cumulative, so only the newest export waits: it says all that the older ones did. A child that
+follows another starts counting anew, so the last export of the one before is still sent.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ class Signal:
 
     def __init__(self, lane: Lane, pack: Callable[[bytes], bytes]) -> None:
         self.lane = lane
+        self.waiting = 0  # records
         self._pack = pack
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
         self._resource: Resource | None = None
 
-    def add(self, pieces: list[bytes], resource: Resource) -> None:
+    def add(self, pieces: list[bytes], records: int, resource: Resource) -> None:
         if resource is not self._resource:
             self.flush()
             self._resource = resource
@@ -42,6 +44,7 @@ class Signal:
             self._since = time.monotonic()
         self._pieces += pieces
         self._bytes += sum(map(len, pieces))
+        self.waiting += records
         if self._bytes >= ENOUGH:
             self.flush()
 
@@ -54,7 +57,7 @@ class Signal:
             for part, length in self._parts():
                 self.lane.put(self._pack(export_request(self._resource, part, length)), len(part) // 2)
         self._pieces = []
-        self._bytes = 0
+        self._bytes = self.waiting = 0
 
     def _parts(self) -> Iterator[tuple[list[bytes], int]]:
         """In messages that a collector takes, unless one item alone is longer; and their bytes."""
@@ -79,7 +82,8 @@ class Otlp:
 
     def __init__(self, settings: Collector) -> None:
         self._collector = collector.connect(settings)
-        self._metrics = self._lane(collector.METRICS, max_payloads=1)
+        self._share = settings.traces + settings.logs
+        self._metrics = self._lane(collector.METRICS, latest=True)
         self._spans = Signal(self._lane(collector.TRACES), self._collector.pack) if settings.traces else None
         self._logs = Signal(self._lane(collector.LOGS), self._collector.pack) if settings.logs else None
         self._signals = [signal for signal in (self._spans, self._logs) if signal]
@@ -87,18 +91,28 @@ class Otlp:
         self._encoder = RequestEncoder(settings.traces, settings.logs)
         self._start_ns = time.time_ns()
 
+    @property
+    def waiting(self) -> int:
+        """How many of the last records are not in a lane yet."""
+        return max((signal.waiting for signal in self._signals), default=0)
+
     def records(self, batch: Batch, resource: Resource) -> None:
         if not self._signals:
             return
         spans, logs = self._encoder.encode(batch, resource.region, time.time_ns())
         if self._spans is not None:
-            self._spans.add(spans, resource)
+            self._spans.add(spans, len(batch), resource)
         if self._logs is not None:
-            self._logs.add(logs, resource)
+            self._logs.add(logs, len(batch), resource)
 
     def tick(self, resource: Resource) -> None:
         for signal in self._signals:
             signal.tick()
+
+    def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
+        if count:
+            self._metrics.draft(data, count)
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
@@ -107,8 +121,10 @@ class Otlp:
         for signal in self._signals:
             signal.flush()
 
-    def _lane(self, signal: str, max_payloads: int = 1000) -> Lane:
-        return Lane(f"the collector ({signal})", self._collector.send(signal), max_payloads=max_payloads)
+    def _lane(self, signal: str, latest: bool = False) -> Lane:
+        send = self._collector.send(signal)
+        share = 1 if latest else self._share
+        return Lane(f"the collector ({signal})", send, spool=f"otlp-{signal}", share=share, latest=latest)
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Otlp | None:
