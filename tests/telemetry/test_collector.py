@@ -49,7 +49,7 @@ def opened(sink: Sink, **more: str) -> Iterator[Lane]:
     found = settings({**sink.settings, **more})
     assert found
     connected = collector.connect(found)
-    lane = Lane("x", connected.send(collector.LOGS))
+    lane = Lane("x", connected.send(collector.LOGS), timeout=found.timeout)
     try:
         yield lane
     finally:
