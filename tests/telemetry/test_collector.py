@@ -15,7 +15,8 @@ import pytest
 from telemetry import collector
 from telemetry import lane as lane_module
 from telemetry.batch import Kinds
-from telemetry.encode.logs import LogEncoder
+from telemetry.encode.requests import RequestEncoder
+from telemetry.encode.wire import export_request
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.settings import Resource
 from telemetry.settings import collector as settings
@@ -41,7 +42,8 @@ def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
 
 def logs(*names: str) -> tuple[bytes, int]:
     batch = Kinds().batch([record(correlation_id=name) for name in names])
-    return LogEncoder().encode(batch, Resource("i"), 1)
+    _, pieces = RequestEncoder(False, True).encode(batch, "", 1)
+    return export_request(Resource("i"), pieces, sum(map(len, pieces))), len(names)
 
 
 @contextlib.contextmanager
@@ -141,11 +143,24 @@ def test_headers_go_with_every_request_and_are_not_told(sink: Sink, tmp_path: Pa
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
 def test_compression_is_as_asked(compression: str) -> None:
-    with Sink("http") as sink, opened(sink, **{f"{PREFIX}.collector.compression": compression}) as lane:
-        lane.put(*logs(*map(str, range(100))))
-        until(lambda: lane.exported == 100)
+    with Sink("http") as sink:
+        asked = {f"{PREFIX}.collector.compression": compression}
+        found = settings({**sink.settings, **asked})
+        assert found
+        data, count = logs(*map(str, range(100)))
+        with opened(sink, **asked) as lane:
+            lane.put(collector.connect(found).pack(data), count)
+            until(lambda: lane.exported == 100)
         assert sink.headers[0].get("Content-Encoding", "none") == compression
         assert len(taken(sink)) == 100
+
+
+def test_what_waited_compressed_is_sent_after_a_change_of_protocol_too(sink: Sink) -> None:
+    data, count = logs(*map(str, range(100)))
+    with opened(sink) as lane:
+        lane.put(gzip.compress(data), count)
+        until(lambda: lane.exported == 100)
+    assert len(taken(sink)) == 100
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
