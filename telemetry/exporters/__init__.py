@@ -7,6 +7,7 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
@@ -50,9 +51,24 @@ class Drafting(Protocol):
 
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]
 
+
+def _loaded_for(setting: str, module: str) -> Factory:
+    """A factory whose module, and the SDK with it, is only loaded where the setting is there."""
+
+    def factory(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Exporter | None:
+        if not settings.get(setting, "").strip():
+            return None
+        made: Exporter | None = import_module(f"telemetry.exporters.{module}").from_settings(settings, read)
+        return made
+
+    return factory
+
+
 FACTORIES: tuple[Factory, ...] = (
     local.from_settings,
     datagram.from_settings,
     otlp.from_settings,
     prometheus.from_settings,
+    _loaded_for("observability.opentelemetry.exporter", "official"),
+    _loaded_for("telemetry.metrics.sdk", "sdk_metrics"),
 )

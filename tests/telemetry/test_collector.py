@@ -14,14 +14,13 @@ import pytest
 
 from telemetry import collector
 from telemetry import lane as lane_module
-from telemetry.batch import Kinds
 from telemetry.encode.requests import RequestEncoder
 from telemetry.encode.wire import export_request
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.settings import Resource
 from telemetry.settings import collector as settings
 from tests.telemetry.authority import Authority
-from tests.telemetry.sample import record
+from tests.telemetry.sample import batch, record
 from tests.telemetry.sink import Sink
 from tests.telemetry.test_lane import end, until
 
@@ -41,8 +40,7 @@ def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
 
 
 def logs(*names: str) -> tuple[bytes, int]:
-    batch = Kinds().batch([record(correlation_id=name) for name in names])
-    _, pieces = RequestEncoder(False, True).encode(batch, "", 1)
+    pieces = RequestEncoder().encode(batch(*[record(correlation_id=name) for name in names]), "", 1)[1]
     return export_request(Resource("i"), pieces, sum(map(len, pieces))), len(names)
 
 
@@ -51,7 +49,8 @@ def opened(sink: Sink, **more: str) -> Iterator[Lane]:
     found = settings({**sink.settings, **more})
     assert found
     connected = collector.connect(found)
-    lane = Lane("x", connected.send(collector.LOGS), timeout=found.timeout)
+    send = connected.send(collector.LOGS)
+    lane = Lane("x", lambda data, timeout: send(connected.pack(data), timeout), timeout=found.timeout)
     try:
         yield lane
     finally:
@@ -144,12 +143,8 @@ def test_headers_go_with_every_request_and_are_not_told(sink: Sink, tmp_path: Pa
 @pytest.mark.parametrize("compression", ["gzip", "none"])
 def test_compression_is_as_asked(compression: str) -> None:
     with Sink("http") as sink:
-        asked = {f"{PREFIX}.collector.compression": compression}
-        found = settings({**sink.settings, **asked})
-        assert found
-        data, count = logs(*map(str, range(100)))
-        with opened(sink, **asked) as lane:
-            lane.put(collector.connect(found).pack(data), count)
+        with opened(sink, **{f"{PREFIX}.collector.compression": compression}) as lane:
+            lane.put(*logs(*map(str, range(100))))
             until(lambda: lane.exported == 100)
         assert sink.headers[0].get("Content-Encoding", "none") == compression
         assert len(taken(sink)) == 100

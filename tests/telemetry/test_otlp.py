@@ -46,6 +46,18 @@ async def test_all_three_signals_arrive(protocol: str) -> None:
         assert {headers.get("Content-Encoding") for headers in sink.headers} == {None}
 
 
+async def test_what_waits_is_compressed_already_when_it_is_asked_for() -> None:
+    with Sink("http") as sink:
+        gzip = {"observability.opentelemetry.collector.compression": "gzip"}
+        journal = Journal({**QUIET, **sink.settings, **gzip}, "host:1")
+        journal.start()
+        for _ in range(5):
+            journal.append(record())
+        await journal.close()
+    assert len(sink.logs()) == 5
+    assert {headers.get("Content-Encoding") for headers in sink.headers} == {"gzip"}
+
+
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 @pytest.mark.parametrize("mode", ["unavailable", "throttled"])
 async def test_nothing_is_lost_while_the_collector_is_away_for_a_moment(protocol: str, mode: str) -> None:
