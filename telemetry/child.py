@@ -159,9 +159,12 @@ class Child:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
         self._recover()
         self._tell_rest(deadline)
-        self._export_metrics()
-        self._recovery.settle(self._waiting())
         lanes = self._lanes()
+        dropped = sum(sum(lane.dropped.values()) for lane in lanes)
+        self._export_metrics()
+        if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
+            self._export_metrics()  # what the last records pushed out is told too
+        self._recovery.settle(self._waiting())
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:

@@ -232,8 +232,13 @@ class Lane:
             return False
         behind = self._failing or bool(self._on_disk)
         try:
-            pack = behind and len(payload.data) > PACK_ABOVE and not payload.data.startswith(GZIP)
-            payload.stored = self._folder.write(payload.key, payload.data, payload.count, pack)
+            pack = PACK_ABOVE < len(payload.data) and not payload.data.startswith(GZIP)
+            pack = pack and (behind or len(payload.data) > self._max_disk // 8)
+            stored = self._folder.write(payload.key, payload.data, payload.count, pack)
+            if stored.room > self._max_disk:
+                self._folder.remove(stored)
+                return False
+            payload.stored = stored
         except OSError as failure:
             if not self._unwritable:
                 logger.warning(
