@@ -185,9 +185,12 @@ class Child:
 
     def _recover(self) -> None:
         """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
-        for rows in self._recovery.rows():
-            keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
-            self._records(self._kinds.batch(rows), keeping)
+        try:
+            for rows in self._recovery.rows():
+                keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
+                self._records(self._kinds.batch(rows), keeping)
+        except Exception:
+            self._broken(0)
 
     def _records(self, batch: Batch, exporters: Sequence[Exporter] | None = None) -> None:
         self._keeping.attach(self._lanes())

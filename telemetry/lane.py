@@ -232,7 +232,7 @@ class Lane:
             return False
         behind = self._failing or bool(self._on_disk)
         try:
-            pack = PACK_ABOVE < len(payload.data) and not payload.data.startswith(GZIP)
+            pack = len(payload.data) > PACK_ABOVE and not payload.data.startswith(GZIP)
             pack = pack and (behind or len(payload.data) > self._max_disk // 8)
             stored = self._folder.write(payload.key, payload.data, payload.count, pack)
             if stored.room > self._max_disk:

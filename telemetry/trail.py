@@ -195,7 +195,10 @@ class Left:
         """Those that are ours to finish now, oldest first."""
         claimed: list[Reader] = []
         now = time.monotonic()
-        names = sorted(os.listdir(self._folder)) if self._folder and _ours(self._folder) else []
+        names: list[str] = []
+        if self._folder is not None and _ours(self._folder):
+            with contextlib.suppress(FileNotFoundError):
+                names = sorted(os.listdir(self._folder))
         self._unheld = {name: since for name, since in self._unheld.items() if name in names}
         for name in names:
             assert self._folder
@@ -242,7 +245,7 @@ def begin(settings: Mapping[str, str], instance: str) -> Trail | None:
     for _ in range(3):
         try:
             where.mkdir(mode=0o700, exist_ok=True)
-            if not _ours(where):
+            if not _ours(where) and where.exists():
                 return None  # somebody else was there first
             return Trail(where / f"{safe(instance)}.{time.time_ns():020d}.{os.getpid()}")
         except FileNotFoundError:
