@@ -25,7 +25,7 @@ from typing import Any
 
 from telemetry import frames, redact
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.exporters import FACTORIES, Exporter
+from telemetry.exporters import FACTORIES, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
@@ -130,6 +130,9 @@ class Child:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
         self._tell_rest(deadline)
         self._export_metrics()
+        for exporter in self._exporters:
+            if isinstance(exporter, Holding):
+                exporter.flush()
         lanes = [lane for exporter in self._exporters for lane in exporter.lanes]
         for lane in lanes:
             lane.finish(deadline)

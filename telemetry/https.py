@@ -4,21 +4,26 @@ Rules
 1. Plain http is for loopback alone: what is posted carries tokens, keys or other people's data.
 2. HTTPS_PROXY and NO_PROXY are followed, since a gateway in a closed network has no other way out; loopback is direct.
 3. SSL_CERT_FILE names other authorities than the system's.
-4. An answer is read up to `MAX_ANSWER`, and nothing of it that could hold a secret goes into a reason.
+4. Where the configuration, not the operator, names the destination, `closed_to` keeps it from this very machine.
+5. An answer is read up to `MAX_ANSWER`, and nothing of it that could hold a secret goes into a reason.
 """
 
 from __future__ import annotations
 
 import base64
 import http.client
+import ipaddress
+import socket
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 from telemetry.lane import Later, Refused
+from telemetry.settings import flag
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 MAX_ANSWER = 64 * 1024  # bytes
@@ -44,15 +49,35 @@ class Answer:
             raise Refused(reason)
 
 
+Closed = Callable[[str], bool]
+
+
+def open_to_all(address: str) -> bool:
+    return False
+
+
+def closed_to(settings: Mapping[str, str]) -> Closed:
+    """Which addresses a destination that the configuration names may not have, as for calls of policies."""
+    loopback = flag(settings, "net.client.loopback.allowed", False)
+
+    def closed(address: str) -> bool:
+        found = ipaddress.ip_address(address.partition("%")[0])
+        found = getattr(found, "ipv4_mapped", None) or found
+        return found.is_link_local or found.is_unspecified or (found.is_loopback and not loopback)
+
+    return closed
+
+
 class Origin:
     """`url` is scheme://host[:port] and a path that all targets begin with. Used by one thread."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, closed: Closed = open_to_all) -> None:
         self._parts = urlsplit(url)
+        self._closed = closed
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, target: str, body: bytes, headers: dict[str, str], timeout: float) -> Answer:
-        """Raises Later when no answer was to be had."""
+        """Raises Later when no answer was to be had, Refused for an address that is not allowed."""
         return self.ask("POST", target, body, headers, timeout)
 
     def ask(self, method: str, target: str, body: bytes, headers: dict[str, str], timeout: float) -> Answer:
@@ -61,6 +86,12 @@ class Origin:
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
         try:
+            if connection.sock is None:
+                connection.connect()
+                address = _peer(connection)
+                if self._closed(address):
+                    self.close()
+                    raise Refused(f"{self._parts.hostname} is at {address}, where nothing may be sent")
             connection.request(method, self._parts.path.rstrip("/") + target, body or None, headers)
             response = connection.getresponse()
             content = response.read(MAX_ANSWER)
@@ -75,6 +106,11 @@ class Origin:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _peer(connection: http.client.HTTPConnection) -> str:
+    sock: socket.socket = connection.sock
+    return str(sock.getpeername()[0])
 
 
 def checked(url: str, setting: str) -> str:
@@ -108,9 +144,9 @@ def _connect(parts: SplitResult) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(host, parts.port or 80)
     context = ssl.create_default_context()
     port = parts.port or 443
-    proxies = getproxies_environment()
+    proxies = getproxies()
     proxy = urlsplit(proxies.get("https") or proxies.get("all") or "")
-    if not proxy.hostname or host in LOOPBACK or proxy_bypass_environment(f"{host}:{port}", proxies):
+    if not proxy.hostname or host in LOOPBACK or proxy_bypass(f"{host}:{port}"):
         return http.client.HTTPSConnection(host, port, context=context)
     connection = http.client.HTTPSConnection(proxy.hostname, proxy.port or 80, context=context)
     headers = {}

@@ -7,9 +7,9 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from telemetry.exporters import datagram, local, otlp, prometheus
+from telemetry.exporters import datagram, local, monitor_logs, monitor_metrics, otlp, prometheus, statsd
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord
@@ -36,6 +36,13 @@ class Exporter(Protocol):
         """Called at least every second: send what was collected."""
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """An exporter that holds something back for longer than a metrics interval: told to let go of it at the end."""
+
+    def flush(self) -> None: ...
+
+
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]
 
 FACTORIES: tuple[Factory, ...] = (
@@ -43,4 +50,7 @@ FACTORIES: tuple[Factory, ...] = (
     datagram.from_settings,
     otlp.from_settings,
     prometheus.from_settings,
+    statsd.from_settings,
+    monitor_logs.from_settings,
+    monitor_metrics.from_settings,
 )
