@@ -1,7 +1,7 @@
 """Request records as rows of the ApiManagementGatewayLogs table: one JSON object each, columns as its reference types
 them. What does not apply is left out, which Log Analytics reads as null.
 
-Encoded in two parts: the columns that requests of one operation share, made once, and the request's own.
+Encoded in two parts: the columns that requests of one kind share, made once, and the request's own.
 https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewaylogs
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from telemetry import gateway_logs
-from telemetry.encode.wire import SharedParts
+from telemetry.batch import Kind
 from telemetry.lines import timestamp
 from telemetry.records import RequestRecord
 
@@ -62,17 +62,14 @@ SECTIONS = {"source": "Source", "scope": "Scope", "section": "Section", "reason"
 LONGEST = 2**31 - 1  # of an int column
 
 
-class RowEncoder:
-    """Keeps the shared parts between batches; one thread at a time."""
-
-    def __init__(self) -> None:
-        self._parts = SharedParts()
-
-    def row(self, record: RequestRecord, region: str) -> bytes:
-        """One JSON object."""
-        key = (region, gateway_logs.shared_key(record))
-        shared = self._parts.get(key, lambda: orjson.dumps(_shared(record, region))[:-1] + b",")
-        return shared + orjson.dumps(_own(record))[1:]
+def row(record: RequestRecord, kind: Kind, region: str) -> bytes:
+    """One JSON object."""
+    key = ("row", region)
+    shared = kind.made.get(key)
+    if shared is None:
+        shared = kind.made[key] = orjson.dumps(_shared(kind.record, region))[:-1] + b","
+    made: bytes = shared + orjson.dumps(_own(record))[1:]
+    return made
 
 
 def _shared(record: RequestRecord, region: str) -> dict[str, Any]:
@@ -94,8 +91,6 @@ def _shared(record: RequestRecord, region: str) -> dict[str, Any]:
         "ApiRevision": record.api_revision,
         "OperationId": record.operation_id,
         "ProductId": record.product_id,
-        "UserId": record.user_id,
-        "ApimSubscriptionId": record.subscription_id,
     }
     return {name: value for name, value in values.items() if value != ""}
 
@@ -111,6 +106,10 @@ def _own(record: RequestRecord) -> dict[str, Any]:
         "ResponseSize": min(record.response_size, LONGEST),
         "ClientTime": round(record.client_ms),
     }
+    if record.user_id:
+        values["UserId"] = record.user_id
+    if record.subscription_id:
+        values["ApimSubscriptionId"] = record.subscription_id
     if record.cache_ms:
         values["CacheTime"] = round(record.cache_ms)
     if record.backend_method or record.backend_url:

@@ -19,12 +19,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
-from telemetry.encode.rows import RowEncoder
+from telemetry.batch import Batch
+from telemetry.encode.rows import row
 from telemetry.https import Origin, checked
 from telemetry.identity import IdentitySettings
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
-from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 from telemetry.tokens import Tokens, identity
 
@@ -50,23 +50,22 @@ class MonitorLogs:
         self._audience = audience(endpoint, AUDIENCE)
         self._lane = Lane("Azure Monitor (logs)", self._send, spool="azure-monitor-logs")
         self.lanes = (self._lane,)
-        self._encoder = RowEncoder()
         self._rows: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
 
-    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
-        for record in batch:
-            row = self._encoder.row(record, resource.region)
-            if len(row) > LIMIT:
+    def records(self, batch: Batch, resource: Resource) -> None:
+        for record, kind in zip(batch, batch.kinds, strict=True):
+            made = row(record, kind, resource.region)
+            if len(made) > LIMIT:
                 self._lane.dropped["too-long"] += 1
                 continue
-            if self._bytes + len(row) > LIMIT:
+            if self._bytes + len(made) > LIMIT:
                 self._flush()
             if not self._rows:
                 self._since = time.monotonic()
-            self._rows.append(row)
-            self._bytes += len(row) + 1
+            self._rows.append(made)
+            self._bytes += len(made) + 1
 
     def tick(self, resource: Resource) -> None:
         if self._rows and time.monotonic() - self._since >= LINGER:
