@@ -23,8 +23,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from telemetry.frames import IDENTITY, BrokenPipeStream, documents, pack, pack_records
+from telemetry.frames import IDENTITY, LOGGERS, BrokenPipeStream, documents, pack, pack_records, plain
 from telemetry.records import RequestRecord
 
 QUEUE_LIMIT = 50_000  # records
@@ -65,7 +66,7 @@ class Journal:
         self._queue: collections.deque[RequestRecord] = collections.deque()
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._offset = 0  # bytes of the first frame that the pipe has taken
-        self._identity = b""
+        self._standing: dict[str, bytes] = {}  # frames that every child has to know, by kind
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._figures = figures
@@ -101,12 +102,26 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        identity = pack(IDENTITY, (gateway_id, region))
-        if identity == self._identity:
+        self._stand(IDENTITY, (gateway_id, region))
+
+    def direct(self, loggers: tuple[Any, ...]) -> None:
+        """Where the configuration sends telemetry: the content of a `diagnostics.Directory`, whenever that changes."""
+        try:
+            self._stand(LOGGERS, plain(loggers))
+        except ValueError as failure:
+            logger.error(
+                "Loggers and diagnostics stay as they were: %s. Give fewer APIs diagnostics of their own.",
+                failure,
+                extra={"event": "LoggersTooMany"},
+            )
+
+    def _stand(self, kind: str, content: tuple[Any, ...]) -> None:
+        frame = pack(kind, content)
+        if frame == self._standing.get(kind):
             return
-        self._identity = identity
+        self._standing[kind] = frame
         if self._pipe >= 0:
-            self._frames.append((self._identity, 0))
+            self._frames.append((frame, 0))
 
     async def close(self, timeout: float = 2.0) -> None:
         """Write what is left and let the child finish, all within `timeout` seconds; then it is ended."""
@@ -181,8 +196,7 @@ class Journal:
         with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._offset = 0
-        if self._identity:
-            self._frames.appendleft((self._identity, 0))
+        self._frames.extendleft((frame, 0) for frame in self._standing.values())
 
     def _listen(self) -> None:
         if self._way_back >= 0 and self._loop is not None:

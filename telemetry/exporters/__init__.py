@@ -7,8 +7,9 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from telemetry.diagnostics import Directory
 from telemetry.exporters import datagram, local, otlp, prometheus
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
@@ -34,6 +35,16 @@ class Exporter(Protocol):
 
     def tick(self, resource: Resource) -> None:
         """Called at least every second: send what was collected."""
+
+
+@runtime_checkable
+class Directed(Protocol):
+    """An exporter whose destinations the configuration names: it is told them when there are any, and when they change.
+
+    Lanes of destinations that are gone stay until they are empty.
+    """
+
+    def direct(self, directory: Directory) -> None: ...
 
 
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]

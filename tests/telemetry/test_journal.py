@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from telemetry import frames
 from telemetry import journal as module
+from telemetry.diagnostics import Logger
 from telemetry.journal import Journal
 from tests.telemetry.sample import failed, record
 from tests.telemetry.sink import Sink
@@ -286,3 +288,14 @@ def test_the_hot_process_never_imports_opentelemetry() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+async def test_loggers_reach_every_child_and_too_many_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal({}, "a:1")
+    journal.direct((("x" * 5_000_000,), (), (), ()))
+    assert "stay as they were" in caplog.text
+    journal.direct(((Logger("ai", "applicationInsights", (("key", "s3cret"),)),), (), (), ()))
+    journal.identify("gw", "here")
+    kinds = [kind for frame in journal._standing.values() for kind, _ in frames.unpack(bytearray(frame))]
+    assert sorted(kinds) == ["identity", "loggers"]
+    assert "s3cret" not in caplog.text
