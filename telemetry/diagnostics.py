@@ -14,9 +14,10 @@ https://learn.microsoft.com/rest/api/apimanagement/logger/create-or-update
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from telemetry.frames import LOGGERS, pack, plain
 from telemetry.records import RequestRecord
 
 MASK, HIDE = "Mask", "Hide"
@@ -71,12 +72,22 @@ class Applied(NamedTuple):
     logger: Logger
 
 
+def frame(
+    loggers: Iterable[Logger],
+    diagnostics: Iterable[Diagnostic],
+    of_service: Sequence[int],
+    of_apis: Iterable[tuple[tuple[str, str], Sequence[int]]],
+) -> bytes:
+    """What crosses the pipe: loggers, the different diagnostics, the indices of those of the service, and
+    ((api, revision), indices) of each API that has its own. Raises ValueError when it is too long for a frame."""
+    return pack(LOGGERS, plain((tuple(loggers), tuple(diagnostics), tuple(of_service), tuple(of_apis))))
+
+
 class Directory:
     """All loggers, and the diagnostics that a record falls under."""
 
     def __init__(self, content: Any = ((), (), (), ())) -> None:
-        """`content` is plain tuples, as they cross the pipe: loggers, the different diagnostics, the indices of those
-        of the service, and ((api, revision), indices) of each API that has its own."""
+        """`content` is that of a frame."""
         loggers, diagnostics, of_service, of_apis = content
         self.loggers: Mapping[str, Logger] = {each[0].lower(): Logger._make(each) for each in loggers}
         applied = [self._applied(each) for each in diagnostics]
@@ -90,6 +101,10 @@ class Directory:
         """Those of its API, else of the service; at most one of each id."""
         return self._of_apis.get((record.api_id, record.api_revision), self._of_service)
 
+    def named(self, kind: str) -> list[Logger]:
+        """The loggers of a type."""
+        return [each for each in self.loggers.values() if each.type == kind]
+
     def _applied(self, values: Any) -> Applied | None:
         """None when its logger is not there."""
         made = Diagnostic._make(values)
@@ -102,3 +117,9 @@ class Directory:
             request=request, response=response, backend_request=backend_request, backend_response=backend_response
         )
         return Applied(made, logger)
+
+
+def connection_string(text: str) -> dict[str, str]:
+    """`Key=Value;...` by key in lower case; of a key that stands there twice the last counts."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {key.strip().lower(): value.strip() for key, _, value in pairs if key.strip()}

@@ -23,9 +23,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from telemetry.frames import IDENTITY, LOGGERS, BrokenPipeStream, documents, pack, pack_records, plain
+from telemetry.frames import IDENTITY, LOGGERS, BrokenPipeStream, documents, pack, pack_records
 from telemetry.records import RequestRecord
 
 QUEUE_LIMIT = 50_000  # records
@@ -102,21 +101,13 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        self._stand(IDENTITY, (gateway_id, region))
+        self._stand(IDENTITY, pack(IDENTITY, (gateway_id, region)))
 
-    def direct(self, loggers: tuple[Any, ...]) -> None:
-        """Where the configuration sends telemetry: the content of a `diagnostics.Directory`, whenever that changes."""
-        try:
-            self._stand(LOGGERS, plain(loggers))
-        except ValueError as failure:
-            logger.error(
-                "Loggers and diagnostics stay as they were: %s. Give fewer APIs diagnostics of their own.",
-                failure,
-                extra={"event": "LoggersTooMany"},
-            )
+    def direct(self, loggers: bytes) -> None:
+        """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes."""
+        self._stand(LOGGERS, loggers)
 
-    def _stand(self, kind: str, content: tuple[Any, ...]) -> None:
-        frame = pack(kind, content)
+    def _stand(self, kind: str, frame: bytes) -> None:
         if frame == self._standing.get(kind):
             return
         self._standing[kind] = frame

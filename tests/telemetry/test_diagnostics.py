@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from telemetry import frames
-from telemetry.diagnostics import MASK, Capture, Diagnostic, Directory, Logger
+from telemetry.diagnostics import MASK, Capture, Diagnostic, Directory, Logger, frame
 from tests.telemetry.sample import record
 
 LOGGERS = (
@@ -19,8 +21,8 @@ DIAGNOSTICS = (
 )
 
 
-def across(*content: object) -> Directory:
-    buffer = bytearray(frames.pack(frames.LOGGERS, frames.plain(content)))
+def across(*content: Any) -> Directory:
+    buffer = bytearray(frame(*content))
     ((kind, told),) = frames.unpack(buffer)
     assert kind == frames.LOGGERS
     return Directory(told)
