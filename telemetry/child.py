@@ -25,8 +25,12 @@ from typing import Any
 
 from telemetry import frames, redact
 from telemetry.custom_metrics import CustomMetrics
+<<<<<<< HEAD
 from telemetry.diagnostics import Directory
 from telemetry.exporters import FACTORIES, Directed, Exporter
+=======
+from telemetry.exporters import FACTORIES, Exporter, Holding
+>>>>>>> t-azure
 from telemetry.figures import Figures
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
@@ -136,6 +140,9 @@ class Child:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
         self._tell_rest(deadline)
         self._export_metrics()
+        for exporter in self._exporters:
+            if isinstance(exporter, Holding):
+                exporter.flush()
         lanes = [lane for exporter in self._exporters for lane in exporter.lanes]
         for lane in lanes:
             lane.finish(deadline)
@@ -170,7 +177,7 @@ class Child:
 
 def _clean(record: RequestRecord) -> RequestRecord:
     """Without secrets in its URLs, and without what no encoder can write: bytes that are no text, from a client."""
-    if record.errors or record.traces or record.last_error or not (record.url + record.backend_url).isascii():
+    if record.errors or record.traces or record.last_error or record.captured or not (record.url + record.backend_url).isascii():
         record = RequestRecord._make(map(_text, record))
     if "?" not in record.url and "?" not in record.backend_url:
         return record

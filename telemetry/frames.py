@@ -22,7 +22,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, TraceRecord
+from telemetry.records import CallRecord, Captured, ErrorRecord, MetricRecord, RequestRecord, TraceRecord
 
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
@@ -34,6 +34,7 @@ _LAST_ERROR = RequestRecord._fields.index("last_error")
 _ERRORS = RequestRecord._fields.index("errors")
 _TRACES = RequestRecord._fields.index("traces")
 _METRICS = RequestRecord._fields.index("metrics")
+_CAPTURED = RequestRecord._fields.index("captured")
 _EXACT = (str, int, float, bool, type(None), bytes)
 
 
@@ -67,7 +68,7 @@ def pack_records(records: Sequence[RequestRecord], dropped: int, respawned: int)
 
 
 def _fast(record: RequestRecord) -> tuple[Any, ...]:
-    if record.last_error is None and not record.errors and not record.traces and not record.metrics:
+    if _flat(record):
         return tuple(record)
     values: tuple[Any, ...] = plain(record)
     return values
@@ -108,14 +109,25 @@ def unpack(buffer: bytearray) -> Iterator[tuple[str, Any]]:
 def record(values: tuple[Any, ...]) -> RequestRecord:
     """A plain tuple as the record that it was."""
     made = RequestRecord._make(values)
-    if made.last_error is None and not made.errors and not made.traces and not made.metrics:
+    if _flat(made):
         return made
     return made._replace(
         last_error=ErrorRecord._make(values[_LAST_ERROR]) if values[_LAST_ERROR] is not None else None,
         errors=tuple(ErrorRecord._make(each) for each in values[_ERRORS]),
         traces=tuple(TraceRecord._make(each) for each in values[_TRACES]),
         metrics=tuple(MetricRecord._make(each) for each in values[_METRICS]),
+        captured=_captured(values[_CAPTURED]) if values[_CAPTURED] is not None else None,
     )
+
+
+def _flat(record: RequestRecord) -> bool:
+    plain = record.last_error is None and not record.errors and not record.traces and not record.metrics
+    return plain and record.captured is None
+
+
+def _captured(values: tuple[Any, ...]) -> Captured:
+    made = Captured._make(values)
+    return made._replace(calls=tuple(CallRecord._make(each) for each in made.calls))
 
 
 def documents(buffer: bytearray) -> Iterator[bytes]:

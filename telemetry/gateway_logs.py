@@ -120,11 +120,16 @@ def own(record: RequestRecord) -> dict[str, Any]:
     if record.errors:
         values["errors"] = [error(each) for each in record.errors]
     if record.traces:
-        values["traceRecords"] = [
-            {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
-            for trace in record.traces
-        ]
+        values["traceRecords"] = traces(record)
     return values
+
+
+def traces(record: RequestRecord) -> list[dict[str, str]]:
+    """What `trace` policies said."""
+    return [
+        {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
+        for trace in record.traces
+    ]
 
 
 def succeeded(record: RequestRecord) -> bool:

@@ -53,8 +53,11 @@ Send = Callable[[bytes, float], None]
 class Lane:
     """`send(data, timeout)` returns when delivered; raises Later or Refused. Counters are in items."""
 
-    def __init__(self, name: str, send: Send, *, max_bytes: int = MAX_BYTES, max_payloads: int = 10_000) -> None:
+    def __init__(
+        self, name: str, send: Send, *, spool: str = "", max_bytes: int = MAX_BYTES, max_payloads: int = 10_000
+    ) -> None:
         self.name = name
+        self.spool = spool
         self.exported = 0
         self.dropped: collections.Counter[str] = collections.Counter()
         self._send = send

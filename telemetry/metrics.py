@@ -41,6 +41,7 @@ REQUEST_DIMENSIONS = (
     "ResponseCodeCategory",
     "Status",
 )
+HOSTNAME = REQUEST_DIMENSIONS.index("Hostname")
 SERVER_DIMENSIONS = (
     "http.request.method",
     "url.scheme",
@@ -191,22 +192,9 @@ class RequestMetrics:
         yield self.outgoing.read()
 
     def _add_azure(self, record: RequestRecord, resource: Resource) -> None:
-        host = (record.host if record.api_id else "") or "None"
-        self.requests.add(
-            (
-                _code(record.backend_status),
-                category(record.backend_status),
-                (record.cache or "none").capitalize(),
-                resource.gateway_id or "None",
-                host,
-                record.last_error.reason if record.last_error else "None",
-                resource.region or "None",
-                _code(record.status),
-                category(record.status),
-                verdict(record.status),
-            )
-        )
-        key = (host,)
+        values = request_values(record, resource)
+        self.requests.add(values)
+        key = (values[HOSTNAME],)
         self.duration.record(key, record.total_ms)
         self.client.record(key, record.client_ms)
         self.gateway.record(key, max(0.0, record.total_ms - record.client_ms - record.backend_ms))
@@ -250,6 +238,22 @@ def _labels(dimensions: tuple[str, ...], key: Key) -> Labels:
     if not key and dimensions:
         return OVERFLOW
     return tuple((name, value) for name, value in zip(dimensions, key, strict=True) if value)
+
+
+def request_values(record: RequestRecord, resource: Resource) -> tuple[str, ...]:
+    """The values of REQUEST_DIMENSIONS; "None" for what does not apply."""
+    return (
+        _code(record.backend_status),
+        category(record.backend_status),
+        (record.cache or "none").capitalize(),
+        resource.gateway_id or "None",
+        (record.host if record.api_id else "") or "None",
+        record.last_error.reason if record.last_error else "None",
+        resource.region or "None",
+        _code(record.status),
+        category(record.status),
+        verdict(record.status),
+    )
 
 
 def _code(status: int) -> str:

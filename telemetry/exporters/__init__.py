@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from telemetry.diagnostics import Directory
-from telemetry.exporters import datagram, local, otlp, prometheus
+from telemetry.exporters import datagram, local, monitor_logs, monitor_metrics, otlp, prometheus, statsd
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord
@@ -47,6 +47,13 @@ class Directed(Protocol):
     def direct(self, directory: Directory) -> None: ...
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """An exporter that holds something back for longer than a metrics interval: told to let go of it at the end."""
+
+    def flush(self) -> None: ...
+
+
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]
 
 FACTORIES: tuple[Factory, ...] = (
@@ -54,4 +61,7 @@ FACTORIES: tuple[Factory, ...] = (
     datagram.from_settings,
     otlp.from_settings,
     prometheus.from_settings,
+    statsd.from_settings,
+    monitor_logs.from_settings,
+    monitor_metrics.from_settings,
 )
