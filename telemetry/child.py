@@ -25,12 +25,8 @@ from typing import Any
 
 from telemetry import frames, redact
 from telemetry.custom_metrics import CustomMetrics
-<<<<<<< HEAD
 from telemetry.diagnostics import Directory
-from telemetry.exporters import FACTORIES, Directed, Exporter
-=======
-from telemetry.exporters import FACTORIES, Exporter, Holding
->>>>>>> t-azure
+from telemetry.exporters import FACTORIES, Directed, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
