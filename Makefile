@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -113,6 +113,10 @@ bench-quick: setup
 # What a service with 10, 1,000 and 75,000 operations costs: some minutes.
 bench-scale: setup
 	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
+
+# What a request costs the sidecar and its telemetry child, by destination: under a minute.
+bench-telemetry: setup
+	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
 
 # A plane with 200 connections, 10,000 PUTs and one batch of 100,000 resources: two minutes.
 bench-pressure: setup

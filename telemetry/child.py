@@ -20,17 +20,17 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from telemetry import frames, redact
+from telemetry import frames
+from telemetry.batch import Batch, Kinds
 from telemetry.custom_metrics import CustomMetrics
 from telemetry.diagnostics import Directory
 from telemetry.exporters import FACTORIES, Directed, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
-from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
@@ -55,6 +55,7 @@ class Child:
         )
         self._requests = RequestMetrics(self._metric_settings)
         self._custom = CustomMetrics(self._metric_settings.max_series)
+        self._kinds = Kinds()
         self._journal = JournalCounts()
         self._exporters: list[Exporter] = []
         for factory in FACTORIES:
@@ -78,7 +79,7 @@ class Child:
     def frame(self, kind: str, content: Any) -> None:
         if kind == frames.RECORDS:
             self._journal.dropped, self._journal.respawned, rows = content
-            self._records([_clean(frames.record(row)) for row in rows])
+            self._records(self._kinds.batch(rows))
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
@@ -148,7 +149,7 @@ class Child:
         if lost:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
-    def _records(self, batch: Sequence[RequestRecord]) -> None:
+    def _records(self, batch: Batch) -> None:
         takers = [self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
         if self._way_back is not None:
             takers.append(self._figures.add)
@@ -169,24 +170,6 @@ class Child:
                 exporter.metrics(metrics, self._resource)
             except Exception:
                 self._broken(0)
-
-
-def _clean(record: RequestRecord) -> RequestRecord:
-    """Without secrets in its URLs, and without what no encoder can write: bytes that are no text, from a client."""
-    if record.errors or record.traces or record.last_error or record.captured or not (record.url + record.backend_url).isascii():
-        record = RequestRecord._make(map(_text, record))
-    if "?" not in record.url and "?" not in record.backend_url:
-        return record
-    return record._replace(url=redact.url(record.url), backend_url=redact.url(record.backend_url))
-
-
-def _text(value: Any) -> Any:
-    """Strings that UTF-8 can hold; what it cannot becomes a question mark."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    if isinstance(value, tuple):
-        return value._make(map(_text, value)) if hasattr(value, "_make") else tuple(map(_text, value))
-    return value
 
 
 def serve(child: Child, descriptor: int) -> None:

@@ -1,0 +1,172 @@
+"""What the child hands to its aggregates and exporters: a list of records that knows which of them are of one kind.
+
+A kind is what a service's configuration and the outcome of a request say between them: API, operation, product, method,
+statuses, hosts. A service has some hundreds, so whoever writes records out writes the part that a kind decides once and
+keeps it in `Kind.made`.
+
+Rules
+1. What leaves here has no secret in its URLs and nothing that UTF-8 cannot hold.
+2. At most `KINDS` kinds are known at a time; then all are forgotten, with what was made of them.
+3. One thread uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any
+
+from telemetry import redact
+from telemetry.records import CallRecord, Captured, ErrorRecord, MetricRecord, RequestRecord, Row, TraceRecord, places
+
+KINDS = 4096
+SHARED = (
+    "sampled",
+    "method",
+    "route",
+    "host",
+    "client_protocol",
+    "client_tls_version",
+    "status",
+    "backend_method",
+    "backend_id",
+    "backend_status",
+    "backend_protocol",
+    "cache",
+    "api_id",
+    "api_name",
+    "api_revision",
+    "operation_id",
+    "operation_name",
+    "product_id",
+)
+
+_URL, _BACKEND_URL, _LAST_ERROR, _ERRORS, _TRACES, _METRICS, _CAPTURED = places(
+    "url", "backend_url", "last_error", "errors", "traces", "metrics", "captured"
+)
+_shared = itemgetter(*places(*SHARED))
+_nested = itemgetter(_LAST_ERROR, _ERRORS, _TRACES, _METRICS)
+_NOTHING = (None, (), (), ())
+_named: Any = tuple.__new__
+
+
+class Kind:
+    """`record` is the first of its kind: only its `SHARED` fields say something of the others.
+
+    `origin` and `backend_origin` are the URLs up to their paths; `cause` is source, reason and section of the last
+    error. In `made` each user keeps what it derived, under a key of its own.
+    """
+
+    __slots__ = ("backend_origin", "cause", "made", "odd", "origin", "record")
+
+    def __init__(
+        self, record: RequestRecord, origin: str, backend_origin: str, cause: tuple[str, str, str] | None, odd: bool
+    ) -> None:
+        self.record = record
+        self.origin = origin
+        self.backend_origin = backend_origin
+        self.cause = cause
+        self.odd = odd  # its shared fields are not all text as it came
+        self.made: dict[object, Any] = {}
+
+
+class Batch(list[RequestRecord]):
+    """Records in the order in which they finished; `kinds` has one entry for each."""
+
+    __slots__ = ("kinds",)
+
+    def __init__(self, records: Iterable[RequestRecord], kinds: list[Kind]) -> None:
+        super().__init__(records)
+        self.kinds = kinds
+
+
+class Kinds:
+    """The kinds that are known."""
+
+    def __init__(self, limit: int = KINDS) -> None:
+        self._limit = limit
+        self._known: dict[Any, Kind] = {}
+
+    def batch(self, rows: Iterable[Row]) -> Batch:
+        """Rows as they came over the pipe, or records."""
+        known = self._known
+        kinds: list[Kind] = []
+        records: list[RequestRecord] = []
+        for row in rows:
+            cause = None
+            if _nested(row) != _NOTHING:
+                row = whole = _whole(row)
+                if error := whole.last_error:
+                    cause = (error.source, error.reason, error.section)
+            if row[_CAPTURED] is not None:
+                row = (*row[:_CAPTURED], _captured(row[_CAPTURED]), *row[_CAPTURED + 1 :])
+            url: str = row[_URL]
+            backend: str = row[_BACKEND_URL]
+            if not (url.isascii() and backend.isascii()):
+                row = text(row)
+                url, backend = row[_URL], row[_BACKEND_URL]
+            if "?" in url or "?" in backend:
+                safe = redact.url(url), redact.url(backend)
+                if safe != (url, backend):
+                    url, backend = safe
+                    row = (*row[:_URL], url, *row[_URL + 1 : _BACKEND_URL], backend, *row[_BACKEND_URL + 1 :])
+            origin = url[: url.find("/", 8)] if url[:4] == "http" else ""
+            if not origin or "?" in origin:
+                origin = origin_of(url)
+            backend_origin = backend
+            if backend:
+                backend_origin = backend[: backend.find("/", 8)] if backend[:4] == "http" else ""
+                if not backend_origin or "?" in backend_origin:
+                    backend_origin = origin_of(backend)
+            key = (_shared(row), origin, backend_origin, cause)
+            record: RequestRecord = _named(RequestRecord, row)
+            kind = known.get(key)
+            if kind is None:
+                if len(known) >= self._limit:
+                    known.clear()
+                clean = text(record)
+                kind = known[key] = Kind(clean, origin, backend_origin, cause, clean != record)
+            records.append(text(record) if kind.odd else record)
+            kinds.append(kind)
+        return Batch(records, kinds)
+
+
+def origin_of(url: str) -> str:
+    """An absolute URL up to its path."""
+    start = url.find("://") + 3
+    end = len(url)
+    for mark in "/?#":
+        at = url.find(mark, start)
+        if 0 <= at < end:
+            end = at
+    return url[:end]
+
+
+def text(value: Any) -> Any:
+    """Strings that UTF-8 can hold; what it cannot becomes a question mark."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, tuple):
+        return value._make(map(text, value)) if hasattr(value, "_make") else tuple(map(text, value))
+    return value
+
+
+def _whole(row: Row) -> RequestRecord:
+    """A row with its errors, traces and metrics as the records that they were, and as text."""
+    last, errors, traces, metrics = _nested(row)
+    made: RequestRecord = text(
+        RequestRecord._make(row)._replace(
+            last_error=ErrorRecord._make(last) if last is not None else None,
+            errors=tuple(map(ErrorRecord._make, errors)),
+            traces=tuple(map(TraceRecord._make, traces)),
+            metrics=tuple(map(MetricRecord._make, metrics)),
+        )
+    )
+    return made
+
+
+def _captured(values: Row) -> Captured:
+    made: Captured = text(Captured._make(values))
+    return made._replace(
+        calls=tuple(call._replace(url=redact.url(call.url)) for call in map(CallRecord._make, made.calls))
+    )
