@@ -26,7 +26,8 @@ from typing import Any
 from telemetry import frames
 from telemetry.batch import Batch, Kinds
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.exporters import FACTORIES, Exporter, Holding
+from telemetry.diagnostics import Directory
+from telemetry.exporters import FACTORIES, Directed, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
@@ -82,6 +83,11 @@ class Child:
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
+        elif kind == frames.LOGGERS:
+            directory = Directory(content)
+            for exporter in self._exporters:
+                if isinstance(exporter, Directed):
+                    exporter.direct(directory)
 
     def tick(self) -> None:
         for exporter in self._exporters:

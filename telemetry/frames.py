@@ -4,6 +4,7 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
 
     records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
+    loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
 
@@ -28,12 +29,13 @@ from telemetry.records import Row, places
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 IDENTITY = "identity"
+LOGGERS = "loggers"
 
 LENGTH = struct.Struct(">I")
 _NESTED = places("last_error", "errors", "traces", "metrics")
 _nested = itemgetter(*_NESTED)
 _NOTHING = (None, (), (), ())
-_EXACT = (str, int, float, bool, type(None))
+_EXACT = (str, int, float, bool, type(None), bytes)
 
 
 class BrokenPipeStream(Exception):
@@ -50,9 +52,9 @@ def pack(kind: str, content: Any) -> bytes:
 
 def pack_records(records: Sequence[Row], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
     """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
-    for plain in (_fast, _plain):
+    for made in (_fast, plain):
         try:
-            frame = pack(RECORDS, (dropped, respawned, [plain(record) for record in records]))
+            frame = pack(RECORDS, (dropped, respawned, [made(record) for record in records]))
         except ValueError:
             continue
         yield frame, len(records)
@@ -71,16 +73,16 @@ def _fast(row: Row) -> Row:
         return row if type(row) is tuple else tuple(row)
     values = list(row)
     for at in _NESTED:
-        values[at] = _plain(values[at])
+        values[at] = plain(values[at])
     return tuple(values)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Subclasses (a case-insensitive str, an IntEnum, a named tuple) as the built-in that they are."""
     if type(value) in _EXACT:
         return value
     if isinstance(value, tuple | list):
-        return tuple(_plain(each) for each in value)
+        return tuple(plain(each) for each in value)
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, BrokenPipeStream, documents, pack, pack_records
+from telemetry.frames import IDENTITY, LOGGERS, BrokenPipeStream, documents, pack, pack_records
 from telemetry.records import Row
 
 QUEUE_LIMIT = 50_000  # records
@@ -65,7 +65,7 @@ class Journal:
         self._queue: collections.deque[Row] = collections.deque()
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._offset = 0  # bytes of the first frame that the pipe has taken
-        self._identity = b""
+        self._standing: dict[str, bytes] = {}  # frames that every child has to know, by kind
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._figures = figures
@@ -101,12 +101,18 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        identity = pack(IDENTITY, (gateway_id, region))
-        if identity == self._identity:
+        self._stand(IDENTITY, pack(IDENTITY, (gateway_id, region)))
+
+    def direct(self, loggers: bytes) -> None:
+        """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes."""
+        self._stand(LOGGERS, loggers)
+
+    def _stand(self, kind: str, frame: bytes) -> None:
+        if frame == self._standing.get(kind):
             return
-        self._identity = identity
+        self._standing[kind] = frame
         if self._pipe >= 0:
-            self._frames.append((self._identity, 0))
+            self._frames.append((frame, 0))
 
     async def close(self, timeout: float = 2.0) -> None:
         """Write what is left and let the child finish, all within `timeout` seconds; then it is ended."""
@@ -181,8 +187,7 @@ class Journal:
         with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._offset = 0
-        if self._identity:
-            self._frames.appendleft((self._identity, 0))
+        self._frames.extendleft((frame, 0) for frame in self._standing.values())
 
     def _listen(self) -> None:
         if self._way_back >= 0 and self._loop is not None:

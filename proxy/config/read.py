@@ -18,7 +18,6 @@ from proxy.config.certificates import open_pfx
 from proxy.config.resources import (
     Api,
     Certificate,
-    Diagnostic,
     EventHub,
     Example,
     Group,
@@ -229,22 +228,6 @@ def logger(name: str, body: Body, named_values: Mapping[str, str]) -> Logger:
     secure = not found or scheme.lower() not in ("http", "amqp")
     url = f"{'https' if secure else 'http'}://{host.strip('/')}/{quote(hub)}"
     return Logger(name, kind, EventHub(url, key_name, key, given.get("identityClientId", "")))
-
-
-def diagnostic(name: str, body: Body) -> Diagnostic:
-    sampling = body.get("sampling") or {}
-    percentage = sampling.get("percentage")
-    return Diagnostic(
-        id=name,
-        logger=name_of(body.get("loggerId")),
-        percentage=100.0 if percentage is None else float(percentage),
-        always_log_errors=body.get("alwaysLog") == "allErrors",
-        log_client_ip=bool(body.get("logClientIp")),
-        correlation=body.get("httpCorrelationProtocol") or "Legacy",
-        verbosity=body.get("verbosity") or "information",
-        operation_name=body.get("operationNameFormat") or "Name",
-        metrics=bool(body.get("metrics")),
-    )
 
 
 def moment(text: str | None) -> datetime.datetime | None:

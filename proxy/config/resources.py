@@ -302,21 +302,6 @@ class Logger:
 
 
 @dataclass(slots=True, frozen=True)
-class Diagnostic:
-    """What telemetry records of a request; see the ARM `diagnostics` resource. `percentage` 0-100."""
-
-    id: str
-    logger: str = ""
-    percentage: float = 100.0
-    always_log_errors: bool = False
-    log_client_ip: bool = False
-    correlation: str = "Legacy"
-    verbosity: str = "information"
-    operation_name: str = "Name"
-    metrics: bool = False
-
-
-@dataclass(slots=True, frozen=True)
 class Deployment:
     """`context.Deployment`; `certificates` by their ids."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
+from telemetry.diagnostics import Directory
 from telemetry.exporters import datagram, local, monitor_logs, monitor_metrics, otlp, prometheus, statsd
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
@@ -35,6 +36,16 @@ class Exporter(Protocol):
 
     def tick(self, resource: Resource) -> None:
         """Called at least every second: send what was collected."""
+
+
+@runtime_checkable
+class Directed(Protocol):
+    """An exporter whose destinations the configuration names: it is told them when there are any, and when they change.
+
+    Lanes of destinations that are gone stay until they are empty.
+    """
+
+    def direct(self, directory: Directory) -> None: ...
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ ALLOWED_OURS: dict[str, tuple[str, ...]] = {
     "proto": (),
     "telemetry": (),
     "syncagent": ("proto",),
-    "proxy": ("proto", "telemetry.records", "telemetry.journal", "telemetry.log"),
+    "proxy": ("proto", "telemetry.records", "telemetry.journal", "telemetry.log", "telemetry.diagnostics"),
     "management": ("proxy.check",),
     "portal": (),
     "passerelle": OURS,

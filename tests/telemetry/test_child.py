@@ -13,6 +13,7 @@ import pytest
 from telemetry import child as module
 from telemetry import frames
 from telemetry.child import Child, serve
+from telemetry.diagnostics import Directory
 from telemetry.encode.logs import LogEncoder
 from telemetry.encode.spans import SpanEncoder
 from telemetry.lane import Lane
@@ -142,3 +143,17 @@ def test_an_exporter_that_cannot_take_metrics_ends_nothing(monkeypatch: pytest.M
     child = made(monkeypatch, NoMetrics(), whole)
     child.close(time.monotonic() + 0.1)
     assert whole.read
+
+
+def test_loggers_are_told_to_who_sends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sends(Collects):
+        told: Directory | None = None
+
+        def direct(self, directory: Directory) -> None:
+            self.told = directory
+
+    directed, plain = Sends(), Collects()
+    child = made(monkeypatch, directed, plain)
+    child.frame(frames.LOGGERS, ((("ai", "applicationInsights", (), True, ""),), (), (), ()))
+    assert directed.told is not None
+    assert list(directed.told.loggers) == ["ai"]
