@@ -39,6 +39,18 @@ class Refused(Exception):
     reason: str
 
 
+@dataclass(slots=True)
+class Partly(Exception):
+    """The destination took some: it refused `refused` items for good, and `rest`, a payload of `rest_count` items, is
+    to be tried again, after `after` seconds if it said so. All others are delivered."""
+
+    reason: str
+    refused: int
+    rest: bytes = b""
+    rest_count: int = 0
+    after: float = 0.0
+
+
 @dataclass(slots=True, frozen=True)
 class Payload:
     """Encoded once, sent as it is. `count` is items: records, spans or data points."""

@@ -11,7 +11,16 @@ from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
 from telemetry.diagnostics import Directory
-from telemetry.exporters import datagram, local, monitor_logs, monitor_metrics, otlp, prometheus, statsd
+from telemetry.exporters import (
+    application_insights,
+    datagram,
+    local,
+    monitor_logs,
+    monitor_metrics,
+    otlp,
+    prometheus,
+    statsd,
+)
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.settings import Resource
@@ -65,4 +74,5 @@ FACTORIES: tuple[Factory, ...] = (
     statsd.from_settings,
     monitor_logs.from_settings,
     monitor_metrics.from_settings,
+    application_insights.from_settings,
 )
