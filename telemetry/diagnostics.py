@@ -77,18 +77,20 @@ def frame(
     diagnostics: Iterable[Diagnostic],
     of_service: Sequence[int],
     of_apis: Iterable[tuple[tuple[str, str], Sequence[int]]],
+    service: str = "",
 ) -> bytes:
-    """What crosses the pipe: loggers, the different diagnostics, the indices of those of the service, and
-    ((api, revision), indices) of each API that has its own. Raises ValueError when it is too long for a frame."""
-    return pack(LOGGERS, plain((tuple(loggers), tuple(diagnostics), tuple(of_service), tuple(of_apis))))
+    """What crosses the pipe: loggers, the different diagnostics, the indices of those of the service,
+    ((api, revision), indices) of each API that has its own, and the service's name. Raises ValueError when it is too
+    long for a frame."""
+    return pack(LOGGERS, plain((tuple(loggers), tuple(diagnostics), tuple(of_service), tuple(of_apis), service)))
 
 
 class Directory:
     """All loggers, and the diagnostics that a record falls under."""
 
-    def __init__(self, content: Any = ((), (), (), ())) -> None:
+    def __init__(self, content: Any = ((), (), (), (), "")) -> None:
         """`content` is that of a frame."""
-        loggers, diagnostics, of_service, of_apis = content
+        loggers, diagnostics, of_service, of_apis, self.service = content
         self.loggers: Mapping[str, Logger] = {each[0].lower(): Logger._make(each) for each in loggers}
         applied = [self._applied(each) for each in diagnostics]
         self._of_service = tuple(found for index in of_service if (found := applied[index]) is not None)

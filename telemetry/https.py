@@ -34,11 +34,12 @@ RETRYABLE = frozenset({401, 403, 404, 408, 429, 500, 502, 503, 504})
 
 @dataclass(slots=True, frozen=True)
 class Answer:
-    """`after` is Retry-After in seconds, 0 when there is none."""
+    """`after` is Retry-After in seconds, 0 when there is none; `location` where a redirection leads."""
 
     status: int
     after: float
     body: bytes
+    location: str = ""
 
     def judge(self, told: str = "") -> None:
         """Return for a success; raises Later for what may be tried again, Refused for what may not."""
@@ -100,7 +101,8 @@ class Origin:
             raise Later(f"{type(failure).__name__}: {failure}") from None
         if response.will_close or not response.isclosed():
             self.close()
-        return Answer(response.status, seconds(response.getheader("Retry-After", "")), content)
+        location = response.getheader("Location", "")
+        return Answer(response.status, seconds(response.getheader("Retry-After", "")), content, location)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -64,10 +64,12 @@ class Captured(NamedTuple):
     """What diagnostics of the configuration want of a request beside the record. Headers as they were, unmasked, and
     under the names that the diagnostics give them; bodies up to the bytes that any of them wants.
 
-    `parent` is the Request-Id that came in, where Legacy correlation applies; `trace_id` is its root then.
+    `operation` is what the request belongs to in Application Insights, where that is not its W3C trace; `parent` is
+    then the Request-Id that came in.
     """
 
     api_type: str = ""
+    operation: str = ""
     parent: str = ""
     request_headers: tuple[tuple[str, str], ...] = ()
     request_body: bytes = b""
@@ -78,6 +80,15 @@ class Captured(NamedTuple):
     backend_response_headers: tuple[tuple[str, str], ...] = ()
     backend_response_body: bytes = b""
     calls: tuple[CallRecord, ...] = ()
+
+
+class EventRecord(NamedTuple):
+    """What one `log-to-eventhub` policy said; a partition id and a key exclude each other, and both may be empty."""
+
+    logger: str
+    partition_id: str
+    partition_key: str
+    content: bytes
 
 
 class RequestRecord(NamedTuple):

@@ -23,25 +23,28 @@ def sampled(record: RequestRecord, diagnostic: Diagnostic) -> float | None:
     if diagnostic.always_log_errors and failed(record):
         return 100.0
     percentage = diagnostic.percentage
-    if percentage >= 100 or (percentage > 0 and score(record.trace_id or record.correlation_id) < percentage):
+    if percentage >= 100 or (percentage > 0 and score(operation(record)) < percentage):
         return percentage
     return None
+
+
+def operation(record: RequestRecord) -> str:
+    """What the request belongs to."""
+    return (record.captured.operation if record.captured else "") or record.trace_id or record.correlation_id
 
 
 def failed(record: RequestRecord) -> bool:
     return record.status >= 400 or record.status == 0 or record.last_error is not None
 
 
-def score(operation: str) -> float:
+def score(name: str) -> float:
     """0 to 100, the same for the same operation id: DJB2 in 32 bits."""
-    while len(operation) < 8:
-        operation += operation or "0"
-    data = operation.encode() if operation.isascii() else [ord(each) for each in operation]
-    seed, powers = _powers(len(operation))
-    value = (seed + sum(map(mul, data, powers))) & 0xFFFFFFFF
+    data = name.encode() if name.isascii() else [ord(each) for each in name]
+    seed, powers = _powers(len(name))
+    value: int = (seed + sum(map(mul, data, powers))) & 0xFFFFFFFF
     if value & 0x80000000:
         value = min(0x100000000 - value, _LARGEST)
-    return value / _LARGEST * 100
+    return 100 * value / _LARGEST
 
 
 @lru_cache(maxsize=64)
