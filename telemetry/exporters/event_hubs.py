@@ -54,17 +54,15 @@ class _Hub:
         self._tokens = tokens
         self._closed = closed
         self._hub = EventHub("")
-        self._origin = Origin("https://localhost")
+        self._origin: Origin | None = None  # of the lane's thread, for what was the hub when it was made
+        self._origin_url = ""
         self._buffered = True
         self._waiting: dict[Group, tuple[list[bytes], int]] = {}
         self.since = 0.0
         self.lane = Lane(f"the event hub of logger {name}", self._send, spool=f"eventhub-{name}")
 
     def use(self, hub: EventHub, buffered: bool) -> None:
-        """The lane's thread sees either hub, whole."""
-        if hub != self._hub:
-            self._origin, self._hub = Origin(hub.url, self._closed), hub
-        self._buffered = buffered
+        self._hub, self._buffered = hub, buffered
 
     def add(self, event: EventRecord) -> None:
         if not self._buffered:
@@ -101,7 +99,10 @@ class _Hub:
     def _send(self, data: bytes, timeout: float) -> None:
         line, _, body = data.partition(b"\n")
         head = orjson.loads(line)
-        hub, origin = self._hub, self._origin
+        hub = self._hub
+        if self._origin is None or self._origin_url != hub.url:
+            self.close()
+            self._origin, self._origin_url = Origin(hub.url, self._closed), hub.url
         headers = {"Content-Type": BATCH if head["batch"] else SINGLE, "User-Agent": "passerelle"}
         if head["key"]:
             headers["BrokerProperties"] = json.dumps({"PartitionKey": head["key"]})
@@ -110,10 +111,15 @@ class _Hub:
         else:
             headers["Authorization"] = f"Bearer {self._tokens.token(AUDIENCE, hub.client_id)}"
         place = f"/partitions/{quote(head['partition'], safe='')}" if head["partition"] else ""
-        answer = origin.post(f"{place}/messages?timeout=60&api-version={VERSION}", body, headers, timeout)
+        answer = self._origin.post(f"{place}/messages?timeout=60&api-version={VERSION}", body, headers, timeout)
         if answer.status == 401 and not hub.key:
             self._tokens.forget(AUDIENCE, hub.client_id)
         answer.judge()
+
+    def close(self) -> None:
+        """The lane is idle, or calls it."""
+        if self._origin is not None:
+            self._origin.close()
 
 
 class EventHubs:
@@ -204,6 +210,7 @@ class EventHubs:
     def _leave(self) -> None:
         for hub in [hub for hub in self._leaving if not hub.lane.queued]:
             hub.lane.finish(time.monotonic())
+            hub.close()
             self._leaving.remove(hub)
 
 
