@@ -32,6 +32,7 @@ from telemetry.records import RequestRecord
 from telemetry.settings import Resource, address
 
 SETTING = "telemetry.metrics.local"
+PREFIX = "telemetry.metrics.local.statsd"
 FORMATS = ("dogstatsd", "librato", "influxdb", "none")
 PACKET = 1432  # bytes
 PORT = "8125"
@@ -107,12 +108,12 @@ class StatsD:
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> StatsD | None:
     if choice(settings, SETTING, ("none", "statsd"), "none") == "none":
         return None
-    name = f"{SETTING}.statsd.endpoint"
+    name = f"{PREFIX}.endpoint"
     text = settings.get(name, "").strip()
     target = address(settings, name, f"{text}:{PORT}" if text and ":" not in text else "")
     if target is None:
-        raise ValueError(f"setting {name} is empty; with {SETTING} statsd it must be host:port")
-    name = f"{SETTING}.statsd.sampling"
+        raise ValueError(f"setting {name} is empty; with telemetry.metrics.local statsd it must be host:port")
+    name = f"{PREFIX}.sampling"
     text = settings.get(name, "").strip() or "1"
     try:
         rate = float(text)
@@ -120,5 +121,5 @@ def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]])
         rate = -1.0
     if not 0 <= rate <= 1:
         raise ValueError(f"setting {name} is {text!r}; it must be a number from 0 to 1")
-    tags = choice(settings, f"{SETTING}.statsd.tag-format", FORMATS, "dogstatsd")
+    tags = choice(settings, f"{PREFIX}.tag-format", FORMATS, "dogstatsd")
     return StatsD(target, rate, tags) if rate else None

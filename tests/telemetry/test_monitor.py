@@ -279,3 +279,9 @@ def test_the_cloud_of_an_endpoint() -> None:
         == "https://monitor.azure.us"
     )
     assert monitor_logs.audience("https://x.azure.cn:443/y", "https://monitor.azure") == "https://monitor.azure.cn"
+
+
+def test_the_page_declares_the_stream() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "azure-monitor.md").read_text(encoding="utf-8")
+    declared = orjson.loads(page.split("```json")[1].split("```")[0])[monitor_logs.DEFAULT_STREAM]["columns"]
+    assert {each["name"]: each["type"] for each in declared} == COLUMNS
