@@ -31,8 +31,8 @@ ALLOWED_OURS: dict[str, tuple[str, ...]] = {
         "telemetry.identity",
         "telemetry.event_hub",
     ),
-    "management": ("proxy.check",),
-    "portal": (),
+    "management": ("proxy.check", "telemetry.log"),
+    "portal": ("telemetry.log",),
     "passerelle": OURS,
 }
 ALLOWED_WORLD: dict[str, set[str]] = {
