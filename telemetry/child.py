@@ -10,7 +10,9 @@ Rules
 2. The child ends when its input ends: the sidecar closed the pipe or was killed. It has `DRAIN` seconds to deliver what
    it holds, figures first, then it is gone. Signals meant for the sidecar's process group do not end it
    (`__main__.py`).
-3. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
+3. What a lane is given is on disk before it is sent (`keeping.py`), so what cannot be delivered in that time waits for
+   the next child, and so does what a killed child leaves.
+4. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from telemetry.custom_metrics import CustomMetrics
 from telemetry.diagnostics import Directory
 from telemetry.exporters import FACTORIES, Directed, Exporter, Holding
 from telemetry.figures import Figures
+from telemetry.keeping import Keeping
+from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
 from telemetry.settings import Resource
@@ -62,6 +66,8 @@ class Child:
             exporter = factory(settings, self.read)
             if exporter is not None:
                 self._exporters.append(exporter)
+        self._keeping = Keeping(settings)
+        self._keeping.attach(self._lanes())
         self._export_at = time.monotonic() + self._metric_settings.interval
         self._figures = Figures()
         self._way_back = way_back
@@ -90,6 +96,7 @@ class Child:
                     exporter.direct(directory)
 
     def tick(self) -> None:
+        self._keeping.tick(self._lanes())
         for exporter in self._exporters:
             try:
                 exporter.tick(self._resource)
@@ -140,16 +147,23 @@ class Child:
         for exporter in self._exporters:
             if isinstance(exporter, Holding):
                 exporter.flush()
-        lanes = [lane for exporter in self._exporters for lane in exporter.lanes]
+        lanes = self._lanes()
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:
             lane.join(deadline)
-        lost = sum(lane.queued + sum(lane.dropped.values()) for lane in lanes)
+        kept = sum(lane.kept for lane in lanes)
+        lost = sum(lane.queued - lane.kept + sum(lane.dropped.values()) for lane in lanes)
+        if kept:
+            logger.info("%d telemetry items wait on disk for the next start.", kept, extra={"event": "TelemetryKept"})
         if lost:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
+    def _lanes(self) -> list[Lane]:
+        return [lane for exporter in self._exporters for lane in exporter.lanes]
+
     def _records(self, batch: Batch) -> None:
+        self._keeping.attach(self._lanes())
         takers = [self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
         if self._way_back is not None:
             takers.append(self._figures.add)

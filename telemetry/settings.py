@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from telemetry.log import choice
 
@@ -43,6 +45,15 @@ class MetricSettings:
     max_series: int
 
 
+@dataclass(slots=True, frozen=True)
+class SpoolSettings:
+    """Where payloads wait on disk; None for nowhere. `limit` is bytes per destination, `age` seconds."""
+
+    path: Path | None
+    limit: int
+    age: float
+
+
 def flag(settings: Mapping[str, str], name: str, default: bool) -> bool:
     return choice(settings, name, ("true", "false"), str(default).lower()) == "true"
 
@@ -70,6 +81,21 @@ def address(settings: Mapping[str, str], name: str, default: str = "") -> tuple[
     if not host or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"setting {name} is {text!r}; it must be host:port")
     return host.strip("[]"), int(port)
+
+
+def spool(settings: Mapping[str, str]) -> SpoolSettings:
+    path = settings.get("telemetry.spool.path", "").strip() or "/apim/telemetry"
+    megabytes = settings.get("telemetry.spool.megabytes", "").strip() or "256"
+    workers = settings.get("proxy.workers", "").strip() or "1"
+    if path != "none" and not path.startswith("/"):
+        raise ValueError(f"setting telemetry.spool.path is {path!r}; it must be an absolute path, or none")
+    if not re.fullmatch(r"\d{1,6}", megabytes) or int(megabytes) < 1:
+        raise ValueError(f"setting telemetry.spool.megabytes is {megabytes!r}; it must be 1 to 999999")
+    return SpoolSettings(
+        path=None if path == "none" else Path(path),
+        limit=int(megabytes) * 1024 * 1024 // (int(workers) if workers.isdigit() and int(workers) else 1),
+        age=max(1.0, duration(settings, "telemetry.spool.age", 48 * 3600.0)),
+    )
 
 
 def collector(settings: Mapping[str, str]) -> Collector | None:

@@ -1,7 +1,8 @@
 """OTLP to a collector: metrics as the gateway we replace sends them, and with them spans and logs.
 
 Spans and logs are collected until there are 512 records or a second has passed, encoded once, and queued as bytes.
-Metrics are cumulative, so only the newest export waits: it says all that the older ones did.
+Metrics are cumulative, so only the newest export waits: it says all that the older ones did. A child that follows
+another starts counting anew, so the last export of the one before is still sent.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Otlp:
 
     def __init__(self, settings: Collector) -> None:
         self._collector = collector.connect(settings)
-        self._metrics = self._lane(collector.METRICS, max_payloads=1)
+        self._share = settings.traces + settings.logs
+        self._metrics = self._lane(collector.METRICS, latest=True)
         self._spans = self._lane(collector.TRACES) if settings.traces else None
         self._logs = self._lane(collector.LOGS) if settings.logs else None
         self.lanes: Sequence[Lane] = [lane for lane in (self._metrics, self._spans, self._logs) if lane]
@@ -82,8 +84,10 @@ class Otlp:
         elif count:
             lane.put(data, count)
 
-    def _lane(self, signal: str, max_payloads: int = 1000) -> Lane:
-        return Lane(f"the collector ({signal})", self._collector.send(signal), max_payloads=max_payloads)
+    def _lane(self, signal: str, latest: bool = False) -> Lane:
+        send = self._collector.send(signal)
+        share = 1 if latest else self._share
+        return Lane(f"the collector ({signal})", send, spool=f"otlp-{signal}", share=share, latest=latest)
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Otlp | None:

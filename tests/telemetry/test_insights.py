@@ -272,7 +272,9 @@ def test_equal_to_the_official_exporter_where_comparable(monkeypatch: pytest.Mon
     assert len(given) == 8
     for ours in given:
         theirs = official(ours)
-        assert (theirs["name"], theirs["time"]) == (ours["name"], ours["time"]), ours
+        assert theirs["name"] == ours["name"]
+        if ours["data"]["baseType"] != "MetricData":  # theirs is the end of the interval
+            assert theirs["time"] == ours["time"]
         assert theirs["data"]["baseType"] == ours["data"]["baseType"]
         if ours["data"]["baseType"] in ("RequestData", "RemoteDependencyData"):  # their logs know no sampling
             assert theirs.get("sampleRate") == ours.get("sampleRate")
