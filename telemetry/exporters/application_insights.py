@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from telemetry.diagnostics import Applied, Diagnostic, Directory, Logger
 from telemetry.encode.insights import InsightsEncoder
 from telemetry.https import closed_to, open_to_all
 from telemetry.identity import IdentitySettings
 from telemetry.ingestion import Ingestion, Insights
-from telemetry.lane import Lane, Send
+from telemetry.lane import Lane
 from telemetry.log import choice
 from telemetry.metrics import Metric
 from telemetry.records import MetricRecord, RequestRecord
@@ -44,13 +45,22 @@ SERIES = 5_000
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
+class Way(Protocol):
+    """How a payload gets there: `send` is a lane's."""
+
+    def send(self, data: bytes, timeout: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Sender:
     """One Application Insights resource: its lane, and what waits to be put into it."""
 
-    def __init__(self, name: str, insights: Insights, send: Send, service: str) -> None:
+    def __init__(self, name: str, insights: Insights, way: Way, service: str) -> None:
         self.encoder = InsightsEncoder(insights.key, service)
         mark = sha256(f"{insights.endpoint} {insights.key}".encode()).hexdigest()[:8]
-        self.lane = Lane(f"Application Insights ({name})", send, spool=f"insights-{name}-{mark}")
+        self.lane = Lane(f"Application Insights ({name})", way.send, spool=f"insights-{name}-{mark}")
+        self._way = way
         self._items: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
@@ -82,6 +92,15 @@ class Sender:
         if self._items:
             self.lane.put(b"[" + b",".join(self._items) + b"]", len(self._items))
             self._items, self._bytes = [], 0
+
+    def end(self) -> bool:
+        """Give up the lane and the connection of a logger that is gone, once all is delivered."""
+        if self.lane.queued:
+            return False
+        self.lane.finish(time.monotonic())
+        self.lane.join(time.monotonic() + 0.1)
+        self._way.close()
+        return True
 
     def _take(self, item: bytes) -> None:
         if self._bytes + len(item) > BYTES or len(self._items) >= ITEMS:
@@ -167,9 +186,7 @@ class ApplicationInsights:
         self._resource = resource
         for _, sender in self._senders.values():
             sender.tick(resource)
-        for sender in [each for each in self._retired if not each.lane.queued]:
-            sender.lane.finish(time.monotonic())
-            self._retired.remove(sender)
+        self._retired = [each for each in self._retired if not each.end()]
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """Application Insights is told of requests; their metrics are what policies emit, and have their own time."""
@@ -212,13 +229,12 @@ class ApplicationInsights:
                 token = self._tokens.token
         return self._sender(found.id, insights, Ingestion(insights, token, self._closed))
 
-    def _sender(self, name: str, insights: Insights, ingestion: Ingestion) -> Sender:
-        send = ingestion.send
+    def _sender(self, name: str, insights: Insights, way: Way) -> Sender:
         if choice(self._settings, EXPORTER, EXPORTERS, "native") == "azure-sdk":
             from telemetry.azure_sdk import AzureSdk  # only when it is asked for: it costs 23 MB
 
-            send = AzureSdk(insights).send
-        return Sender(name, insights, send, self._directory.service)
+            way = AzureSdk(insights)
+        return Sender(name, insights, way, self._directory.service)
 
 
 # What the logger of the setting is told: all, and the metrics too.
