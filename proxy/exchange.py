@@ -17,6 +17,7 @@ from proxy.ports import ClientIdentity, HttpProxy, Ports
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
+    from proxy.capture import Capture
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.graphql.graph import Graph
     from proxy.pipeline.resolution import Resolution
@@ -93,6 +94,8 @@ class Exchange:
     at_end: list[Callable[[int, int], None]] | None = None
     # who looks on: the request is traced; None nearly always
     watch: Watch | None = None
+    # what diagnostics want beside the record; None where they want nothing
+    capture: Capture | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls
     counted: dict[tuple[str, float, int], int] | None = None
 

@@ -39,13 +39,13 @@ class Sight:
 class Plan:
     """What the request path does for telemetry, of all the diagnostics of an operation together.
 
-    `correlation` is W3C, Legacy or None; `calls`: each call of a backend or a service is written down; `application` is
-    the id that Request-Context carries, empty when it is not known.
+    `correlation` is W3C, Legacy or None; `calls`: each call of a backend or a service is written down; `context` is the
+    value of Request-Context, which tells the others who speaks.
     """
 
     correlation: str = "W3C"
     calls: bool = False
-    application: str = ""
+    context: str = ""
     request: Sight = Sight()
     response: Sight = Sight()
     backend_request: Sight = Sight()
@@ -124,10 +124,11 @@ def _masks(entries: Iterable[Body] | None) -> tuple[tuple[str, str], ...]:
     )
 
 
-def telling(diagnostics: Mapping[str, Diagnostic], loggers: Mapping[str, Logger], apis: Mapping[str, Api]) -> Telling:
-    """`diagnostics` by resource id, `loggers` by name in lower case, `apis` by key. Raises ValueError for too many."""
-    if not diagnostics:
-        return Telling(frame(loggers.values(), (), (), ()))
+def telling(
+    diagnostics: Mapping[str, Diagnostic], loggers: Mapping[str, Logger], apis: Mapping[str, Api], name: str
+) -> Telling:
+    """`diagnostics` by resource id, `loggers` by name in lower case, `apis` by key, the service's name. Raises
+    ValueError for too many."""
     of_service: dict[str, Diagnostic] = {}
     of_apis: dict[str, dict[str, Diagnostic]] = {}
     for resource_id, each in diagnostics.items():
@@ -145,13 +146,13 @@ def telling(diagnostics: Mapping[str, Diagnostic], loggers: Mapping[str, Logger]
     service = listed(of_service)
     with_own = [((apis[key].id, apis[key].revision), listed(found)) for key, found in merged.items()]
     return Telling(
-        frame(loggers.values(), indices, service, with_own),
-        plan(of_service.values(), loggers),
-        {key: plan(found.values(), loggers) for key, found in merged.items()},
+        frame(loggers.values(), indices, service, with_own, name),
+        plan(of_service.values(), loggers, name),
+        {key: plan(found.values(), loggers, name) for key, found in merged.items()},
     )
 
 
-def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger]) -> Plan | None:
+def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger], service: str) -> Plan | None:
     """What these ask of the request path; None for nothing."""
     used = [(each, found) for each in diagnostics if (found := loggers.get(each.logger.lower())) is not None]
     insights = [(each, found) for each, found in used if found.type == APPLICATION_INSIGHTS]
@@ -159,7 +160,7 @@ def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger]) -> Pl
     made = Plan(
         correlation=insights[0][0].correlation if insights else "W3C",
         calls=bool(insights),
-        application=_application(insights[0][1]) if insights else "",
+        context=_context(insights[0][1], service) if insights else "",
         request=_sight(each.request for each in seen),
         response=_sight(each.response for each in seen),
         backend_request=_sight(each.backend_request for each in seen),
@@ -168,8 +169,11 @@ def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger]) -> Pl
     return made if made != Plan() else None
 
 
-def _application(found: Logger) -> str:
-    return connection_string(dict(found.credentials).get("connectionString", "")).get("applicationid", "")
+def _context(found: Logger, service: str) -> str:
+    """The id of the Application Insights resource where the connection string has it, else the service's name."""
+    application = connection_string(dict(found.credentials).get("connectionString", "")).get("applicationid", "")
+    text = f"appId=cid-v1:{application}" if application else f"roleName={service or 'passerelle'}"
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def _sight(captures: Iterable[Capture]) -> Sight:
