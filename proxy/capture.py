@@ -33,6 +33,7 @@ REQUEST_ID, REQUEST_CONTEXT, TRACEPARENT = "Request-Id", "Request-Context", "tra
 LONGEST_HEADER = 8192  # characters of a value
 LONGEST_ID = 1024  # characters of a Request-Id; what is longer is none
 MOST_CALLS = 100
+SIDES = ("request", "response", "backend_request", "backend_response")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -133,18 +134,10 @@ class Capture:
             self._headers["backend_response"] = _listed(response.headers, self._plan.backend_response)
             self._look("backend_response", response.body, self._plan.backend_response)
 
-    def row(self) -> tuple[Any, ...]:
-        return (
-            self._api_type,
-            self._operation,
-            self._parent,
-            *(
-                part
-                for side in ("request", "response", "backend_request", "backend_response")
-                for part in self._of(side)
-            ),
-            tuple(self._calls),
-        )
+    def row(self) -> Any:
+        """Plain, as it crosses the pipe."""
+        sides = (part for side in SIDES for part in self._of(side))
+        return (self._api_type, self._operation, self._parent, *sides, tuple(self._calls))
 
     def _of(self, side: str) -> tuple[Pairs, bytes]:
         body = self._bodies.get(side, b"")

@@ -3,7 +3,7 @@
 Rules
 1. A diagnostic of an API takes the place of the service's of the same name; all of it, not field by field.
 2. Sampling, verbosity, masking and the like are the child's work. The request path has a `Plan` for what only it can
-   do: correlation headers, and headers and bodies that are to be written down. Where there is nothing to do, it is None.
+   do: correlation headers, and headers and bodies that are to be written down. Where it has nothing to do, it is None.
 3. A diagnostic whose logger is not there or cannot be used tells nobody anything; that is an issue of one of the two.
 
 https://learn.microsoft.com/azure/api-management/diagnostic-logs-reference
