@@ -3,8 +3,9 @@
 Rules
 1. One lane per logger. A logger that changes gets a new one; the old one stays until it is empty.
 2. A batch is at most `ITEMS` items and `BYTES` bytes of JSON; items wait for at most `LINGER` seconds.
-3. Custom metrics are added up for `INTERVAL` seconds: number, sum, least, greatest per name and dimensions, of all
-   requests, sampled or not, whose diagnostic has `metrics`. At most `SERIES` of them; more are counted as lost.
+3. Custom metrics are added up for `INTERVAL` seconds, or the metrics interval where that is shorter: number, sum, least,
+   greatest per name and dimensions, of all requests, sampled or not, whose diagnostic has `metrics`. At most `SERIES` of
+   them; more are counted as lost.
 4. The logger of the setting takes the requests that no diagnostic sends to Application Insights, all of them.
 """
 
@@ -28,6 +29,7 @@ from telemetry.metrics import Metric
 from telemetry.records import MetricRecord, RequestRecord
 from telemetry.sampling import sampled
 from telemetry.settings import Resource, flag
+from telemetry.settings import metrics as metric_settings
 from telemetry.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ KIND = "applicationInsights"
 ITEMS = 500
 BYTES = 1_000_000
 LINGER = 1.0  # seconds
-INTERVAL = 10.0  # seconds
+INTERVAL = 15.0  # seconds
 SERIES = 5_000
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -56,7 +58,8 @@ class Way(Protocol):
 class Sender:
     """One Application Insights resource: its lane, and what waits to be put into it."""
 
-    def __init__(self, name: str, insights: Insights, way: Way, service: str) -> None:
+    def __init__(self, name: str, insights: Insights, way: Way, service: str, interval: float = INTERVAL) -> None:
+        self._interval = int(interval * 1e9)
         self.encoder = InsightsEncoder(insights.key, service)
         mark = sha256(f"{insights.endpoint} {insights.key}".encode()).hexdigest()[:8]
         self.lane = Lane(f"Application Insights ({name})", way.send, spool=f"insights-{name}-{mark}")
@@ -78,7 +81,7 @@ class Sender:
             self._take(item)
 
     def tick(self, resource: Resource) -> None:
-        if self._series and time.time_ns() - self._began >= INTERVAL * 1e9:
+        if self._series and time.time_ns() - self._began >= self._interval:
             self._cut(resource)
         if self._items and time.monotonic() - self._since >= LINGER:
             self.flush()
@@ -140,6 +143,7 @@ class ApplicationInsights:
 
     def __init__(self, settings: Mapping[str, str], own: Insights | None) -> None:
         self._settings = settings
+        self._interval = metric_settings(settings).interval
         self._plain = flag(settings, "net.client.http.allowed", False)
         self._closed = closed_to(settings)
         self._identity = IdentitySettings.read(settings)
@@ -234,7 +238,7 @@ class ApplicationInsights:
             from telemetry.azure_sdk import AzureSdk  # only when it is asked for: it costs 23 MB
 
             way = AzureSdk(insights)
-        return Sender(name, insights, way, self._directory.service)
+        return Sender(name, insights, way, self._directory.service, min(INTERVAL, self._interval))
 
 
 # What the logger of the setting is told: all, and the metrics too.

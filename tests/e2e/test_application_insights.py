@@ -23,7 +23,8 @@ pytestmark = pytest.mark.e2e
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 POLICY = (
     "<policies><inbound><base/>"
-    '<trace source="shop" severity="information"><message>looked up</message><metadata name="tenant" value="7"/></trace>'
+    '<trace source="shop" severity="information"><message>looked up</message>'
+    '<metadata name="tenant" value="7"/></trace>'
     '<trace source="shop" severity="verbose">not told</trace>'
     '<emit-metric name="Looked" value="2" namespace="shop"><dimension name="Team" value="a"/></emit-metric>'
     "</inbound><backend><base/></backend><outbound><base/></outbound></policies>"
@@ -34,6 +35,16 @@ POLICY = (
 def endpoint() -> Iterator[Breeze]:
     with breeze() as it:
         yield it
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    environment = {"observability.opentelemetry.metrics.interval": "1"}
+    it = House(tmp_path_factory.mktemp("insights"), poll=0.5, environment=environment)
+    try:
+        yield it.start()
+    finally:
+        it.stop()
 
 
 @pytest.fixture(scope="module")
