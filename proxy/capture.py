@@ -18,9 +18,9 @@ https://learn.microsoft.com/azure/azure-monitor/app/correlation
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from proxy.config.diagnostics import UNSEEN
 from proxy.messages import Body, Headers, Response
 from proxy.ports import Outgoing, Transport
 from proxy.traceparent import new_span, new_trace
@@ -33,7 +33,7 @@ REQUEST_ID, REQUEST_CONTEXT, TRACEPARENT = "Request-Id", "Request-Context", "tra
 LONGEST_HEADER = 8192  # characters of a value
 LONGEST_ID = 1024  # characters of a Request-Id; what is longer is none
 MOST_CALLS = 100
-SIDES = ("request", "response", "backend_request", "backend_response")
+FORWARDED = "X-Forwarded-For"
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -79,78 +79,107 @@ class _Passing:
             await close()
 
 
-class Capture:
-    """Of one request; made by `begin`."""
+class Side:
+    """One message."""
 
-    __slots__ = ("_api_type", "_bodies", "_calls", "_headers", "_operation", "_parent", "_plan")
+    __slots__ = ("content", "headers", "seen")
+
+    def __init__(self) -> None:
+        self.headers: Pairs = ()
+        self.content = b""
+        self.seen: Seen | None = None
+
+    def look(self, headers: Headers, body: Body, sight: Sight) -> None:
+        self.headers = _listed(headers, sight)
+        if not sight.body:
+            return
+        self.content, self.seen = b"", None
+        if body.buffered:
+            self.content = body.content()[: sight.body]
+        else:
+            seen = self.seen = Seen(sight.body)
+            body.through(lambda stream: _Passing(stream, seen))
+
+    @property
+    def body(self) -> bytes:
+        return self.content if self.seen is None else self.seen.content
+
+
+class Capture:
+    """Of one request; made by `begin`. `transport` is the exchange's own, with somebody who writes down its calls."""
+
+    __slots__ = (
+        "_api_type", "_asked", "_backend_asked", "_backend_said", "_calls", "_operation", "_parent", "_plan", "_said",
+        "transport",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan, exchange: Exchange) -> None:
         self._plan = plan
         self._api_type = exchange.api.type if exchange.api is not None else ""
-        self._headers: dict[str, Pairs] = {}
-        self._bodies: dict[str, Seen | bytes] = {}
-        self._calls: list[tuple[Any, ...]] = []
         self._operation = self._parent = ""
+        self._asked = self._said = self._backend_asked = self._backend_said = NOTHING
+        self._calls: list[tuple[Any, ...]] = []
+        self.transport: Transport = _Watching(self, exchange)
 
     def arrived(self, exchange: Exchange) -> None:
         request, plan = exchange.request, self._plan
-        came = _came(exchange)
-        if plan.request.headers:
+        if plan.request is not UNSEEN:
             kept = Headers(request.headers)
-            _set(kept, TRACEPARENT, came)
-            _set(kept, "X-Forwarded-For", _forwarded(kept.get("X-Forwarded-For", ""), request.client_ip))
-            self._headers["request"] = _listed(kept, plan.request)
-        self._look("request", request.body, plan.request)
+            _set(kept, TRACEPARENT, _came(exchange))
+            _set(kept, FORWARDED, _forwarded(kept.get(FORWARDED, ""), request.client_ip))
+            self._asked = Side()
+            self._asked.look(kept, request.body, plan.request)
         if plan.correlation != "W3C":
-            _set(request.headers, TRACEPARENT, came)
-            self._legacy(exchange) if plan.correlation == "Legacy" else self._alone()
-        if plan.calls:
-            exchange.ports = replace(exchange.ports, transport=_Watching(exchange.ports.transport, self, exchange))
+            _set(request.headers, TRACEPARENT, _came(exchange))
+            if plan.correlation == "Legacy":
+                self._legacy(exchange)
+            else:
+                self._operation = new_trace()
 
     def responding(self, response: Response) -> None:
         plan = self._plan
         if plan.correlation == "Legacy" and plan.context:
             response.headers[REQUEST_CONTEXT] = plan.context
-        self._headers["response"] = _listed(response.headers, plan.response)
-        self._look("response", response.body, plan.response)
+        if plan.response is not UNSEEN:
+            self._said = Side()
+            self._said.look(response.headers, response.body, plan.response)
 
     def calling(self, request: Outgoing) -> None:
         """The request itself is about to be forwarded; of several attempts the last counts."""
-        self._headers["backend_request"] = _listed(request.headers, self._plan.backend_request)
-        self._headers.pop("backend_response", None)
-        self._look("backend_request", request.body, self._plan.backend_request)
+        if self._plan.backend_request is not UNSEEN:
+            self._backend_asked = Side()
+            self._backend_asked.look(request.headers, request.body, self._plan.backend_request)
+        self._backend_said = NOTHING
 
-    def called(self, request: Outgoing, response: Response | None, began_ms: float, ended_ms: float, span: str) -> None:
-        """A call ended, with this answer or none."""
+    def called(self, request: Outgoing, response: Response | None, began: float, ended: float, span: str) -> None:
+        """A call ended, with this answer or none; times are milliseconds since the request was accepted."""
         forwarded = not request.guarded
-        if len(self._calls) < MOST_CALLS:
+        if len(self._calls) < MOST_CALLS and self._plan.calls:
             if forwarded and any(call[5] == span for call in self._calls):
                 span = new_span()  # one more attempt
             status = response.status if response is not None else 0
-            url = str(request.url)
-            lasted = ended_ms - began_ms
-            self._calls.append((began_ms, lasted, request.method, url, status, span, forwarded))
-        if forwarded and response is not None:
-            self._headers["backend_response"] = _listed(response.headers, self._plan.backend_response)
-            self._look("backend_response", response.body, self._plan.backend_response)
+            self._calls.append((began, ended - began, request.method, str(request.url), status, span, forwarded))
+        if forwarded and response is not None and self._plan.backend_response is not UNSEEN:
+            self._backend_said = Side()
+            self._backend_said.look(response.headers, response.body, self._plan.backend_response)
 
     def row(self) -> Any:
         """Plain, as it crosses the pipe."""
-        sides = (part for side in SIDES for part in self._of(side))
-        return (self._api_type, self._operation, self._parent, *sides, tuple(self._calls))
-
-    def _of(self, side: str) -> tuple[Pairs, bytes]:
-        body = self._bodies.get(side, b"")
-        return self._headers.get(side, ()), body if isinstance(body, bytes) else body.content
-
-    def _look(self, side: str, body: Body, sight: Sight) -> None:
-        if not sight.body:
-            return
-        if body.buffered:
-            self._bodies[side] = body.content()[: sight.body]
-        else:
-            seen = self._bodies[side] = Seen(sight.body)
-            body.through(lambda stream: _Passing(stream, seen))
+        asked, said, sent, got = self._asked, self._said, self._backend_asked, self._backend_said
+        return (
+            self._api_type,
+            self._operation,
+            self._parent,
+            asked.headers,
+            asked.body,
+            said.headers,
+            said.body,
+            sent.headers,
+            sent.body,
+            got.headers,
+            got.body,
+            tuple(self._calls),
+        )
 
     def _legacy(self, exchange: Exchange) -> None:
         headers = exchange.request.headers
@@ -164,30 +193,32 @@ class Capture:
         if self._plan.context:
             headers[REQUEST_CONTEXT] = self._plan.context
 
-    def _alone(self) -> None:
-        self._operation = new_trace()
+
+NOTHING = Side()
 
 
 class _Watching:
     """The transport, with somebody who writes down its calls."""
 
-    def __init__(self, transport: Transport, capture: Capture, exchange: Exchange) -> None:
-        self._transport, self._capture, self._exchange = transport, capture, exchange
+    __slots__ = ("_capture", "_exchange")
+
+    def __init__(self, capture: Capture, exchange: Exchange) -> None:
+        self._capture, self._exchange = capture, exchange
 
     async def send(self, request: Outgoing) -> Response:
         exchange, capture = self._exchange, self._capture
-        clock = exchange.ports.clock
-        began = (clock.monotonic() - exchange.started) * 1000
-        response: Response | None = None
-        if not request.guarded:
+        clock, guarded = exchange.ports.clock, request.guarded
+        if not guarded:
             capture.calling(request)
+        began = clock.monotonic() - exchange.started
+        response: Response | None = None
         try:
-            response = await self._transport.send(request)
+            response = await exchange.ports.transport.send(request)
             return response
         finally:
-            ended = (clock.monotonic() - exchange.started) * 1000
-            span = new_span() if request.guarded else exchange.backend_span_id
-            capture.called(request, response, began, ended, span)
+            ended = clock.monotonic() - exchange.started
+            span = new_span() if guarded else exchange.backend_span_id
+            capture.called(request, response, began * 1000, ended * 1000, span)
 
 
 def begin(plan: Plan, exchange: Exchange) -> Capture:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Request, Response
-from proxy.ports import ClientIdentity, HttpProxy, Ports
+from proxy.ports import ClientIdentity, HttpProxy, Ports, Transport
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
@@ -101,6 +101,11 @@ class Exchange:
 
     def elapsed_ms(self) -> int:
         return int((self.ports.clock.monotonic() - self.started) * 1000)
+
+    @property
+    def transport(self) -> Transport:
+        """For every call that a policy makes."""
+        return self.ports.transport if self.capture is None else self.capture.transport
 
     def message(self, section: str) -> Request | Response:
         """The message a policy of `section` works on: the request, or from outbound on the response."""

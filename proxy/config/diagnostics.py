@@ -35,6 +35,9 @@ class Sight:
     body: int = 0
 
 
+UNSEEN = Sight()
+
+
 @dataclass(slots=True, frozen=True)
 class Plan:
     """What the request path does for telemetry, of all the diagnostics of an operation together.
@@ -46,10 +49,10 @@ class Plan:
     correlation: str = "W3C"
     calls: bool = False
     context: str = ""
-    request: Sight = Sight()
-    response: Sight = Sight()
-    backend_request: Sight = Sight()
-    backend_response: Sight = Sight()
+    request: Sight = UNSEEN
+    response: Sight = UNSEEN
+    backend_request: Sight = UNSEEN
+    backend_response: Sight = UNSEEN
 
 
 @dataclass(slots=True, frozen=True)
@@ -179,4 +182,5 @@ def _context(found: Logger, service: str) -> str:
 def _sight(captures: Iterable[Capture]) -> Sight:
     every = list(captures)
     headers = {name.lower(): name for each in every for name in each.headers}
-    return Sight(tuple(headers.values()), max((each.body for each in every), default=0))
+    made = Sight(tuple(headers.values()), max((each.body for each in every), default=0))
+    return made if made != UNSEEN else UNSEEN

@@ -3,9 +3,9 @@
 Rules
 1. One lane per logger. A logger that changes gets a new one; the old one stays until it is empty.
 2. A batch is at most `ITEMS` items and `BYTES` bytes of JSON; items wait for at most `LINGER` seconds.
-3. Custom metrics are added up for `INTERVAL` seconds, or the metrics interval where that is shorter: number, sum, least,
-   greatest per name and dimensions, of all requests, sampled or not, whose diagnostic has `metrics`. At most `SERIES` of
-   them; more are counted as lost.
+3. Custom metrics are added up for `INTERVAL` seconds, or the metrics interval where that is shorter: number, sum,
+   least, greatest per name and dimensions, of all requests, sampled or not, whose diagnostic has `metrics`. At most
+   `SERIES` of them; more are counted as lost.
 4. The logger of the setting takes the requests that no diagnostic sends to Application Insights, all of them.
 """
 
