@@ -27,8 +27,6 @@ class Settings:
     ca: Path | None = None
     service: str = LOCAL_SERVICE
     gateways: tuple[str, ...] = ()
-    logs: str = "text"
-    log_level: str = "info"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -46,9 +44,6 @@ class Settings:
         if not plane.startswith(("http://", "https://")):
             raise SettingRefused(f'portal.management.url is "{plane}"; it must start with http:// or https://')
         gateways = [url.strip().rstrip("/") for url in text("portal.gateways", "").split(",")]
-        logs, level = text("telemetry.logs.std", "text").lower(), text("telemetry.logs.std.level", "info").lower()
-        if logs not in ("none", "text", "json"):
-            raise SettingRefused(f'telemetry.logs.std is "{logs}"; it must be none, text or json')
         return cls(
             host=text("portal.http.host", cls.host),
             port=int(port),
@@ -57,6 +52,4 @@ class Settings:
             ca=path("portal.management.ca"),
             service="/" + text("portal.service", LOCAL_SERVICE).strip("/"),
             gateways=tuple(url for url in gateways if url),
-            logs=logs,
-            log_level=level,
         )

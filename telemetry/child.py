@@ -22,19 +22,20 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telemetry import frames
-from telemetry.batch import Batch, Kinds
+from telemetry.batch import Batch, Kinds, text
 from telemetry.custom_metrics import CustomMetrics
 from telemetry.diagnostics import Directory
-from telemetry.exporters import FACTORIES, Directed, Exporter, Holding
+from telemetry.exporters import FACTORIES, Directed, Eventful, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.keeping import Keeping
 from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
+from telemetry.records import EventRecord
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
@@ -89,6 +90,9 @@ class Child:
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
+        elif kind == frames.EVENTS:
+            self._journal.dropped_events, events = content
+            self._events([text(EventRecord._make(each)) for each in events])
         elif kind == frames.LOGGERS:
             directory = Directory(content)
             for exporter in self._exporters:
@@ -172,6 +176,15 @@ class Child:
                 take(batch, self._resource)
             except Exception:
                 self._broken(len(batch))
+
+    def _events(self, events: Sequence[EventRecord]) -> None:
+        self._keeping.attach(self._lanes())
+        for exporter in self._exporters:
+            if isinstance(exporter, Eventful):
+                try:
+                    exporter.events(events)
+                except Exception:
+                    self._broken(len(events))
 
     def _broken(self, count: int) -> None:
         self._journal.broken += count

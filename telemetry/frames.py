@@ -3,6 +3,7 @@
 A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the tuple `(kind, content)`.
 
     records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples
+    events    (dropped, [event, ...])              events that the journal dropped so far, then plain event tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
     loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
 
@@ -29,6 +30,7 @@ from telemetry.records import Row, places
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 IDENTITY = "identity"
+EVENTS = "events"
 LOGGERS = "loggers"
 
 LENGTH = struct.Struct(">I")

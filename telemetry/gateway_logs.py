@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementga
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from typing import Any
 
@@ -130,6 +131,11 @@ def traces(record: RequestRecord) -> list[dict[str, str]]:
         {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
         for trace in record.traces
     ]
+
+
+def nested(value: Any) -> str:
+    """An error or a list of them, where only text has a place."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def succeeded(record: RequestRecord) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import http.client
 import ipaddress
+import select
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -82,6 +83,8 @@ class Origin:
         return self.ask("POST", target, body, headers, timeout)
 
     def ask(self, method: str, target: str, body: bytes, headers: dict[str, str], timeout: float) -> Answer:
+        if self._connection is not None and _over(self._connection.sock):
+            self.close()
         connection = self._connection = self._connection or _connect(self._parts)
         connection.timeout = timeout
         if connection.sock is not None:
@@ -108,6 +111,11 @@ class Origin:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _over(sock: socket.socket | None) -> bool:
+    """Whether the other side has ended a connection that waited: nobody speaks before he is asked."""
+    return sock is not None and bool(select.select([sock], [], [], 0)[0])
 
 
 def _peer(connection: http.client.HTTPConnection) -> str:

@@ -6,8 +6,9 @@ Rules
 2. The event loop writes batches to a pipe without blocking; a full pipe leaves the records in the queue.
 3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
    bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
-4. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
-5. Single-threaded: everything runs on the loop that called `start`.
+4. What policies want said (`event`) waits in a queue of its own, bounded in bytes; a record never waits behind it.
+5. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
+6. Single-threaded: everything runs on the loop that called `start`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, LOGGERS, BrokenPipeStream, documents, pack, pack_records
-from telemetry.records import Row
+from telemetry.frames import EVENTS, IDENTITY, LOGGERS, BrokenPipeStream, documents, pack, pack_records, plain
+from telemetry.records import EventRecord, Row
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
+EVENT_BYTES = 32 * 1024 * 1024  # of events that wait
+EVENT_COST = 500  # bytes in memory beside its own, at most
+EVENT_FRAME = 1024 * 1024  # bytes of events per frame
 FRAMES_PER_TURN = 4  # so that a backlog never holds the loop for more than a few milliseconds
 FLUSH_INTERVAL = 0.1  # seconds
 BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
@@ -58,12 +62,15 @@ class Journal:
     ) -> None:
         self.written = 0
         self.dropped = 0
+        self.dropped_events = 0
         self.respawned = 0
         self._settings = settings
         self._instance = instance
         self._limit = limit
         self._queue: collections.deque[Row] = collections.deque()
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
+        self._events: collections.deque[EventRecord] = collections.deque()
+        self._event_bytes = 0
         self._offset = 0  # bytes of the first frame that the pipe has taken
         self._standing: dict[str, bytes] = {}  # frames that every child has to know, by kind
         self._child: subprocess.Popen[bytes] | None = None
@@ -99,6 +106,16 @@ class Journal:
         if length == BATCH and self._loop is not None:
             self._loop.call_soon(self._flush)
 
+    def event(self, event: EventRecord) -> bool:
+        """Take what a policy wants said; False when too much waits already, and then it is dropped."""
+        size = _size(event)
+        if size > EVENT_FRAME or self._event_bytes + size > EVENT_BYTES or not self._limit:
+            self.dropped_events += 1
+            return False
+        self._events.append(event)
+        self._event_bytes += size
+        return True
+
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
         self._stand(IDENTITY, pack(IDENTITY, (gateway_id, region)))
@@ -120,7 +137,11 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._pipe >= 0 and (self._queue or self._frames) and time.monotonic() < deadline - timeout / 2:
+        while (
+            self._pipe >= 0
+            and (self._queue or self._events or self._frames)
+            and time.monotonic() < deadline - timeout / 2
+        ):
             self._flush()
             await asyncio.sleep(0.005)
         self._loop = None
@@ -241,6 +262,7 @@ class Journal:
         for _ in range(FRAMES_PER_TURN):
             if not self._frames:
                 self._pack_batch()
+                self._pack_events()
             if not self._frames:
                 return
             frame, count = self._frames[0]
@@ -267,6 +289,16 @@ class Journal:
                 self._frames.append((frame, count))
             else:
                 self.dropped += 1
+
+    def _pack_events(self) -> None:
+        events, size = [], 0
+        while self._events and size + _size(self._events[0]) <= EVENT_FRAME:
+            event = self._events.popleft()
+            size += _size(event)
+            events.append(plain(event))
+        self._event_bytes -= size
+        if events:
+            self._frames.append((pack(EVENTS, (self.dropped_events, events)), 0))
 
     def _wait_for_room(self) -> None:
         if self._loop is not None and not self._waiting_for_room:
@@ -304,3 +336,8 @@ class Journal:
             os.close(self._pipe)
             self._pipe = -1
             self._offset = 0
+
+
+def _size(event: EventRecord) -> int:
+    """Bytes that it takes in memory, more or less, and never less in a frame."""
+    return len(event.content) + 4 * (len(event.partition_key) + len(event.partition_id)) + EVENT_COST

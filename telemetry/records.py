@@ -82,6 +82,15 @@ class Captured(NamedTuple):
     calls: tuple[CallRecord, ...] = ()
 
 
+class EventRecord(NamedTuple):
+    """What one `log-to-eventhub` policy said; a partition id and a key exclude each other, and both may be empty."""
+
+    logger: str
+    partition_id: str
+    partition_key: str
+    content: bytes
+
+
 class RequestRecord(NamedTuple):
     """One finished request. Times named `_ms` are milliseconds, sizes are body bytes, `start_ns` is Unix nanoseconds.
 

@@ -75,6 +75,7 @@ class Tokens:
         with self._lock:
             if held := self._held.get((resource, client_id)):
                 held.renew = held.end = 0.0
+                held.tried = float("-inf")
 
     def _fetch(self, resource: str, client_id: str) -> tuple[str, float]:
         method, url, headers, body = _request(self._settings, resource, client_id)

@@ -16,6 +16,7 @@ import orjson
 
 from proxy.ports import ClientIdentity, HttpProxy
 from proxy.schemas.library import Library
+from telemetry.event_hub import EventHub
 
 
 @dataclass(slots=True, frozen=True)
@@ -279,17 +280,6 @@ class Connection:
     form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     problem: str = ""
     allowed: frozenset[tuple[str, str]] = frozenset()
-
-
-@dataclass(slots=True, frozen=True)
-class EventHub:
-    """Where a logger of type azureEventHub sends. With `key`, calls are signed with it; without, they carry a token of
-    the gateway's own identity (`client_id`, empty for the default one)."""
-
-    url: str  # of the hub: https://NAMESPACE/HUB
-    key_name: str = ""
-    key: str = field(default="", repr=False)
-    client_id: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,20 +1,22 @@
 """Request records as rows of the ApiManagementGatewayLogs table: one JSON object each, columns as its reference types
 them. What does not apply is left out, which Log Analytics reads as null.
 
-Encoded in two parts: the columns that requests of one operation share, made once, and the request's own.
+Encoded in two parts: the columns that requests of one kind share, made once, and the request's own.
 https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewaylogs
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from telemetry import gateway_logs
-from telemetry.encode.wire import SharedParts
+from telemetry import gateway_logs, masking
+from telemetry.batch import Kind
+from telemetry.diagnostics import Diagnostic
 from telemetry.lines import timestamp
-from telemetry.records import RequestRecord
+from telemetry.records import Captured, RequestRecord
 
 OPERATION = "Microsoft.ApiManagement/GatewayLogs"
 # Column -> type, in the words of a data collection rule: what a stream declares for these rows.
@@ -57,22 +59,29 @@ COLUMNS = {
     "LastErrorMessage": "string",
     "Errors": "dynamic",
     "TraceRecords": "dynamic",
+    "RequestHeaders": "dynamic",
+    "RequestBody": "string",
+    "ResponseHeaders": "dynamic",
+    "ResponseBody": "string",
+    "BackendRequestHeaders": "dynamic",
+    "BackendRequestBody": "string",
+    "BackendResponseHeaders": "dynamic",
+    "BackendResponseBody": "string",
 }
 SECTIONS = {"source": "Source", "scope": "Scope", "section": "Section", "reason": "Reason", "message": "Message"}
+SEVERITIES = {"verbose": 0, "information": 1, "error": 2}
+PLAIN = Diagnostic("", "", verbosity="verbose")  # where the configuration has none
 LONGEST = 2**31 - 1  # of an int column
 
 
-class RowEncoder:
-    """Keeps the shared parts between batches; one thread at a time."""
-
-    def __init__(self) -> None:
-        self._parts = SharedParts()
-
-    def row(self, record: RequestRecord, region: str) -> bytes:
-        """One JSON object."""
-        key = (region, gateway_logs.shared_key(record))
-        shared = self._parts.get(key, lambda: orjson.dumps(_shared(record, region))[:-1] + b",")
-        return shared + orjson.dumps(_own(record))[1:]
+def row(record: RequestRecord, kind: Kind, region: str, diagnostic: Diagnostic | None = None) -> bytes:
+    """One JSON object. A diagnostic says what of the messages is in it, and what is masked."""
+    key = ("row", region)
+    shared = kind.made.get(key)
+    if shared is None:
+        shared = kind.made[key] = orjson.dumps(_shared(kind.record, region))[:-1] + b","
+    made: bytes = shared + orjson.dumps(_own(record, diagnostic or PLAIN))[1:]
+    return made
 
 
 def _shared(record: RequestRecord, region: str) -> dict[str, Any]:
@@ -94,27 +103,29 @@ def _shared(record: RequestRecord, region: str) -> dict[str, Any]:
         "ApiRevision": record.api_revision,
         "OperationId": record.operation_id,
         "ProductId": record.product_id,
-        "UserId": record.user_id,
-        "ApimSubscriptionId": record.subscription_id,
     }
     return {name: value for name, value in values.items() if value != ""}
 
 
-def _own(record: RequestRecord) -> dict[str, Any]:
+def _own(record: RequestRecord, diagnostic: Diagnostic) -> dict[str, Any]:
     values: dict[str, Any] = {
         "TimeGenerated": f"{timestamp(gateway_logs.finished(record))}Z",
         "CorrelationId": record.correlation_id,
         "TotalTime": round(record.total_ms),
         "CallerIpAddress": record.client_ip,
-        "Url": record.url,
+        "Url": masking.url(record.url, diagnostic.request.masked_query),
         "RequestSize": min(record.request_size, LONGEST),
         "ResponseSize": min(record.response_size, LONGEST),
         "ClientTime": round(record.client_ms),
     }
+    if record.user_id:
+        values["UserId"] = record.user_id
+    if record.subscription_id:
+        values["ApimSubscriptionId"] = record.subscription_id
     if record.cache_ms:
         values["CacheTime"] = round(record.cache_ms)
     if record.backend_method or record.backend_url:
-        values["BackendUrl"] = record.backend_url
+        values["BackendUrl"] = masking.url(record.backend_url, diagnostic.backend_request.masked_query)
         values["BackendTime"] = round(record.backend_ms)
     if record.last_error:
         values["LastErrorElapsed"] = record.last_error.elapsed
@@ -123,5 +134,32 @@ def _own(record: RequestRecord) -> dict[str, Any]:
     if record.errors:
         values["Errors"] = [gateway_logs.error(each) for each in record.errors]
     if record.traces:
-        values["TraceRecords"] = gateway_logs.traces(record)
+        least = SEVERITIES.get(diagnostic.verbosity, 0)
+        if told := [each for each in gateway_logs.traces(record) if SEVERITIES.get(each["severity"], 0) >= least]:
+            values["TraceRecords"] = told
+    if record.captured is not None:
+        values.update(_messages(record.captured, diagnostic))
     return values
+
+
+def _messages(captured: Captured, diagnostic: Diagnostic) -> Iterator[tuple[str, Any]]:
+    for prefix, capture, headers, content in (
+        ("Request", diagnostic.request, captured.request_headers, captured.request_body),
+        ("Response", diagnostic.response, captured.response_headers, captured.response_body),
+        (
+            "BackendRequest",
+            diagnostic.backend_request,
+            captured.backend_request_headers,
+            captured.backend_request_body,
+        ),
+        (
+            "BackendResponse",
+            diagnostic.backend_response,
+            captured.backend_response_headers,
+            captured.backend_response_body,
+        ),
+    ):
+        if shown := masking.headers(headers, capture):
+            yield f"{prefix}Headers", dict(shown)
+        if capture.body and content:
+            yield f"{prefix}Body", masking.body(content, capture)

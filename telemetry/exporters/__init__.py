@@ -6,7 +6,7 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
@@ -14,6 +14,7 @@ from telemetry.diagnostics import Directory
 from telemetry.exporters import (
     application_insights,
     datagram,
+    event_hubs,
     local,
     monitor_logs,
     monitor_metrics,
@@ -23,6 +24,7 @@ from telemetry.exporters import (
 )
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
+from telemetry.records import EventRecord
 from telemetry.settings import Resource
 
 
@@ -58,6 +60,13 @@ class Directed(Protocol):
 
 
 @runtime_checkable
+class Eventful(Protocol):
+    """An exporter that takes what policies want said, beside what is recorded of requests."""
+
+    def events(self, events: Iterable[EventRecord]) -> None: ...
+
+
+@runtime_checkable
 class Holding(Protocol):
     """An exporter that holds something back for longer than a metrics interval: told to let go of it at the end."""
 
@@ -74,5 +83,6 @@ FACTORIES: tuple[Factory, ...] = (
     statsd.from_settings,
     monitor_logs.from_settings,
     monitor_metrics.from_settings,
+    event_hubs.from_settings,
     application_insights.from_settings,
 )

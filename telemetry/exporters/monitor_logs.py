@@ -6,7 +6,9 @@ Rules
 1. Only when `telemetry.logs.cloud.endpoint` names a data collection endpoint; then the rule and an identity are needed.
 2. A request holds at most `LIMIT` bytes of JSON, before compression: the service takes 1 MB. Rows wait for at most
    `LINGER` seconds.
-3. The official client is the oracle of the tests. It is not used here: it would parse the rows again to split and
+3. A diagnostic of the configuration whose logger is of type azureMonitor decides which requests are told, by sampling
+   and `alwaysLog`, and what of their messages; without any, all are.
+4. The official client is the oracle of the tests. It is not used here: it would parse the rows again to split and
    compress them, and it keeps nothing through an outage.
 
 https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
@@ -19,15 +21,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
-from telemetry.encode.rows import RowEncoder
+from telemetry.batch import Batch
+from telemetry.diagnostics import Diagnostic, Directory
+from telemetry.encode.rows import row
 from telemetry.https import Origin, checked
 from telemetry.identity import IdentitySettings
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord
+from telemetry.sampling import sampled
 from telemetry.settings import Resource
 from telemetry.tokens import Tokens, identity
 
+KIND = "azureMonitor"
 ENDPOINT = "telemetry.logs.cloud.endpoint"
 RULE = "telemetry.logs.cloud.rule"
 STREAM = "telemetry.logs.cloud.stream"
@@ -50,23 +56,35 @@ class MonitorLogs:
         self._audience = audience(endpoint, AUDIENCE)
         self._lane = Lane("Azure Monitor (logs)", self._send, spool="azure-monitor-logs")
         self.lanes = (self._lane,)
-        self._encoder = RowEncoder()
+        self._directory = Directory()
         self._rows: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
 
-    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
-        for record in batch:
-            row = self._encoder.row(record, resource.region)
-            if len(row) > LIMIT:
+    def records(self, batch: Batch, resource: Resource) -> None:
+        for record, kind in zip(batch, batch.kinds, strict=True):
+            diagnostic = self._diagnostic(record)
+            if diagnostic is not None and sampled(record, diagnostic) is None:
+                continue
+            made = row(record, kind, resource.region, diagnostic)
+            if len(made) > LIMIT:
                 self._lane.dropped["too-long"] += 1
                 continue
-            if self._bytes + len(row) > LIMIT:
+            if self._bytes + len(made) > LIMIT:
                 self._flush()
             if not self._rows:
                 self._since = time.monotonic()
-            self._rows.append(row)
-            self._bytes += len(row) + 1
+            self._rows.append(made)
+            self._bytes += len(made) + 1
+
+    def direct(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def _diagnostic(self, record: RequestRecord) -> Diagnostic | None:
+        for applied in self._directory.of(record):
+            if applied.logger.type == KIND:
+                return applied.diagnostic
+        return None
 
     def tick(self, resource: Resource) -> None:
         if self._rows and time.monotonic() - self._since >= LINGER:

@@ -101,7 +101,7 @@ class MonitorMetrics:
         self._lane = Lane("Azure Monitor (metrics)", self._send, spool="azure-monitor-metrics")
         self.lanes = (self._lane,)
         self._clock = clock
-        self._minute = int(clock()) // MINUTE
+        self._minute = self._now()
         place = ("Location", "Hostname")
         codes = ("BackendResponseCode", "GatewayResponseCode")
         categories = ("BackendResponseCodeCategory", "GatewayResponseCodeCategory")
@@ -132,13 +132,16 @@ class MonitorMetrics:
                 self._backend.add((location, host, api), record.backend_ms)
 
     def tick(self, resource: Resource) -> None:
-        minute = int(self._clock() - GRACE) // MINUTE
+        minute = self._now()
         if minute != self._minute:
             self.flush()
             self._minute = minute
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """These are cumulative; what Azure wants is counted here."""
+
+    def _now(self) -> int:
+        return int(self._clock() - GRACE) // MINUTE
 
     def flush(self) -> None:
         """What the minute has so far; at the end nothing is left."""

@@ -20,23 +20,22 @@ from __future__ import annotations
 
 import random
 import re
-import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from telemetry.lane import Lane, Refused
+from telemetry.datagrams import Datagrams
+from telemetry.lane import Lane
 from telemetry.log import choice
 from telemetry.metrics import HOSTNAME, REQUEST_DIMENSIONS, Metric, request_values
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource, address
 
 SETTING = "telemetry.metrics.local"
+PREFIX = "telemetry.metrics.local.statsd"
 FORMATS = ("dogstatsd", "librato", "influxdb", "none")
 PACKET = 1432  # bytes
 PORT = "8125"
-RESOLVE = 60.0  # seconds after which the name is looked up again: the server may have moved
 _MEANS_SOMETHING = re.compile(r"[^\w./+-]", re.ASCII)
 
 Tags = tuple[tuple[str, str], ...]
@@ -48,14 +47,11 @@ class StatsD:
     def __init__(
         self, target: tuple[str, int], rate: float, tags: str, chance: Callable[[], float] = random.random
     ) -> None:
-        self._target = target
         self._rate = rate
         self._suffix = "" if rate == 1 else f"|@{rate:g}"
         self._format = tags
         self._chance = chance
-        self._socket: socket.socket | None = None
-        self._resolved = 0.0  # monotonic seconds
-        self._lane = Lane("StatsD", self._send)
+        self._lane = Lane("StatsD", Datagrams(target).send)
         self.lanes = (self._lane,)
         self._name = lru_cache(maxsize=4096)(self._parts)
 
@@ -108,36 +104,16 @@ class StatsD:
         if packet:
             self._lane.put("\n".join(packet).encode(), len(packet))
 
-    def _send(self, data: bytes, timeout: float) -> None:
-        try:
-            now = time.monotonic()
-            if self._socket is None or now - self._resolved > RESOLVE:
-                self._close()
-                family, kind, protocol, _, where = socket.getaddrinfo(*self._target, type=socket.SOCK_DGRAM)[0]
-                made = socket.socket(family, kind, protocol)
-                made.connect(where)
-                self._socket, self._resolved = made, now
-            self._socket.settimeout(timeout)
-            self._socket.send(data)
-        except OSError as failure:
-            self._close()
-            raise Refused(str(failure)) from None
-
-    def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> StatsD | None:
     if choice(settings, SETTING, ("none", "statsd"), "none") == "none":
         return None
-    name = f"{SETTING}.statsd.endpoint"
+    name = f"{PREFIX}.endpoint"
     text = settings.get(name, "").strip()
     target = address(settings, name, f"{text}:{PORT}" if text and ":" not in text else "")
     if target is None:
-        raise ValueError(f"setting {name} is empty; with {SETTING} statsd it must be host:port")
-    name = f"{SETTING}.statsd.sampling"
+        raise ValueError(f"setting {name} is empty; with telemetry.metrics.local statsd it must be host:port")
+    name = f"{PREFIX}.sampling"
     text = settings.get(name, "").strip() or "1"
     try:
         rate = float(text)
@@ -145,5 +121,5 @@ def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]])
         rate = -1.0
     if not 0 <= rate <= 1:
         raise ValueError(f"setting {name} is {text!r}; it must be a number from 0 to 1")
-    tags = choice(settings, f"{SETTING}.statsd.tag-format", FORMATS, "dogstatsd")
+    tags = choice(settings, f"{PREFIX}.tag-format", FORMATS, "dogstatsd")
     return StatsD(target, rate, tags) if rate else None
