@@ -64,6 +64,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
             for source, severity, message, metadata in exchange.traces
         ),
         metrics=exchange.metrics,
+        captured=exchange.capture.row() if exchange.capture is not None else None,
     )
 
 

@@ -25,10 +25,14 @@ def trace_context(header: str | None) -> TraceContext:
     """The context that a request continues, or a new trace when there is none or it is malformed."""
     found = _HEADER.fullmatch(header) if header else None
     if found is None or found[1] == "ff" or (found[1] == "00" and found[5]):
-        return TraceContext(f"{random.getrandbits(128) or 1:032x}", "", "01")
+        return TraceContext(new_trace(), "", "01")
     if found[2] == _NO_TRACE or found[3] == _NO_SPAN:
-        return TraceContext(f"{random.getrandbits(128) or 1:032x}", "", "01")
+        return TraceContext(new_trace(), "", "01")
     return TraceContext(found[2], found[3], found[4])
+
+
+def new_trace() -> str:
+    return f"{random.getrandbits(128) or 1:032x}"
 
 
 def new_span() -> str:

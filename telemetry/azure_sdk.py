@@ -108,6 +108,11 @@ class AzureSdk:
         if failed:
             raise Refused(f"the exporter of the SDK reports a failure for {sum(failed)} items")
 
+    def close(self) -> None:
+        """After the lane has ended."""
+        for each in (self._spans, self._logs, self._metrics):
+            each.shutdown()
+
 
 def span(envelope: Envelope) -> ReadableSpan:
     """A request or a dependency as a span."""

@@ -102,6 +102,10 @@ class Ingestion:
             answer = self._origin.post(PATH, body, headers, timeout)
         judge(answer, data)
 
+    def close(self) -> None:
+        """After the lane has ended."""
+        self._origin.close()
+
     def _moved(self, location: str) -> bool:
         """Go where the service says from now on; False when that is no place to go to."""
         target = urlsplit(urljoin(self._insights.endpoint, location))

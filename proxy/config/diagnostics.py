@@ -3,7 +3,7 @@
 Rules
 1. A diagnostic of an API takes the place of the service's of the same name; all of it, not field by field.
 2. Sampling, verbosity, masking and the like are the child's work. The request path has a `Plan` for what only it can
-   do: correlation headers, and headers and bodies that are to be written down. Where there is nothing to do, it is None.
+   do: correlation headers, and headers and bodies that are to be written down. Where it has nothing to do, it is None.
 3. A diagnostic whose logger is not there or cannot be used tells nobody anything; that is an issue of one of the two.
 
 https://learn.microsoft.com/azure/api-management/diagnostic-logs-reference
@@ -35,21 +35,24 @@ class Sight:
     body: int = 0
 
 
+UNSEEN = Sight()
+
+
 @dataclass(slots=True, frozen=True)
 class Plan:
     """What the request path does for telemetry, of all the diagnostics of an operation together.
 
-    `correlation` is W3C, Legacy or None; `calls`: each call of a backend or a service is written down; `application` is
-    the id that Request-Context carries, empty when it is not known.
+    `correlation` is W3C, Legacy or None; `calls`: each call of a backend or a service is written down; `context` is the
+    value of Request-Context, which tells the others who speaks.
     """
 
     correlation: str = "W3C"
     calls: bool = False
-    application: str = ""
-    request: Sight = Sight()
-    response: Sight = Sight()
-    backend_request: Sight = Sight()
-    backend_response: Sight = Sight()
+    context: str = ""
+    request: Sight = UNSEEN
+    response: Sight = UNSEEN
+    backend_request: Sight = UNSEEN
+    backend_response: Sight = UNSEEN
 
 
 @dataclass(slots=True, frozen=True)
@@ -124,10 +127,11 @@ def _masks(entries: Iterable[Body] | None) -> tuple[tuple[str, str], ...]:
     )
 
 
-def telling(diagnostics: Mapping[str, Diagnostic], loggers: Mapping[str, Logger], apis: Mapping[str, Api]) -> Telling:
-    """`diagnostics` by resource id, `loggers` by name in lower case, `apis` by key. Raises ValueError for too many."""
-    if not diagnostics:
-        return Telling(frame(loggers.values(), (), (), ()))
+def telling(
+    diagnostics: Mapping[str, Diagnostic], loggers: Mapping[str, Logger], apis: Mapping[str, Api], name: str
+) -> Telling:
+    """`diagnostics` by resource id, `loggers` by name in lower case, `apis` by key, the service's name. Raises
+    ValueError for too many."""
     of_service: dict[str, Diagnostic] = {}
     of_apis: dict[str, dict[str, Diagnostic]] = {}
     for resource_id, each in diagnostics.items():
@@ -145,13 +149,13 @@ def telling(diagnostics: Mapping[str, Diagnostic], loggers: Mapping[str, Logger]
     service = listed(of_service)
     with_own = [((apis[key].id, apis[key].revision), listed(found)) for key, found in merged.items()]
     return Telling(
-        frame(loggers.values(), indices, service, with_own),
-        plan(of_service.values(), loggers),
-        {key: plan(found.values(), loggers) for key, found in merged.items()},
+        frame(loggers.values(), indices, service, with_own, name),
+        plan(of_service.values(), loggers, name),
+        {key: plan(found.values(), loggers, name) for key, found in merged.items()},
     )
 
 
-def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger]) -> Plan | None:
+def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger], service: str) -> Plan | None:
     """What these ask of the request path; None for nothing."""
     used = [(each, found) for each in diagnostics if (found := loggers.get(each.logger.lower())) is not None]
     insights = [(each, found) for each, found in used if found.type == APPLICATION_INSIGHTS]
@@ -159,7 +163,7 @@ def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger]) -> Pl
     made = Plan(
         correlation=insights[0][0].correlation if insights else "W3C",
         calls=bool(insights),
-        application=_application(insights[0][1]) if insights else "",
+        context=_context(insights[0][1], service) if insights else "",
         request=_sight(each.request for each in seen),
         response=_sight(each.response for each in seen),
         backend_request=_sight(each.backend_request for each in seen),
@@ -168,11 +172,15 @@ def plan(diagnostics: Iterable[Diagnostic], loggers: Mapping[str, Logger]) -> Pl
     return made if made != Plan() else None
 
 
-def _application(found: Logger) -> str:
-    return connection_string(dict(found.credentials).get("connectionString", "")).get("applicationid", "")
+def _context(found: Logger, service: str) -> str:
+    """The id of the Application Insights resource where the connection string has it, else the service's name."""
+    application = connection_string(dict(found.credentials).get("connectionString", "")).get("applicationid", "")
+    text = f"appId=cid-v1:{application}" if application else f"roleName={service or 'passerelle'}"
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def _sight(captures: Iterable[Capture]) -> Sight:
     every = list(captures)
     headers = {name.lower(): name for each in every for name in each.headers}
-    return Sight(tuple(headers.values()), max((each.body for each in every), default=0))
+    made = Sight(tuple(headers.values()), max((each.body for each in every), default=0))
+    return made if made != UNSEEN else UNSEEN

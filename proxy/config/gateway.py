@@ -158,10 +158,10 @@ def _build(resources: Mapping[str, Resource], before: Gateway, ids: Iterable[str
     environment, references = _environment(after, touched)
     entries, routes = _apis(after, touched, {each.id for each in (*changed, *removed)})
     subscriptions, access = _access(after, touched, changed, removed)
-    diagnostics, told = _diagnostics(after, environment, entries, touched)
     deployment = before.deployment
     if touched & {"", "gateways", "certificates"}:
         deployment = deployment_of(shelves, environment)
+    diagnostics, told = _diagnostics(after, environment, entries, touched, deployment.service_name)
     documents = _documents(after, environment, references, changed, removed)
     prepare_operations(entries, documents.values(), access.products.values())
     return replace(
@@ -391,23 +391,27 @@ def _documents(
 
 
 def _diagnostics(
-    after: Gateway, environment: Environment, entries: Mapping[str, ApiEntry], touched: set[str]
+    after: Gateway, environment: Environment, entries: Mapping[str, ApiEntry], touched: set[str], service: str
 ) -> tuple[Mapping[str, Diagnostic], Telling]:
     """Diagnostics by resource id, and what comes of them and of the loggers."""
-    diagnostics = after.diagnostics
+    diagnostics, unread = after.diagnostics, after.unread
     if "diagnostics" in touched:
-        found = _read_all(
-            after.shelves.get("diagnostics", _EMPTY), after.unread, lambda r: diagnostic(_name(r), r.body)
-        )
+        found = _read_all(after.shelves.get("diagnostics", _EMPTY), unread, lambda r: diagnostic(_name(r), r.body))
         diagnostics = {resource.id: value for resource, value in found}
     apis = (shelf.startswith("apis/") for shelf in touched)
-    if not touched & {"diagnostics", "loggers", "namedValues"} and not (diagnostics and any(apis)):
+    if not touched & {"", "diagnostics", "loggers", "namedValues"} and not (diagnostics and any(apis)):
         return diagnostics, after.telling
-    shelf = after.shelves.get("loggers", _EMPTY)
-    named_values = environment.named_values
-    loggers = _read_all(shelf, after.unread, lambda r: told_logger(_name(r), r.body, named_values))
+    shelf, named_values = after.shelves.get("loggers", _EMPTY), environment.named_values
+    loggers = _read_all(shelf, unread, lambda r: told_logger(_name(r), r.body, named_values))
     by_name = {each.id.lower(): each for _, each in loggers}
-    return diagnostics, telling(diagnostics, by_name, {key: each.api for key, each in entries.items()})
+    assert isinstance(unread, dict)
+    unread.pop("/diagnostics", None)
+    try:
+        told = telling(diagnostics, by_name, {key: each.api for key, each in entries.items()}, service)
+    except ValueError as problem:
+        _unreadable(Resource("/diagnostics", "", {}), problem, unread)
+        return diagnostics, after.telling
+    return diagnostics, told
 
 
 def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> Address | None:

@@ -3,8 +3,9 @@
 Rules
 1. One lane per logger. A logger that changes gets a new one; the old one stays until it is empty.
 2. A batch is at most `ITEMS` items and `BYTES` bytes of JSON; items wait for at most `LINGER` seconds.
-3. Custom metrics are added up for `INTERVAL` seconds: number, sum, least, greatest per name and dimensions, of all
-   requests, sampled or not, whose diagnostic has `metrics`. At most `SERIES` of them; more are counted as lost.
+3. Custom metrics are added up for `INTERVAL` seconds, or the metrics interval where that is shorter: number, sum,
+   least, greatest per name and dimensions, of all requests, sampled or not, whose diagnostic has `metrics`. At most
+   `SERIES` of them; more are counted as lost.
 4. The logger of the setting takes the requests that no diagnostic sends to Application Insights, all of them.
 """
 
@@ -15,18 +16,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from telemetry.diagnostics import Applied, Diagnostic, Directory, Logger
 from telemetry.encode.insights import InsightsEncoder
 from telemetry.https import closed_to, open_to_all
 from telemetry.identity import IdentitySettings
 from telemetry.ingestion import Ingestion, Insights
-from telemetry.lane import Lane, Send
+from telemetry.lane import Lane
 from telemetry.log import choice
 from telemetry.metrics import Metric
 from telemetry.records import MetricRecord, RequestRecord
 from telemetry.sampling import sampled
 from telemetry.settings import Resource, flag
+from telemetry.settings import metrics as metric_settings
 from telemetry.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -38,19 +41,29 @@ KIND = "applicationInsights"
 ITEMS = 500
 BYTES = 1_000_000
 LINGER = 1.0  # seconds
-INTERVAL = 10.0  # seconds
+INTERVAL = 15.0  # seconds
 SERIES = 5_000
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
+class Way(Protocol):
+    """How a payload gets there: `send` is a lane's."""
+
+    def send(self, data: bytes, timeout: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Sender:
     """One Application Insights resource: its lane, and what waits to be put into it."""
 
-    def __init__(self, name: str, insights: Insights, send: Send, service: str) -> None:
+    def __init__(self, name: str, insights: Insights, way: Way, service: str, interval: float = INTERVAL) -> None:
+        self._interval = int(interval * 1e9)
         self.encoder = InsightsEncoder(insights.key, service)
         mark = sha256(f"{insights.endpoint} {insights.key}".encode()).hexdigest()[:8]
-        self.lane = Lane(f"Application Insights ({name})", send, spool=f"insights-{name}-{mark}")
+        self.lane = Lane(f"Application Insights ({name})", way.send, spool=f"insights-{name}-{mark}")
+        self._way = way
         self._items: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
@@ -68,7 +81,7 @@ class Sender:
             self._take(item)
 
     def tick(self, resource: Resource) -> None:
-        if self._series and time.time_ns() - self._began >= INTERVAL * 1e9:
+        if self._series and time.time_ns() - self._began >= self._interval:
             self._cut(resource)
         if self._items and time.monotonic() - self._since >= LINGER:
             self.flush()
@@ -82,6 +95,15 @@ class Sender:
         if self._items:
             self.lane.put(b"[" + b",".join(self._items) + b"]", len(self._items))
             self._items, self._bytes = [], 0
+
+    def end(self) -> bool:
+        """Give up the lane and the connection of a logger that is gone, once all is delivered."""
+        if self.lane.queued:
+            return False
+        self.lane.finish(time.monotonic())
+        self.lane.join(time.monotonic() + 0.1)
+        self._way.close()
+        return True
 
     def _take(self, item: bytes) -> None:
         if self._bytes + len(item) > BYTES or len(self._items) >= ITEMS:
@@ -121,6 +143,7 @@ class ApplicationInsights:
 
     def __init__(self, settings: Mapping[str, str], own: Insights | None) -> None:
         self._settings = settings
+        self._interval = metric_settings(settings).interval
         self._plain = flag(settings, "net.client.http.allowed", False)
         self._closed = closed_to(settings)
         self._identity = IdentitySettings.read(settings)
@@ -167,9 +190,7 @@ class ApplicationInsights:
         self._resource = resource
         for _, sender in self._senders.values():
             sender.tick(resource)
-        for sender in [each for each in self._retired if not each.lane.queued]:
-            sender.lane.finish(time.monotonic())
-            self._retired.remove(sender)
+        self._retired = [each for each in self._retired if not each.end()]
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """Application Insights is told of requests; their metrics are what policies emit, and have their own time."""
@@ -212,13 +233,12 @@ class ApplicationInsights:
                 token = self._tokens.token
         return self._sender(found.id, insights, Ingestion(insights, token, self._closed))
 
-    def _sender(self, name: str, insights: Insights, ingestion: Ingestion) -> Sender:
-        send = ingestion.send
+    def _sender(self, name: str, insights: Insights, way: Way) -> Sender:
         if choice(self._settings, EXPORTER, EXPORTERS, "native") == "azure-sdk":
             from telemetry.azure_sdk import AzureSdk  # only when it is asked for: it costs 23 MB
 
-            send = AzureSdk(insights).send
-        return Sender(name, insights, send, self._directory.service)
+            way = AzureSdk(insights)
+        return Sender(name, insights, way, self._directory.service, min(INTERVAL, self._interval))
 
 
 # What the logger of the setting is told: all, and the metrics too.
