@@ -12,6 +12,7 @@ Rules
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
@@ -47,6 +48,7 @@ _URL, _BACKEND_URL, _LAST_ERROR, _ERRORS, _TRACES, _METRICS, _CAPTURED = places(
 _shared = itemgetter(*places(*SHARED))
 _nested = itemgetter(_LAST_ERROR, _ERRORS, _TRACES, _METRICS)
 _NOTHING = (None, (), (), ())
+_PLAIN = (int, float, bool, type(None))
 _named: Any = tuple.__new__
 
 
@@ -73,11 +75,21 @@ class Kind:
 class Batch(list[RequestRecord]):
     """Records in the order in which they finished; `kinds` has one entry for each."""
 
-    __slots__ = ("kinds",)
+    __slots__ = ("_by_kind", "kinds")
 
     def __init__(self, records: Iterable[RequestRecord], kinds: list[Kind]) -> None:
         super().__init__(records)
         self.kinds = kinds
+        self._by_kind: dict[Kind, list[RequestRecord]] | None = None
+
+    def by_kind(self) -> dict[Kind, list[RequestRecord]]:
+        """The same records, those of one kind together."""
+        if self._by_kind is None:
+            groups: defaultdict[Kind, list[RequestRecord]] = defaultdict(list)
+            for record, kind in zip(self, self.kinds, strict=True):
+                groups[kind].append(record)
+            self._by_kind = groups
+        return self._by_kind
 
 
 class Kinds:
@@ -143,10 +155,12 @@ def origin_of(url: str) -> str:
 
 
 def text(value: Any) -> Any:
-    """Strings that UTF-8 can hold; what it cannot becomes a question mark."""
+    """Strings that UTF-8 can hold; what it cannot becomes a question mark. The same value when there was nothing to do."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, tuple):
+        if not any([type(each) is not str or not each.isascii() for each in value if type(each) not in _PLAIN]):
+            return value
         return value._make(map(text, value)) if hasattr(value, "_make") else tuple(map(text, value))
     return value
 
@@ -154,15 +168,19 @@ def text(value: Any) -> Any:
 def _whole(row: Row) -> RequestRecord:
     """A row with its errors, traces and metrics as the records that they were, and as text."""
     last, errors, traces, metrics = _nested(row)
-    made: RequestRecord = text(
-        RequestRecord._make(row)._replace(
-            last_error=ErrorRecord._make(last) if last is not None else None,
-            errors=tuple(map(ErrorRecord._make, errors)),
-            traces=tuple(map(TraceRecord._make, traces)),
-            metrics=tuple(map(MetricRecord._make, metrics)),
-        )
-    )
-    return made
+    values = list(row)
+    if last is not None:
+        values[_LAST_ERROR] = text(ErrorRecord._make(last))
+        if errors == (last,):  # as good as always
+            values[_ERRORS] = (values[_LAST_ERROR],)
+            errors = ()
+    if errors:
+        values[_ERRORS] = tuple([text(ErrorRecord._make(each)) for each in errors])
+    if traces:
+        values[_TRACES] = tuple([text(TraceRecord._make(each)) for each in traces])
+    if metrics:
+        values[_METRICS] = tuple([text(MetricRecord._make(each)) for each in metrics])
+    return RequestRecord._make(values)
 
 
 def _captured(values: Row) -> Captured:

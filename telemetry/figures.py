@@ -17,15 +17,17 @@ Rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
-from telemetry.records import RequestRecord
+from telemetry.batch import Batch
+from telemetry.records import RequestRecord, places
 from telemetry.settings import Resource
 
 QUARTER = 900  # seconds
+QUARTER_NS = QUARTER * 10**9
 ROWS = 3_000
 REQUESTS = 50
 LONGEST_URL = 2_000  # characters
@@ -34,6 +36,10 @@ Key = tuple[int, str, str, str, str, str]
 
 SUCCESS, BLOCKED, FAILED, OTHER = range(4)
 
+_own = itemgetter(
+    *places("start_ns", "total_ms", "backend_ms", "request_size", "response_size", "subscription_id", "user_id")
+)
+
 
 class Figures:
     """What was counted since the last `cut`. One thread uses it."""
@@ -41,65 +47,78 @@ class Figures:
     def __init__(self, most: int = ROWS) -> None:
         self._most = most
         self._rows: dict[Key, list[float]] = {}
-        self._requests: deque[list[Any]] = deque(maxlen=REQUESTS)
+        self._requests: deque[RequestRecord] = deque(maxlen=REQUESTS)
 
-    def add(self, records: Iterable[RequestRecord], resource: Resource) -> None:
-        for record in records:
-            seconds = record.start_ns / 1e9
-            names = (record.api_id, record.operation_id, record.product_id, record.subscription_id, record.user_id)
-            self._count((int(seconds // QUARTER) * QUARTER, *names), record)
-            self._requests.append(
-                [
-                    seconds,
-                    *names,
-                    record.method,
-                    record.url[:LONGEST_URL],
-                    record.client_ip,
-                    record.backend_status,
-                    record.status,
-                    record.response_size,
-                    record.request_size,
-                    record.cache,
-                    record.total_ms,
-                    record.backend_ms,
-                    record.correlation_id,
-                ]
-            )
+    def add(self, batch: Batch, resource: Resource) -> None:
+        self._requests.extend(batch[-REQUESTS:])
+        rows = self._rows
+        for kind, records in batch.by_kind().items():
+            shared = kind.record
+            api, operation, product, cache = shared.api_id, shared.operation_id, shared.product_id, shared.cache
+            counted, called = outcome(shared.status), kind.backend_origin
+            for start_ns, time, backend, received, sent, subscription, user in map(_own, records):
+                key = (start_ns // QUARTER_NS, api, operation, product, subscription, user)
+                row = rows.get(key)
+                if row is None:
+                    row = self._row(key, time)
+                row[counted] += 1
+                row[4] += received + sent
+                if cache == "hit":
+                    row[5] += 1
+                elif cache == "miss":
+                    row[6] += 1
+                row[7] += time
+                if time < row[8]:
+                    row[8] = time
+                elif time > row[9]:
+                    row[9] = time
+                if called:
+                    if not row[10]:
+                        row[12] = row[13] = backend
+                    elif backend < row[12]:
+                        row[12] = backend
+                    elif backend > row[13]:
+                        row[13] = backend
+                    row[10] += 1
+                    row[11] += backend
 
     def cut(self) -> bytes | None:
         """The document of what was counted since the last call; None for nothing."""
         if not self._rows:
             return None
-        rows, requests = [[*key, *row] for key, row in self._rows.items()], list(self._requests)
+        rows = [[quarter * QUARTER, *names, *row] for (quarter, *names), row in self._rows.items()]
+        requests = list(map(_request, self._requests))
         self._rows.clear()
         self._requests.clear()
         return orjson.dumps({"rows": rows, "requests": requests})
 
-    def _count(self, key: Key, record: RequestRecord) -> None:
-        row = self._rows.get(key)
-        if row is None:
-            if len(self._rows) >= self._most:
-                key = (key[0], key[1], "", "", "", "")
-                row = self._rows.get(key)
-            if row is None:
-                time = record.total_ms
-                row = self._rows[key] = [0, 0, 0, 0, 0, 0, 0, 0.0, time, time, 0, 0.0, 0.0, 0.0]
-        time = record.total_ms
-        row[outcome(record.status)] += 1
-        row[4] += record.request_size + record.response_size
-        if record.cache == "hit":
-            row[5] += 1
-        elif record.cache == "miss":
-            row[6] += 1
-        row[7] += time
-        row[8] = min(row[8], time)
-        row[9] = max(row[9], time)
-        if record.backend_url:
-            backend = record.backend_ms
-            row[12] = min(row[12], backend) if row[10] else backend
-            row[13] = max(row[13], backend)
-            row[10] += 1
-            row[11] += backend
+    def _row(self, key: Key, time: float) -> list[float]:
+        """The row of a key that has none: its API's alone when there are too many. `time` is its first."""
+        if len(self._rows) >= self._most:
+            key = (key[0], key[1], "", "", "", "")
+        return self._rows.setdefault(key, [0, 0, 0, 0, 0, 0, 0, 0.0, time, time, 0, 0.0, 0.0, 0.0])
+
+
+def _request(record: RequestRecord) -> list[Any]:
+    return [
+        record.start_ns / 1e9,
+        record.api_id,
+        record.operation_id,
+        record.product_id,
+        record.subscription_id,
+        record.user_id,
+        record.method,
+        record.url[:LONGEST_URL],
+        record.client_ip,
+        record.backend_status,
+        record.status,
+        record.response_size,
+        record.request_size,
+        record.cache,
+        record.total_ms,
+        record.backend_ms,
+        record.correlation_id,
+    ]
 
 
 def outcome(status: int) -> int:

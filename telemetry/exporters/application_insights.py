@@ -35,6 +35,7 @@ from telemetry.tokens import Tokens
 logger = logging.getLogger(__name__)
 
 CONNECTION = "telemetry.applicationinsights.connection"
+CONNECTION_FILE = "telemetry.applicationinsights.connection.file"
 EXPORTER = "telemetry.applicationinsights.exporter"
 EXPORTERS = ("native", "azure-sdk")
 KIND = "applicationInsights"
@@ -246,12 +247,12 @@ OWN = Diagnostic("applicationinsights", "", correlation="W3C", metrics=True)
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> ApplicationInsights:
-    text, file = settings.get(CONNECTION, "").strip(), settings.get(f"{CONNECTION}.file", "").strip()
+    text, file = settings.get(CONNECTION, "").strip(), settings.get(CONNECTION_FILE, "").strip()
     if file:
         try:
             text = Path(file).read_text(encoding="utf-8").strip()
         except OSError as problem:
-            raise ValueError(f"setting {CONNECTION}.file: {file} cannot be read: {problem.strerror}") from None
+            raise ValueError(f"setting {CONNECTION_FILE}: {file} cannot be read: {problem.strerror}") from None
     if choice(settings, EXPORTER, EXPORTERS, "native") == "azure-sdk":
         from telemetry.azure_sdk import check
 

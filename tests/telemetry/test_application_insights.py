@@ -268,7 +268,7 @@ def test_a_logger_of_a_setting_takes_what_nobody_else_does(endpoint: Breeze, tmp
     with breeze() as own:
         file = tmp_path / "connection"
         file.write_text(own.connection + "\n")
-        settings = {f"{module.CONNECTION}.file": str(file)}
+        settings = {module.CONNECTION_FILE: str(file)}
         it = exporter(directory(logger(endpoint), service=(), own={"orders": AI}), settings)
         send(it, record(), record(api_id="echo"))
         until(lambda: own.items and endpoint.items)
@@ -283,7 +283,7 @@ def test_settings_that_cannot_be_used() -> None:
     ):
         from_settings({module.CONNECTION: "IngestionEndpoint=https://x"}, list)
     with pytest.raises(ValueError, match="cannot be read"):
-        from_settings({f"{module.CONNECTION}.file": "/none/such"}, list)
+        from_settings({module.CONNECTION_FILE: "/none/such"}, list)
     with pytest.raises(ValueError, match="native"):
         from_settings({module.EXPORTER: "other"}, list)
 

@@ -376,16 +376,6 @@ def test_lanes_get_their_folders_and_what_is_adopted(
     keeping.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere; the next test has a path that nobody can make")
-def test_a_folder_that_may_not_be_written(settings: dict[str, str], tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    keeping = Keeping(settings)
-    lane = Lane("x", Destination(), spool="otlp-logs")
-    keeping.attach([lane])
-    assert not lane.attached
-    end(lane)
-
-
 def test_a_folder_that_cannot_be_made_is_told_once_and_tried_again(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
