@@ -1,7 +1,8 @@
 """One destination over HTTPS: a kept-alive connection that a lane's thread posts to.
 
 Rules
-1. Plain http is for loopback alone: what is posted carries tokens, keys or other people's data.
+1. Plain http is for loopback alone, unless `net.client.http.allowed`: what is posted carries tokens, keys or other
+   people's data.
 2. HTTPS_PROXY and NO_PROXY are followed, since a gateway in a closed network has no other way out; loopback is direct.
 3. SSL_CERT_FILE names other authorities than the system's.
 4. Where the configuration, not the operator, names the destination, `closed_to` keeps it from this very machine.
@@ -123,7 +124,7 @@ def _peer(connection: http.client.HTTPConnection) -> str:
     return str(sock.getpeername()[0])
 
 
-def checked(url: str, setting: str) -> str:
+def checked(url: str, setting: str, settings: Mapping[str, str]) -> str:
     """`url` without a slash at its end. Raises ValueError naming the setting for one that cannot be posted to."""
     try:
         parts = urlsplit(url.strip())
@@ -132,9 +133,18 @@ def checked(url: str, setting: str) -> str:
         usable = False
     if not usable or parts.scheme not in ("https", "http"):
         raise ValueError(f"setting {setting} is {url!r}; it must be a URL such as https://host.example")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError(f"setting {setting} is {url!r}; it must be https, since secrets are sent there")
+    if not permitted(url.strip(), settings):
+        raise ValueError(
+            f"setting {setting} is {url!r}; it must be https, since secrets are sent there, or net.client.http.allowed "
+            "be true"
+        )
     return url.strip().rstrip("/")
+
+
+def permitted(url: str, settings: Mapping[str, str]) -> bool:
+    """Whether secrets may go there: over TLS, to this very machine, or where the operator says so."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOOPBACK or flag(settings, "net.client.http.allowed", False)
 
 
 def seconds(text: str) -> float:

@@ -20,6 +20,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ def _journal(fields: Iterable[tuple[str, str]]) -> bytes:
     return bytes(made)
 
 
+@cache
 def _field(name: str) -> str:
     """`APIM_BACKEND_URL` of `backendUrl`."""
     return f"APIM_{_CAPITAL.sub('_', name).upper()}"

@@ -20,18 +20,18 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import orjson
 
 from telemetry.diagnostics import Directory, Logger
 from telemetry.event_hub import EventHub, event_hub
-from telemetry.https import LOOPBACK, Closed, Origin, closed_to
+from telemetry.https import Closed, Origin, closed_to, permitted
 from telemetry.identity import IdentitySettings
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import EventRecord, RequestRecord
-from telemetry.settings import Resource, flag
+from telemetry.settings import Resource
 from telemetry.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class EventHubs:
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._closed = closed_to(settings)
-        self._http = flag(settings, "net.client.http.allowed", False)
+        self._settings = settings
         self._tokens = Tokens(IdentitySettings.read(settings))
         self._hubs: dict[str, _Hub] = {}  # by id in lower case
         self._leaving: list[_Hub] = []  # of loggers that are gone
@@ -186,8 +186,7 @@ class EventHubs:
     def _usable(self, found: Logger) -> EventHub | None:
         try:
             hub = event_hub(dict(found.credentials))
-            parts = urlsplit(hub.url)
-            if parts.scheme == "http" and parts.hostname not in LOOPBACK and not self._http:
+            if not permitted(hub.url, self._settings):
                 raise ValueError("its endpoint is plain http, which net.client.http.allowed forbids")
         except ValueError as problem:
             logger.error(

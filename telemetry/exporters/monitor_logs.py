@@ -128,4 +128,4 @@ def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]])
         raise ValueError(f"setting {RULE} is empty; it must be the immutable id of the data collection rule (dcr-...)")
     stream = settings.get(STREAM, "").strip() or DEFAULT_STREAM
     tokens = identity(IdentitySettings.read(settings), ENDPOINT)
-    return MonitorLogs(checked(endpoint, ENDPOINT), rule, stream, tokens)
+    return MonitorLogs(checked(endpoint, ENDPOINT, settings), rule, stream, tokens)

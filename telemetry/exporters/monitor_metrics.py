@@ -181,5 +181,5 @@ def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]])
     region, endpoint = settings.get(REGION, "").strip().lower().replace(" ", ""), settings.get(ENDPOINT, "").strip()
     if not endpoint and not re.fullmatch(r"[a-z0-9]+", region):
         raise ValueError(f"setting {REGION} is {region!r}; it must be the region of the resource, such as westeurope")
-    url = checked(endpoint or f"https://{region}.monitoring.azure.com", ENDPOINT)
+    url = checked(endpoint or f"https://{region}.monitoring.azure.com", ENDPOINT, settings)
     return MonitorMetrics(url, resource, identity(IdentitySettings.read(settings), RESOURCE))

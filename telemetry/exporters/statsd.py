@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+from telemetry.batch import Batch
 from telemetry.datagrams import Datagrams
 from telemetry.lane import Lane
 from telemetry.log import choice
@@ -55,15 +56,17 @@ class StatsD:
         self.lanes = (self._lane,)
         self._name = lru_cache(maxsize=4096)(self._parts)
 
-    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
+    def records(self, batch: Batch, resource: Resource) -> None:
         lines: list[str] = []
         requests: Counter[Tags] = Counter()
-        for record in batch:
+        key = ("statsd", resource)
+        for record, kind in zip(batch, batch.kinds, strict=True):
             if self._rate < 1 and self._chance() >= self._rate:
                 continue
-            values = request_values(record, resource)
-            requests[tuple(zip(REQUEST_DIMENSIONS, values, strict=True))] += 1
-            host: Tags = (("Hostname", values[HOSTNAME]),)
+            if (made := kind.made.get(key)) is None:
+                made = kind.made[key] = _tags(record, resource)
+            tags, host = made
+            requests[tags] += 1
             lines.append(self._line("DurationInMS", record.total_ms, "ms", host))
             lines.append(self._line("ClientDurationInMS", record.client_ms, "ms", host))
             if record.backend_url:
@@ -103,6 +106,12 @@ class StatsD:
             size += len(line) + 1
         if packet:
             self._lane.put("\n".join(packet).encode(), len(packet))
+
+
+def _tags(record: RequestRecord, resource: Resource) -> tuple[Tags, Tags]:
+    """Those of the counter and of the timings: a kind decides them."""
+    values = request_values(record, resource)
+    return tuple(zip(REQUEST_DIMENSIONS, values, strict=True)), (("Hostname", values[HOSTNAME]),)
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> StatsD | None:

@@ -122,8 +122,9 @@ def test_an_authority_that_nobody_knows_is_no_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://gw.example", "ftp://a", "https://", "nothing", "https://a?b=c", "https://a:x"])
 def test_urls_that_cannot_be(url: str) -> None:
     with pytest.raises(ValueError, match=r"setting some\.setting is"):
-        checked(url, "some.setting")
-    assert checked(" http://localhost:1/ ", "s") == "http://localhost:1"
+        checked(url, "some.setting", {})
+    assert checked(" http://localhost:1/ ", "s", {}) == "http://localhost:1"
+    assert checked("http://gw.example", "s", {"net.client.http.allowed": "true"}) == "http://gw.example"
 
 
 def test_addresses_that_are_closed() -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from telemetry.batch import Kinds
 from telemetry.exporters import statsd
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
@@ -69,7 +70,7 @@ def sent(batch: list[RequestRecord], reader: str = "dogStatsD", **more: str) -> 
         }
         exporter = statsd.from_settings(settings, list)
         assert exporter is not None
-        exporter.records(batch, RESOURCE)
+        exporter.records(Kinds().batch(batch), RESOURCE)
         deadline = time.monotonic() + 2
         exporter.lanes[0].finish(deadline)
         exporter.lanes[0].join(deadline)
