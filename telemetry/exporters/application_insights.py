@@ -238,7 +238,8 @@ class ApplicationInsights:
         if choice(self._settings, EXPORTER, EXPORTERS, "native") == "azure-sdk":
             from telemetry.azure_sdk import AzureSdk  # only when it is asked for: it costs 23 MB
 
-            way = AzureSdk(insights)
+            spool = self._settings.get("telemetry.spool.path", "").strip()
+            way = AzureSdk(insights, f"{spool}/azure-sdk" if spool not in ("", "none") else "")
         return Sender(name, insights, way, self._directory.service, min(INTERVAL, self._interval))
 
 

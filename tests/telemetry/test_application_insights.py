@@ -306,6 +306,8 @@ def test_connection_strings() -> None:
     for wrong in ("IngestionEndpoint=http://fake", "IngestionEndpoint=ftp://fake", "IngestionEndpoint=https://"):
         with pytest.raises(ValueError, match="IngestionEndpoint"):
             read(f"{key};{wrong}")
+    with pytest.raises(ValueError, match="https"):
+        Insights.read({"connectionString": f"{key};IngestionEndpoint=http://fake", "identityClientId": ""}, True)
     assert KEY not in repr(read(key))
 
 
