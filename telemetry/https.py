@@ -95,7 +95,9 @@ class Origin:
                 address = _peer(connection)
                 if self._closed(address):
                     self.close()
-                    raise Refused(f"{self._parts.hostname} is at {address}, where nothing may be sent")
+                    raise Refused(
+                        f"{self._parts.hostname} is at {address}, where loggers may not send: see net.client.loopback.allowed"
+                    )
             connection.request(method, self._parts.path.rstrip("/") + target, body or None, headers)
             response = connection.getresponse()
             content = response.read(MAX_ANSWER)

@@ -166,6 +166,18 @@ def test_metrics_go_out_by_themselves(endpoint: Breeze, monkeypatch: pytest.Monk
     close(it)
 
 
+def test_a_logger_that_is_not_buffered_does_not_wait(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINGER", 100.0)
+    at_once = logger(endpoint)._replace(buffered=False)
+    with breeze() as other:
+        it = exporter(directory(at_once, logger(other, "b"), service=(AI, AI._replace(id="b", logger="b"))))
+        it.records(Kinds().batch([record()]), RESOURCE)
+        it.tick(RESOURCE)
+        until(lambda: len(endpoint.items) == TWO)
+        assert not other.posts
+        close(it)
+
+
 def test_batches_are_bounded(endpoint: Breeze) -> None:
     it = exporter(directory(logger(endpoint)))
     send(it, *[record(backend_url="")] * 1100)
