@@ -96,7 +96,8 @@ class Origin:
                 address = _peer(connection)
                 if self._closed(address):
                     self.close()
-                    raise Refused(f"{self._parts.hostname} is at {address}, where nothing may be sent")
+                    where = f"{self._parts.hostname} is at {address}"
+                    raise Refused(f"{where}, where loggers may not send: see net.client.loopback.allowed")
             connection.request(method, self._parts.path.rstrip("/") + target, body or None, headers)
             response = connection.getresponse()
             content = response.read(MAX_ANSWER)

@@ -54,10 +54,12 @@ class Insights:
             raise ValueError("there is no instrumentation key")
         if parts.get("authorization", "ikey").lower() != "ikey":
             raise ValueError("the connection string's Authorization must be ikey")
-        identity = credentials.get("identityClientId")
+        endpoint, identity = _endpoint(parts, plain), credentials.get("identityClientId")
         if identity is not None:
             identity = "" if identity.lower() in ("", "systemassigned") else identity
-        return cls(key, _endpoint(parts, plain), parts.get("aadaudience") or AUDIENCE, identity)
+            if endpoint.startswith("http:") and urlsplit(endpoint).hostname not in LOOPBACK:
+                raise ValueError("a token may only be sent to an https IngestionEndpoint")
+        return cls(key, endpoint, parts.get("aadaudience") or AUDIENCE, identity)
 
 
 def _endpoint(parts: Mapping[str, str], plain: bool) -> str:

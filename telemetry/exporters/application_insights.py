@@ -2,7 +2,8 @@
 
 Rules
 1. One lane per logger. A logger that changes gets a new one; the old one stays until it is empty.
-2. A batch is at most `ITEMS` items and `BYTES` bytes of JSON; items wait for at most `LINGER` seconds.
+2. A batch is at most `ITEMS` items and `BYTES` bytes of JSON; items wait for at most `LINGER` seconds, those of a
+   logger that is not buffered for nothing.
 3. Custom metrics are added up for `INTERVAL` seconds, or the metrics interval where that is shorter: number, sum,
    least, greatest per name and dimensions, of all requests, sampled or not, whose diagnostic has `metrics`. At most
    `SERIES` of them; more are counted as lost.
@@ -59,8 +60,11 @@ class Way(Protocol):
 class Sender:
     """One Application Insights resource: its lane, and what waits to be put into it."""
 
-    def __init__(self, name: str, insights: Insights, way: Way, service: str, interval: float = INTERVAL) -> None:
+    def __init__(
+        self, name: str, insights: Insights, way: Way, service: str, interval: float = INTERVAL, buffered: bool = True
+    ) -> None:
         self._interval = int(interval * 1e9)
+        self._buffered = buffered
         self.encoder = InsightsEncoder(insights.key, service)
         mark = sha256(f"{insights.endpoint} {insights.key}".encode()).hexdigest()[:8]
         self.lane = Lane(f"Application Insights ({name})", way.send, spool=f"insights-{name}-{mark}")
@@ -84,7 +88,7 @@ class Sender:
     def tick(self, resource: Resource) -> None:
         if self._series and time.time_ns() - self._began >= self._interval:
             self._cut(resource)
-        if self._items and time.monotonic() - self._since >= LINGER:
+        if self._items and not (self._buffered and time.monotonic() - self._since < LINGER):
             self.flush()
 
     def finish(self, resource: Resource) -> None:
@@ -232,14 +236,15 @@ class ApplicationInsights:
                 )
             else:
                 token = self._tokens.token
-        return self._sender(found.id, insights, Ingestion(insights, token, self._closed))
+        return self._sender(found.id, insights, Ingestion(insights, token, self._closed), found.buffered)
 
-    def _sender(self, name: str, insights: Insights, way: Way) -> Sender:
+    def _sender(self, name: str, insights: Insights, way: Way, buffered: bool = True) -> Sender:
         if choice(self._settings, EXPORTER, EXPORTERS, "native") == "azure-sdk":
             from telemetry.azure_sdk import AzureSdk  # only when it is asked for: it costs 23 MB
 
-            way = AzureSdk(insights)
-        return Sender(name, insights, way, self._directory.service, min(INTERVAL, self._interval))
+            spool = self._settings.get("telemetry.spool.path", "").strip()
+            way = AzureSdk(insights, f"{spool}/azure-sdk" if spool not in ("", "none") else "")
+        return Sender(name, insights, way, self._directory.service, min(INTERVAL, self._interval), buffered)
 
 
 # What the logger of the setting is told: all, and the metrics too.

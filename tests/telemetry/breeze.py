@@ -64,7 +64,7 @@ class Breeze:
 
 
 @contextlib.contextmanager
-def breeze() -> Iterator[Breeze]:
+def breeze(port: int = 0) -> Iterator[Breeze]:
     """Runs until the block ends."""
     it = Breeze()
 
@@ -89,7 +89,7 @@ def breeze() -> Iterator[Breeze]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     it.url = f"http://127.0.0.1:{server.server_address[1]}"
     stop: Callable[[], None] = server.shutdown
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

@@ -166,6 +166,18 @@ def test_metrics_go_out_by_themselves(endpoint: Breeze, monkeypatch: pytest.Monk
     close(it)
 
 
+def test_a_logger_that_is_not_buffered_does_not_wait(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINGER", 100.0)
+    at_once = logger(endpoint)._replace(buffered=False)
+    with breeze() as other:
+        it = exporter(directory(at_once, logger(other, "b"), service=(AI, AI._replace(id="b", logger="b"))))
+        it.records(Kinds().batch([record()]), RESOURCE)
+        it.tick(RESOURCE)
+        until(lambda: len(endpoint.items) == TWO)
+        assert not other.posts
+        close(it)
+
+
 def test_batches_are_bounded(endpoint: Breeze) -> None:
     it = exporter(directory(logger(endpoint)))
     send(it, *[record(backend_url="")] * 1100)
@@ -208,16 +220,21 @@ def test_every_item_arrives_once_or_is_counted(endpoint: Breeze, way: str) -> No
     close(it)
 
 
-def test_refused_and_hung_connections(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.lane.SEND_TIMEOUT", 0.2)
+def test_an_endpoint_that_comes_later(endpoint: Breeze) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    gone = Breeze(f"http://127.0.0.1:{port}")
-    it = exporter(directory(logger(gone)))
+    it = exporter(directory(logger(Breeze(f"http://127.0.0.1:{port}"))))
     send(it, record())
-    time.sleep(0.3)
-    assert it.lanes[0].queued == TWO or it.lanes[0].exported == 0
-    close(it)
+    time.sleep(0.2)
+    assert it.lanes[0].exported == 0
+    with breeze(port) as late:
+        until(lambda: it.lanes[0].exported == TWO)
+        assert len(late.items) == TWO
+        close(it)
+
+
+def test_an_endpoint_that_hangs(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.lane.SEND_TIMEOUT", 0.2)
     endpoint.hang = threading.Event()
     it = exporter(directory(logger(endpoint)))
     send(it, record())
@@ -306,6 +323,8 @@ def test_connection_strings() -> None:
     for wrong in ("IngestionEndpoint=http://fake", "IngestionEndpoint=ftp://fake", "IngestionEndpoint=https://"):
         with pytest.raises(ValueError, match="IngestionEndpoint"):
             read(f"{key};{wrong}")
+    with pytest.raises(ValueError, match="https"):
+        Insights.read({"connectionString": f"{key};IngestionEndpoint=http://fake", "identityClientId": ""}, True)
     assert KEY not in repr(read(key))
 
 
