@@ -2,7 +2,9 @@
 
 A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the tuple `(kind, content)`.
 
-    records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples
+    records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples, or the
+                                                   `marshal` of them where they have been on a trail
+    trail     (path, number)                       the sidecar's trail, and the number of the first record in this pipe
     events    (dropped, [event, ...])              events that the journal dropped so far, then plain event tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
     loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
@@ -29,9 +31,11 @@ from telemetry.records import Row, places
 
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
+VERSION = 2  # of `marshal`, for single records: it does not look whether a value was there before
 IDENTITY = "identity"
 EVENTS = "events"
 LOGGERS = "loggers"
+TRAIL = "trail"
 
 LENGTH = struct.Struct(">I")
 _NESTED = places("last_error", "errors", "traces", "metrics")
@@ -52,7 +56,7 @@ def pack(kind: str, content: Any) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def pack_records(records: Sequence[Row], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
+def pack_records(records: Sequence[Row | bytes], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
     """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
     for made in (_fast, plain):
         try:
@@ -69,8 +73,18 @@ def pack_records(records: Sequence[Row], dropped: int, respawned: int) -> Iterat
     yield from pack_records(records[middle:], dropped, respawned)
 
 
-def _fast(row: Row) -> Row:
+def packed(row: Row) -> bytes:
+    """One record by itself, as `rows` reads it. Raises ValueError when it cannot be packed."""
+    try:
+        return marshal.dumps(_fast(row), VERSION)
+    except ValueError:
+        return marshal.dumps(plain(row), VERSION)
+
+
+def _fast(row: Row | bytes) -> Row | bytes:
     """For values that are built-in as they come; only the nested records are looked into."""
+    if type(row) is bytes:
+        return row
     if _nested(row) == _NOTHING:
         return row if type(row) is tuple else tuple(row)
     values = list(row)
@@ -109,6 +123,11 @@ def unpack(buffer: bytearray) -> Iterator[tuple[str, Any]]:
             yield kind, content
     finally:
         del buffer[:start]
+
+
+def rows(content: Sequence[Row | bytes]) -> list[Row]:
+    """The records of a frame, from our own parent, as above."""
+    return [marshal.loads(each) if type(each) is bytes else each for each in content]  # type: ignore[misc]  # noqa: S302
 
 
 def documents(buffer: bytearray) -> Iterator[bytes]:

@@ -31,6 +31,9 @@ from telemetry.settings import Resource
 class Exporter(Protocol):
     """Called by the child's one thread; no method may wait for the destination (that is what a `Lane` is for).
 
+    One that collects records before it puts them into its lanes has `waiting`, how many of the last ones it holds:
+    until they are in a lane they stay on the trail (`recovery.py`).
+
     There is no `close`: the child drains the lanes and then leaves all at once.
     """
 
@@ -71,6 +74,14 @@ class Holding(Protocol):
     """An exporter that holds something back for longer than a metrics interval: told to let go of it at the end."""
 
     def flush(self) -> None: ...
+
+
+@runtime_checkable
+class Drafting(Protocol):
+    """An exporter whose metrics are cumulative and kept on disk."""
+
+    def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        """Called about every second: keep what a child that is killed before the next `metrics` would have said."""
 
 
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]

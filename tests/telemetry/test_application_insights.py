@@ -178,6 +178,23 @@ def test_a_logger_that_is_not_buffered_does_not_wait(endpoint: Breeze, monkeypat
         close(it)
 
 
+def test_what_is_not_in_a_lane_yet_is_told(endpoint: Breeze) -> None:
+    with breeze() as other:
+        own = {"orders": AI._replace(logger="b")}
+        it = exporter(directory(logger(endpoint), logger(other, "b"), own=own))
+        assert it.waiting == 0
+        it.records(Kinds().batch([record(api_id="a"), record(), record(api_id="a"), record()]), RESOURCE)
+        assert it.waiting == 4
+        it._senders["ai"][1].flush()
+        assert it.waiting == 3
+        it.tick(RESOURCE)
+        assert it.waiting == 0
+        it.records(Kinds().batch([record(backend_url="")] * 600), RESOURCE)
+        assert it.waiting == 100, "what is beyond a batch"
+        it.flush()
+        close(it)
+
+
 def test_batches_are_bounded(endpoint: Breeze) -> None:
     it = exporter(directory(logger(endpoint)))
     send(it, *[record(backend_url="")] * 1100)

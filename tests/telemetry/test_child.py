@@ -156,6 +156,6 @@ def test_loggers_are_told_to_who_sends_there(monkeypatch: pytest.MonkeyPatch) ->
 
     directed, plain = Sends(), Collects()
     child = made(monkeypatch, directed, plain)
-    child.frame(frames.LOGGERS, ((("ai", "applicationInsights", (), True, ""),), (), (), ()))
+    child.frame(frames.LOGGERS, ((("ai", "applicationInsights", (), True, ""),), (), (), (), ""))
     assert directed.told is not None
     assert list(directed.told.loggers) == ["ai"]
