@@ -32,7 +32,7 @@ from proxy.pipeline.run import execute
 from proxy.pipeline.service_fabric import Resolved
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from proxy.schemas.library import Library, read_document
-from telemetry.records import EventRecord, RequestRecord
+from telemetry.records import EventRecord, RequestRecord, Row
 
 
 @dataclass
@@ -159,8 +159,8 @@ class FakeJournal:
     events: list[EventRecord] = field(default_factory=list)
     room: int = 50
 
-    def append(self, record: RequestRecord) -> None:
-        self.records.append(record)
+    def append(self, record: Row) -> None:
+        self.records.append(RequestRecord._make(record))
 
     def event(self, event: EventRecord) -> bool:
         if len(self.events) >= self.room:
@@ -278,6 +278,7 @@ class World:
             deployment=Deployment(gateway_id="gw"),
             started=self.clock.now,
             timestamp=self.clock.utcnow(),
+        ).having(
             api=Api(
                 "shop", "shop", "Shop", "shop", service_url="https://backend.example/base", schemas=schemas or Library()
             ),

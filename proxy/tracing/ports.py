@@ -31,7 +31,7 @@ from proxy.ports import (
 from proxy.tokens.keys import KeySet
 from proxy.tracing.changes import cut
 from proxy.tracing.recorder import Call, Recorder, explained
-from telemetry.records import EventRecord, RequestRecord
+from telemetry.records import EventRecord, Row
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
@@ -110,7 +110,7 @@ class _Journal:
     inner: Journal
     recorder: Recorder
 
-    def append(self, record: RequestRecord) -> None:
+    def append(self, record: Row) -> None:
         self.inner.append(record)
 
     def event(self, event: EventRecord) -> bool:
