@@ -10,7 +10,7 @@ Rules
 5. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
 6. Where telemetry waits on disk for its destination, each record is also on a trail (`trail.py`) until it is safe, so
    that the end of this process and its child, however sudden, loses none.
-6. Single-threaded: everything runs on the loop that called `start`.
+7. Single-threaded: everything runs on the loop that called `start`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ READ = 256 * 1024  # bytes
 # The child makes and frees messages of a mebibyte all the time; asking the kernel for new pages each time would be a
 # tenth of its work. glibc reads these, other C libraries do not mind.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "33554432"}
+
+# Settings that name a destination which is kept on disk.
+KEPT = (
+    "telemetry.logs.cloud.endpoint",
+    "telemetry.applicationinsights.connection",
+    "telemetry.applicationinsights.connection.file",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -373,13 +380,6 @@ class Journal:
 def _size(event: EventRecord) -> int:
     """Bytes that it takes in memory, more or less, and never less in a frame."""
     return len(event.content) + 4 * (len(event.partition_key) + len(event.partition_id)) + EVENT_COST
-
-
-KEPT = (
-    "telemetry.logs.cloud.endpoint",
-    "telemetry.applicationinsights.connection",
-    "telemetry.applicationinsights.connection.file",
-)
 
 
 def _wants_trail(settings: Mapping[str, str]) -> bool:

@@ -4,8 +4,9 @@
     POST https://{namespace}/{hub}/partitions/{id}/messages         the same, where the policy names a partition
 
 Rules
-1. Events of a logger wait for at most `LINGER` seconds and leave in batches of one partition or partition key; a logger
-   that is not buffered sends each by itself. HTTPS and not AMQP: it needs no library and no connection that stays.
+1. Events leave in batches of one partition or partition key: what came together goes together, and while others are
+   still under way they wait for each other, at most `LINGER` seconds. A logger that is not buffered sends each by
+   itself. HTTPS and not AMQP: it needs no library and no connection that stays.
 2. A batch is smaller than what the smallest tier takes, 256 KB.
 3. What is in a lane is the event as it was said; it is signed, or given a token, when it is sent.
 4. Where a logger may send to is what calls of policies may reach: `net.client.loopback.allowed` and
@@ -41,7 +42,7 @@ AUDIENCE = "https://eventhubs.azure.net"
 VERSION = "2014-01"
 LIMIT = 240_000  # bytes of the events of a batch
 EACH = 200  # bytes that an event costs beside its own
-LINGER = 0.5  # seconds
+LINGER = 0.25  # seconds
 SINGLE, BATCH = "application/atom+xml;type=entry;charset=utf-8", "application/vnd.microsoft.servicebus.json"
 
 Group = tuple[str, str]  # partition id and partition key
@@ -154,6 +155,12 @@ class EventHubs:
         self._leave()
 
     def events(self, events: Iterable[EventRecord]) -> None:
+        self._take(events)
+        for hub in self._hubs.values():
+            if not hub.lane.queued:
+                hub.flush()
+
+    def _take(self, events: Iterable[EventRecord]) -> None:
         for event in events:
             hub = self._hubs.get(event.logger.lower())
             if hub is not None:

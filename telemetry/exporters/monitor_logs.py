@@ -57,12 +57,14 @@ class MonitorLogs:
         self._lane = Lane("Azure Monitor (logs)", self._send, spool="azure-monitor-logs")
         self.lanes = (self._lane,)
         self._directory = Directory()
+        self.waiting = 0  # of the last records, how many are not in the lane
         self._rows: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
 
     def records(self, batch: Batch, resource: Resource) -> None:
         for record, kind in zip(batch, batch.kinds, strict=True):
+            self.waiting += 1
             diagnostic = self._diagnostic(record)
             if diagnostic is not None and sampled(record, diagnostic) is None:
                 continue
@@ -72,10 +74,13 @@ class MonitorLogs:
                 continue
             if self._bytes + len(made) > LIMIT:
                 self._flush()
+                self.waiting = 1
             if not self._rows:
                 self._since = time.monotonic()
             self._rows.append(made)
             self._bytes += len(made) + 1
+        if not self._rows:
+            self.waiting = 0
 
     def direct(self, directory: Directory) -> None:
         self._directory = directory
@@ -98,6 +103,7 @@ class MonitorLogs:
         if self._rows:
             self._lane.put(b"[" + b",".join(self._rows) + b"]", len(self._rows))
             self._rows, self._bytes = [], 0
+        self.waiting = 0
 
     def _send(self, data: bytes, timeout: float) -> None:
         headers = {
