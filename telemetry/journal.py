@@ -42,6 +42,16 @@ BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is 
 HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
 PIPE_BYTES = 1024 * 1024
 READ = 256 * 1024  # bytes
+# The child makes and frees messages of a mebibyte all the time; asking the kernel for new pages each time would be a
+# tenth of its work. glibc reads these, other C libraries do not mind.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "33554432"}
+
+# Settings that name a destination which is kept on disk.
+KEPT = (
+    "telemetry.logs.cloud.endpoint",
+    "telemetry.applicationinsights.connection",
+    "telemetry.applicationinsights.connection.file",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +143,11 @@ class Journal:
         """What only the configuration knows of this gateway; call it whenever that changes."""
         self._stand(IDENTITY, pack(IDENTITY, (gateway_id, region)))
 
-    def direct(self, loggers: bytes) -> None:
-        """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes."""
+    def direct(self, loggers: bytes, sends: bool) -> None:
+        """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes; and whether
+        it sends any."""
+        if sends:
+            self.keep_trail()
         self._stand(LOGGERS, loggers)
 
     def _stand(self, kind: str, frame: bytes) -> None:
@@ -189,7 +202,7 @@ class Journal:
         known = {
             name: text for name, text in {**os.environ, **self._settings}.items() if not name.startswith("config.")
         }
-        environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
+        environment = {**MALLOC, **known, "instance.id": self._instance, "PYTHONPATH": path}
         self._born = time.monotonic()
         command, theirs = [sys.executable, "-P", "-m", "telemetry"], -1
         try:
@@ -364,14 +377,12 @@ class Journal:
             self._offset = 0
 
 
-def _wants_trail(settings: Mapping[str, str]) -> bool:
-    """Is there a destination in the settings that is kept on disk?"""
-    return bool(
-        settings.get("observability.opentelemetry.enabled", "").strip().lower() == "true"
-        or settings.get("telemetry.logs.cloud.endpoint", "").strip()
-    )
-
-
 def _size(event: EventRecord) -> int:
     """Bytes that it takes in memory, more or less, and never less in a frame."""
     return len(event.content) + 4 * (len(event.partition_key) + len(event.partition_id)) + EVENT_COST
+
+
+def _wants_trail(settings: Mapping[str, str]) -> bool:
+    """Is there a destination in the settings that is kept on disk?"""
+    collector = settings.get("observability.opentelemetry.enabled", "").strip().lower() == "true"
+    return collector or any(settings.get(name, "").strip() for name in KEPT)

@@ -57,11 +57,13 @@ class Plan:
 
 @dataclass(slots=True, frozen=True)
 class Telling:
-    """`frame` is for the telemetry child; `plans` by the key of an API that has its own, `plan` of all the others."""
+    """`frame` is for the telemetry child; `plans` by the key of an API that has its own, `plan` of all the others;
+    `sends`: some diagnostic has a logger."""
 
     frame: bytes = field(default=frame((), (), (), ()), repr=False)
     plan: Plan | None = None
     plans: Mapping[str, Plan | None] = field(default_factory=dict)
+    sends: bool = False
 
     def plan_of(self, api: Api | None) -> Plan | None:
         return self.plans.get(api.key, self.plan) if api is not None else self.plan
@@ -152,6 +154,7 @@ def telling(
         frame(loggers.values(), indices, service, with_own, name),
         plan(of_service.values(), loggers, name),
         {key: plan(found.values(), loggers, name) for key, found in merged.items()},
+        any(each.logger.lower() in loggers for each in indices),
     )
 
 

@@ -70,12 +70,18 @@ class Sender:
         self.lane = Lane(f"Application Insights ({name})", way.send, spool=f"insights-{name}-{mark}")
         self._way = way
         self._items: list[bytes] = []
-        self._bytes = 0
+        self._bytes = self._first = 0
         self._since = 0.0
         self._series: dict[_Key, list[float]] = {}
         self._began = time.time_ns()
 
-    def add(self, record: RequestRecord, diagnostic: Diagnostic, resource: Resource) -> None:
+    @property
+    def first(self) -> int | None:
+        """The number of the first record that is held and not in the lane; None for none."""
+        return self._first if self._items else None
+
+    def add(self, number: int, record: RequestRecord, diagnostic: Diagnostic, resource: Resource) -> None:
+        """`number` is the record's place among all that came."""
         if diagnostic.metrics and record.metrics:
             for emitted in record.metrics:
                 self._count(emitted)
@@ -84,6 +90,8 @@ class Sender:
             return
         for item in self.encoder.envelopes(record, diagnostic, resource, percentage):
             self._take(item)
+            if len(self._items) == 1:
+                self._first = number
 
     def tick(self, resource: Resource) -> None:
         if self._series and time.time_ns() - self._began >= self._interval:
@@ -158,12 +166,19 @@ class ApplicationInsights:
         self._retired: list[Sender] = []
         self._own = own
         self._resource = Resource("")
+        self._came = 0  # records
         if own is not None:
             self._senders[""] = (None, self._sender("setting", own, Ingestion(own, None, open_to_all)))
 
     @property
     def lanes(self) -> Sequence[Lane]:
         return [each.lane for _, each in self._senders.values()] + [each.lane for each in self._retired]
+
+    @property
+    def waiting(self) -> int:
+        """How many of the last records are not in a lane yet."""
+        held = (sender.first for _, sender in self._senders.values())
+        return self._came - min((each for each in held if each is not None), default=self._came)
 
     def direct(self, directory: Directory) -> None:
         service_moved = directory.service != self._directory.service
@@ -179,17 +194,18 @@ class ApplicationInsights:
 
     def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
         self._resource = resource
+        first, self._came = self._came, self._came + len(batch)
         if not self._senders:
             return
-        for record in batch:
+        for number, record in enumerate(batch, first):
             sent = False
             for applied in self._directory.of(record):
                 sender = self._sender_of(applied)
                 if sender is not None:
-                    sender.add(record, applied.diagnostic, resource)
+                    sender.add(number, record, applied.diagnostic, resource)
                     sent = True
             if not sent and self._own is not None:
-                self._senders[""][1].add(record, OWN, resource)
+                self._senders[""][1].add(number, record, OWN, resource)
 
     def tick(self, resource: Resource) -> None:
         self._resource = resource

@@ -178,6 +178,23 @@ def test_a_logger_that_is_not_buffered_does_not_wait(endpoint: Breeze, monkeypat
         close(it)
 
 
+def test_what_is_not_in_a_lane_yet_is_told(endpoint: Breeze) -> None:
+    with breeze() as other:
+        own = {"orders": AI._replace(logger="b")}
+        it = exporter(directory(logger(endpoint), logger(other, "b"), own=own))
+        assert it.waiting == 0
+        it.records(Kinds().batch([record(api_id="a"), record(), record(api_id="a"), record()]), RESOURCE)
+        assert it.waiting == 4
+        it._senders["ai"][1].flush()
+        assert it.waiting == 3
+        it.tick(RESOURCE)
+        assert it.waiting == 0
+        it.records(Kinds().batch([record(backend_url="")] * 600), RESOURCE)
+        assert it.waiting == 100, "what is beyond a batch"
+        it.flush()
+        close(it)
+
+
 def test_batches_are_bounded(endpoint: Breeze) -> None:
     it = exporter(directory(logger(endpoint)))
     send(it, *[record(backend_url="")] * 1100)
@@ -233,10 +250,10 @@ def test_an_endpoint_that_comes_later(endpoint: Breeze) -> None:
         close(it)
 
 
-def test_an_endpoint_that_hangs(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry.lane.SEND_TIMEOUT", 0.2)
+def test_an_endpoint_that_hangs(endpoint: Breeze) -> None:
     endpoint.hang = threading.Event()
     it = exporter(directory(logger(endpoint)))
+    it.lanes[0]._longest = 0.2
     send(it, record())
     until(lambda: len(endpoint.posts) >= 2)  # it did not wait for the first
     assert it.lanes[0].exported == 0
