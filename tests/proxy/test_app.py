@@ -17,7 +17,7 @@ class IdentifiedJournal:
     def identify(self, gateway_id: str, region: str) -> None:
         self.identity = (gateway_id, region)
 
-    def direct(self, loggers: bytes) -> None:
+    def direct(self, loggers: bytes, sends: bool) -> None:
         """Nobody is told."""
 
 
