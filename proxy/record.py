@@ -15,7 +15,8 @@ LONGEST_DETAIL = 1000  # characters
 def record(exchange: Exchange, status: int, received: int, sent: int) -> RequestRecord:
     """`status` is what the client got, 0 for nothing; `received` and `sent` are body bytes."""
     request, api, operation = exchange.request, exchange.api, exchange.operation
-    total_ms = (exchange.ports.clock.monotonic() - exchange.started) * 1000
+    now = exchange.ports.clock.monotonic()
+    total_ms = (now - exchange.started) * 1000
     backend_ms = exchange.backend_ms
     url = request.original_url
     key_name = api.key_query if api else "subscription-key"
@@ -25,7 +26,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Request
         start_ns=int(exchange.timestamp.timestamp() * 1_000_000_000),
         total_ms=total_ms,
         backend_ms=backend_ms,
-        client_ms=max(total_ms - backend_ms - exchange.cache_ms, 0.0),
+        client_ms=(now - exchange.responding) * 1000 if exchange.responding else 0.0,
         cache_ms=exchange.cache_ms,
         correlation_id=str(exchange.request_id),
         trace_id=exchange.trace_id,

@@ -32,6 +32,7 @@ from telemetry.metrics import Metric, RequestMetrics
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
+from telemetry.state import GatewayMetrics, Standing
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Child:
             process_id=parent,
         )
         self._requests = RequestMetrics(self._metric_settings)
+        self._gateway = GatewayMetrics(self._metric_settings.max_series)
         self._custom = CustomMetrics(self._metric_settings.max_series)
         self._journal = JournalCounts()
         self._exporters: list[Exporter] = []
@@ -68,7 +70,7 @@ class Child:
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
-        metrics = self._requests.read() + self._custom.read()
+        metrics = self._requests.read() + self._gateway.read() + self._custom.read()
         metrics += telemetry_metrics(self._exporters, self._journal)
         if self._metric_settings.system:
             metrics += process_metrics(self._resource.process_id)
@@ -81,6 +83,8 @@ class Child:
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
+        elif kind == frames.STANDING:
+            self._gateway.standing = Standing._make(content)
 
     def tick(self) -> None:
         for exporter in self._exporters:
@@ -140,7 +144,7 @@ class Child:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
     def _records(self, batch: Sequence[RequestRecord]) -> None:
-        takers = [self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
+        takers = [self._requests.add, self._gateway.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
         if self._way_back is not None:
             takers.append(self._figures.add)
         for take in takers:

@@ -4,6 +4,7 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
 
     records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
+    standing  (version, newest, confirmed)         which configuration is in force, see `state.py`; replaces likewise
 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
 
@@ -26,6 +27,7 @@ from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, TraceRec
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 IDENTITY = "identity"
+STANDING = "standing"
 
 LENGTH = struct.Struct(">I")
 _LAST_ERROR = RequestRecord._fields.index("last_error")

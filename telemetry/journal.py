@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, BrokenPipeStream, documents, pack, pack_records
+from telemetry.frames import IDENTITY, STANDING, BrokenPipeStream, documents, pack, pack_records
 from telemetry.records import RequestRecord
 
 QUEUE_LIMIT = 50_000  # records
@@ -65,7 +65,8 @@ class Journal:
         self._queue: collections.deque[RequestRecord] = collections.deque()
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._offset = 0  # bytes of the first frame that the pipe has taken
-        self._identity = b""
+        self._told: dict[str, bytes] = {}  # the newest frame of each kind: the next child has to hear it, too
+        self._untold: set[str] = set()  # kinds whose newest frame is not on its way yet
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._figures = figures
@@ -101,12 +102,18 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        identity = pack(IDENTITY, (gateway_id, region))
-        if identity == self._identity:
+        self._tell(IDENTITY, (gateway_id, region))
+
+    def stand(self, version: int, newest: int, confirmed: float) -> None:
+        """Which configuration is in force (`state.py` has the words); call it whenever that changes."""
+        self._tell(STANDING, (version, newest, confirmed))
+
+    def _tell(self, kind: str, content: tuple[str | int | float, ...]) -> None:
+        frame = pack(kind, content)
+        if frame == self._told.get(kind):
             return
-        self._identity = identity
-        if self._pipe >= 0:
-            self._frames.append((self._identity, 0))
+        self._told[kind] = frame
+        self._untold.add(kind)
 
     async def close(self, timeout: float = 2.0) -> None:
         """Write what is left and let the child finish, all within `timeout` seconds; then it is ended."""
@@ -181,8 +188,8 @@ class Journal:
         with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._offset = 0
-        if self._identity:
-            self._frames.appendleft((self._identity, 0))
+        self._frames.extendleft((frame, 0) for frame in self._told.values())
+        self._untold.clear()
 
     def _listen(self) -> None:
         if self._way_back >= 0 and self._loop is not None:
@@ -234,6 +241,8 @@ class Journal:
         if self._pipe < 0 or self._waiting_for_room:
             return
         for _ in range(FRAMES_PER_TURN):
+            if not self._frames and self._untold:
+                self._frames.append((self._told[self._untold.pop()], 0))
             if not self._frames:
                 self._pack_batch()
             if not self._frames:
