@@ -425,8 +425,7 @@ class _Pending:
         self.removals.extend(diff.removals)
 
     def _begin(self, nonce: str) -> None:
-        self.nonce = nonce
-        self.corrupt = ""
+        self.nonce, self.corrupt = nonce, ""
         self.upserts: list[Resource] = []
         self.removals: list[str] = []
         self.issues: list[ResourceIssue] = []

@@ -144,7 +144,12 @@ class Child:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
     def _records(self, batch: Sequence[RequestRecord]) -> None:
-        takers = [self._requests.add, self._gateway.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
+        takers = [
+            self._requests.add,
+            self._gateway.add,
+            self._custom.add,
+            *(exporter.records for exporter in self._exporters),
+        ]
         if self._way_back is not None:
             takers.append(self._figures.add)
         for take in takers:

@@ -1,17 +1,25 @@
-"""What the reports of the management plane are made of: sums per quarter of an hour and the last few requests.
+"""What the management plane hears of requests: sums per quarter of an hour for its reports, sums per minute and the
+last requests for whoever looks what is going on.
 
     {"rows": [[start, api, operation, product, subscription, user,
                success, blocked, failed, other, bytes, cache hits, cache misses,
                time, shortest, longest, backend calls, backend time, shortest, longest], ...],
+     "minutes": [[start, api, status, error's source, error's reason,
+                  requests, time, longest, backend time, client time], ...],
      "requests": [[start, api, operation, product, subscription, user, method, url, client address, backend status,
-                   status, response bytes, request bytes, cache, time, backend time, request id], ...]}
+                   status, response bytes, request bytes, cache, time, backend time, request id], ...],
+     "details": [[client time, cache time, trace id, span id, backend span id, backend method, backend url, backend,
+                  sampled, error's source, reason, section, scope, path, policy, message, detail], ...]}
 
-`start` is Unix seconds, of the quarter in a row; times are milliseconds; names are empty where none applies.
+`start` is Unix seconds, of the quarter or minute in a row; times are milliseconds; names are empty where none applies.
+`details` tell of the same requests as `requests`, in the same order.
 
 Rules
 1. Everything is what came since the document before: whoever adds them all up has counted each request once.
-2. A document holds at most `ROWS` rows; requests beyond are counted in a row of their API alone. Of requests it holds
-   the last `REQUESTS`.
+2. A document holds at most `ROWS` rows; requests beyond are counted in a row of their API alone. It holds at most
+   `MINUTES` rows of minutes; beyond, only statuses are told apart.
+3. Of requests it holds the last `REQUESTS` that went well and the last `REQUESTS` that did not, so that the many do
+   not push out the few that somebody will look for.
 """
 
 from __future__ import annotations
@@ -26,11 +34,16 @@ from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 
 QUARTER = 900  # seconds
+MINUTE = 60  # seconds
 ROWS = 3_000
+MINUTES = 2_000
 REQUESTS = 50
 LONGEST_URL = 2_000  # characters
+LONGEST_WORDS = 1_000  # characters of an error's message and detail
+LONGEST_NAME = 200
 
 Key = tuple[int, str, str, str, str, str]
+MinuteKey = tuple[int, str, int, str, str]
 
 SUCCESS, BLOCKED, FAILED, OTHER = range(4)
 
@@ -38,42 +51,37 @@ SUCCESS, BLOCKED, FAILED, OTHER = range(4)
 class Figures:
     """What was counted since the last `cut`. One thread uses it."""
 
-    def __init__(self, most: int = ROWS) -> None:
-        self._most = most
+    def __init__(self, most: int = ROWS, most_minutes: int = MINUTES) -> None:
+        self._most, self._most_minutes = most, most_minutes
         self._rows: dict[Key, list[float]] = {}
-        self._requests: deque[list[Any]] = deque(maxlen=REQUESTS)
+        self._minutes: dict[MinuteKey, list[float]] = {}
+        self._well: deque[RequestRecord] = deque(maxlen=REQUESTS)
+        self._badly: deque[RequestRecord] = deque(maxlen=REQUESTS)
 
     def add(self, records: Iterable[RequestRecord], resource: Resource) -> None:
         for record in records:
-            seconds = record.start_ns / 1e9
+            seconds = record.start_ns // 1_000_000_000
             names = (record.api_id, record.operation_id, record.product_id, record.subscription_id, record.user_id)
-            self._count((int(seconds // QUARTER) * QUARTER, *names), record)
-            self._requests.append(
-                [
-                    seconds,
-                    *names,
-                    record.method,
-                    record.url[:LONGEST_URL],
-                    record.client_ip,
-                    record.backend_status,
-                    record.status,
-                    record.response_size,
-                    record.request_size,
-                    record.cache,
-                    record.total_ms,
-                    record.backend_ms,
-                    record.correlation_id,
-                ]
-            )
+            self._count((seconds // QUARTER * QUARTER, *names), record)
+            self._count_minute(seconds // MINUTE * MINUTE, record)
+            (self._well if 100 <= record.status < 400 else self._badly).append(record)
 
     def cut(self) -> bytes | None:
         """The document of what was counted since the last call; None for nothing."""
         if not self._rows:
             return None
-        rows, requests = [[*key, *row] for key, row in self._rows.items()], list(self._requests)
+        last = sorted((*self._well, *self._badly), key=lambda record: record.start_ns)
+        document = {
+            "rows": [[*key, *row] for key, row in self._rows.items()],
+            "minutes": [[*key, *row] for key, row in self._minutes.items()],
+            "requests": [*map(_request, last)],
+            "details": [*map(_detail, last)],
+        }
         self._rows.clear()
-        self._requests.clear()
-        return orjson.dumps({"rows": rows, "requests": requests})
+        self._minutes.clear()
+        self._well.clear()
+        self._badly.clear()
+        return orjson.dumps(document)
 
     def _count(self, key: Key, record: RequestRecord) -> None:
         row = self._rows.get(key)
@@ -100,6 +108,68 @@ class Figures:
             row[13] = max(row[13], backend)
             row[10] += 1
             row[11] += backend
+
+    def _count_minute(self, start: int, record: RequestRecord) -> None:
+        error = record.last_error
+        source, reason = (error.source[:LONGEST_NAME], error.reason[:LONGEST_NAME]) if error is not None else ("", "")
+        key = (start, record.api_id, record.status, source, reason)
+        row = self._minutes.get(key)
+        if row is None:
+            if len(self._minutes) >= self._most_minutes:
+                key = (start, "", record.status, "", "")
+                row = self._minutes.get(key)
+            if row is None:
+                row = self._minutes[key] = [0, 0.0, 0.0, 0.0, 0.0]
+        time = record.total_ms
+        row[0] += 1
+        row[1] += time
+        if time > row[2]:
+            row[2] = time
+        row[3] += record.backend_ms
+        row[4] += record.client_ms
+
+
+def _request(record: RequestRecord) -> list[Any]:
+    return [
+        record.start_ns / 1e9,
+        record.api_id,
+        record.operation_id,
+        record.product_id,
+        record.subscription_id,
+        record.user_id,
+        record.method,
+        record.url[:LONGEST_URL],
+        record.client_ip,
+        record.backend_status,
+        record.status,
+        record.response_size,
+        record.request_size,
+        record.cache,
+        record.total_ms,
+        record.backend_ms,
+        record.correlation_id,
+    ]
+
+
+def _detail(record: RequestRecord) -> list[Any]:
+    error = record.last_error
+    texts = (
+        (error.source, error.reason, error.section, error.scope, error.path, error.policy_id) if error else ("",) * 6
+    )
+    words = (error.message, error.detail) if error else ("", "")
+    return [
+        record.client_ms,
+        record.cache_ms,
+        record.trace_id,
+        record.span_id,
+        record.backend_span_id,
+        record.backend_method,
+        record.backend_url[:LONGEST_URL],
+        record.backend_id,
+        record.sampled,
+        *(text[:LONGEST_NAME] for text in texts),
+        *(text[:LONGEST_WORDS] for text in words),
+    ]
 
 
 def outcome(status: int) -> int:
