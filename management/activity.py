@@ -1,7 +1,7 @@
 """What goes on now: the last hour by minute, API, gateway and error, and single requests. Ours, not Azure's.
 
     GET {service}/activity?minutes=60&apiId=&gatewayId=
-    GET {service}/activity/requests?failed=true&apiId=&gatewayId=&$top=
+    GET {service}/activity/requests?failed=true&apiId=&gatewayId=&reason=&$top=
     GET {service}/activity/requests/{requestId}
 
 Rules
@@ -106,8 +106,10 @@ def requests(tx: Transaction, query: Mapping[str, str]) -> list[Item]:
         gateway=query.get("gatewayId", "").rsplit("/", 1)[-1],
         api=_api(tx, query),
         failed={"true": True, "false": False}.get(text),
-        most=MOST_REQUESTS,
+        most=None if query.get("reason") else MOST_REQUESTS,
     )
+    if reason := query.get("reason"):
+        found = [each for each in found if each.get("reason") == reason][:MOST_REQUESTS]
     return sorted((_request(tx, each) for each in found), key=lambda item: str(item["timestamp"]), reverse=True)
 
 

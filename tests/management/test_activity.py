@@ -93,6 +93,9 @@ async def test_a_request_down_to_its_error(shop: Plane) -> None:
     listed = (await shop.get("/activity/requests", query={"failed": "true", "apiId": "shop"}))["value"]
     assert [each["requestId"] for each in listed] == ["bad"]
     assert {each["requestId"] for each in (await shop.get("/activity/requests"))["value"]} == {"good", "bad"}
+    by_reason = (await shop.get("/activity/requests", query={"reason": "BackendConnectionFailure"}))["value"]
+    assert [each["requestId"] for each in by_reason] == ["bad"]
+    assert (await shop.get("/activity/requests", query={"reason": "Other"}))["value"] == []
     found = await shop.get("/activity/requests/bad")
     assert found["error"]["reason"] == "BackendConnectionFailure"
     assert found["error"]["detail"] == "nothing listens there"
