@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -105,6 +105,15 @@ proto: $(VENV)/.dev
 # The page of policies is made from the code; a test holds it to the code.
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
+
+# The Grafana dashboards are made by a script; a test holds the files to it.
+dashboards: $(VENV)/.dev
+	$(BIN)/python -m dashboards.build
+
+# A metrics store and promtool from Debian, below build/, for the tests of dashboards and alerts; `make test` has them
+# fetched where it can, and skips those tests where it cannot.
+dashboard-tools: $(VENV)/.dev
+	$(BIN)/python -m tests.dashboards.install
 
 # Figures of this machine; nothing is judged.
 bench-quick: setup

@@ -355,12 +355,14 @@ def gateways() -> Dashboard:
 
 
 def azure_names() -> Dashboard:
-    requests = f"{{{azure('Requests', '_total')}, {GATEWAY}}}[$__rate_interval]"
+    requests = f"{{{azure('Requests', '(_total)?')}, {GATEWAY}}}[$__rate_interval]"
     board = _board(
         "passerelle-azure",
         "Passerelle: metrics of the self-hosted gateway",
         "The metrics that Azure's self-hosted gateway has, under their own names.",
-    ).with_variable(variable("gateway", "Gateway", f"label_values({{{azure('Requests', '_total')}}}, apim_gateway_id)"))
+    ).with_variable(
+        variable("gateway", "Gateway", f"label_values({{{azure('Requests', '(_total)?')}}}, apim_gateway_id)")
+    )
 
     def requests_by(title: str, label: str) -> None:
         board.with_panel(

@@ -24,6 +24,8 @@ def encode(metrics: Iterable[Metric], resource: Resource, start_ns: int, now_ns:
     scope.scope.name = SCOPE
     points = 0
     for metric in metrics:
+        if not metric.points:
+            continue
         message = scope.metrics.add()
         message.name = metric.name
         message.unit = metric.unit
