@@ -106,9 +106,10 @@ proto: $(VENV)/.dev
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
 
-# The Grafana dashboards are made by a script; a test holds the files to it.
+# Grafana's dashboards and the Azure workbook are made by scripts; a test holds the files to them.
 dashboards: $(VENV)/.dev
 	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m dashboards.workbook
 
 # A metrics store and promtool from Debian, below build/, for the tests of dashboards and alerts; `make test` has them
 # fetched where it can, and skips those tests where it cannot.
