@@ -1,4 +1,5 @@
-"""The metrics store and the rule checker that the dashboards are tested with: python -m tests.dashboards.install.
+"""The metrics store and the checkers with which dashboards, alerts and `compose/` are tested: python -m
+tests.dashboards.install.
 
 They are Debian's packages, of a release that may be newer than this machine's, unpacked below build/dashboards and not
 installed: nothing of the system changes. Their checksums are in Debian's signed lists. Where there is no apt-get and no
@@ -16,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "dashboards"
 STORE = FOLDER / "usr" / "bin" / "victoria-metrics"
 PROMTOOL = FOLDER / "usr" / "bin" / "promtool"
-PACKAGES = ("victoria-metrics", "promtool")
+VMALERT = FOLDER / "usr" / "bin" / "vmalert"
+COMPOSE = FOLDER / "usr" / "libexec" / "docker" / "cli-plugins" / "docker-compose"  # it checks files without an engine
+PACKAGES = ("victoria-metrics", "promtool", "docker-compose")
 RELEASE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -28,10 +31,12 @@ class NotHere(Exception):
 
 def install() -> None:
     """Do nothing when they are there. Raises NotHere."""
-    if STORE.exists() and PROMTOOL.exists():
+    if all(tool.exists() for tool in (STORE, PROMTOOL, VMALERT, COMPOSE)):
         return
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None or not KEYS.exists():
-        raise NotHere("victoria-metrics and promtool come from Debian's packages, and this is no Debian")
+        raise NotHere(
+            "victoria-metrics, promtool and docker-compose come from Debian's packages, and this is no Debian"
+        )
     apt = FOLDER / "apt"
     for name in ("lists/partial", "cache/archives/partial", "parts"):
         (apt / name).mkdir(parents=True, exist_ok=True)
@@ -63,7 +68,7 @@ def main() -> int:
     except NotHere as reason:
         print(reason, file=sys.stderr)
         return 1
-    print(f"{STORE} and {PROMTOOL} are there")
+    print(f"{', '.join(PACKAGES)} are there")
     return 0
 
 
