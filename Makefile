@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -146,6 +146,10 @@ build/peers/.done: benchmarks/peers/requirements.txt benchmarks/peers/package.js
 # What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
 bench-compile: setup
 	$(BIN)/python -m benchmarks.policies_compile $(FOLDER)
+
+# What a request costs the sidecar and its telemetry child, by destination: under a minute.
+bench-telemetry: setup
+	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
 
 # What each of the most used policies and typical expressions cost; the last table is through real processes.
 bench-policies: setup

@@ -10,7 +10,9 @@ Rules
 2. The child ends when its input ends: the sidecar closed the pipe or was killed. It has `DRAIN` seconds to deliver what
    it holds, figures first, then it is gone. Signals meant for the sidecar's process group do not end it
    (`__main__.py`).
-3. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
+3. What a lane is given is on disk before it is sent (`keeping.py`), so what cannot be delivered in that time waits for
+   the next child, and so does what a killed child leaves.
+4. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
 """
 
 from __future__ import annotations
@@ -20,16 +22,18 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from telemetry import frames, redact
+from telemetry import frames
+from telemetry.batch import Batch, Kinds
 from telemetry.custom_metrics import CustomMetrics
 from telemetry.exporters import FACTORIES, Exporter
 from telemetry.figures import Figures
+from telemetry.keeping import Keeping
+from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
-from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.state import GatewayMetrics, Standing
@@ -56,12 +60,15 @@ class Child:
         self._requests = RequestMetrics(self._metric_settings)
         self._gateway = GatewayMetrics(self._metric_settings.max_series)
         self._custom = CustomMetrics(self._metric_settings.max_series)
+        self._kinds = Kinds()
         self._journal = JournalCounts()
         self._exporters: list[Exporter] = []
         for factory in FACTORIES:
             exporter = factory(settings, self.read)
             if exporter is not None:
                 self._exporters.append(exporter)
+        self._keeping = Keeping(settings)
+        self._keeping.attach(self._lanes())
         self._export_at = time.monotonic() + self._metric_settings.interval
         self._figures = Figures()
         self._way_back = way_back
@@ -79,7 +86,7 @@ class Child:
     def frame(self, kind: str, content: Any) -> None:
         if kind == frames.RECORDS:
             self._journal.dropped, self._journal.respawned, rows = content
-            self._records([_clean(frames.record(row)) for row in rows])
+            self._records(self._kinds.batch(rows))
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
@@ -87,6 +94,7 @@ class Child:
             self._gateway.standing = Standing._make(content)
 
     def tick(self) -> None:
+        self._keeping.tick(self._lanes())
         for exporter in self._exporters:
             try:
                 exporter.tick(self._resource)
@@ -134,16 +142,23 @@ class Child:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
         self._tell_rest(deadline)
         self._export_metrics()
-        lanes = [lane for exporter in self._exporters for lane in exporter.lanes]
+        lanes = self._lanes()
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:
             lane.join(deadline)
-        lost = sum(lane.queued + sum(lane.dropped.values()) for lane in lanes)
+        kept = sum(lane.kept for lane in lanes)
+        lost = sum(lane.queued - lane.kept + sum(lane.dropped.values()) for lane in lanes)
+        if kept:
+            logger.info("%d telemetry items wait on disk for the next start.", kept, extra={"event": "TelemetryKept"})
         if lost:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
-    def _records(self, batch: Sequence[RequestRecord]) -> None:
+    def _lanes(self) -> list[Lane]:
+        return [lane for exporter in self._exporters for lane in exporter.lanes]
+
+    def _records(self, batch: Batch) -> None:
+        self._keeping.attach(self._lanes())
         takers = [
             self._requests.add,
             self._gateway.add,
@@ -169,24 +184,6 @@ class Child:
                 exporter.metrics(metrics, self._resource)
             except Exception:
                 self._broken(0)
-
-
-def _clean(record: RequestRecord) -> RequestRecord:
-    """Without secrets in its URLs, and without what no encoder can write: bytes that are no text, from a client."""
-    if record.errors or record.traces or record.last_error or not (record.url + record.backend_url).isascii():
-        record = RequestRecord._make(map(_text, record))
-    if "?" not in record.url and "?" not in record.backend_url:
-        return record
-    return record._replace(url=redact.url(record.url), backend_url=redact.url(record.backend_url))
-
-
-def _text(value: Any) -> Any:
-    """Strings that UTF-8 can hold; what it cannot becomes a question mark."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    if isinstance(value, tuple):
-        return value._make(map(_text, value)) if hasattr(value, "_make") else tuple(map(_text, value))
-    return value
 
 
 def serve(child: Child, descriptor: int) -> None:

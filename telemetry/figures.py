@@ -25,16 +25,19 @@ Rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
-from telemetry.records import RequestRecord
+from telemetry.batch import Batch
+from telemetry.records import RequestRecord, places
 from telemetry.settings import Resource
 
 QUARTER = 900  # seconds
+QUARTER_NS = QUARTER * 10**9
 MINUTE = 60  # seconds
+MINUTE_NS = MINUTE * 10**9
 ROWS = 3_000
 MINUTES = 2_000
 REQUESTS = 50
@@ -44,8 +47,23 @@ LONGEST_NAME = 200
 
 Key = tuple[int, str, str, str, str, str]
 MinuteKey = tuple[int, str, int, str, str]
+_Known = tuple[object, dict[tuple[int, str, str], list[float]], dict[int, list[float]]]
 
 SUCCESS, BLOCKED, FAILED, OTHER = range(4)
+CACHED = {"hit": 5, "miss": 6}
+
+_own = itemgetter(
+    *places(
+        "start_ns",
+        "total_ms",
+        "backend_ms",
+        "client_ms",
+        "request_size",
+        "response_size",
+        "subscription_id",
+        "user_id",
+    )
+)
 
 
 class Figures:
@@ -58,13 +76,48 @@ class Figures:
         self._well: deque[RequestRecord] = deque(maxlen=REQUESTS)
         self._badly: deque[RequestRecord] = deque(maxlen=REQUESTS)
 
-    def add(self, records: Iterable[RequestRecord], resource: Resource) -> None:
-        for record in records:
-            seconds = record.start_ns // 1_000_000_000
-            names = (record.api_id, record.operation_id, record.product_id, record.subscription_id, record.user_id)
-            self._count((seconds // QUARTER * QUARTER, *names), record)
-            self._count_minute(seconds // MINUTE * MINUTE, record)
-            (self._well if 100 <= record.status < 400 else self._badly).append(record)
+    def add(self, batch: Batch, resource: Resource) -> None:
+        for kind, records in batch.by_kind().items():
+            known: _Known | None = kind.made.get(self)
+            if known is None or known[0] is not self._rows:
+                known = kind.made[self] = (self._rows, {}, {})
+            shared, rows, minutes = kind.record, known[1], known[2]
+            (self._well if 100 <= shared.status < 400 else self._badly).extend(records[-REQUESTS:])
+            counted, called = outcome(shared.status), kind.backend_origin
+            cached = CACHED.get(shared.cache)
+            for start_ns, time, backend, client, received, sent, subscription, user in map(_own, records):
+                key = (start_ns // QUARTER_NS, subscription, user)
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = self._row(key, shared, time)
+                row[counted] += 1
+                row[4] += received + sent
+                row[7] += time
+                if time < row[8]:
+                    row[8] = time
+                elif time > row[9]:
+                    row[9] = time
+                if cached:
+                    row[cached] += 1
+                if called:
+                    if not row[10]:
+                        row[12] = row[13] = backend
+                    elif backend < row[12]:
+                        row[12] = backend
+                    elif backend > row[13]:
+                        row[13] = backend
+                    row[10] += 1
+                    row[11] += backend
+                start = start_ns // MINUTE_NS
+                row = minutes.get(start)
+                if row is None:
+                    row = minutes[start] = self._minute(start, shared)
+                row[0] += 1
+                row[1] += time
+                if time > row[2]:
+                    row[2] = time
+                row[3] += backend
+                row[4] += client
 
     def cut(self) -> bytes | None:
         """The document of what was counted since the last call; None for nothing."""
@@ -72,61 +125,39 @@ class Figures:
             return None
         last = sorted((*self._well, *self._badly), key=lambda record: record.start_ns)
         document = {
-            "rows": [[*key, *row] for key, row in self._rows.items()],
-            "minutes": [[*key, *row] for key, row in self._minutes.items()],
+            "rows": [[quarter * QUARTER, *names, *row] for (quarter, *names), row in self._rows.items()],
+            "minutes": [[start * MINUTE, *names, *row] for (start, *names), row in self._minutes.items()],
             "requests": [*map(_request, last)],
             "details": [*map(_detail, last)],
         }
-        self._rows.clear()
-        self._minutes.clear()
+        self._rows = {}  # another one: what kinds know of the old one is old
+        self._minutes = {}
         self._well.clear()
         self._badly.clear()
         return orjson.dumps(document)
 
-    def _count(self, key: Key, record: RequestRecord) -> None:
+    def _row(self, own: tuple[int, str, str], shared: RequestRecord, time: float) -> list[float]:
+        """The row of a request: its API's alone when there are too many. `time` is its first."""
+        quarter, subscription, user = own
+        key: Key = (quarter, shared.api_id, shared.operation_id, shared.product_id, subscription, user)
         row = self._rows.get(key)
         if row is None:
             if len(self._rows) >= self._most:
-                key = (key[0], key[1], "", "", "", "")
-                row = self._rows.get(key)
-            if row is None:
-                time = record.total_ms
-                row = self._rows[key] = [0, 0, 0, 0, 0, 0, 0, 0.0, time, time, 0, 0.0, 0.0, 0.0]
-        time = record.total_ms
-        row[outcome(record.status)] += 1
-        row[4] += record.request_size + record.response_size
-        if record.cache == "hit":
-            row[5] += 1
-        elif record.cache == "miss":
-            row[6] += 1
-        row[7] += time
-        row[8] = min(row[8], time)
-        row[9] = max(row[9], time)
-        if record.backend_url:
-            backend = record.backend_ms
-            row[12] = min(row[12], backend) if row[10] else backend
-            row[13] = max(row[13], backend)
-            row[10] += 1
-            row[11] += backend
+                key = (quarter, shared.api_id, "", "", "", "")
+            row = self._rows.setdefault(key, [0, 0, 0, 0, 0, 0, 0, 0.0, time, time, 0, 0.0, 0.0, 0.0])
+        return row
 
-    def _count_minute(self, start: int, record: RequestRecord) -> None:
-        error = record.last_error
+    def _minute(self, start: int, shared: RequestRecord) -> list[float]:
+        """The row of a minute: its status alone when there are too many."""
+        error = shared.last_error
         source, reason = (error.source[:LONGEST_NAME], error.reason[:LONGEST_NAME]) if error is not None else ("", "")
-        key = (start, record.api_id, record.status, source, reason)
+        key: MinuteKey = (start, shared.api_id, shared.status, source, reason)
         row = self._minutes.get(key)
         if row is None:
             if len(self._minutes) >= self._most_minutes:
-                key = (start, "", record.status, "", "")
-                row = self._minutes.get(key)
-            if row is None:
-                row = self._minutes[key] = [0, 0.0, 0.0, 0.0, 0.0]
-        time = record.total_ms
-        row[0] += 1
-        row[1] += time
-        if time > row[2]:
-            row[2] = time
-        row[3] += record.backend_ms
-        row[4] += record.client_ms
+                key = (start, "", shared.status, "", "")
+            row = self._minutes.setdefault(key, [0, 0.0, 0.0, 0.0, 0.0])
+        return row
 
 
 def _request(record: RequestRecord) -> list[Any]:

@@ -9,8 +9,9 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
 
 Rules
-1. `marshal` takes exact built-in types only, so records are plain tuples on the way and become `RequestRecord` again
-   in the child.
+1. `marshal` takes exact built-in types only, so records are plain tuples on the way and get their names again in the
+   child (`batch.py`). A record that is a plain tuple already is not copied: what nobody else holds is also cheaper to
+   write, since `marshal` need not look whether it was written before.
 2. No frame is longer than `MAX_FRAME`; a batch that would be is sent in halves, a single record that would be is
    refused.
 """
@@ -20,9 +21,10 @@ from __future__ import annotations
 import marshal
 import struct
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
-from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, TraceRecord
+from telemetry.records import Row, places
 
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
@@ -30,10 +32,9 @@ IDENTITY = "identity"
 STANDING = "standing"
 
 LENGTH = struct.Struct(">I")
-_LAST_ERROR = RequestRecord._fields.index("last_error")
-_ERRORS = RequestRecord._fields.index("errors")
-_TRACES = RequestRecord._fields.index("traces")
-_METRICS = RequestRecord._fields.index("metrics")
+_NESTED = places("last_error", "errors", "traces", "metrics")
+_nested = itemgetter(*_NESTED)
+_NOTHING = (None, (), (), ())
 _EXACT = (str, int, float, bool, type(None))
 
 
@@ -49,7 +50,7 @@ def pack(kind: str, content: Any) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def pack_records(records: Sequence[RequestRecord], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
+def pack_records(records: Sequence[Row], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
     """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
     for plain in (_fast, _plain):
         try:
@@ -66,11 +67,14 @@ def pack_records(records: Sequence[RequestRecord], dropped: int, respawned: int)
     yield from pack_records(records[middle:], dropped, respawned)
 
 
-def _fast(record: RequestRecord) -> tuple[Any, ...]:
-    if record.last_error is None and not record.errors and not record.traces and not record.metrics:
-        return tuple(record)
-    plain: tuple[Any, ...] = _plain(record)
-    return plain
+def _fast(row: Row) -> Row:
+    """For values that are built-in as they come; only the nested records are looked into."""
+    if _nested(row) == _NOTHING:
+        return row if type(row) is tuple else tuple(row)
+    values = list(row)
+    for at in _NESTED:
+        values[at] = _plain(values[at])
+    return tuple(values)
 
 
 def _plain(value: Any) -> Any:
@@ -103,19 +107,6 @@ def unpack(buffer: bytearray) -> Iterator[tuple[str, Any]]:
             yield kind, content
     finally:
         del buffer[:start]
-
-
-def record(values: tuple[Any, ...]) -> RequestRecord:
-    """A plain tuple as the record that it was."""
-    made = RequestRecord._make(values)
-    if made.last_error is None and not made.errors and not made.traces and not made.metrics:
-        return made
-    return made._replace(
-        last_error=ErrorRecord._make(values[_LAST_ERROR]) if values[_LAST_ERROR] is not None else None,
-        errors=tuple(ErrorRecord._make(each) for each in values[_ERRORS]),
-        traces=tuple(TraceRecord._make(each) for each in values[_TRACES]),
-        metrics=tuple(MetricRecord._make(each) for each in values[_METRICS]),
-    )
 
 
 def documents(buffer: bytearray) -> Iterator[bytes]:

@@ -6,7 +6,6 @@ https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementga
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 from telemetry.lines import timestamp
@@ -56,7 +55,7 @@ def fields(record: RequestRecord, region: str = "") -> dict[str, Any]:
 
 
 def shared(record: RequestRecord, region: str) -> dict[str, Any]:
-    """What many requests have in common; "" means "not applicable". Depends on `shared_key` and the region alone."""
+    """What requests of one kind (`batch.py`) have in common; "" means "not applicable"."""
     return {
         "isRequestSuccess": succeeded(record),
         "category": EVENT,
@@ -68,8 +67,6 @@ def shared(record: RequestRecord, region: str) -> dict[str, Any]:
         "apiId": record.api_id,
         "operationId": record.operation_id,
         "productId": record.product_id,
-        "userId": record.user_id,
-        "apimSubscriptionId": record.subscription_id,
         "clientProtocol": record.client_protocol,
         "backendProtocol": record.backend_protocol,
         "apiRevision": record.api_revision,
@@ -79,30 +76,9 @@ def shared(record: RequestRecord, region: str) -> dict[str, Any]:
     }
 
 
-def shared_key(record: RequestRecord) -> Hashable:
-    """Equal for records whose `shared` fields are equal."""
-    return (
-        record.method,
-        record.backend_status,
-        record.status,
-        record.cache,
-        record.api_id,
-        record.operation_id,
-        record.product_id,
-        record.user_id,
-        record.subscription_id,
-        record.client_protocol,
-        record.backend_protocol,
-        record.api_revision,
-        record.client_tls_version,
-        record.backend_id,
-        record.backend_method,
-    )
-
-
 def own(record: RequestRecord) -> dict[str, Any]:
     """What is this request's alone; "" means "not applicable"."""
-    values: dict[str, Any] = {
+    return {
         "totalTime": round(record.total_ms),
         "callerIpAddress": record.client_ip,
         "timeGenerated": timestamp(finished(record)),
@@ -112,9 +88,17 @@ def own(record: RequestRecord) -> dict[str, Any]:
         "backendTime": round(record.backend_ms) if record.backend_method or record.backend_url else "",
         "cacheTime": round(record.cache_ms) or "",
         "requestSize": record.request_size,
+        "userId": record.user_id,
+        "apimSubscriptionId": record.subscription_id,
         "clientTime": round(record.client_ms),
         "backendUrl": record.backend_url,
+        **said(record),
     }
+
+
+def said(record: RequestRecord) -> dict[str, Any]:
+    """What went wrong, and what policies said."""
+    values: dict[str, Any] = {}
     if record.last_error:
         values["lastError"] = error(record.last_error)
     if record.errors:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from telemetry.frames import IDENTITY, STANDING, BrokenPipeStream, documents, pack, pack_records
-from telemetry.records import RequestRecord
+from telemetry.records import Row
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
@@ -62,7 +62,7 @@ class Journal:
         self._settings = settings
         self._instance = instance
         self._limit = limit
-        self._queue: collections.deque[RequestRecord] = collections.deque()
+        self._queue: collections.deque[Row] = collections.deque()
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._offset = 0  # bytes of the first frame that the pipe has taken
         self._told: dict[str, bytes] = {}  # the newest frame of each kind: the next child has to hear it, too
@@ -89,8 +89,8 @@ class Journal:
         self._spawn()
         self._timer = self._loop.call_later(FLUSH_INTERVAL, self._tick)
 
-    def append(self, record: RequestRecord) -> None:
-        """Take one finished request."""
+    def append(self, record: Row) -> None:
+        """Take one finished request: a RequestRecord, or its values in a plain tuple."""
         queue = self._queue
         length = len(queue)
         if length >= self._limit:

@@ -12,6 +12,7 @@ import datetime
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 COLORS = {"Verbose": "90", "Info": "32", "Warn": "33", "Error": "31", "Fatal": "35"}
@@ -20,7 +21,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 def timestamp(seconds: float) -> str:
     """Unix seconds as `2024-01-19T07:39:54.666`, UTC, without a zone."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")[:23]
+    micros = round(seconds * 1e6)
+    return f"{_second(micros // 1_000_000)}.{micros // 1000 % 1000:03d}"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()[:19]
 
 
 def text_line(level: str, when: str, event: str, fields: Mapping[str, Any], color: bool = False) -> str:

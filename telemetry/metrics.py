@@ -15,17 +15,21 @@ Rules
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
+from operator import itemgetter
 
-from telemetry.records import RequestRecord
+from telemetry.batch import Batch, Kind, origin_of
+from telemetry.records import RequestRecord, places
 from telemetry.settings import MetricSettings, Resource
 
 Value = str | int  # of one dimension; "" and 0 mean "not applicable"
 Key = tuple[Value, ...]
 Labels = tuple[tuple[str, Value], ...]
+FEW = 16  # values that are quicker counted one by one than sorted
 OVERFLOW: Labels = (("otel.metric.overflow", True),)
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
@@ -64,6 +68,8 @@ CLIENT_DIMENSIONS = (
     "apim.backend.id",
 )
 
+_times = itemgetter(*places("total_ms", "backend_ms", "client_ms"))
+
 
 @dataclass(slots=True, frozen=True)
 class Point:
@@ -91,23 +97,21 @@ class Metric:
 
 @dataclass(slots=True)
 class Counter:
-    """A sum that only grows, per combination of values."""
+    """A sum that only grows, per combination of values. Each series is a row [sum]."""
 
     name: str
     description: str
     dimensions: tuple[str, ...]
     max_series: int
     unit: str = "1"
-    series: dict[Key, float] = field(default_factory=dict)
+    series: dict[Key, list[float]] = field(default_factory=dict)
 
-    def add(self, key: Key, amount: float = 1) -> None:
-        series = self.series
-        if key not in series and len(series) >= self.max_series:
-            key = ()
-        series[key] = series.get(key, 0) + amount
+    def row(self, key: Key) -> list[float]:
+        """To add to; it stays the series' row for good."""
+        return _row(self.series, key, self.max_series, [0])
 
     def read(self) -> Metric:
-        points = tuple(Point(_labels(self.dimensions, key), value) for key, value in self.series.copy().items())
+        points = tuple(Point(_labels(self.dimensions, key), row[0]) for key, row in self.series.items() if row[0])
         return Metric(self.name, "counter", self.unit, self.description, points)
 
 
@@ -123,26 +127,34 @@ class Histogram:
     bounds: tuple[float, ...]
     series: dict[Key, list[float]] = field(default_factory=dict)
 
-    def record(self, key: Key, value: float) -> None:
-        row = self.series.get(key)
-        if row is None:
-            if len(self.series) >= self.max_series:
-                key = ()
-                row = self.series.get(key)
-            if row is None:
-                row = self.series[key] = [0, 0.0, value, value, *([0] * (len(self.bounds) + 1))]
-        row[0] += 1
-        row[1] += value
-        if value < row[2]:
-            row[2] = value
-        elif value > row[3]:
-            row[3] = value
-        row[4 + bisect_left(self.bounds, value)] += 1
+    def row(self, key: Key) -> list[float]:
+        """To `fold` values into; it stays the series' row for good."""
+        return _row(self.series, key, self.max_series, [0, 0.0, inf, -inf, *([0] * (len(self.bounds) + 1))])
+
+    def fold(self, row: list[float], values: list[float]) -> None:
+        """Count values in a row of this histogram."""
+        bounds = self.bounds
+        row[0] += len(values)
+        row[1] += sum(values)
+        row[2] = min(row[2], min(values))
+        row[3] = max(row[3], max(values))
+        if len(values) < FEW:
+            for value in values:
+                row[4 + bisect_left(bounds, value)] += 1
+            return
+        values.sort()
+        before = 0
+        for at, bound in enumerate(bounds, 4):
+            after = bisect_right(values, bound, before)
+            row[at] += after - before
+            before = after
+        row[-1] += len(values) - before
 
     def read(self) -> Metric:
         points = tuple(
             Point(_labels(self.dimensions, key), row[1], int(row[0]), tuple(map(int, row[4:])), row[2], row[3])
             for key, row in self.series.items()
+            if row[0]
         )
         return Metric(self.name, "histogram", self.unit, self.description, points, self.bounds)
 
@@ -152,6 +164,8 @@ class RequestMetrics:
 
     def __init__(self, settings: MetricSettings) -> None:
         self._lock = threading.Lock()
+        self._resource: Resource | None = None
+        self._rows_of = object()  # the key of rows that know the resource of now
         self._azure = settings.azure
         self._otel = settings.otel
         limit = settings.max_series
@@ -171,13 +185,38 @@ class RequestMetrics:
             "http.client.request.duration", "Duration of HTTP client requests", CLIENT_DIMENSIONS, limit, "s", SECONDS
         )
 
-    def add(self, records: Iterable[RequestRecord], resource: Resource) -> None:
+    def add(self, batch: Batch, resource: Resource) -> None:
         with self._lock:
-            for record in records:
-                if self._azure:
-                    self._add_azure(record, resource)
-                if self._otel:
-                    self._add_otel(record)
+            if resource is not self._resource:
+                self._resource, self._rows_of = resource, object()
+            hosts: dict[str, tuple[list[float], list[float], list[float], list[float]]] = {}
+            for kind, records in batch.by_kind().items():
+                rows = kind.made.get(self._rows_of)
+                if rows is None:
+                    rows = kind.made[self._rows_of] = self._rows(kind, resource)
+                wholes, backends, clients = map(list, zip(*map(_times, records), strict=True))
+                if rows.requests is not None:
+                    rows.requests[0] += len(records)
+                    host = hosts.setdefault(rows.host, ([], [], [], []))
+                    host[0].extend(wholes)
+                    host[1].extend(clients)
+                    host[2].extend(
+                        [
+                            max(0.0, whole - client - backend)
+                            for whole, backend, client in zip(wholes, backends, clients)
+                        ]
+                    )
+                    if rows.called:
+                        host[3].extend(backends)
+                if rows.server is not None:
+                    self.server.fold(rows.server, [whole / 1000 for whole in wholes])
+                    if rows.outgoing is not None:
+                        self.outgoing.fold(rows.outgoing, [backend / 1000 for backend in backends])
+            milliseconds = (self.duration, self.client, self.gateway, self.backend)
+            for name, values in hosts.items():
+                for instrument, found in zip(milliseconds, values, strict=True):
+                    if found:
+                        instrument.fold(instrument.row((name,)), found)
 
     def read(self) -> list[Metric]:
         """A consistent copy of every instrument that has a series."""
@@ -190,47 +229,42 @@ class RequestMetrics:
         yield self.server.read()
         yield self.outgoing.read()
 
-    def _add_azure(self, record: RequestRecord, resource: Resource) -> None:
+    def _rows(self, kind: Kind, resource: Resource) -> _Rows:
+        record = kind.record
         host = (record.host if record.api_id else "") or "None"
-        self.requests.add(
-            (
-                _code(record.backend_status),
-                category(record.backend_status),
-                (record.cache or "none").capitalize(),
-                resource.gateway_id or "None",
-                host,
-                record.last_error.reason if record.last_error else "None",
-                resource.region or "None",
-                _code(record.status),
-                category(record.status),
-                verdict(record.status),
+        rows = _Rows(host, bool(kind.backend_origin))
+        if self._azure:
+            rows.requests = self.requests.row(
+                (
+                    _code(record.backend_status),
+                    category(record.backend_status),
+                    (record.cache or "none").capitalize(),
+                    resource.gateway_id or "None",
+                    host,
+                    record.last_error.reason if record.last_error else "None",
+                    resource.region or "None",
+                    _code(record.status),
+                    category(record.status),
+                    verdict(record.status),
+                )
             )
-        )
-        key = (host,)
-        self.duration.record(key, record.total_ms)
-        self.client.record(key, record.client_ms)
-        self.gateway.record(key, max(0.0, record.total_ms - record.client_ms - record.backend_ms))
-        if record.backend_url:
-            self.backend.record(key, record.backend_ms)
-
-    def _add_otel(self, record: RequestRecord) -> None:
-        self.server.record(
-            (
-                method(record.method),
-                record.url.partition(":")[0],
-                record.status,
-                record.route,
-                protocol_version(record.client_protocol),
-                server_error(record),
-                record.api_id,
-                record.operation_id,
-                record.product_id,
-            ),
-            record.total_ms / 1000,
-        )
-        if record.backend_url:
-            scheme, address, port = origin(record.backend_url)
-            self.outgoing.record(
+        if self._otel:
+            rows.server = self.server.row(
+                (
+                    method(record.method),
+                    kind.origin.partition(":")[0],
+                    record.status,
+                    record.route,
+                    protocol_version(record.client_protocol),
+                    server_error(record),
+                    record.api_id,
+                    record.operation_id,
+                    record.product_id,
+                )
+            )
+        if self._otel and rows.called:
+            scheme, address, port = origin(kind.backend_origin)
+            rows.outgoing = self.outgoing.row(
                 (
                     method(record.backend_method),
                     scheme,
@@ -241,9 +275,29 @@ class RequestMetrics:
                     client_error(record),
                     record.api_id,
                     record.backend_id,
-                ),
-                record.backend_ms / 1000,
+                )
             )
+        return rows
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Where the records of one kind are counted; None where they are not."""
+
+    host: str
+    called: bool
+    requests: list[float] | None = None
+    server: list[float] | None = None
+    outgoing: list[float] | None = None
+
+
+def _row(series: dict[Key, list[float]], key: Key, limit: int, new: list[float]) -> list[float]:
+    row = series.get(key)
+    if row is None:
+        if len(series) >= limit:
+            key = ()
+        row = series.setdefault(key, new)
+    return row
 
 
 def _labels(dimensions: tuple[str, ...], key: Key) -> Labels:
@@ -299,21 +353,11 @@ def client_error(record: RequestRecord) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _split_origin(text: str) -> tuple[str, str, int]:
-    scheme, _, authority = text.partition("://")
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an absolute URL, or of as much of one as `batch.origin_of` leaves."""
+    scheme, _, authority = origin_of(url).partition("://")
     authority = authority.rpartition("@")[2]
     host, _, port = authority.rpartition(":")
     if not port.isdigit():
         host, port = authority, "443" if scheme in ("https", "wss") else "80"
     return scheme, host.strip("[]"), int(port)
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an absolute URL."""
-    start = url.find("://") + 3
-    end = len(url)
-    for mark in "/?#":
-        at = url.find(mark, start)
-        if 0 <= at < end:
-            end = at
-    return _split_origin(url[:end])

@@ -1,12 +1,17 @@
 """The one thing the hot process hands to telemetry: a flat tuple per request.
 
-Rule: only what `marshal` can carry (str, int, float, bool, None, tuples of these), so that a batch crosses the pipe to
-the telemetry child for half a microsecond per record.
+Rules
+1. Only what `marshal` can carry (str, int, float, bool, None, tuples of these), so that a batch crosses the pipe to the
+   telemetry child for half a microsecond per record.
+2. The hot process may make a plain tuple in the order of the fields (a `Row`, its errors, traces and metrics plain
+   tuples too): it is made five times as quickly and needs no copy to cross the pipe. The child has names again.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+Row = tuple[Any, ...]  # the values of a RequestRecord in its order
 
 
 class ErrorRecord(NamedTuple):
@@ -90,3 +95,8 @@ class RequestRecord(NamedTuple):
     errors: tuple[ErrorRecord, ...]
     traces: tuple[TraceRecord, ...]
     metrics: tuple[MetricRecord, ...] = ()
+
+
+def places(*names: str) -> tuple[int, ...]:
+    """Where in a row these fields are."""
+    return tuple(RequestRecord._fields.index(name) for name in names)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from telemetry.batch import Batch, Kind
 from telemetry.metrics import Counter, Metric, Point
-from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 
 
@@ -51,14 +51,25 @@ class GatewayMetrics:
             "{request}",
         )
 
-    def add(self, records: Iterable[RequestRecord], resource: Resource) -> None:
+    def add(self, batch: Batch, resource: Resource) -> None:
         with self._lock:
-            for record in records:
-                self._received += 1
-                if (error := record.last_error) is not None:
-                    self.errors.add((record.api_id, error.source, error.reason, record.status))
-                if record.cache == "hit" or record.cache == "miss":
-                    self.cache.add((record.api_id, record.cache))
+            self._received += len(batch)
+            for kind, records in batch.by_kind().items():
+                rows = kind.made.get(self)
+                if rows is None:
+                    rows = kind.made[self] = self._rows(kind)
+                for row in rows:
+                    row[0] += len(records)
+
+    def _rows(self, kind: Kind) -> list[list[float]]:
+        """Where the records of a kind are counted."""
+        record, rows = kind.record, []
+        if kind.cause is not None:
+            source, reason, _ = kind.cause
+            rows.append(self.errors.row((record.api_id, source, reason, record.status)))
+        if record.cache in ("hit", "miss"):
+            rows.append(self.cache.row((record.api_id, record.cache)))
+        return rows
 
     def read(self) -> list[Metric]:
         """Every instrument, also one without a series."""

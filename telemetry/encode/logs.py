@@ -1,63 +1,145 @@
 """One OTLP log record per request: event name GatewayLogs, the same fields as the local log, tied to the span.
 
-Encoded in two parts (see `wire.py`): the fields that requests of one operation share, made once, and its own.
+A log record is its kind's part, made once, and its own (see `wire.py`); which field is in which part is decided by
+`gateway_logs.py`. Field numbers are those of
+https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/logs/v1/logs.proto
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import struct
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
-
 from telemetry import gateway_logs
-from telemetry.encode.attributes import hex_id, put
-from telemetry.encode.wire import SharedParts, export_request
-from telemetry.records import RequestRecord
+from telemetry.batch import Batch, Kind
+from telemetry.encode.wire import Caller, Nested, Number, Text, attributes, export_request, nested, tag, varint
+from telemetry.lines import timestamp
+from telemetry.records import RequestRecord, places
 from telemetry.settings import Resource
 
-SEVERITIES = {
-    "Info": SeverityNumber.SEVERITY_NUMBER_INFO,
-    "Warn": SeverityNumber.SEVERITY_NUMBER_WARN,
-    "Error": SeverityNumber.SEVERITY_NUMBER_ERROR,
-}
+SEVERITIES = {"Info": 9, "Warn": 13, "Error": 17}
+ATTRIBUTES = 6
+
+_own = itemgetter(
+    *places(
+        "start_ns",
+        "total_ms",
+        "backend_ms",
+        "client_ms",
+        "cache_ms",
+        "trace_id",
+        "span_id",
+        "url",
+        "backend_url",
+        "client_ip",
+        "request_size",
+        "response_size",
+        "correlation_id",
+        "subscription_id",
+        "user_id",
+        "last_error",
+        "errors",
+        "traces",
+    )
+)
+_TIMES = struct.Struct("<BQBQ")
+_CONTEXT = struct.Struct("<2s16s2s8sBI")
+_NO_CONTEXT = b""
 
 
 class LogEncoder:
-    """Keeps the shared parts between batches; one thread at a time."""
+    """Keeps pieces between batches; one thread at a time."""
 
     def __init__(self) -> None:
-        self._parts = SharedParts()
+        self._total = Number(ATTRIBUTES, "totalTime")
+        self._backend = Number(ATTRIBUTES, "backendTime")
+        self._client = Number(ATTRIBUTES, "clientTime")
+        self._cache = Number(ATTRIBUTES, "cacheTime", zero=False)
+        self._received = Number(ATTRIBUTES, "requestSize")
+        self._sent = Number(ATTRIBUTES, "responseSize")
+        self._caller = Caller(ATTRIBUTES, "apimSubscriptionId", "userId")
+        self._address = Text(ATTRIBUTES, "callerIpAddress")
+        self._when = Text(ATTRIBUTES, "timeGenerated")[len(timestamp(0))]
+        self._correlation = Text(ATTRIBUTES, "correlationId")
+        self._url = Text(ATTRIBUTES, "url")
+        self._backend_url = Text(ATTRIBUTES, "backendUrl")
+        self._body = Nested(5)
+        self._text = Nested(1)
+        self._item = Nested(2)
 
-    def encode(self, records: Iterable[RequestRecord], resource: Resource, now_ns: int) -> tuple[bytes, int]:
+    def encode(self, batch: Batch, resource: Resource, now_ns: int) -> tuple[bytes, int]:
         """An export request and how many log records are in it. `now_ns` is the time of observation, Unix ns."""
-        items = [self._log(record, resource.region, now_ns) for record in records]
-        return (export_request(resource, items) if items else b""), len(items)
+        return (export_request(resource, self.logs(batch, resource.region, now_ns)) if batch else b""), len(batch)
 
-    def _log(self, record: RequestRecord, region: str, now_ns: int) -> bytes:
-        key = (region, gateway_logs.shared_key(record))
-        shared = self._parts.get(key, lambda: _shared(record, region).SerializeToString())
-        return shared + _own(record, now_ns).SerializeToString()
+    def logs(self, batch: Batch, region: str, now_ns: int) -> list[bytes]:
+        """Log records for an `export_request`, each after a piece of its own with its length."""
+        address_head, correlation_head, url_head = self._address, self._correlation, self._url
+        backend_url_head, when_head, item, body_head, text_head = (
+            self._backend_url, self._when, self._item, self._body, self._text,
+        )  # fmt: skip
+        total_of, client_of, cache_of, backend_of = self._total, self._client, self._cache, self._backend
+        received_of, sent_of, caller = self._received, self._sent, self._caller
+        fromhex, join, times, context_of = bytes.fromhex, b"".join, _TIMES.pack, _CONTEXT.pack
+        own_key = (self, region)
+        pieces: list[bytes] = []
+        add = pieces.append
+        for record, kind in zip(batch, batch.kinds, strict=True):
+            made = kind.made.get(own_key)
+            if made is None:
+                made = kind.made[own_key] = _shared(kind, region)
+            shared, verb, status, called, flags = made
+            (
+                start, total_ms, backend_ms, client_ms, cache_ms, trace_text, span_text, url, backend_url, client_ip,
+                received, sent, correlation, subscription, user, error, errors, traces,
+            ) = _own(record)  # fmt: skip
+            try:
+                trace_id, span_id = fromhex(trace_text), fromhex(span_text)
+            except ValueError:
+                trace_id = span_id = b""
+            if len(trace_id) == 16 and len(span_id) == 8:
+                context = context_of(b"\x4a\x10", trace_id, b"\x52\x08", span_id, 0x45, flags)
+            else:
+                context = _NO_CONTEXT
+            address, correlation = client_ip.encode("utf-8", "replace"), correlation.encode("utf-8", "replace")
+            url, backend_url = url.encode("utf-8", "replace"), backend_url.encode("utf-8", "replace")
+            body = join((verb, url, status))
+            text = text_head[len(body)]
+            log = join(
+                (
+                    shared, times(0x09, start + int(total_ms * 1e6), 0x59, now_ns), context,
+                    body_head[len(text) + len(body)], text, body, caller[subscription, user],
+                    total_of[round(total_ms)], client_of[round(client_ms)], cache_of[round(cache_ms)],
+                    backend_of[round(backend_ms)] if called or backend_url else b"",
+                    received_of[received], sent_of[sent],
+                    address_head[len(address)], address,
+                    when_head, timestamp(start / 1e9 + total_ms / 1000).encode(),
+                    correlation_head[len(correlation)], correlation,
+                    url_head[len(url)], url, backend_url_head[len(backend_url)], backend_url,
+                )
+            )  # fmt: skip
+            if error is not None or errors or traces:
+                log += attributes(ATTRIBUTES, flat(gateway_logs.said(record)))
+            add(item[len(log)])
+            add(log)
+        return pieces
 
 
-def _shared(record: RequestRecord, region: str) -> LogRecord:
+def _shared(kind: Kind, region: str) -> tuple[bytes, bytes, bytes, bool, int]:
+    """What all logs of a kind have; how their bodies begin and end; whether a backend was called; their flags."""
+    record = kind.record
     word = severity(record)
-    log = LogRecord(severity_text=word, severity_number=SEVERITIES[word], event_name=gateway_logs.EVENT)
-    put(log.attributes, flat(gateway_logs.shared(record, region)))
-    return log
-
-
-def _own(record: RequestRecord, now_ns: int) -> LogRecord:
-    log = LogRecord(time_unix_nano=record.start_ns + int(record.total_ms * 1e6), observed_time_unix_nano=now_ns)
-    log.body.string_value = f"{record.method} {record.url} {record.status}"
-    trace_id, span_id = hex_id(record.trace_id, 16), hex_id(record.span_id, 8)
-    if trace_id and span_id:
-        log.trace_id = trace_id
-        log.span_id = span_id
-        log.flags = int(record.sampled)
-    put(log.attributes, flat(gateway_logs.own(record)))
-    return log
+    shared = (
+        tag(2, 0)
+        + varint(SEVERITIES[word])
+        + nested(3, word.encode())
+        + nested(12, gateway_logs.EVENT.encode())
+        + attributes(ATTRIBUTES, gateway_logs.shared(record, region).items())
+    )
+    verb, status = f"{record.method} ".encode("utf-8", "replace"), f" {record.status}".encode()
+    return shared, verb, status, bool(record.backend_method), int(record.sampled)
 
 
 def severity(record: RequestRecord) -> str:

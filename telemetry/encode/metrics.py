@@ -1,76 +1,76 @@
-"""Cumulative metrics to one OTLP export request."""
+"""Cumulative metrics to one OTLP export request. Field numbers are those of
+https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/metrics/v1/metrics.proto
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
-from typing import Any
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
-
-from telemetry.encode.attributes import SCOPE, put, resource_message
-from telemetry.metrics import Metric
+from telemetry.encode.wire import attributes, export_request, nested, tag, varint
+from telemetry.metrics import Metric, Point
 from telemetry.settings import Resource
 
-CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+GAUGE, SUM, HISTOGRAM = 5, 7, 9
+CUMULATIVE = tag(2, 0) + varint(2)  # AggregationTemporality
+MONOTONIC = tag(3, 0) + varint(1)
+
+_TIME = struct.Struct("<BQ")
+_TIMES = struct.Struct("<BQBQ")
+_INTEGER = struct.Struct("<Bq")
+_FLOAT = struct.Struct("<Bd")
+_COUNT_AND_RANGE = struct.Struct("<BQBdBdBd")
 
 
 def encode(metrics: Iterable[Metric], resource: Resource, start_ns: int, now_ns: int) -> tuple[bytes, int]:
     """An export request and how many data points are in it. `start_ns` is when counting began."""
-    request = ExportMetricsServiceRequest()
-    group = request.resource_metrics.add()
-    group.resource.CopyFrom(resource_message(resource))
-    scope = group.scope_metrics.add()
-    scope.scope.name = SCOPE
+    pieces: list[bytes] = []
     points = 0
     for metric in metrics:
         if not metric.points:
             continue
-        message = scope.metrics.add()
-        message.name = metric.name
-        message.unit = metric.unit
-        message.description = metric.description
-        _WRITERS[metric.kind](message, metric, start_ns, now_ns)
+        head = b"".join([nested(at, text.encode("utf-8", "replace")) for at, text in _texts(metric)])
+        pieces.append(nested(2, head + _DATA[metric.kind](metric, start_ns, now_ns)))
         points += len(metric.points)
-    return (request.SerializeToString() if points else b""), points
+    return (export_request(resource, pieces) if points else b""), points
 
 
-def _counter(message: Any, metric: Metric, start_ns: int, now_ns: int) -> None:
-    message.sum.aggregation_temporality = CUMULATIVE
-    message.sum.is_monotonic = True
-    _numbers(message.sum.data_points, metric, start_ns, now_ns)
+def _texts(metric: Metric) -> tuple[tuple[int, str], ...]:
+    return (1, metric.name), (2, metric.description), (3, metric.unit)
 
 
-def _gauge(message: Any, metric: Metric, start_ns: int, now_ns: int) -> None:
-    _numbers(message.gauge.data_points, metric, 0, now_ns)
+def _counter(metric: Metric, start_ns: int, now_ns: int) -> bytes:
+    times = _TIMES.pack(0x11, start_ns, 0x19, now_ns)
+    return nested(SUM, _numbers(metric.points, times) + CUMULATIVE + MONOTONIC)
 
 
-def _numbers(points: Any, metric: Metric, start_ns: int, now_ns: int) -> None:
-    for point in metric.points:
-        target = points.add()
-        if start_ns:
-            target.start_time_unix_nano = start_ns
-        target.time_unix_nano = now_ns
-        if isinstance(point.value, int):
-            target.as_int = point.value
-        else:
-            target.as_double = point.value
-        put(target.attributes, point.labels)
+def _gauge(metric: Metric, start_ns: int, now_ns: int) -> bytes:
+    return nested(GAUGE, _numbers(metric.points, _TIME.pack(0x19, now_ns)))
 
 
-def _histogram(message: Any, metric: Metric, start_ns: int, now_ns: int) -> None:
-    message.histogram.aggregation_temporality = CUMULATIVE
-    for point in metric.points:
-        target = message.histogram.data_points.add()
-        target.start_time_unix_nano = start_ns
-        target.time_unix_nano = now_ns
-        target.count = point.count
-        target.sum = point.value
-        target.min = point.low
-        target.max = point.high
-        target.explicit_bounds.extend(metric.bounds)
-        target.bucket_counts.extend(point.counts)
-        put(target.attributes, point.labels)
+def _numbers(points: Iterable[Point], times: bytes) -> bytes:
+    return b"".join([nested(1, times + _number(point.value) + attributes(7, point.labels)) for point in points])
 
 
-_WRITERS = {"counter": _counter, "gauge": _gauge, "histogram": _histogram}
+def _number(value: float) -> bytes:
+    return _INTEGER.pack(0x31, value) if isinstance(value, int) else _FLOAT.pack(0x21, value)
+
+
+def _histogram(metric: Metric, start_ns: int, now_ns: int) -> bytes:
+    times = _TIMES.pack(0x11, start_ns, 0x19, now_ns)
+    bounds = nested(7, struct.pack(f"<{len(metric.bounds)}d", *metric.bounds)) if metric.bounds else b""
+    points = [
+        nested(
+            1,
+            times
+            + _COUNT_AND_RANGE.pack(0x21, point.count, 0x29, point.value, 0x59, point.low, 0x61, point.high)
+            + nested(6, struct.pack(f"<{len(point.counts)}Q", *point.counts))
+            + bounds
+            + attributes(9, point.labels),
+        )
+        for point in metric.points
+    ]
+    return nested(HISTOGRAM, b"".join(points) + CUMULATIVE)
+
+
+_DATA = {"counter": _counter, "gauge": _gauge, "histogram": _histogram}

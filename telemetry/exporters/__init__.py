@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from telemetry.batch import Batch
 from telemetry.exporters import datagram, local, otlp, prometheus
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
-from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 
 
@@ -26,8 +26,9 @@ class Exporter(Protocol):
     def lanes(self) -> Sequence[Lane]:
         """Its queues, for the counters and for the end."""
 
-    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
-        """A batch of finished requests, at most 512."""
+    def records(self, batch: Batch, resource: Resource) -> None:
+        """A batch of finished requests, at most 512: a list of RequestRecord, without secrets in URLs; who writes much
+        per record can keep what its `kinds` decide. To see them as a Sequence[RequestRecord] is enough for most."""
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """Called once per metrics interval with everything there is, and a last time at the end."""

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from telemetry.encode.attributes import resource_values
+from telemetry.encode.wire import resource_values
 from telemetry.lane import Lane
 from telemetry.metrics import Labels, Metric
 from telemetry.records import RequestRecord

@@ -117,7 +117,7 @@ def test_a_scrape_has_the_names_and_labels_of_the_queries() -> None:
     child = Child({"telemetry.logs.std": "none", **settings}, 1)
     child.frame("identity", ("edge", "lab"))
     child.frame("standing", Standing(1, 2, 3.0))
-    child._records(requests())
+    child._records(child._kinds.batch(requests()))
     text = exposition(child.read(), child._resource)
     names = set(re.findall(r"^(\w+)[{ ]", text, re.MULTILINE))
     labels = set(re.findall(r'[{,](\w+)="', text))

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from management import figures, schema
 from syncagent.figures import Figures as AgentFigures
+from telemetry.batch import Kinds
 from telemetry.figures import MINUTE, Figures
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
@@ -29,7 +30,7 @@ def now(**changes: Any) -> RequestRecord:
 async def tell(plane: Plane, records: list[RequestRecord], number: int = 1, status: int = 200, **changed: Any) -> None:
     """The way of a record: the child, the agent, the plane."""
     child, agent = Figures(), AgentFigures("boot")
-    child.add(records, RESOURCE)
+    child.add(Kinds().batch(records), RESOURCE)
     document = child.cut()
     assert document is not None
     agent.take("source", 1, document)
@@ -107,7 +108,8 @@ async def test_a_request_down_to_its_error(shop: Plane) -> None:
 
 async def test_the_many_do_not_push_out_the_few() -> None:
     child = Figures()
-    child.add([now(status=500, correlation_id="bad"), *(now(correlation_id=f"n{at}") for at in range(200))], RESOURCE)
+    told = [now(status=500, correlation_id="bad"), *(now(correlation_id=f"n{at}") for at in range(200))]
+    child.add(Kinds().batch(told), RESOURCE)
     document = orjson.loads(child.cut() or b"")
     assert len(document["requests"]) == len(document["details"]) == 51
     assert "bad" in [request[-1] for request in document["requests"]]
@@ -115,7 +117,7 @@ async def test_the_many_do_not_push_out_the_few() -> None:
 
 async def test_minutes_are_bounded_on_their_way() -> None:
     child = Figures(most_minutes=3)
-    child.add([now(api_id=f"a{at}") for at in range(10)], RESOURCE)
+    child.add(Kinds().batch([now(api_id=f"a{at}") for at in range(10)]), RESOURCE)
     rows = orjson.loads(child.cut() or b"")["minutes"]
     assert [(row[1], row[5]) for row in rows] == [("a0", 1), ("a1", 1), ("a2", 1), ("", 7)]
     agent = AgentFigures("boot")

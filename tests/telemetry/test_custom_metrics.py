@@ -5,6 +5,7 @@ from __future__ import annotations
 import opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 as service
 
 from telemetry import frames
+from telemetry.batch import Kinds
 from telemetry.custom_metrics import MAX_METRICS, CustomMetrics
 from telemetry.encode.metrics import encode
 from telemetry.exporters.prometheus import exposition
@@ -32,8 +33,9 @@ def test_values_cross_the_pipe() -> None:
     assert count == 1
     ((kind, (_, _, rows)),) = frames.unpack(bytearray(frame))
     assert kind == frames.RECORDS
-    assert frames.record(rows[0]) == sent
-    assert isinstance(frames.record(rows[0]).metrics[0], MetricRecord)
+    (back,) = Kinds().batch(rows)
+    assert back == sent
+    assert isinstance(back.metrics[0], MetricRecord)
 
 
 def test_values_of_the_same_dimensions_are_added_up() -> None:

@@ -3,6 +3,7 @@ import enum
 import pytest
 
 from telemetry import frames
+from telemetry.batch import Kinds
 from telemetry.records import RequestRecord
 from tests.telemetry.sample import ERROR, TRACE, failed, record
 
@@ -24,7 +25,7 @@ def through(records: list[RequestRecord], cut: int = 1 << 20) -> list[RequestRec
         buffer += data[start : start + cut]
         for kind, content in frames.unpack(buffer):
             assert kind == frames.RECORDS
-            back += [frames.record(row) for row in content[2]]
+            back += Kinds().batch(content[2])
     assert not buffer
     return back
 

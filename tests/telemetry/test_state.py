@@ -7,10 +7,12 @@ import time
 import pytest
 
 from telemetry import frames
+from telemetry.batch import Kinds
 from telemetry.child import Child
 from telemetry.frames import pack, unpack
 from telemetry.journal import Journal
 from telemetry.metrics import Metric
+from telemetry.settings import Resource
 from telemetry.state import GatewayMetrics, Standing
 from tests.telemetry.sample import ERROR, failed, record
 
@@ -24,7 +26,8 @@ def by_name(metrics: list[Metric]) -> dict[str, Metric]:
 def test_errors_are_counted_by_who_raised_them_and_why() -> None:
     metrics = GatewayMetrics(10)
     refused = ERROR._replace(source="rate-limit", reason="RateLimitExceeded")
-    metrics.add([failed(), failed(), record(), record(status=429, last_error=refused, api_id="")], None)  # type: ignore[arg-type]
+    told = [failed(), failed(), record(), record(status=429, last_error=refused, api_id="")]
+    metrics.add(Kinds().batch(told), Resource(""))
     points = {tuple(point.labels): point.value for point in by_name(metrics.read())["apim.request.errors"].points}
     assert points == {
         (
@@ -43,7 +46,8 @@ def test_errors_are_counted_by_who_raised_them_and_why() -> None:
 
 def test_only_what_asked_a_cache_is_counted_there() -> None:
     metrics = GatewayMetrics(10)
-    metrics.add([record(cache="hit"), record(cache="miss"), record(cache="hit"), record(cache="none")], None)  # type: ignore[arg-type]
+    told = [record(cache="hit"), record(cache="miss"), record(cache="hit"), record(cache="none")]
+    metrics.add(Kinds().batch(told), Resource(""))
     found = by_name(metrics.read())
     assert {dict(point.labels)["apim.cache"]: point.value for point in found["apim.cache.requests"].points} == {
         "hit": 2,
