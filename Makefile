@@ -102,9 +102,10 @@ $(UV): | python
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
 
-# The page of policies is made from the code; a test holds it to the code.
+# The pages of policies and of telemetry are made from the code; tests hold them to the code.
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
+	$(BIN)/passerelle telemetry docs --settings docs/settings.md --out docs/telemetry.md
 
 # Grafana's dashboards and the Azure workbook are made by scripts; a test holds the files to them.
 dashboards: $(VENV)/.dev
