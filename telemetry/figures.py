@@ -18,7 +18,8 @@ Rules
 1. Everything is what came since the document before: whoever adds them all up has counted each request once.
 2. A document holds at most `ROWS` rows; requests beyond are counted in a row of their API alone. It holds at most
    `MINUTES` rows of minutes; beyond, only statuses are told apart.
-3. Of requests it holds the last `REQUESTS` that went well and the last `REQUESTS` that did not, so that the many do
+3. No query parameter whose name speaks of a secret has its value here.
+4. Of requests it holds the last `REQUESTS` that went well and the last `REQUESTS` that did not, so that the many do
    not push out the few that somebody will look for.
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 
 import orjson
 
+from telemetry import redact
 from telemetry.batch import Batch
 from telemetry.records import RequestRecord, places
 from telemetry.settings import Resource
@@ -169,7 +171,7 @@ def _request(record: RequestRecord) -> list[Any]:
         record.subscription_id,
         record.user_id,
         record.method,
-        record.url[:LONGEST_URL],
+        redact.shown_url(record.url)[:LONGEST_URL],
         record.client_ip,
         record.backend_status,
         record.status,
@@ -195,7 +197,7 @@ def _detail(record: RequestRecord) -> list[Any]:
         record.span_id,
         record.backend_span_id,
         record.backend_method,
-        record.backend_url[:LONGEST_URL],
+        redact.shown_url(record.backend_url)[:LONGEST_URL],
         record.backend_id,
         record.sampled,
         *(text[:LONGEST_NAME] for text in texts),
