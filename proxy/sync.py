@@ -271,12 +271,12 @@ class SyncThread:
             outbox.put(None)
 
     def _outgoing(self, outbox: Outbox) -> Iterator[config_sync_pb2.FromSidecar]:
-        sent = 0
+        sent, told = 0, time.monotonic()
         while True:
             try:
-                message = outbox.get(timeout=STATUS_INTERVAL)
+                message = outbox.get(timeout=max(told + STATUS_INTERVAL - time.monotonic(), 0))
             except queue.Empty:
-                message = self._status_message()
+                message, told = self._status_message(), time.monotonic()
             if message is None:
                 return
             if message is TRACES:
