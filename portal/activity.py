@@ -237,10 +237,15 @@ def _entries(trace: Told) -> tuple[tuple[str, str, str, str, str], ...]:
         for each in mappings(entries):
             data = each.get("data")
             data = dict(data) if isinstance(data, Mapping) else {"data": data}
-            words = text(data.pop("message", ""))
+            words = _sentence(data.pop("message", "")) or _sentence(data.get("error", ""))
             more = json.dumps(data, indent=2, ensure_ascii=False) if data else ""
             found.append((text(section), text(each.get("source")), _milliseconds(each.get("elapsed")), words, more))
     return tuple(found)
+
+
+def _sentence(told: Any) -> str:
+    """A message, or several, as one text."""
+    return "; ".join(map(text, told)) if isinstance(told, list) else text(told)
 
 
 def _milliseconds(value: Any) -> str:

@@ -104,7 +104,11 @@ FAILURE = {
     "trace": {
         "traceEntries": {
             "inbound": [
-                {"source": "rate-limit", "elapsed": "00:00:00.0012000", "data": {"message": "5 of 5", "scope": "<api>"}}
+                {
+                    "source": "rate-limit",
+                    "elapsed": "00:00:00.0012000",
+                    "data": {"message": ["5 of 5", "so"], "scope": "<api>"},
+                }
             ]
         }
     },

@@ -54,7 +54,7 @@ async def test_a_request_with_its_error_and_its_trace(client: TestClient) -> Non
         "q=&lt;b&gt;it&#39;s",
         "gateway 7.50 ms",
         "client 2.50 ms",
-        "5 of 5",
+        "5 of 5; so",
         "1.20 ms",
         "&lt;api&gt;",
     ):
