@@ -207,7 +207,9 @@ def exchange(case: Case, world: Ports) -> Exchange:
         "203.0.113.9",
     )  # fmt: skip
     return Exchange(
-        request, world, Deployment(gateway_id="gw"), time.monotonic(), NOW, api=API, operation=OPERATION,
+        request, world, Deployment(gateway_id="gw"), time.monotonic(), NOW
+    ).having(
+        api=API, operation=OPERATION,
         subscription=SUBSCRIPTION, matched_parameters={"id": "7"}, variables={"kind": "plain", "count": 3},
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
+from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource, ResourceIssue
@@ -150,6 +151,9 @@ def main() -> int:
         settings = Settings.read()
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
+        secured = TlsSettings.read(settings.values)
+        if secured is not None:
+            ServerTls(secured)
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
@@ -157,6 +161,9 @@ def main() -> int:
     if settings.port == 0:
         # Chosen here, because workers must agree on it and the instance is named after it.
         values = {**settings.values, "net.server.http.port": str(workers.free_port(settings.host))}
+        settings = Settings.read(values)
+    if secured is not None and settings.https_port == 0:
+        values = {**settings.values, "net.server.https.port": str(workers.free_port(settings.https_host))}
         settings = Settings.read(values)
     number = workers.worker_number(settings.values)
     if settings.workers > 1 and number is None:
@@ -212,12 +219,21 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
+        secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
+        if secured is not None:
+            tls = ServerTls(secured)
+            await server.listen(settings.https_host, settings.https_port, shared=worker is not None, tls=tls)
+    except SettingError as wrong:  # the files changed since they were looked at
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
     except PortTaken as taken:
         log.critical("%s", taken, extra={"event": "PortTaken"})
         print(f"proxy: {taken}", file=sys.stderr)
         return 1
     log.info("listening on %s:%d", *server.address, extra={"event": "GatewayStartup"})
+    if secured is not None:
+        log.info("listening with TLS on %s:%d", *server.tls_address, extra={"event": "GatewayStartup"})
     if external is not None:
         external.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.

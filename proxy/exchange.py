@@ -8,11 +8,10 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
-from proxy.messages import Request, Response
+from proxy.messages import Headers, Request, Response
 from proxy.ports import ClientIdentity, HttpProxy, Ports
 from telemetry.records import MetricRecord
 
@@ -25,21 +24,18 @@ if TYPE_CHECKING:
     from proxy.pipeline.service_fabric import FabricCall
     from proxy.pipeline.watch import Watch
 
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # RFC 9562 section 4.1
 
-@dataclass(slots=True)
+
 class Exchange:
     """What `context` shows to expressions, plus what the record needs.
 
     `variables` holds .NET-valued objects (see expressions/dotnet). `response` is None until a backend answered or a
     policy made one. `started` is the monotonic time of acceptance, seconds; the `*_ms` fields are milliseconds.
+
+    What most requests leave as it is are values of the class, so that a request sets only what it has.
     """
 
-    request: Request
-    ports: Ports
-    deployment: Deployment
-    started: float
-    timestamp: datetime.datetime
-    request_id: uuid.UUID = field(default_factory=uuid.uuid4)
     response: Response | None = None
     api: Api | None = None
     operation: Operation | None = None
@@ -55,14 +51,12 @@ class Exchange:
     identity: ClientIdentity | None = None
     # the HTTP proxy on the way to the backend
     proxy: HttpProxy | None = None
-    matched_parameters: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, Any] = field(default_factory=dict)
     last_error: LastError | None = None
-    errors: list[LastError] = field(default_factory=list)
     # what the record says of the backend call
     backend_method: str = ""
     backend_url: str = ""
     backend_status: int = 0
+    backend_http_version: str = "1.1"
     backend_ms: float = 0.0
     responding: float = 0.0  # when the response began to be sent, on the monotonic clock; 0: not yet
     cache: str = "none"
@@ -76,8 +70,6 @@ class Exchange:
     resolution: Resolution | None = None
     # the cache-store behind which outbound goes on after a hit: "scope path"
     resume_after: str = ""
-    # trace policy messages: (source, severity, message, metadata)
-    traces: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
     # what emit-metric said
     metrics: tuple[MetricRecord, ...] = ()
     # W3C trace context of this hop, 16 and 8 bytes in hexadecimal; parent is empty for a root
@@ -86,16 +78,71 @@ class Exchange:
     parent_span_id: str = ""
     trace_flags: str = "01"
     backend_span_id: str = ""  # the parent that the backend sees
-    # subscription ids whose counters were already incremented, response headers set late by limit policies, ...
-    after_outbound: list[Any] = field(default_factory=list)
     # runs when the backend section has ended, before outbound
     before_outbound: list[Callable[[Exchange], Awaitable[None]]] | None = None
     # called when the response is out, with the body bytes received from and sent to the client
     at_end: list[Callable[[int, int], None]] | None = None
+    # told of informational answers (1xx) of the backend
+    inform: Callable[[int, Headers], None] | None = None
     # who looks on: the request is traced; None nearly always
     watch: Watch | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls
     counted: dict[tuple[str, float, int], int] | None = None
+
+    def __init__(
+        self,
+        request: Request,
+        ports: Ports,
+        deployment: Deployment,
+        started: float,
+        timestamp: datetime.datetime,
+        request_id: uuid.UUID | None = None,
+    ) -> None:
+        self.request = request
+        self.ports = ports
+        self.deployment = deployment
+        self.started = started
+        self.timestamp = timestamp
+        self._id = request_id.hex if request_id is not None else ""
+        self.matched_parameters: dict[str, str] = {}
+        self.variables: dict[str, Any] = {}
+        self.errors: list[LastError] = []
+        # trace policy messages: (source, severity, message, metadata)
+        self.traces: list[tuple[str, str, str, dict[str, str]]] = []
+        # response headers set late by limit policies, ...
+        self.after_outbound: list[Any] = []
+
+    def having(self, **values: Any) -> Exchange:
+        """This exchange, with these of its attributes set."""
+        for name, value in values.items():
+            if name not in self.__dict__ and not hasattr(Exchange, name):
+                raise AttributeError(name)
+            setattr(self, name, value)
+        return self
+
+    def copy(self) -> Exchange:
+        """Another exchange with the same values; what they hold is shared."""
+        made = Exchange.__new__(Exchange)
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def identify(self, random: str) -> None:
+        """Draw the request's id from 32 hexadecimal digits."""
+        self._id = f"{random[:12]}4{random[13:16]}{_VARIANT[random[16]]}{random[17:]}"
+
+    @property
+    def request_id(self) -> uuid.UUID:
+        return uuid.UUID(self._id or self._drawn())
+
+    @property
+    def activity_id(self) -> str:
+        """The request's id as it is shown, with hyphens."""
+        digits = self._id or self._drawn()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def _drawn(self) -> str:
+        self._id = uuid.uuid4().hex
+        return self._id
 
     def elapsed_ms(self) -> int:
         return int((self.ports.clock.monotonic() - self.started) * 1000)

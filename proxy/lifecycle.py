@@ -40,7 +40,7 @@ from proxy.ports import Cache, Ports
 from proxy.record import record
 from proxy.routing import UnknownOperation
 from proxy.soap import BodyNeeded, first_element
-from proxy.traceparent import new_span, trace_context
+from proxy.traceparent import random_digits, trace_context
 from proxy.tracing.live import ASKED, Traces, begin
 
 log = logging.getLogger("proxy.requests")
@@ -50,7 +50,8 @@ log = logging.getLogger("proxy.requests")
 class Incoming:
     """One request as the server read it: `headers` without hop-by-hop ones; `problem` is what is wrong with it.
 
-    `path` and `query` are canonical (proxy/target.py). `upgrade`: it asks for a WebSocket.
+    `path` and `query` are canonical (proxy/target.py). `upgrade`: it asks for a WebSocket. `tls_version` is empty, and
+    `client_certificate` (DER) too, unless TLS ends here.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Incoming:
     http_version: str = "1.1"
     tls_version: str = ""
     upgrade: bool = False
+    client_certificate: bytes = b""
     problem: GatewayError | None = None
 
 
@@ -72,10 +74,16 @@ class Outlet(Protocol):
 
     status: int
     sent: int
-    received: int
+
+    @property
+    def received(self) -> int: ...
 
     async def send(self, response: Response) -> None:
         """Raises ClientConnectionFailure, or the failure of a response body after aborting the connection."""
+        ...
+
+    def inform(self, status: int, headers: Headers) -> None:
+        """Tell of an informational answer (1xx) before the final one."""
         ...
 
 
@@ -111,13 +119,14 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
     """One request, from its head to its record."""
     gateway = sidecar.gateway
     exchange = accept(sidecar, incoming)
+    exchange.inform = outlet.inform
     tracing = begin(gateway, exchange) if ASKED in incoming.headers else None
     sidecar.in_flight += 1
     try:
         try:
             if gateway is None or incoming.problem is not None:
                 raise incoming.problem or NotReady()
-            scheme = incoming.scheme if sidecar.by_scheme else ""
+            scheme = incoming.scheme if sidecar.by_scheme or incoming.tls_version else ""
             try:
                 open = route(gateway, exchange, incoming.upgrade, scheme)
             except BodyNeeded:  # for some SOAP APIs
@@ -176,44 +185,45 @@ async def respond(exchange: Exchange, outlet: Outlet) -> None:
 
 def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
     """The exchange of a request: its URL, its trace, the client's address behind those of the proxies before us."""
-    host, _, port = incoming.authority.rpartition(":")
-    if not host or not port.isdigit():
-        host, port = incoming.authority, ""
-    scheme = incoming.scheme
-    headers = incoming.headers
-    url = Url(
-        scheme, host.strip("[]"), int(port) if port else DEFAULT_PORTS.get(scheme, 80), incoming.path, incoming.query
+    scheme, headers, client_ip = incoming.scheme, incoming.headers, incoming.client_ip
+    host, port = _host_and_port(incoming.authority, scheme)
+    path, query, ports = incoming.path, incoming.query, sidecar.ports
+    certificate = incoming.client_certificate
+    if not certificate and sidecar.certificate_header:
+        certificate = client_certificate(headers.get(sidecar.certificate_header, ""))
+    request = Request(
+        incoming.method,
+        Url(scheme, host, port, path, query),
+        path,
+        query,
+        headers,
+        incoming.body,
+        None,
+        client_ip,
+        incoming.http_version,
+        incoming.tls_version,
+        certificate,
     )
-    clock = sidecar.ports.clock
-    exchange = Exchange(
-        request=Request(
-            method=incoming.method,
-            original_url=url,
-            path=incoming.path,
-            query=incoming.query,
-            headers=headers,
-            body=incoming.body,
-            client_ip=incoming.client_ip,
-            http_version=incoming.http_version,
-            tls_version=incoming.tls_version,
-            client_certificate=_certificate(sidecar.certificate_header, headers),
-        ),
-        ports=sidecar.ports,
-        deployment=sidecar.deployment,
-        started=clock.monotonic(),
-        timestamp=clock.utcnow(),
-    )
-    context = trace_context(headers.get("traceparent"))
-    exchange.trace_id, exchange.parent_span_id, exchange.trace_flags = context
-    exchange.span_id, exchange.backend_span_id = new_span(), new_span()
-    headers["traceparent"] = f"00-{context.trace}-{exchange.backend_span_id}-{context.flags}"
-    before = ", ".join(headers.getall("X-Forwarded-For", ()))
-    headers["X-Forwarded-For"] = f"{before}, {incoming.client_ip}" if before else incoming.client_ip
+    clock = ports.clock
+    exchange = Exchange(request, ports, sidecar.deployment, clock.monotonic(), clock.utcnow())
+    digits = random_digits()
+    trace, parent, flags = trace_context(headers.get("traceparent"), digits[:32])
+    exchange.trace_id, exchange.parent_span_id, exchange.trace_flags = trace, parent, flags
+    exchange.span_id, backend_span = digits[32:48], digits[48:64]
+    exchange.backend_span_id = backend_span
+    exchange.identify(digits[64:])
+    headers["traceparent"] = f"00-{trace}-{backend_span}-{flags}"
+    before = headers.getall("X-Forwarded-For", None)
+    headers["X-Forwarded-For"] = client_ip if before is None else f"{', '.join(before)}, {client_ip}"
     return exchange
 
 
-def _certificate(name: str, headers: Headers) -> bytes:
-    return client_certificate(headers.get(name, "")) if name else b""
+@lru_cache(maxsize=1024)
+def _host_and_port(authority: str, scheme: str) -> tuple[str, int]:
+    host, _, port = authority.rpartition(":")
+    if not host or not port.isdigit():
+        host, port = authority, ""
+    return host.strip("[]"), int(port) if port else DEFAULT_PORTS.get(scheme, 80)
 
 
 def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "", element: str | None = None) -> bool:

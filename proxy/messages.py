@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from multidict import CIMultiDict
@@ -22,15 +23,20 @@ Headers = CIMultiDict[str]
 _PATH = "%/:@!$&'()*+,;="
 _QUERY = _PATH + "?[]"
 
+# gRPC's own names of schemes, for service URLs and backends
+SCHEME_NAMES = {"grpc": "http", "grpcs": "https"}
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 # A policy that reads a body holds all of it in memory: APIM documents no limit, we choose one (docs/decisions.md).
 MAX_BUFFERED_BODY = 2 * 1024 * 1024
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Url:
-    """An absolute URL in parts. `path` and `query` are percent-encoded; `query` has no leading '?'."""
+    """An absolute URL in parts. `path` and `query` are percent-encoded; `query` has no leading '?'.
+
+    Nobody changes one that is made; only that it costs half a microsecond, it would be frozen.
+    """
 
     scheme: str
     host: str
@@ -47,6 +53,7 @@ class Url:
         except ValueError:
             return None
         scheme = parts.scheme.lower()
+        scheme = SCHEME_NAMES.get(scheme, scheme)
         if scheme not in DEFAULT_PORTS or not parts.hostname:
             return None
         path, query = quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY)
@@ -55,8 +62,7 @@ class Url:
     @property
     def authority(self) -> str:
         """`host`, or `host:port` when the port is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if DEFAULT_PORTS.get(self.scheme) == self.port else f"{host}:{self.port}"
+        return _authority(self.scheme, self.host, self.port)
 
     @property
     def decoded_path(self) -> str:
@@ -74,17 +80,32 @@ class Url:
         return f"{self.scheme}://{self.authority}{self.path}{query}"
 
 
-class Body:
-    """A message body. Exactly one of a stream or buffered bytes; `length` is the known size in bytes or None."""
+@lru_cache(maxsize=4096)
+def _authority(scheme: str, host: str, port: int) -> str:
+    host = f"[{host}]" if ":" in host else host
+    return host if DEFAULT_PORTS.get(scheme) == port else f"{host}:{port}"
 
-    __slots__ = ("_buffer", "_stream", "consumed", "length")
+
+class Body:
+    """A message body. Exactly one of a stream or buffered bytes; `length` is the known size in bytes or None.
+
+    `trailers` are the fields behind it: None where there can be none, else filled by who feeds the stream before it
+    ends.
+    """
+
+    __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
 
     def __init__(
-        self, buffer: bytes | None = b"", stream: AsyncIterator[bytes] | None = None, length: int | None = None
+        self,
+        buffer: bytes | None = b"",
+        stream: AsyncIterator[bytes] | None = None,
+        length: int | None = None,
+        trailers: Headers | None = None,
     ) -> None:
         self._buffer = None if stream is not None else (buffer or b"")
         self._stream = stream
         self.length = length if stream is not None else len(self._buffer or b"")
+        self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
 
@@ -168,6 +189,16 @@ class Body:
             await close()
 
 
+class HeadOnly(Body):
+    """The body of an answer to HEAD, or of 304: nothing, and the length that it would have."""
+
+    __slots__ = ("would_be",)
+
+    def __init__(self, would_be: int) -> None:
+        super().__init__(b"")
+        self.would_be = would_be
+
+
 class _Rejoined:
     """A stream whose beginning was looked at."""
 
@@ -231,9 +262,14 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A response on its way to the client, or the answer of a send-request."""
+    """A response on its way to the client, or the answer of a send-request.
+
+    `http_version` is the one that the backend spoke; `cause` is the LastError.Reason of the error that it was made for.
+    """
 
     status: int = 200
     reason: str = "OK"
     headers: Headers = field(default_factory=CIMultiDict)
     body: Body = field(default_factory=Body)
+    http_version: str = "1.1"
+    cause: str = ""

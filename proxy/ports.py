@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
 from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
-from telemetry.records import RequestRecord
+from telemetry.records import Row
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
@@ -65,6 +65,8 @@ class Outgoing:
     proxy: HttpProxy | None = None
     # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
     thumbprints: frozenset[str] = frozenset()
+    # told of informational answers (1xx) but 100 and 101, on the event loop
+    inform: Callable[[int, Headers], None] | None = None
 
 
 class Transport(Protocol):
@@ -198,7 +200,9 @@ class Grants(Protocol):
 
 
 class Journal(Protocol):
-    def append(self, record: RequestRecord) -> None: ...
+    def append(self, record: Row) -> None:
+        """Take the values of a RequestRecord, in its order."""
+        ...
 
 
 DAPR = Url("http", "localhost", 3500, "")  # where its runtime listens unless told otherwise

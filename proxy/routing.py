@@ -9,7 +9,8 @@ Rules
    operation that it asks about, marked as such: only a cors policy may answer it.
 6. A websocket API takes upgrades only, and every path below it. A graphql API takes GET and POST at its path beside the
    operations that it may have, and upgrades, which are subscriptions. An odata API takes every method and path. A soap
-   API finds operations by SOAP action: see `proxy/soap.py`. A grpc API is not served: that needs HTTP/2.
+   API finds operations by SOAP action: see `proxy/soap.py`. A grpc API has templates
+   like any other: `/package.Service/Method`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Mount:
     chosen: tuple[tuple[VersionSet, Mapping[str, Mapping[str, ApiEntry]]], ...]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Match:
     """`path` is what remains below the API path, with its leading slash or empty."""
 
@@ -275,10 +276,6 @@ def _special(
             raise UnknownOperation(f"API '{api.key}' is a WebSocket API: the request must ask for an upgrade", api)
         handshake = entry.operations[0] if entry.operations else _handshake(api)
         return Match(api, handshake, {}, rest)
-    if api.type == "grpc":
-        raise UnknownOperation(
-            f"API '{api.key}' is a gRPC API: that needs HTTP/2, which this gateway does not have", api
-        )
     if entry.soap is not None and method == "POST" and rest in ("", "/"):
         found = entry.soap.find(query, headers, element)
         if found is None:

@@ -20,14 +20,17 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.adapters.connection import Connection
-from proxy.adapters.reply import Reply
-from proxy.lifecycle import Incoming, Sidecar, serve
+from proxy.adapters.connection import HEAD_DEADLINE, Connection
+from proxy.adapters.negotiation import Http2Connections, Negotiation
+from proxy.adapters.outbox import Outbox
+from proxy.adapters.tls import ServerTls
+from proxy.lifecycle import Incoming, Outlet, Sidecar, serve
 
 log = logging.getLogger("proxy.server")
 
 STATUS_PATHS = frozenset({"/status-0123456789abcdef", "/internal-status-0123456789abcdef"})
 BACKLOG = 1024
+LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
 class PortTaken(Exception):
@@ -41,20 +44,24 @@ class Server(web.Server):
         self, sidecar: Sidecar, details: Callable[[], Mapping[str, Any]] = dict, forwarded_proto: bool = False
     ) -> None:
         super().__init__(_never, handler_cancellation=True)
-        self._sidecar = sidecar
+        self.sidecar = sidecar
         self._details = details
         self._forwarded_proto = forwarded_proto
-        self._listener: asyncio.Server | None = None
+        self.outbox = Outbox(self._loop)
+        self._listeners: list[asyncio.Server] = []
+        self._tls: ServerTls | None = None
+        self.http2 = Http2Connections(self)
         self._sweeper: asyncio.Task[None] | None = None
         self.draining = False
         self.address: tuple[str, int] = ("", 0)
+        self.tls_address: tuple[str, int] = ("", 0)
 
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
 
     @property
     def ready(self) -> bool:
-        return self._sidecar.gateway is not None and not self.draining
+        return self.sidecar.gateway is not None and not self.draining
 
     def scheme(self, headers: Mapping[str, str]) -> str:
         """The scheme the client used, as far as we may believe it."""
@@ -71,34 +78,51 @@ class Server(web.Server):
         body = {"status": "ready" if self.ready else "draining" if self.draining else "waiting", **self._details()}
         return (200 if self.ready else 503), json.dumps(body).encode()
 
-    async def serve(self, incoming: Incoming, reply: Reply) -> None:
-        await serve(self._sidecar, incoming, reply)
+    async def serve(self, incoming: Incoming, reply: Outlet) -> None:
+        await serve(self.sidecar, incoming, reply)
 
-    async def listen(self, host: str, port: int, shared: bool = False) -> None:
-        """Open the port (0: any free one, see `address`); `shared` lets other workers open the same one."""
+    async def listen(self, host: str, port: int, shared: bool = False, tls: ServerTls | None = None) -> None:
+        """Open a port (0: any free one, see `address` and `tls_address`); `shared` lets other workers open the same
+        one. At most one plain port, and one with TLS."""
+        setting = "net.server.http.port" if tls is None else "net.server.https.port"
         try:
             sock = _socket(host, port, shared)
         except OSError as problem:
             if problem.errno == errno.EADDRINUSE:
                 raise PortTaken(
-                    f"{host}:{port} is taken. Stop what listens there, or set net.server.http.port to another port."
+                    f"{host}:{port} is taken. Stop what listens there, or set {setting} to another port."
                 ) from problem
             raise PortTaken(f"Cannot listen on {host}:{port}: {problem.strerror}.") from problem
-        self._listener = await self._loop.create_server(self, sock=sock, backlog=BACKLOG)
-        self.address = sock.getsockname()[:2]
-        self._sweeper = asyncio.create_task(self._sweep())
+        if tls is None:
+            listener = await self._loop.create_server(self, sock=sock, backlog=BACKLOG)
+            self.address = sock.getsockname()[:2]
+        else:
+            self._tls = tls
+            listener = await self._loop.create_server(
+                lambda: Negotiation(self),
+                sock=sock,
+                backlog=BACKLOG,
+                ssl=tls.context,
+                ssl_handshake_timeout=HEAD_DEADLINE,
+            )
+            self.tls_address = sock.getsockname()[:2]
+        self._listeners.append(listener)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
 
     async def drain(self, timeout: float) -> bool:
         """Stop accepting and wait for what is in flight; True when all of it ended within `timeout` seconds."""
         self.draining = True
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
+        self.http2.leave()
         end = time.monotonic() + timeout
         while True:
+            self.outbox.flush()
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.idle and connection.transport is not None:
                     connection.transport.close()
-            if not self._sidecar.in_flight:
+            if not self.sidecar.in_flight:
                 await asyncio.sleep(0)
                 return True
             if time.monotonic() >= end:
@@ -108,21 +132,25 @@ class Server(web.Server):
     async def close(self) -> None:
         """End at once what is still open."""
         self.draining = True
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
-        tasks = []
+        tasks: list[asyncio.Task[None]] = self.http2.cancel()
         for connection in self.connections:
             task = connection._task_handler
             if isinstance(connection, Connection):
                 connection.abort()
+                connection.cancel()
             if task is not None:
                 task.cancel()
                 tasks.append(task)
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(LAST_TURNS):
+            if self.sidecar.in_flight:
+                await asyncio.sleep(0)
 
     async def _sweep(self) -> None:
         while True:
@@ -131,6 +159,9 @@ class Server(web.Server):
             for connection in self.connections:
                 if isinstance(connection, Connection):
                     connection.sweep(now)
+            self.http2.sweep(now)
+            if self._tls is not None:
+                await asyncio.to_thread(self._tls.refresh)
 
 
 async def _never(_: web.BaseRequest) -> web.StreamResponse:

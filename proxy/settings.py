@@ -75,6 +75,8 @@ class Settings:
     instance: str
     identity: IdentitySettings = IdentitySettings()
     lenient: bool = False
+    https_host: str = ""
+    https_port: int = 8081
     dapr: str = "http://localhost:3500"
 
     @classmethod
@@ -98,6 +100,8 @@ class Settings:
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
             identity=IdentitySettings.read(values),
             lenient=choice(values, "policy.check", "strict", ("strict", "lenient")) == "lenient",
+            https_host=values.get("net.server.https.host") or values.get("net.server.http.host", "0.0.0.0"),  # noqa: S104
+            https_port=integer(values, "net.server.https.port", 8081, 0, 65535),
             dapr=_dapr(values),
         )
 

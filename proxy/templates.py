@@ -41,7 +41,7 @@ class Node:
     rests: dict[str, list[Candidate]] = field(default_factory=dict)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Found:
     operation: Operation
     parameters: dict[str, str]  # percent-decoded

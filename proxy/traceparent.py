@@ -21,15 +21,18 @@ class TraceContext(NamedTuple):
     flags: str
 
 
-def trace_context(header: str | None) -> TraceContext:
-    """The context that a request continues, or a new trace when there is none or it is malformed."""
+def trace_context(header: str | None, fresh: str = "") -> TraceContext:
+    """The context that a request continues, or a new trace when there is none or it is malformed; `fresh` is the id
+    of a new one, drawn already."""
+    fresh = fresh or random_digits()[:32]
     found = _HEADER.fullmatch(header) if header else None
     if found is None or found[1] == "ff" or (found[1] == "00" and found[5]):
-        return TraceContext(f"{random.getrandbits(128) or 1:032x}", "", "01")
+        return TraceContext(fresh, "", "01")
     if found[2] == _NO_TRACE or found[3] == _NO_SPAN:
-        return TraceContext(f"{random.getrandbits(128) or 1:032x}", "", "01")
+        return TraceContext(fresh, "", "01")
     return TraceContext(found[2], found[3], found[4])
 
 
-def new_span() -> str:
-    return f"{random.getrandbits(64) or 1:016x}"
+def random_digits() -> str:
+    """96 hexadecimal digits, which are all the ids that a request needs, drawn at once. They are no secret."""
+    return f"{random.getrandbits(384):096x}"

@@ -32,7 +32,7 @@ from proxy.pipeline.run import execute
 from proxy.pipeline.service_fabric import Resolved
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from proxy.schemas.library import Library, read_document
-from telemetry.records import RequestRecord
+from telemetry.records import RequestRecord, Row
 
 
 @dataclass
@@ -155,8 +155,8 @@ class FakeErrands:
 class FakeJournal:
     records: list[RequestRecord] = field(default_factory=list)
 
-    def append(self, record: RequestRecord) -> None:
-        self.records.append(record)
+    def append(self, record: Row) -> None:
+        self.records.append(RequestRecord._make(record))
 
 
 async def streamed(content: bytes) -> AsyncIterator[bytes]:
@@ -268,6 +268,7 @@ class World:
             deployment=Deployment(gateway_id="gw"),
             started=self.clock.now,
             timestamp=self.clock.utcnow(),
+        ).having(
             api=Api(
                 "shop", "shop", "Shop", "shop", service_url="https://backend.example/base", schemas=schemas or Library()
             ),

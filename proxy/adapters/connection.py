@@ -1,7 +1,8 @@
-"""One connection of a client: aiohttp's parser and flow control, our own loop over its requests.
+"""One connection of a client: a short way for requests that are whole and ordinary, aiohttp's for all others.
 
 Rules
-1. Requests of a connection are served one after the other, in one task; that task is cancelled when the client goes.
+1. Requests of a connection are served one after the other. Those of the short way run in the stack of who brings what
+   they wait for (drive.py), the others in the connection's task; both are cancelled when the client goes.
 2. Deadlines are watched by one sweep per second over all connections, not by timers per request: a request head within
    HEAD_DEADLINE, a body at MIN_RATE or faster, idle connections at most IDLE.
 3. After a malformed request, an unread body, a declined upgrade or an aborted response the connection closes.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +22,22 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
+from proxy.adapters import whole
+from proxy.adapters.drive import Drive
 from proxy.adapters.hops import end_to_end
+from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
+from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
-from proxy.lifecycle import Incoming
+from proxy.lifecycle import Incoming, serve
 from proxy.messages import Body
 from proxy.target import Target, canonical
 
 if TYPE_CHECKING:
     from proxy.server import Server
+
+log = logging.getLogger("proxy.connection")
 
 HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
 IDLE = 75.0  # seconds between requests
@@ -40,7 +48,23 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(RequestHandler):
-    __slots__ = ("_body", "_bytes", "_house", "_large", "_mark", "_serving", "_since", "tunnel")
+    __slots__ = (
+        "_after",
+        "_begun",
+        "_body",
+        "_bytes",
+        "_client",
+        "_drive",
+        "_fresh",
+        "_house",
+        "_large",
+        "_mark",
+        "_reply",
+        "_serving",
+        "_since",
+        "secured",
+        "tunnel",
+    )
 
     def __init__(self, house: Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -61,14 +85,29 @@ class Connection(RequestHandler):
         self._bytes = 0  # received in the present state
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None
+        self._client = ""  # its address
+        self._drive: Drive | None = None  # a request of the short way that is being served
+        self._reply: Reply | None = None  # and its answer
+        self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
+        self.secured: Secured | None = None  # what TLS told, where it ends here
+        self._fresh = True  # nothing was understood yet: it may become HTTP/2
+        self._begun = b""
 
     # what the transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = self.peername
+        self._client = peer[0] if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
+        if not (self._serving or self._bytes or self._messages or self._force_close or self._begun):
+            request = whole.read(data)
+            if request is not None:
+                self._fresh = False
+                self._serve(request)
+                return
         if self._serving:
             self._bytes += len(data)
             super().data_received(data)
@@ -78,6 +117,8 @@ class Connection(RequestHandler):
                 self.abort()  # chunk extensions and one-byte chunks without end
             return
         if not self._bytes:
+            if self._fresh and (data := self._first(data)) == b"":
+                return
             self._since = self._loop.time()
             if b"  " in data[:32]:
                 self._refuse(BadRequest("The request line is malformed."))
@@ -88,7 +129,21 @@ class Connection(RequestHandler):
         if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
 
+    def _first(self, data: bytes) -> bytes:
+        """The first bytes; none while they may become the preface of HTTP/2, whose connection takes over then."""
+        data = self._begun + data
+        if PREFACE.startswith(data[: len(PREFACE)]):
+            self._begun = data
+            if len(data) >= len(PREFACE) and (transport := self.transport) is not None:
+                self.transport = None  # it belongs to another from now on
+                self.connection_lost(None)
+                self._house.http2.take_over(transport, data, self.secured)
+            return b""
+        self._fresh = False
+        return data
+
     def connection_lost(self, exc: BaseException | None) -> None:
+        self.cancel()
         if self.tunnel:
             self._task_handler = None  # the tunnel ends by itself
         super().connection_lost(exc)
@@ -105,6 +160,24 @@ class Connection(RequestHandler):
         self._force_close = True
         if self.transport is not None:
             self.transport.abort()
+
+    def cancel(self) -> None:
+        """End a request of the short way."""
+        if self._drive is not None:
+            self._drive.cancel()
+
+    def write_whole(self, data: bytes, keep: bool) -> None:
+        """A whole answer; without `keep` the connection ends behind it."""
+        assert self.transport is not None
+        outbox = self._house.outbox
+        if keep:
+            outbox.write(self.transport, data)
+        else:
+            outbox.flush()
+            self.transport.write(data)
+
+    def flush(self) -> None:
+        self._house.outbox.flush()
 
     async def drain(self) -> None:
         if self._paused:
@@ -130,10 +203,76 @@ class Connection(RequestHandler):
 
     def _refuse(self, error: GatewayError) -> None:
         if self.transport is not None:
-            self.transport.write(error_reply(error))
+            self.write_whole(error_reply(error), keep=False)
         self.force_close()
 
-    # the loop
+    # the short way
+
+    def _serve(self, request: whole.Whole) -> None:
+        house, method = self._house, request.method
+        path = request.target
+        self._request_count += 1
+        self._since = self._loop.time()
+        reply = self._reply = Reply(self, method, True, not house.draining)
+        if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
+            self._status(status, method, reply)
+            return
+        problem: GatewayError | None = None
+        host, headers = request.host, request.headers
+        try:
+            target = canonical(path)
+            if target.authority:
+                host = headers["Host"] = target.authority
+        except BadRequest as error:
+            target, problem, host = Target("/", ""), error, ""
+            reply.keep = False
+        reply.received = len(request.body)
+        incoming = Incoming(
+            method,
+            target.path,
+            target.query,
+            house.scheme(headers),
+            host,
+            headers,
+            Body(request.body),
+            self._client,
+            problem=problem,
+        )
+        if self.secured is not None:
+            incoming.scheme, incoming.tls_version = "https", self.secured.version
+            incoming.client_certificate = self.secured.certificate
+        self._serving = True
+        self._drive = Drive(self._loop, serve(house.sidecar, incoming, reply), self._served)
+        self._drive.step()
+
+    def _served(self, failure: BaseException | None) -> None:
+        """The end of a request of the short way."""
+        reply, self._reply, self._drive = self._reply, None, None
+        self._serving, self._bytes = False, 0
+        self._since = self._loop.time()
+        if failure is not None and not isinstance(failure, asyncio.CancelledError):
+            log.error("a request ended in a way that it should not", exc_info=failure)
+        if failure is not None or reply is None or not reply.keep:
+            self._finished()
+        after, self._after = self._after, None
+        if after is not None and not after.done():
+            after.set_result(None)
+
+    def _finished(self) -> None:
+        """Close behind what is written, and serve nothing that was sent ahead."""
+        self._force_close = True
+        if self.transport is not None:
+            self._house.outbox.flush()
+            self.transport.close()
+
+    def _status(self, status: tuple[int, bytes], method: str, reply: Reply) -> None:
+        if self.transport is not None:
+            answer = plain(*status, keep=reply.keep)
+            self.write_whole(answer if method == "GET" else answer[: -len(status[1])], reply.keep)
+        if not reply.keep:
+            self._finished()
+
+    # the loop of the others
 
     async def start(self) -> None:
         try:
@@ -146,6 +285,10 @@ class Connection(RequestHandler):
                         await self._waiter
                     finally:
                         self._waiter = None
+                if self._drive is not None:
+                    self._after = self._loop.create_future()
+                    await self._after
+                    continue
                 message, payload = self._messages.popleft()
                 if self._parser is not None:
                     self._parser.message_consumed()
@@ -164,6 +307,7 @@ class Connection(RequestHandler):
                     break
         finally:
             if self.transport is not None and not self._force_close:
+                self._house.outbox.flush()
                 self.transport.close()
 
     async def _request(self, message: RawRequestMessage, payload: StreamReader) -> bool:
@@ -174,7 +318,7 @@ class Connection(RequestHandler):
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
             answer = plain(*status, keep=reply.keep)
-            self.transport.write(answer if message.method == "GET" else answer[: -len(status[1])])
+            self.write_whole(answer if message.method == "GET" else answer[: -len(status[1])], reply.keep)
             return reply.keep
         incoming, body = self._incoming(message, payload, reply)
         await house.serve(incoming, reply)
@@ -211,17 +355,18 @@ class Connection(RequestHandler):
                 upload = Upload(self, payload, reply, expects)
                 length = message.headers.get("Content-Length")
                 body = Body(None, upload, int(length) if length is not None else None)
-        peer = self.peername
         incoming = Incoming(
             method=message.method,
             path=target.path,
             query=target.query,
-            scheme=self._house.scheme(headers),
+            scheme="https" if self.secured is not None else self._house.scheme(headers),
             authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
             headers=headers,
             body=body,
-            client_ip=peer[0] if isinstance(peer, tuple) else "",
+            client_ip=self._client,
             http_version="1.1" if message.version != HttpVersion10 else "1.0",
+            tls_version=self.secured.version if self.secured is not None else "",
+            client_certificate=self.secured.certificate if self.secured is not None else b"",
             upgrade=message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket",
             problem=problem,
         )
@@ -240,7 +385,7 @@ class Upload(AsyncIterator[bytes]):
         if self.waits:
             self.waits = False
             if self._connection.transport is not None:
-                self._connection.transport.write(_CONTINUE)
+                self._connection.write_whole(_CONTINUE, keep=False)
         try:
             chunk = await self._payload.readany()
         except GatewayError:

@@ -5,16 +5,36 @@ backend is not plain http. What a tunnel carries is as if it came over a connect
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from proxy.adapters.backend import BackendConnection
 from proxy.adapters.destination import Destination
+
+DIAL_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10.0)  # seconds
 
 
 class ProxyingConnector(aiohttp.TCPConnector):
     """For requests that are `Destination`s. A proxy that does not answer, or refuses the tunnel, is an OSError."""
+
+    async def connect_to(self, destination: Destination) -> BackendConnection:
+        """A new connection, which belongs to the caller. Raises TimeoutError, OSError, aiohttp.ClientError."""
+        loop, request = self._loop, cast(Any, destination)
+        self._factory = cast(Any, lambda: BackendConnection(loop))
+        return cast(BackendConnection, await self._create_connection(request, [], DIAL_TIMEOUTS))
+
+    async def dial(self, destination: Destination) -> tuple[asyncio.Transport, bytes, str]:
+        """A connection that is nobody's: its transport, what came on it already, and what ALPN chose."""
+        made: Any = destination
+        protocol = await self._create_connection(made, [], DIAL_TIMEOUTS)
+        transport = protocol.transport
+        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+            raise OSError(None, "the connection was closed at once")
+        secured = transport.get_extra_info("ssl_object")
+        chosen = secured.selected_alpn_protocol() if secured is not None else None
+        return transport, protocol._tail, chosen or ""
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> ResponseHandler:
         destination: Destination = req

@@ -18,17 +18,18 @@ MAX_CONTEXTS = 256
 
 
 class Identities:
-    """Contexts by identity and by whether the server's certificate is checked; the oldest goes first."""
+    """Contexts by identity, by whether the server's certificate is checked, and by the protocols that are offered; the
+    oldest goes first."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = OrderedDict()
+        self._held: OrderedDict[tuple[str, bool, tuple[str, ...]], asyncio.Future[ssl.SSLContext]] = OrderedDict()
 
-    async def context(self, identity: ClientIdentity, verify: bool) -> ssl.SSLContext:
+    async def context(self, identity: ClientIdentity, verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         """Raises ValueError for a certificate that TLS cannot use."""
-        name = (identity.name, verify)
+        name = (identity.name, verify, alpn)
         found = self._held.get(name)
         if found is None:
-            found = asyncio.ensure_future(asyncio.to_thread(make_context, identity.pem, verify))
+            found = asyncio.ensure_future(asyncio.to_thread(make_context, identity.pem, verify, alpn))
             self._held[name] = found
             if len(self._held) > MAX_CONTEXTS:
                 self._held.popitem(last=False)
@@ -39,8 +40,10 @@ class Identities:
             raise ValueError("TLS cannot use this certificate and its key") from wrong
 
 
-def make_context(pem: bytes, verify: bool) -> ssl.SSLContext:
+def make_context(pem: bytes, verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

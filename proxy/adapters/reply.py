@@ -15,15 +15,16 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from proxy.adapters.hops import OURS, header_block
-from proxy.adapters.transport import HeadOnly
+from proxy.adapters.heads import HeadWriter, last_chunk
+from proxy.adapters.hops import OURS
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
-from proxy.messages import Headers, Response
+from proxy.messages import Body, Headers, HeadOnly, Response
 
 if TYPE_CHECKING:
     from proxy.adapters.connection import Connection
 
+_RESPONSE = HeadWriter(OURS)
 _BODILESS = frozenset({204, 205, 304})
 _GONE = "The client closed the connection before the response was complete."
 
@@ -43,6 +44,13 @@ class Reply:
         self.received = 0
 
     async def send(self, response: Response) -> None:
+        body, status = response.body, response.status
+        if type(body) is Body and body.buffered and not self._head and status >= 200 and status not in _BODILESS:
+            content = body.content()
+            head = self._encode(response, self._framing(status, False, len(content), False))
+            self._write_whole(head + content, status)
+            self.sent = len(content)
+            return
         try:
             await self._send(response)
         except BaseException:
@@ -66,7 +74,7 @@ class Reply:
         stream = body.take()
         if stream is None or bodiless:
             content = b"" if bodiless else body.content()
-            self._write(head + content, status)
+            self._write_whole(head + content, status)
             self.sent = len(content)
             if stream is not None and (close := getattr(stream, "aclose", None)) is not None:
                 await close()
@@ -83,65 +91,77 @@ class Reply:
             if (close := getattr(stream, "aclose", None)) is not None:
                 await close()
         if chunked:
-            self._write(b"0\r\n\r\n", status)
+            self._write(last_chunk(body.trailers), status)
         elif length is not None and self.sent != length:
             raise BackendConnectionFailure(f"The body has {self.sent} bytes, its Content-Length says {length}.")
 
-    def _framing(self, status: int, bodiless: bool, length: int | None, chunked: bool) -> list[tuple[str, str]]:
-        fields: list[tuple[str, str]] = []
+    def _framing(self, status: int, bodiless: bool, length: int | None, chunked: bool) -> list[str]:
+        lines: list[str] = []
         if chunked:
-            fields.append(("Transfer-Encoding", "chunked"))
+            lines.append("Transfer-Encoding: chunked")
         elif length is not None and (not bodiless or (self._head and length) or (status == 304 and length)):
-            fields.append(("Content-Length", str(length)))
+            lines.append(f"Content-Length: {length}")
         if not self.keep:
-            fields.append(("Connection", "close"))
+            lines.append("Connection: close")
         elif not self._modern:
-            fields.append(("Connection", "keep-alive"))
-        return fields
+            lines.append("Connection: keep-alive")
+        return lines
 
-    def _encode(self, response: Response, framing: list[tuple[str, str]]) -> bytes:
-        fields = [(name, value) for name, value in response.headers.items() if name.lower() not in OURS]
+    def _encode(self, response: Response, framing: list[str]) -> bytes:
         if "Date" not in response.headers:
-            fields.append(("Date", _date()))
-        fields += framing
-        reason = response.reason or _phrase(response.status)
-        try:
-            return header_block(f"HTTP/1.1 {response.status} {reason}", fields)
-        except ValueError as wrong:
-            raise GatewayError(f"The response cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
+            framing.insert(0, f"Date: {_date()}")
+        return _head(response.status, response.reason, response.headers, framing)
+
+    def inform(self, status: int, headers: Headers) -> None:
+        """Tell of an informational answer (1xx) before the final one."""
+        transport = self._connection.transport
+        if self._modern and not self.status and transport is not None:
+            self._connection.flush()
+            transport.write(_head(status, "", headers, []))
 
     async def _tunnel(self, response: Response, body: TunnelBody) -> None:
         self.keep = False
-        upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+        upgrade = ["Connection: Upgrade", "Upgrade: websocket"]
         self._write(self._encode(Response(101, "Switching Protocols", response.headers), upgrade), 101)
         self._connection.tunnel = True
         self.received, self.sent = await body.run(self._connection)
+
+    def _write_whole(self, data: bytes, status: int) -> None:
+        transport = self._connection.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionFailure(_GONE)
+        self.status = status
+        self._connection.write_whole(data, self.keep)
 
     def _write(self, data: bytes, status: int) -> None:
         transport = self._connection.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionFailure(_GONE)
-        self.status = status
+        if not self.status:
+            self._connection.flush()  # the answer before this one may still wait
+            self.status = status
         transport.write(data)
+
+
+def _head(status: int, reason: str, headers: Headers, more: list[str]) -> bytes:
+    try:
+        return _RESPONSE.block([f"HTTP/1.1 {status} {reason or _phrase(status)}"], headers.items(), more)
+    except ValueError as wrong:
+        raise GatewayError(f"The response cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
 
 
 def error_reply(error: GatewayError) -> bytes:
     """A whole response for a request that never became one; the connection closes behind it."""
     body = error.body("")
-    headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
-    return header_block(f"HTTP/1.1 {error.status} {error.phrase}", list(headers.items())) + body
+    headers = Headers({"Content-Type": "application/json"})
+    return _head(error.status, error.phrase, headers, [f"Content-Length: {len(body)}", "Connection: close"]) + body
 
 
 def plain(status: int, body: bytes, keep: bool) -> bytes:
     """A whole JSON response of our own, for the status endpoints."""
-    fields = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-        ("Date", _date()),
-        ("Connection", "keep-alive" if keep else "close"),
-    ]
-    return header_block(f"HTTP/1.1 {status} {_phrase(status)}", fields) + body
+    headers = Headers({"Content-Type": "application/json", "Cache-Control": "no-store", "Date": _date()})
+    framing = [f"Content-Length: {len(body)}", f"Connection: {'keep-alive' if keep else 'close'}"]
+    return _head(status, "", headers, framing) + body
 
 
 def _phrase(status: int) -> str:

@@ -1,82 +1,105 @@
-"""The Transport port over aiohttp's connector: pools, DNS, TLS and the response parser are aiohttp's, the rest is here.
+"""The Transport port over connections of our own: aiohttp's connector opens them, llhttp reads them, the rest is here.
 
 Rules
 1. The URL goes on the wire as it is; no second reading of it, no redirects unless asked, no cookies, no inflating.
-2. A body streams both ways with backpressure; a small response that is already there becomes bytes at once.
+2. A body streams both ways with backpressure; a response that is already there becomes bytes at once.
 3. A pooled connection that died is tried once more for an idempotent request whose body can be sent again.
-4. A connection goes back to its pool only when both messages are complete; anything else closes it.
+4. A connection goes back to its pool only when both messages are complete; anything else closes it. The last one used
+   is the first one taken, so that what is not needed idles out.
 5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
 6. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
+7. One sweep watches all deadlines; a timer of its own has only what may not last that long.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
-from typing import Any
+from contextvars import Context
+from time import monotonic
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from proxy.adapters.backend import BackendConnection
 from proxy.adapters.destination import Destination
-from proxy.adapters.forward_proxy import ProxyingConnector
-from proxy.adapters.hops import OURS, end_to_end, header_block
+from proxy.adapters.dialling import Dialler
+from proxy.adapters.fields import end_to_end, name_of, value_of
+from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
+from proxy.adapters.heads import request_head
+from proxy.adapters.http2_backend import Http2Backends
 from proxy.adapters.identities import Identities
+from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
+from proxy.adapters.streams import Download, Interim, drop, upload
 from proxy.adapters.tunnel import TunnelBody, accepts
-from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
-from proxy.messages import Body, Headers, Response, Url
+from proxy.errors import BackendConnectionFailure, BackendTimeout
+from proxy.messages import Body, Headers, HeadOnly, Response, Url
 from proxy.ports import HttpProxy, Outgoing
 
-CONNECT_TIMEOUT = 10.0  # seconds
 POOL_IDLE = 15.0  # seconds a connection may idle in the pool: shorter than most servers keep theirs
-READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
+SWEEP = 0.25  # seconds between two looks at the deadlines
+FAREWELL = 0.5  # seconds for connections to end in order when all of them do
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
-_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT)
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
+_GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
+
+PoolName = tuple[str, str, int, bool, str, HttpProxy | None, bool]
 
 
 class HttpTransport:
-    """Sends requests to backends. Made on the running loop; `per_host` bounds the connections to one host, 0 = none."""
+    """Sends requests to backends. Made on the running loop."""
 
-    def __init__(self, per_host: int = 0, tls: ssl.SSLContext | None = None, reach: Reach | None = None) -> None:
-        self._connector = ProxyingConnector(limit=0, limit_per_host=per_host, keepalive_timeout=POOL_IDLE)
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        reach: Reach | None = None,
+        http2_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop)
+        self._connector = ProxyingConnector(limit=0)
         self._reach = reach or Reach()
-        self._screened = ProxyingConnector(
-            limit=0,
-            limit_per_host=per_host,
-            keepalive_timeout=POOL_IDLE,
-            resolver=ScreenedResolver(self._reach),
-        )
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(self._reach))
         self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
-        self._destinations: dict[tuple[str, str, int, bool, str, HttpProxy | None], Destination] = {}
+        self._destinations: dict[PoolName, Destination] = {}
+        self._pools: dict[PoolName, list[BackendConnection]] = {}
+        self._connections: set[BackendConnection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._http2 = Http2Backends(Dialler(self._reach, self._identities, http2_tls))
 
     async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._pools.clear()
+        closed = [connection.closed for connection in self._connections if connection.transport is not None]
+        for connection in list(self._connections):
+            connection.close()
+        self._connections.clear()
+        if waited := [each for each in closed if each is not None]:
+            await asyncio.wait(waited, timeout=FAREWELL)
         await self._connector.close()
         await self._screened.close()
+        await self._http2.close()
 
     async def send(self, request: Outgoing) -> Response:
-        try:
-            async with asyncio.timeout(request.timeout):
-                response = await self._send(request)
-                if request.follow_redirects:
-                    response = await self._follow(request, response)
-                return response
-        except TimeoutError as late:
-            raise BackendTimeout(f"The backend did not answer within {request.timeout:g} seconds.") from late
+        if not request.follow_redirects:
+            return await self._send(request)
+        return await self._follow(request, await self._send(request))
 
     async def _follow(self, request: Outgoing, response: Response) -> Response:
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self._followed(request, response)
+        except TimeoutError as late:
+            raise _late(request) from late
+
+    async def _followed(self, request: Outgoing, response: Response) -> Response:
         for _ in range(MAX_REDIRECTS):
             location = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or not location:
@@ -103,267 +126,211 @@ class HttpTransport:
         return response
 
     async def _send(self, request: Outgoing) -> Response:
+        if request.http_version != "1.1" and (answer := await self._send_http2(request)) is not None:
+            return answer
+        name = self._name(request)
         again = request.method in _IDEMPOTENT and request.body.buffered
+        deadline = monotonic() + request.timeout
         while True:
-            connection = await self._connect(request)
-            protocol = connection.protocol
-            assert protocol is not None
-            pooled = protocol._parser is not None
+            connection = self._pooled(name)
+            pooled = connection is not None
+            if connection is None:
+                connection = await self._open(request, name, deadline)
             try:
                 if request.thumbprints:
-                    _pinned(protocol, request.thumbprints)
-                return await self._exchange(request, connection, protocol)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as broken:
+                    _pinned(connection, request.thumbprints)
+                return await self._exchange(request, connection, name, deadline)
+            except _GONE as broken:
                 connection.close()
                 if not (pooled and again):
                     raise BackendConnectionFailure(f"The backend closed the connection: {_text(broken)}") from broken
                 again = False
-            except GatewayError:
-                connection.close()
-                raise
-            except _BROKEN as broken:
-                connection.close()
-                raise BackendConnectionFailure(f"The backend's answer is not valid: {_text(broken)}") from broken
             except BaseException:
                 connection.close()
                 raise
 
-    async def _connect(self, request: Outgoing) -> Connection:
+    async def _send_http2(self, request: Outgoing) -> Response | None:
+        """The answer over HTTP/2; None where only HTTP/1.1 is to be had."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self._http2.send(request)
+        except TimeoutError as late:
+            raise _late(request) from late
+
+    # connections
+
+    def _name(self, request: Outgoing) -> PoolName:
+        url, identity = request.url, request.identity
+        verify = request.verify_tls and not request.thumbprints
+        name = identity.name if identity is not None else ""
+        return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded)
+
+    def _pooled(self, name: PoolName) -> BackendConnection | None:
+        pool = self._pools.get(name)
+        while pool:
+            connection = pool.pop()
+            connection.kept_in(None)
+            if connection.usable:
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: BackendConnection, name: PoolName) -> None:
+        pool = self._pools.get(name)
+        if pool is None:
+            pool = self._pools[name] = []
+        pool.append(connection)
+        connection.kept_in(pool, monotonic())
+
+    async def _open(self, request: Outgoing, name: PoolName, deadline: float) -> BackendConnection:
+        url = request.url
+        connector = self._screened if request.guarded else self._connector
+        destination = await self._destination(request, name)
+        try:
+            async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
+                # In a context of its own: what the connection tells later is not told inside of this request.
+                connection = await asyncio.create_task(connector.connect_to(destination), context=Context())
+        except TimeoutError as late:
+            if limit.expired():
+                raise _late(request) from late
+            raise BackendConnectionFailure(
+                f"No connection to {url.authority} within {DIAL_TIMEOUTS.sock_connect:g} s."
+            ) from late
+        except _BROKEN as refused:
+            raise BackendConnectionFailure(f"No connection to {url.authority}: {_text(refused)}") from refused
+        self._connections.add(connection)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP, self._sweep)
+        return connection
+
+    async def _destination(self, request: Outgoing, name: PoolName) -> Destination:
         url, identity, proxy = request.url, request.identity, request.proxy
-        connector = self._connector
         if request.guarded:
-            connector = self._screened
             objection = self._reach.objection(url)
             if objection is None and proxy is not None:  # whatever is plain http on the way to it, was decided before
                 objection = self._reach.objection(Url("https", proxy.host, proxy.port))
             if objection:
                 raise BackendConnectionFailure(objection)
-        verify = request.verify_tls and not request.thumbprints
-        name = (url.scheme, url.host, url.port, verify, identity.name if identity else "", proxy)
         destination = self._destinations.get(name)
-        if destination is None:
-            if len(self._destinations) >= 4096:
-                self._destinations.clear()
-            tls = self._tls if verify else False
-            if identity is not None and url.scheme in ("https", "wss"):
-                try:
-                    tls = await self._identities.context(identity, verify)
-                except ValueError as wrong:
-                    raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
+        if destination is not None:
+            return destination
+        if len(self._destinations) >= 4096:
+            self._destinations.clear()
+        verify = request.verify_tls and not request.thumbprints
+        tls = self._tls if verify else False
+        if identity is not None and url.scheme in ("https", "wss"):
             try:
-                destination = Destination.of(url, tls)
-                if proxy is not None:
-                    destination = destination.through(proxy, url.scheme)
+                tls = await self._identities.context(identity, verify)
             except ValueError as wrong:
-                raise BackendConnectionFailure(f"The backend address '{url.authority}' is not valid.") from wrong
-            self._destinations[name] = destination
+                raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
         try:
-            return await connector.connect(destination, [], _TIMEOUTS)  # type: ignore[arg-type]
-        except TimeoutError as late:
-            raise BackendConnectionFailure(f"No connection to {url.authority} within {CONNECT_TIMEOUT:g} s.") from late
-        except _BROKEN as refused:
-            raise BackendConnectionFailure(f"No connection to {url.authority}: {_text(refused)}") from refused
-
-    async def _exchange(self, request: Outgoing, connection: Connection, protocol: ResponseHandler) -> Response:
-        protocol.set_response_params(
-            skip_payload=request.method == "HEAD",
-            read_until_eof=True,
-            auto_decompress=False,
-            read_bufsize=READ_BUFFER,
-            max_field_size=32 * 1024,
-        )
-        transport = protocol.transport
-        if transport is None or transport.is_closing():
-            raise aiohttp.ServerDisconnectedError
-        upgrade = request.url.scheme in ("ws", "wss")
-        body = request.body
-        waits = request.continue_timeout is not None and not body.empty
-        try:
-            head = header_block(_first_line(request), _fields(request, upgrade, waits))
+            destination = Destination.of(url, tls)
+            if proxy is not None:
+                destination = destination.through(proxy, url.scheme)
         except ValueError as wrong:
-            raise GatewayError(f"The request cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
-        upload: asyncio.Task[None] | None = None
-        go = asyncio.Event() if waits else None
+            raise BackendConnectionFailure(f"The backend address '{url.authority}' is not valid.") from wrong
+        self._destinations[name] = destination
+        return destination
+
+    def _sweep(self) -> None:
+        """Give up what is late, and close what idles."""
+        now = monotonic()
+        for connection in list(self._connections):
+            if connection.transport is None:
+                self._connections.discard(connection)
+            elif connection.asked:
+                if connection.deadline and now > connection.deadline and not connection.headed:
+                    connection.fail(TimeoutError())
+            elif not connection.tunnelled and now - connection.since > POOL_IDLE:
+                connection.retire()
+        for name in [name for name, pool in self._pools.items() if not pool]:
+            del self._pools[name]
+        self._sweeper = self._loop.call_later(SWEEP, self._sweep) if self._connections else None
+
+    # one exchange
+
+    async def _exchange(
+        self, request: Outgoing, connection: BackendConnection, pool: PoolName, deadline: float
+    ) -> Response:
+        upgrade = request.url.scheme in ("ws", "wss")
+        body, head_only = request.body, request.method == "HEAD"
+        waits = request.continue_timeout is not None and not body.empty
+        head = request_head(request, upgrade, waits)
+        sending: asyncio.Task[None] | None = None
         if body.buffered and not waits:
-            content = body.content()
-            transport.write(head + content if content else head)
+            connection.send(head + body.content(), head_only, deadline, self._outbox)
+            if request.inform is not None:
+                connection.interim = Interim(None, request.inform)
         else:
-            transport.write(head)
-            upload = asyncio.create_task(_upload(protocol, body, go, request.continue_timeout))
-            upload.add_done_callback(_retrieved)
+            go = asyncio.Event() if waits else None
+            connection.send(head, head_only, deadline)
+            connection.interim = Interim(go, request.inform)
+            sending = asyncio.create_task(upload(connection, body, go, request.continue_timeout))
+            sending.add_done_callback(connection.uploaded)
+        timer = None
+        if request.timeout < 4 * SWEEP:
+            timer = self._loop.call_later(max(deadline - monotonic(), 0), connection.late)
         try:
-            while True:
-                message, payload = await _answer(protocol, upload)
-                if message.code >= 200 or message.code == 101:
-                    break
-                if message.code == 100 and go is not None:
-                    go.set()
-            response = Response(message.code, message.reason, end_to_end(message.headers))
-            if upgrade and message.code == 101:
-                if not accepts(request.headers, message.headers):
-                    raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
-                response.body = TunnelBody(connection, protocol)
-                return response
-            if message.code == 101:
-                raise BackendConnectionFailure("The backend switched protocols without being asked.")
-        except BaseException:
-            if upload is not None:
-                upload.cancel()
+            while not connection.headed:
+                if connection.failure is not None:
+                    raise connection.failure
+                await connection.bell
+        except BaseException as failure:
+            drop(sending)
+            if isinstance(failure, TimeoutError):
+                raise _late(request) from failure
             raise
-        response.body = _body(message, payload, connection, upload)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        status = connection.status
+        response = Response(status, connection.reason, end_to_end(connection.fields))
+        if status == 101:
+            drop(sending)
+            response.body = _tunnel(request, connection, upgrade)
+        elif connection.complete:
+            length, content, trailers = connection.length, connection.content(), connection.trailers
+            self._finish(connection, pool, sending)
+            if content:
+                response.body = Body(content)
+            elif length and (head_only or status == 304):
+                response.body = HeadOnly(length)
+            if trailers:
+                response.body.trailers = end_to_end(trailers)
+        else:
+            behind = Headers() if connection.length is None else None
+            rest = Download(connection, behind, sending, lambda: self._finish(connection, pool, sending))
+            response.body = Body(None, rest, connection.length, behind)
         return response
 
+    def _finish(self, connection: BackendConnection, name: PoolName, sending: asyncio.Task[None] | None) -> None:
+        """The response is complete: pool the connection, unless the request is not."""
+        if sending is not None and not (sending.done() and not sending.cancelled() and sending.exception() is None):
+            sending.cancel()
+            connection.close()
+        elif connection.finish():
+            self._keep(connection, name)
 
-def _pinned(protocol: ResponseHandler, thumbprints: frozenset[str]) -> None:
+
+def _tunnel(request: Outgoing, connection: BackendConnection, upgrade: bool) -> TunnelBody:
+    if not upgrade or not connection.tunnelled:
+        raise BackendConnectionFailure("The backend switched protocols without being asked.")
+    handshake = Headers((name_of(name).text, value_of(value)) for name, value in connection.fields)
+    if not accepts(request.headers, handshake):
+        raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
+    return TunnelBody(connection)
+
+
+def _pinned(connection: BackendConnection, thumbprints: frozenset[str]) -> None:
     """Raises BackendConnectionFailure unless the server showed one of these certificates."""
-    secured = protocol.transport.get_extra_info("ssl_object") if protocol.transport is not None else None
+    secured = connection.transport.get_extra_info("ssl_object") if connection.transport is not None else None
     shown = secured.getpeercert(binary_form=True) if secured is not None else None
     if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
         raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
 
 
-def _first_line(request: Outgoing) -> str:
-    url = request.url
-    path = url.path or "/"
-    if request.proxy is not None and url.scheme == "http":
-        path = f"http://{url.authority}{path}"
-    return f"{request.method} {path}?{url.query} HTTP/1.1" if url.query else f"{request.method} {path} HTTP/1.1"
-
-
-def _fields(request: Outgoing, upgrade: bool, waits: bool) -> list[tuple[str, str]]:
-    headers, body = request.headers, request.body
-    fields = [(name, value) for name, value in headers.items() if name.lower() not in _NOT_COPIED]
-    fields.insert(0, ("Host", headers.get("Host") or request.url.authority))
-    if request.proxy is not None and request.proxy.authorization and request.url.scheme == "http":
-        fields.append(("Proxy-Authorization", request.proxy.authorization))
-    if upgrade:
-        fields += (("Connection", "Upgrade"), ("Upgrade", "websocket"))
-    elif body.length is None:
-        fields.append(("Transfer-Encoding", "chunked"))
-    elif body.length or request.method not in _WITHOUT_BODY:
-        fields.append(("Content-Length", str(body.length)))
-    if waits:
-        fields.append(("Expect", "100-continue"))
-    return fields
-
-
-_NOT_COPIED = OURS | {"host", "expect"}
-
-
-async def _answer(protocol: ResponseHandler, upload: asyncio.Task[None] | None) -> tuple[Any, StreamReader]:
-    """The next message head; a failed upload ends the wait with its own error."""
-    if upload is None:
-        return await protocol.read()
-    reading = asyncio.ensure_future(protocol.read())
-    try:
-        while not reading.done():
-            await asyncio.wait((reading, upload), return_when=asyncio.FIRST_COMPLETED)
-            if upload.done():
-                # A backend that closes while we send may have answered before: that answer is read. A client that
-                # failed to send is the cause itself.
-                if not reading.done() and isinstance(upload.exception(), GatewayError):
-                    upload.result()
-                break
-        return await reading
-    finally:
-        if not reading.done():
-            reading.cancel()
-
-
-async def _upload(
-    protocol: ResponseHandler, body: Body, go: asyncio.Event | None, continue_timeout: float | None
-) -> None:
-    """Send a body; chunked when its length is not known. With `go` it waits for 100 Continue, for a while."""
-    if go is not None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(continue_timeout):
-                await go.wait()
-    chunked = body.length is None
-    async for chunk in body.chunks():
-        transport = protocol.transport
-        if transport is None or transport.is_closing():
-            raise aiohttp.ServerDisconnectedError
-        transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-        if protocol._paused:
-            await protocol._drain_helper()
-    if chunked and protocol.transport is not None:
-        protocol.transport.write(b"0\r\n\r\n")
-
-
-def _body(message: Any, payload: StreamReader, connection: Connection, upload: asyncio.Task[None] | None) -> Body:
-    if payload is EMPTY_PAYLOAD or payload.is_eof():
-        content = payload.read_nowait(-1) if payload is not EMPTY_PAYLOAD else b""
-        _finish(connection, upload)
-        if payload is EMPTY_PAYLOAD and (length := message.headers.get("Content-Length")) is not None:
-            return HeadOnly(int(length))
-        return Body(content)
-    length = message.headers.get("Content-Length")
-    return Body(None, Download(payload, connection, upload), int(length) if length is not None else None)
-
-
-class HeadOnly(Body):
-    """The body of an answer to HEAD, or of 304: nothing, and the length that it would have."""
-
-    __slots__ = ("would_be",)
-
-    def __init__(self, would_be: int) -> None:
-        super().__init__(b"")
-        self.would_be = would_be
-
-
-class Download(AsyncIterator[bytes]):
-    """The rest of a response body. Ends the connection's use with its last byte, or by `aclose`."""
-
-    __slots__ = ("_connection", "_payload", "_upload")
-
-    def __init__(self, payload: StreamReader, connection: Connection, upload: asyncio.Task[None] | None) -> None:
-        self._payload = payload
-        self._connection: Connection | None = connection
-        self._upload = upload
-
-    async def __anext__(self) -> bytes:
-        try:
-            chunk = await self._payload.readany()
-        except _BROKEN as broken:
-            await self.aclose()
-            raise BackendConnectionFailure(f"The backend broke off its answer: {_text(broken)}") from broken
-        except BaseException:
-            await self.aclose()
-            raise
-        if chunk:
-            return chunk
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            _finish(connection, self._upload)
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            if self._upload is not None:
-                self._upload.cancel()
-            connection.close()
-
-    def __del__(self) -> None:
-        if self._connection is not None:
-            if self._upload is not None:
-                self._upload.cancel()
-            self._connection.close()
-
-
-def _finish(connection: Connection, upload: asyncio.Task[None] | None) -> None:
-    """The response is complete: pool the connection, unless the request is not."""
-    if upload is None or (upload.done() and not upload.cancelled() and upload.exception() is None):
-        connection.release()
-        return
-    upload.cancel()
-    connection.close()
-
-
-def _retrieved(upload: asyncio.Task[None]) -> None:
-    """Look at the outcome, so that the loop does not complain about a failure that came too late to matter."""
-    if not upload.cancelled():
-        upload.exception()
+def _late(request: Outgoing) -> BackendTimeout:
+    return BackendTimeout(f"The backend did not answer within {request.timeout:g} seconds.")
 
 
 def _redirected(url: Url, location: str) -> Url | None:

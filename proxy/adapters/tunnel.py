@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 
+from proxy.adapters.backend import BackendConnection
 from proxy.messages import Body
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -32,12 +31,11 @@ def accepts(asked: Mapping[str, str], answered: Mapping[str, str]) -> bool:
 class TunnelBody(Body):
     """The body of a 101: a connection to the backend that now belongs to whoever runs it."""
 
-    __slots__ = ("_connection", "_protocol")
+    __slots__ = ("_connection",)
 
-    def __init__(self, connection: Connection, protocol: ResponseHandler) -> None:
+    def __init__(self, connection: BackendConnection) -> None:
         super().__init__(b"")
-        self._connection: Connection | None = connection
-        self._protocol = protocol
+        self._connection: BackendConnection | None = connection
 
     async def discard(self) -> None:
         if self._connection is not None:
@@ -49,7 +47,9 @@ class TunnelBody(Body):
 
         `client` is the server's protocol after its 101 was written.
         """
-        backend = self._protocol
+        backend = self._connection
+        if backend is None:
+            return 0, 0
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         up, down = _Lane(client, backend, ended), _Lane(backend, client, ended)
         try:

@@ -103,7 +103,7 @@ class Gateway:
         for document in self.documents.values():
             listed.extend(document.issues)
         for entry in self.entries.values():
-            if entry.api.schemas.problems or entry.api.type == "grpc":
+            if entry.api.schemas.problems:
                 listed.extend(unusable(entry.api))
         return listed
 

@@ -66,10 +66,7 @@ def prepare_operations(
 
 
 def unusable(api: Api) -> list[ResourceIssue]:
-    """What of an API cannot be used: schemas that some policy asked for, or all of it."""
-    if api.type == "grpc":
-        told = "A gRPC API needs HTTP/2, which this gateway does not have yet: its requests answer 404."
-        return [ResourceIssue(f"/apis/{api.key}", 0, 0, "", told)]
+    """Schemas of an API that some policy asked for and that cannot be used."""
     return [
         ResourceIssue(f"/apis/{api.key}/schemas/{name}", 0, 0, "", message)
         for name, message in list(api.schemas.problems.items())  # requests may add to them meanwhile

@@ -188,8 +188,7 @@ class Run:
         headers = inherited(exchange.request.headers)
         headers["Content-Type"] = headers["Accept"] = Inherited("application/json")
         original = exchange.request
-        own = replace(
-            exchange,
+        own = exchange.copy().having(
             request=replace(original, method="GET", headers=headers, body=Body(content), base=None, keep_host=False),
             response=None,
             backend=None,
@@ -245,7 +244,7 @@ class Run:
         headers["Content-Type"] = "application/json"
         body = Body(json.dumps(payload, ensure_ascii=False).encode())
         request = replace(original, method="POST", query="", headers=headers, body=body)
-        own = replace(self.exchange, request=request, response=None, graph=None, before_outbound=None)
+        own = self.exchange.copy().having(request=request, response=None, graph=None, before_outbound=None)
         try:
             await run_steps(self.graph.forward, own)
         finally:

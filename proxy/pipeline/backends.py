@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from proxy.errors import GatewayError, PolicyRefused
-from proxy.messages import DEFAULT_PORTS, Headers, Response, Url
+from proxy.messages import DEFAULT_PORTS, SCHEME_NAMES, Headers, Response, Url
 
 if TYPE_CHECKING:
     from proxy.config.resources import Backend, BreakerRule, PoolMember
@@ -212,7 +212,8 @@ def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
 def parse_base(text: str) -> Url:
     """An absolute base URL. Raises ValueError."""
     parts = urlsplit(text.strip())
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+    scheme = SCHEME_NAMES.get(parts.scheme, parts.scheme)
+    if scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"{text!r} is not an absolute URL. Write one such as https://backend.example/api.")
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    return Url(parts.scheme, parts.hostname, port, quote(parts.path, safe="/%:@!$&'()*+,;=-._~"), parts.query)
+    port = parts.port or DEFAULT_PORTS[scheme]
+    return Url(scheme, parts.hostname, port, quote(parts.path, safe="/%:@!$&'()*+,;=-._~"), parts.query)

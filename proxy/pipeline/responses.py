@@ -176,7 +176,7 @@ async def when_whole(response: Response, kept: Response, store: Store) -> None:
     length = body.length
     stream = body.take()
     assert stream is not None
-    response.body = Body(None, _Kept(stream, length, kept, store), length)
+    response.body = Body(None, _Kept(stream, length, kept, store), length, body.trailers)
 
 
 class _Kept(AsyncIterator[bytes]):

@@ -37,7 +37,7 @@ async def _execute(pipeline: Pipeline, exchange: Exchange) -> None:
         if exchange.request.method == "OPTIONS" and is_preflight(exchange):
             await _preflight(inbound, exchange)
             return
-        outcome = await run_steps(inbound, exchange)
+        outcome = await run_steps(inbound, exchange) if inbound else None
         if outcome is None:
             outcome = await run_steps(pipeline.backend, exchange)
         if outcome is not RESPOND:
@@ -49,7 +49,8 @@ async def _execute(pipeline: Pipeline, exchange: Exchange) -> None:
             outbound: Sequence[Step] = pipeline.outbound
             if outcome is ANSWERED and exchange.resume_after:
                 outbound = _behind(outbound, exchange.resume_after)
-            await run_steps(outbound, exchange)
+            if outbound:
+                await run_steps(outbound, exchange)
     except GatewayError as error:
         await _on_error(pipeline, exchange, error)
     if exchange.response is None:
@@ -93,13 +94,13 @@ async def fail(exchange: Exchange, error: GatewayError) -> None:
         if isinstance(error, BackendErrorStatus):
             return
         await exchange.response.body.discard()
-    exchange.response = error_response(error, str(exchange.request_id))
+    exchange.response = error_response(error, exchange.activity_id)
 
 
 def error_response(error: GatewayError, activity_id: str) -> Response:
     headers: Headers = Headers(error.headers)
     headers["Content-Type"] = "application/json"
-    return Response(error.status, error.phrase, headers, Body(error.body(activity_id)))
+    return Response(error.status, error.phrase, headers, Body(error.body(activity_id)), cause=error.reason)
 
 
 async def _after_outbound(exchange: Exchange) -> None:

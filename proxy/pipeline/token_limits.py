@@ -259,7 +259,7 @@ async def whole(response: Response) -> bytes | None:
         parts.append(chunk)
         size += len(chunk)
         if size > MAX_BUFFERED_BODY:
-            response.body = Body(None, _Watched(stream, parts, None), length)
+            response.body = Body(None, _Watched(stream, parts, None), length, body.trailers)
             return None
     response.body = Body(b"".join(parts))
     return response.body.content()
@@ -275,7 +275,7 @@ def watch(response: Response, done: Callable[[EventStream], None]) -> None:
         return
     length, stream = body.length, body.take()
     assert stream is not None
-    response.body = Body(None, _Watched(stream, [], events, done), length)
+    response.body = Body(None, _Watched(stream, [], events, done), length, body.trailers)
 
 
 class _Watched(AsyncIterator[bytes]):

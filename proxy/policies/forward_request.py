@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxy.errors import BackendConnectionFailure, BackendErrorStatus, GatewayError
+from proxy.errors import BackendConnectionFailure, BackendErrorStatus, BadRequest, GatewayError
 from proxy.messages import Body, Headers, Response
 from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, remember_session, with_credentials
 from proxy.pipeline.registry import BACKEND, Handler, policy
@@ -52,9 +52,14 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
         outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
         outgoing.http_version = http_version
+        if exchange.api is not None and exchange.api.type == "grpc":
+            if request.http_version != "2":
+                raise BadRequest("gRPC needs HTTP/2.", 505, "HTTP Version Not Supported")
+            outgoing.http_version = "2"
         outgoing.identity = exchange.identity or outgoing.identity
         outgoing.proxy = exchange.proxy or outgoing.proxy
         outgoing.follow_redirects = follow_redirects.get(exchange)
+        outgoing.inform = exchange.inform
         clock = exchange.ports.clock
         started = clock.monotonic()
         exchange.backend_method, exchange.backend_url = outgoing.method, str(outgoing.url)
@@ -68,6 +73,7 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         finally:
             exchange.backend_ms += (clock.monotonic() - started) * 1000
         exchange.backend_status = response.status
+        exchange.backend_http_version = response.http_version
         exchange.response = response
         if backend is not None and member is not None and (backend.pool or backend.breaker):
             answered(exchange, member, response)
@@ -108,8 +114,8 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
         # the address of a GraphQL server is one of http; subscriptions are asked of it over a WebSocket
         url = replace(url, scheme=SOCKETS.get(url.scheme, url.scheme))
     headers = Headers(request.headers)
-    if not request.keep_host:
-        headers.popall("Host", None)
+    if not request.keep_host and "Host" in headers:
+        del headers["Host"]
     resolution = exchange.resolution  # what its data source may know is the resolver's to say
     # documented: no policy takes the client's address away
     if resolution is None and request.client_ip and "X-Forwarded-For" not in headers:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
-from proxy.messages import Body
+from proxy.messages import Body, Headers
 from proxy.pipeline.limits import told_key
 from proxy.pipeline.registry import ANYWHERE, Handler, Outcome, policy
 from proxy.pipeline.steps import run_steps
@@ -88,7 +88,7 @@ def _until_it_ended(body: Body, place: _Place) -> Body:
     if stream is None:
         return body
     place.kept = True
-    return _Coming(_Stream(stream, place), length, place)
+    return _Coming(_Stream(stream, place), length, body.trailers, place)
 
 
 class _Coming(Body):
@@ -96,8 +96,10 @@ class _Coming(Body):
 
     __slots__ = ("place",)
 
-    def __init__(self, stream: AsyncIterator[bytes], length: int | None, place: _Place) -> None:
-        super().__init__(None, stream, length)
+    def __init__(
+        self, stream: AsyncIterator[bytes], length: int | None, trailers: Headers | None, place: _Place
+    ) -> None:
+        super().__init__(None, stream, length, trailers)
         self.place = place
 
 

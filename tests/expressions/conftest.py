@@ -89,6 +89,7 @@ def make_exchange(setup: dict[str, Any] | None = None) -> Exchange:
         started=10.0,
         timestamp=NOW,
         request_id=uuid.UUID("11111111-2222-4333-8444-555555555555"),
+    ).having(
         response=response,
         api=api,
         operation=Operation("get-order", "Get order", "GET", "/orders/{id}", "shop"),

@@ -15,7 +15,7 @@ from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
 from proxy.server import Server
-from telemetry.records import RequestRecord
+from telemetry.records import RequestRecord, Row
 
 FORWARD = '<policies><inbound/><backend><forward-request timeout="5"/></backend><outbound/><on-error/></policies>'
 
@@ -51,8 +51,8 @@ class ListJournal:
     def __init__(self) -> None:
         self.records: list[RequestRecord] = []
 
-    def append(self, record: RequestRecord) -> None:
-        self.records.append(record)
+    def append(self, record: Row) -> None:
+        self.records.append(RequestRecord._make(record))
 
 
 @dataclass

@@ -185,6 +185,6 @@ async def test_a_backend_header_that_must_not_go_out_becomes_an_error_response(
     assert answer.status == 500
     assert b"Internal server error" in answer.body
     record = (await harness.recorded())[0]
-    assert (record.status, record.backend_status) == (500, 200)
+    assert (record.status, record.backend_status) == (500, 0)
     assert record.last_error is not None
-    assert record.last_error.reason == "InvalidHeader"
+    assert record.last_error.reason == "BackendConnectionFailure"

@@ -138,6 +138,7 @@ async def test_bytes_from_a_backend(harness: Harness, backend: Backend, shared: 
 
         backend.script = script
         received, closed = await talk(harness, b"GET /u HTTP/1.1\r\nHost: h\r\n\r\n", False)
+        received = re.sub(rb"^(?:HTTP/1\.1 1[^\r]*\r\n(?:[^\r]+\r\n)*\r\n)*", b"", received)  # those pass
         text = received.decode("latin-1")
         problem = ""
         if vector["expected"] == "reject":

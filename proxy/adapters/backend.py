@@ -1,0 +1,290 @@
+"""One HTTP/1.1 connection to a backend: llhttp reads its answers, a bell rings for whoever waits for them.
+
+aiohttp's connector opens it (DNS, happy eyeballs, TLS), which is why it is one of aiohttp's protocols; from then on
+bytes come here, until a WebSocket takes the connection over.
+
+Rules
+1. One answer at a time. Bytes that nobody asked for, or that come behind an answer, make the connection useless.
+2. The head is there once its last line is; of the body so much is held that reading goes on smoothly (READ_BUFFER),
+   then the backend waits.
+3. Answers to HEAD, and 1xx, 204 and 304, have no body, whatever their fields say.
+4. An answer without a length ends with the connection; any other that ends with it is broken.
+5. What is wrong is kept in `failure`, and everybody who waits is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from proxy.adapters.drive import Bell
+from proxy.adapters.fields import CODING, LENGTH, Field, end_to_end, name_of
+from proxy.adapters.outbox import Outbox
+from proxy.errors import BackendConnectionFailure, GatewayError
+from proxy.messages import Headers
+
+READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
+MAX_HEAD = 256 * 1024  # bytes of all fields of an answer
+MAX_FIELDS = 512
+_ENDED = "the backend closed the connection"
+
+Informed = Callable[[int, Headers], None]
+
+
+class BackendConnection(ResponseHandler):
+    """`send` begins an exchange; `head()` and `chunk()` wait for its parts; `complete` when all of it is here.
+
+    After the head: `status`, `reason`, `fields`, `length` of the body in bytes or None, and `trailers` once complete.
+    `deadline` is when whoever sweeps shall give up the wait for a head, monotonic seconds, 0 for never.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.bell = Bell(loop)
+        self.asked = False  # an exchange is going on
+        self.complete = False
+        self.deadline = 0.0
+        self.since = 0.0  # when it went back to its pool
+        self.used = False
+        self.failure: BaseException | None = None
+        self.status = 0
+        self.reason = ""
+        self.fields: list[Field] = []
+        self.trailers: list[Field] = []
+        self.length: int | None = None
+        self.interim: Informed | None = None
+        self.tunnelled = False
+        self._pool: list[BackendConnection] | None = None
+        self._reader: HttpResponseParser | None = None
+        self._head_only = False
+        self._headed = False
+        self._bodiless = False
+        self._surplus = False
+        self._until_end = False
+        self._stopped = False
+        self._keeps = False
+        self._size = 0
+        self._held = 0
+        self._parts: list[bytes] = []
+
+    # what the transport does with it
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent over it."""
+        transport = self.transport
+        return transport is not None and self.failure is None and not transport.is_closing()
+
+    def send(self, data: bytes, head_only: bool, deadline: float, outbox: Outbox | None = None) -> None:
+        """Begin an exchange with a request head and as much of its body as is there; `outbox` if that is all."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise aiohttp.ServerDisconnectedError
+        if self._reader is None:
+            self._reader = HttpResponseParser(self)
+        self.asked, self.used, self.deadline = True, True, deadline
+        self._head_only = head_only
+        self._headed = self.complete = self._until_end = self._keeps = self._bodiless = False
+        self._size = self._held = 0
+        self.length = None
+        self.fields = []
+        self.trailers = []
+        self.reason = ""
+        self.interim = None
+        if outbox is None:
+            transport.write(data)
+        else:
+            outbox.write(transport, data)
+
+    @property
+    def headed(self) -> bool:
+        """Whether the final head is here."""
+        return self._headed
+
+    def content(self) -> bytes:
+        """What is here of the body, taken."""
+        parts = self._parts
+        if len(parts) == 1:
+            content = parts[0]
+        elif not parts:
+            return b""
+        else:
+            content = b"".join(parts)
+        parts.clear()
+        self._held = 0
+        if self._stopped:
+            self._stopped = False
+            self._resume_transport_reading()
+        return content
+
+    def finish(self) -> bool:
+        """End the exchange; True when another one may follow."""
+        self.asked = False
+        self.interim = None
+        if self._keeps and self.complete and not self._surplus and self.usable and not self._parts:
+            if self._bodiless:
+                self._reader = None  # it may still wait for a body that does not come
+            return True
+        self.close()
+        return False
+
+    def close(self) -> None:
+        self.asked = False
+        self._reader = None
+        self._parts.clear()
+        super().close()
+
+    def fail(self, failure: BaseException) -> None:
+        """Give up from outside; on the event loop, not in a task."""
+        if self.failure is None:
+            self.failure = failure
+        if self.transport is not None:
+            self.transport.abort()
+        self.bell.ring()
+
+    def late(self) -> None:
+        """A timer's: no head came in time."""
+        if self.asked and not self._headed:
+            self.fail(TimeoutError())
+
+    def uploaded(self, upload: asyncio.Task[None]) -> None:
+        """The end of the task that sent the body. A client that failed to send is the cause of what follows; a backend
+        that closed while we sent may have answered before, and that answer is read."""
+        failure = None if upload.cancelled() else upload.exception()
+        if isinstance(failure, GatewayError) and self.asked and not self._headed:
+            self.fail(failure)
+
+    # what llhttp calls
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self._surplus = True
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += str(reason, "latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._surplus:
+            return
+        self._size += len(name) + len(value)
+        fields = self.trailers if self._headed else self.fields
+        if self._size > MAX_HEAD or len(fields) >= MAX_FIELDS:
+            raise ValueError("the header fields of the answer are too many or too large")
+        fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        reader = self._reader
+        if self._surplus or reader is None:
+            return
+        status = self.status = reader.get_status_code()
+        if status < 200 and status != 101:
+            return
+        self._headed = True
+        self._bodiless = self._head_only or status in (204, 304) or status == 101
+        self._keeps = reader.should_keep_alive()
+        coded = False
+        for raw, value in self.fields:
+            kind = name_of(raw).kind
+            if kind is LENGTH:
+                self.length = int(value)
+            elif kind is CODING:
+                if coded or value.strip().lower() != b"chunked":
+                    raise ValueError("its transfer coding is not chunked alone")
+                coded = True
+        if coded:
+            self.length = None
+        elif self.length is None and not self._bodiless:
+            self._until_end = True
+
+    def on_body(self, part: bytes) -> None:
+        if self._bodiless or self._surplus:
+            self._surplus = True
+            return
+        self._parts.append(part)
+        self._held += len(part)
+
+    def on_message_complete(self) -> None:
+        if self._surplus:
+            return
+        if self._headed:
+            self.complete = True
+            return
+        status, fields, self.fields, self.reason = self.status, self.fields, [], ""
+        self._size = 0
+        if self.interim is not None:
+            self.interim(status, end_to_end(fields))
+
+    # what the connection tells
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if not self.asked or reader is None:
+            if self.tunnelled or not self.used:
+                super().data_received(data)  # a WebSocket, or an HTTP proxy's answer to CONNECT
+            else:
+                self.retire()
+            return
+        try:
+            reader.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            if self.status == 101:
+                self.complete, self.tunnelled, self._upgraded = True, True, True
+                self._reader, self.asked = None, False
+                self._tail += data[upgrade.args[0] :]
+                self.bell.ring()
+                return
+            self._broken("it switched protocols without being asked")
+            return
+        except HttpParserError as problem:
+            cause = problem.__context__
+            self._broken(str(cause if isinstance(cause, ValueError) else problem))
+            return
+        if self._headed:
+            if self._bodiless:
+                self.complete = True
+            if self._held > 2 * READ_BUFFER and not self._stopped and not self.complete:
+                self._stopped = True
+                self._pause_transport_reading()
+            self.bell.ring()
+
+    def eof_received(self) -> None:
+        if not self.asked and not self.tunnelled:
+            super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        asked = self.asked
+        if asked and self._headed and not self.complete:
+            if self._until_end and exc is None and self.failure is None:
+                self.complete, self._keeps = True, False
+            elif self.failure is None:
+                self.failure = BackendConnectionFailure(f"The backend broke off its answer: {exc or _ENDED}.")
+        elif asked and not self.complete and self.failure is None:
+            self.failure = aiohttp.ServerDisconnectedError(str(exc or _ENDED))
+        self._reader = None
+        pool, self._pool = self._pool, None
+        if pool is not None and self in pool:
+            pool.remove(self)
+        super().connection_lost(exc)
+        if asked:
+            self.bell.ring()
+
+    def kept_in(self, pool: list[BackendConnection] | None, now: float = 0.0) -> None:
+        """In which pool it waits since when, so that it can leave it by itself."""
+        self._pool, self.since = pool, now
+
+    def retire(self) -> None:
+        """Leave the pool for good."""
+        pool, self._pool = self._pool, None
+        if pool is not None and self in pool:
+            pool.remove(self)
+        self.close()
+
+    def _broken(self, why: str) -> None:
+        self.failure = BackendConnectionFailure(f"The backend's answer is not valid: {why}.")
+        if self.transport is not None:
+            self.transport.abort()
+        self.bell.ring()

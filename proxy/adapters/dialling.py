@@ -1,0 +1,92 @@
+"""Connections to backends that are not HTTP/1.1's: the same names, addresses, proxies and certificates, without a pool.
+
+What may be called, how a name becomes addresses (happy eyeballs), tunnels through HTTP proxies, client certificates:
+all of it is what proxy/adapters/transport.py has for its own connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+
+from proxy.adapters.destination import Destination
+from proxy.adapters.forward_proxy import ProxyingConnector
+from proxy.adapters.identities import Identities
+from proxy.adapters.reach import Reach, ScreenedResolver
+from proxy.errors import BackendConnectionFailure
+from proxy.messages import Url
+from proxy.ports import Outgoing
+
+ALPN = ("h2", "http/1.1")
+
+
+class Dialler:
+    """`trusted` is what the certificates of servers are held against: the system's authorities unless told
+    otherwise."""
+
+    def __init__(self, reach: Reach, identities: Identities, trusted: ssl.SSLContext | None = None) -> None:
+        self._reach, self._identities = reach, identities
+        self._open = ProxyingConnector(limit=0)
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        if trusted is not None:
+            trusted.set_alpn_protocols(list(ALPN))
+            self._contexts[True] = trusted
+
+    async def close(self) -> None:
+        await self._open.close()
+        await self._screened.close()
+
+    def objection(self, request: Outgoing) -> str | None:
+        """Why a policy's call may not go where it wants to; None when it may, and for what no policy chose."""
+        if not request.guarded:
+            return None
+        objection = self._reach.objection(request.url)
+        if objection is None and request.proxy is not None:  # plain http on the way to it was decided before
+            objection = self._reach.objection(Url("https", request.proxy.host, request.proxy.port))
+        return objection
+
+    async def dial(self, request: Outgoing) -> tuple[asyncio.Transport, bytes, str]:
+        """A transport, what came on it already, and what ALPN chose. Raises ValueError, OSError and aiohttp's
+        errors."""
+        objection = self.objection(request)
+        if objection:
+            raise BackendConnectionFailure(objection)
+        tls = await self._tls(request) if request.url.scheme == "https" else False
+        destination = Destination.of(request.url, tls)
+        if request.proxy is not None:
+            if tls is False:
+                raise BackendConnectionFailure("HTTP/2 goes through an HTTP proxy over https only.")
+            destination = destination.through(request.proxy, request.url.scheme)
+        connector = self._screened if request.guarded else self._open
+        transport, early, chosen = await connector.dial(destination)
+        if request.thumbprints:
+            tls_seen = transport.get_extra_info("ssl_object")
+            shown = tls_seen.getpeercert(binary_form=True) if tls_seen is not None else None
+            if (
+                shown is None
+                or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in request.thumbprints
+            ):
+                transport.abort()
+                raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
+        return transport, early, chosen
+
+    async def _tls(self, request: Outgoing) -> ssl.SSLContext:
+        verify = request.verify_tls and not request.thumbprints
+        if request.identity is not None:
+            return await self._identities.context(request.identity, verify, ALPN)
+        found = self._contexts.get(verify)
+        if found is None:
+            found = await asyncio.to_thread(_context, verify)
+            self._contexts[verify] = found
+        return found
+
+
+def _context(verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(list(ALPN))
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,115 @@
+"""Bodies between a client and a backend's connection, and what is told before the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+
+from proxy.adapters.backend import BackendConnection, Informed
+from proxy.adapters.fields import end_to_end
+from proxy.adapters.heads import last_chunk
+from proxy.errors import BackendConnectionFailure, GatewayError
+from proxy.messages import Body, Headers
+
+
+class Interim:
+    """What happens with 1xx answers: 100 lets a waiting body go, the others are told to whoever wants to know."""
+
+    __slots__ = ("_go", "_inform")
+
+    def __init__(self, go: asyncio.Event | None, inform: Informed | None) -> None:
+        self._go, self._inform = go, inform
+
+    def __call__(self, status: int, headers: Headers) -> None:
+        if status == 100:
+            if self._go is not None:
+                self._go.set()
+        elif self._inform is not None:
+            self._inform(status, headers)
+
+
+async def upload(
+    connection: BackendConnection, body: Body, go: asyncio.Event | None, continue_timeout: float | None
+) -> None:
+    """Send a body; chunked when its length is not known. With `go` it waits for 100 Continue, for a while."""
+    if go is not None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(continue_timeout):
+                await go.wait()
+    chunked = body.length is None
+    async for chunk in body.chunks():
+        transport = connection.transport
+        if transport is None or transport.is_closing():
+            raise aiohttp.ServerDisconnectedError
+        transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+        if connection._paused:
+            await connection._drain_helper()
+    if chunked and connection.transport is not None:
+        connection.transport.write(last_chunk(body.trailers))
+
+
+class Download(AsyncIterator[bytes]):
+    """The rest of a response body. Ends the connection's use with its last byte, or by `aclose`.
+
+    `finished` is called when the answer is complete; trailers go to `trailers`.
+    """
+
+    __slots__ = ("_connection", "_finished", "_trailers", "_upload")
+
+    def __init__(
+        self,
+        connection: BackendConnection,
+        trailers: Headers | None,
+        upload: asyncio.Task[None] | None,
+        finished: Callable[[], None],
+    ) -> None:
+        self._trailers, self._upload, self._finished = trailers, upload, finished
+        self._connection: BackendConnection | None = connection
+
+    async def __anext__(self) -> bytes:
+        connection = self._connection
+        if connection is None:
+            raise StopAsyncIteration
+        try:
+            while True:
+                if chunk := connection.content():
+                    return chunk
+                if connection.complete:
+                    break
+                if connection.failure is not None:
+                    raise _broken_off(connection.failure)
+                await connection.bell
+        except BaseException:
+            await self.aclose()
+            raise
+        self._connection = None
+        if connection.trailers and self._trailers is not None:
+            self._trailers.extend(end_to_end(connection.trailers))
+        self._finished()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            drop(self._upload)
+            connection.close()
+
+    def __del__(self) -> None:
+        self._give_up()
+
+
+def _broken_off(failure: BaseException) -> BaseException:
+    if isinstance(failure, GatewayError):
+        return failure
+    return BackendConnectionFailure(f"The backend broke off its answer: {failure or type(failure).__name__}")
+
+
+def drop(upload: asyncio.Task[None] | None) -> None:
+    if upload is not None:
+        upload.cancel()

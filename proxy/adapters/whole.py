@@ -1,0 +1,109 @@
+"""Requests that arrive whole in one piece, and ordinary: nearly all. Anything else is none of this module's business.
+
+Rules
+1. One llhttp parser reads them all, since none outlives a call; whatever it stumbles over, `read` says None, and the
+   bytes go the way of all others: aiohttp's parser, the screen, and its errors.
+2. None as well for what needs care: another version than 1.1, a body that is not measured by one Content-Length,
+   Connection but for keep-alive, Upgrade, Expect, two fields of one name, names that imitate trusted ones, a target
+   that is no path, two spaces in the request line.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from httptools import HttpRequestParser
+
+from proxy.adapters.fields import CAREFUL, CODING, CONNECTION, HOP, HOST, Field, name_of
+from proxy.adapters.screen import MAX_FIELDS, MAX_LINE, is_twin
+from proxy.messages import Headers
+from proxy.target import valid_host
+
+LARGEST = 64 * 1024  # bytes of head and body together
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"})
+
+
+class Whole(NamedTuple):
+    """A request line, end-to-end headers, and the body; `host` is what Host says."""
+
+    method: str
+    target: str
+    headers: Headers
+    host: str
+    body: bytes
+
+
+class _Reader:
+    """What llhttp tells of the one message that it is reading."""
+
+    __slots__ = ("body", "complete", "fields", "url")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.url = b""
+        self.fields: list[Field] = []
+        self.body = b""
+        self.complete = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_body(self, part: bytes) -> None:
+        self.body += part
+
+    def on_message_complete(self) -> None:
+        self.complete += 1
+
+
+_reader = _Reader()
+_parser = HttpRequestParser(_reader)
+
+
+def read(data: bytes) -> Whole | None:
+    """The request that these bytes are, all of them."""
+    global _parser
+    if len(data) > LARGEST or b"  " in data[:32]:
+        return None
+    reader, parser = _reader, _parser
+    reader.clear()
+    try:
+        parser.feed_data(data)
+        usual = reader.complete == 1 and reader.url[:1] == b"/" and parser.get_http_version() == "1.1"
+    except Exception:
+        usual = False
+    if not usual:
+        _parser = HttpRequestParser(reader)
+        return None
+    method = parser.get_method()
+    if method not in _METHODS or len(data) - len(reader.body) > MAX_LINE or len(reader.fields) > MAX_FIELDS:
+        return None
+    kept: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    host = ""
+    for raw, value in reader.fields:
+        text, lower, kind = name_of(raw)
+        if kind:
+            if kind is HOST:
+                host = str(value, "utf-8", "surrogateescape")
+                if not valid_host(host):
+                    return None
+            elif kind is CODING or kind is CAREFUL:
+                return None
+            elif kind is HOP or kind is CONNECTION:
+                if kind is CONNECTION and value.lower() != b"keep-alive":
+                    _parser = HttpRequestParser(reader)  # this one waits for the end of a connection, or an upgrade
+                    return None
+                seen.add(lower)
+                continue
+        elif "_" in text and is_twin(text):
+            return None
+        seen.add(lower)
+        kept.append((text, str(value, "utf-8", "surrogateescape").strip(" \t")))
+    if not host or len(seen) != len(reader.fields):
+        return None
+    return Whole(method.decode(), str(reader.url, "utf-8", "surrogateescape"), Headers(kept), host, reader.body)
