@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -25,6 +25,10 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# Telemetry through an outage of ten minutes, with kill -9 of everything in it: make outage ARGUMENTS="--seconds 60".
+outage: setup $(VENV)/.dev
+	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
 
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
@@ -124,6 +128,10 @@ bench-quick: setup
 # What a service with 10, 1,000 and 75,000 operations costs: some minutes.
 bench-scale: setup
 	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
+
+# What a collector that is away, silent or slow costs requests, beside telemetry turned off: some minutes.
+bench-outage: setup
+	$(BIN)/python -m benchmarks.outage $(ARGUMENTS)
 
 # A plane with 200 connections, 10,000 PUTs and one batch of 100,000 resources: two minutes.
 bench-pressure: setup

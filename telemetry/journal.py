@@ -7,7 +7,9 @@ Rules
 3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
    bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
 4. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
-5. Single-threaded: everything runs on the loop that called `start`.
+5. Where telemetry waits on disk for its destination, each record is also on a trail (`trail.py`) until it is safe, so
+   that the end of this process and its child, however sudden, loses none.
+6. Single-threaded: everything runs on the loop that called `start`.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, STANDING, BrokenPipeStream, documents, pack, pack_records
+from telemetry.frames import IDENTITY, STANDING, TRAIL, BrokenPipeStream, documents, pack, pack_records
 from telemetry.records import Row
+from telemetry.trail import Trail, begin
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
@@ -62,7 +65,8 @@ class Journal:
         self._settings = settings
         self._instance = instance
         self._limit = limit
-        self._queue: collections.deque[Row] = collections.deque()
+        self._queue: collections.deque[Row | bytes] = collections.deque()
+        self._trail: Trail | None = None
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._offset = 0  # bytes of the first frame that the pipe has taken
         self._told: dict[str, bytes] = {}  # the newest frame of each kind: the next child has to hear it, too
@@ -78,6 +82,8 @@ class Journal:
         self._respawn_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        if _wants_trail(settings):
+            self.keep_trail()
 
     @property
     def child_pid(self) -> int | None:
@@ -96,9 +102,16 @@ class Journal:
         if length >= self._limit:
             self.dropped += 1
             return
-        queue.append(record)
+        queue.append(record if self._trail is None else self._trail.write(record))
         if length == BATCH and self._loop is not None:
             self._loop.call_soon(self._flush)
+
+    def keep_trail(self) -> None:
+        """Have a trail from now on; call it before a destination that is kept on disk gets its first record."""
+        if self._trail is None:
+            self._trail = begin({**os.environ, **self._settings}, self._instance)
+            if self._trail is not None and self._pipe >= 0:
+                self._frames.append((self._trail_frame(len(self._queue)), 0))
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
@@ -126,13 +139,18 @@ class Journal:
             await asyncio.sleep(0.005)
         self._loop = None
         self._limit = 0
-        self.dropped += len(self._queue) + sum(count for _, count in self._frames)
+        if self._trail is None:
+            self.dropped += len(self._queue) + sum(count for _, count in self._frames)
         self._queue.clear()
         self._frames.clear()
-        child = self._child
         self._close_pipe()
-        if child is None:
-            return
+        if self._child is not None:
+            await self._end(self._child, deadline)
+        if self._trail is not None:
+            self._trail.close()
+            self._trail = None
+
+    async def _end(self, child: subprocess.Popen[bytes], deadline: float) -> None:
         # A process's end is no event that every event loop knows, so it is looked for.
         while child.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -190,6 +208,14 @@ class Journal:
         self._offset = 0
         self._frames.extendleft((frame, 0) for frame in self._told.values())
         self._untold.clear()
+        if self._trail is not None:
+            waiting = len(self._queue) + sum(count for _, count in self._frames)
+            self._frames.appendleft((self._trail_frame(waiting), 0))
+
+    def _trail_frame(self, waiting: int) -> bytes:
+        """`waiting` records go into the pipe after it and have been counted."""
+        assert self._trail is not None
+        return pack(TRAIL, (str(self._trail.path), self._trail.number - waiting))
 
     def _listen(self) -> None:
         if self._way_back >= 0 and self._loop is not None:
@@ -308,3 +334,8 @@ class Journal:
             os.close(self._pipe)
             self._pipe = -1
             self._offset = 0
+
+
+def _wants_trail(settings: Mapping[str, str]) -> bool:
+    """Is there a destination in the settings that is kept on disk?"""
+    return settings.get("observability.opentelemetry.enabled", "").strip().lower() == "true"

@@ -15,6 +15,7 @@ Rules
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import random
 import threading
@@ -113,6 +114,7 @@ class Lane:
         self._in_memory: collections.deque[Payload] = collections.deque()
         self._on_disk: collections.deque[Payload] = collections.deque()
         self._sending: Payload | None = None
+        self._draft: Stored | None = None
         self._changed = threading.Condition()
         self._deadline: float | None = None  # set while closing
         self._failing = False
@@ -170,8 +172,24 @@ class Lane:
             else:
                 self._in_memory.append(payload)
                 self._bytes += len(data)
+            self._undraft()
             self._trim()
             self._changed.notify()
+
+    def draft(self, data: bytes, count: int) -> None:
+        """What the next `put` of a `latest` lane would say if it came now: sent only by the next process, if this one
+        ends without another word. Not counted, and nothing where there is no disk."""
+        with self._changed:
+            if self._folder is None:
+                return
+            self._key = max(self._key + 1, time.time_ns())
+            try:
+                draft = self._folder.write(self._key, data, count, False)
+            except OSError:
+                return  # the next `put` tells
+            self._undraft()
+            self._draft = draft
+            self._disk += draft.room
 
     def finish(self, deadline: float) -> None:
         """Take nothing more and try what is left until `deadline`, monotonic seconds."""
@@ -228,6 +246,13 @@ class Lane:
         if behind:
             payload.data = None  # it waits there; what is sent at once need not be read again
         return True
+
+    def _undraft(self) -> None:
+        if self._draft is not None and self._folder is not None:
+            self._disk -= self._draft.room
+            with contextlib.suppress(OSError):
+                self._folder.remove(self._draft)
+            self._draft = None
 
     def _supersede(self) -> None:
         for queue in (self._in_memory, self._on_disk):

@@ -11,8 +11,6 @@ _SECRET = re.compile(
 )
 
 
-
-
 def url(text: str) -> str:
     """`text` with the values of well-known secret query parameters replaced by REDACTED."""
     if "?" not in text:

@@ -30,12 +30,13 @@ class Signal:
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
+        self.waiting = 0  # records
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
         self._resource: Resource | None = None
 
-    def add(self, pieces: list[bytes], resource: Resource) -> None:
+    def add(self, pieces: list[bytes], records: int, resource: Resource) -> None:
         if resource is not self._resource:
             self.flush()
             self._resource = resource
@@ -43,6 +44,7 @@ class Signal:
             self._since = time.monotonic()
         self._pieces += pieces
         self._bytes += sum(map(len, pieces))
+        self.waiting += records
         if self._bytes >= ENOUGH:
             self.flush()
 
@@ -55,7 +57,7 @@ class Signal:
             for part in self._parts():
                 self.lane.put(export_request(self._resource, part), len(part) // 2)
         self._pieces = []
-        self._bytes = 0
+        self._bytes = self.waiting = 0
 
     def _parts(self) -> Iterator[list[bytes]]:
         """In messages that a collector takes, unless one item alone is longer."""
@@ -90,15 +92,25 @@ class Otlp:
         self._log_encoder = LogEncoder()
         self._start_ns = time.time_ns()
 
+    @property
+    def waiting(self) -> int:
+        """How many of the last records are not in a lane yet."""
+        return max((signal.waiting for signal in self._signals), default=0)
+
     def records(self, batch: Batch, resource: Resource) -> None:
         if self._spans is not None:
-            self._spans.add(self._span_encoder.spans(batch), resource)
+            self._spans.add(self._span_encoder.spans(batch), len(batch), resource)
         if self._logs is not None:
-            self._logs.add(self._log_encoder.logs(batch, resource.region, time.time_ns()), resource)
+            self._logs.add(self._log_encoder.logs(batch, resource.region, time.time_ns()), len(batch), resource)
 
     def tick(self, resource: Resource) -> None:
         for signal in self._signals:
             signal.tick()
+
+    def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
+        if count:
+            self._metrics.draft(data, count)
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())

@@ -9,7 +9,7 @@
     throttled    429 with Retry-After 1, RESOURCE_EXHAUSTED with RetryInfo 1 s
     refused      400, INVALID_ARGUMENT
     too-long     413, and what gRPC says of a message that is too long
-    hang         never answers
+    hang         does not answer while the mode is this, and then with a fault
     garbage      bytes that are no answer
 
 `down()` and `up()` end and start it on the same port: connections are refused between the two.
@@ -157,8 +157,8 @@ class Sink:
                     answer.partial_success.error_message = "the first is not wanted"
         if mode == "slow":
             self._over.wait(0.5)
-        if mode == "hang":
-            self._over.wait(60)
+        while mode == "hang" and self.mode == "hang" and not self._over.wait(0.05):
+            pass
         return ("" if mode in TAKES else mode), answer.SerializeToString()
 
     def keep(self, signal: str, message: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from telemetry import collector
 from telemetry import lane as lane_module
+from telemetry.batch import Kinds
 from telemetry.encode.logs import LogEncoder
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.settings import Resource
@@ -39,8 +40,8 @@ def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
 
 
 def logs(*names: str) -> tuple[bytes, int]:
-    records = [record(correlation_id=name) for name in names]
-    return LogEncoder().encode(records, Resource("i"), 1)
+    batch = Kinds().batch([record(correlation_id=name) for name in names])
+    return LogEncoder().encode(batch, Resource("i"), 1)
 
 
 @contextlib.contextmanager

@@ -411,3 +411,37 @@ def test_folders_of_destinations_that_are_gone_empty_themselves(tmp_path: Path) 
     desk.expire(10, ["otlp-logs"])
     assert sorted(path.name for path in desk.path.iterdir()) == ["lock", "otlp-logs"]
     desk.close()
+
+
+def test_a_draft_is_sent_only_by_the_next_process(tmp_path: Path, folder: Folder) -> None:
+    where = Destination()
+
+    def started() -> Lane:
+        lane = Lane("x", where, spool="metrics", latest=True)
+        lane.attach(folder, LIMIT, DAY)
+        return lane
+
+    lane = started()
+    lane.put(b"1", 1)
+    until(lambda: lane.exported == 1)
+    for data in (b"2", b"3"):
+        lane.draft(data, 1)
+    assert len(files(tmp_path)) == 1
+    lane.put(b"4", 1)
+    until(lambda: lane.exported == 2)
+    assert (files(tmp_path), lane.on_disk) == ([], 0)
+    lane.draft(b"5", 1)
+    assert lane.queued == 0
+    end(lane)
+    end(started(), 2)
+    assert where.taken == [b"1", b"4", b"5"]
+    assert files(tmp_path) == []
+
+
+def test_without_a_disk_a_draft_is_nothing() -> None:
+    where = Destination()
+    lane = Lane("x", where, latest=True)
+    lane.draft(b"1", 1)
+    lane.put(b"2", 1)
+    end(lane)
+    assert where.taken == [b"2"]
