@@ -15,13 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from telemetry import gateway_logs, words
 from telemetry.batch import Kinds
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.encode.spans import SpanEncoder
-from telemetry.encode.wire import resource_values
+from telemetry.encode import sdk
 from telemetry.exporters import FACTORIES
 from telemetry.exporters.prometheus import name as scraped
 from telemetry.lane import Lane
@@ -134,14 +131,11 @@ def attributes() -> Attributes:
     found = Attributes()
     for each in declared():
         found.add("metrics", each.dimensions)
-    data, _ = SpanEncoder().encode(Kinds().batch([SAMPLE]), RESOURCE)
-    for group in ExportTraceServiceRequest.FromString(data).resource_spans:
-        for scope in group.scope_spans:
-            for span in scope.spans:
-                found.add("server span" if span.kind == span.SPAN_KIND_SERVER else "client span", _keys(span))
-                for event in span.events:
-                    found.add("span event", _keys(event))
-    found.add("resource", (name for name, value in resource_values(RESOURCE) if value))
+    for span in sdk.spans(Kinds().batch([SAMPLE]), RESOURCE):
+        found.add(f"{span.kind.name.lower()} span", span.attributes or ())
+        for event in span.events:
+            found.add("span event", event.attributes or ())
+    found.add("resource", sdk.resource(RESOURCE).attributes)
     return found
 
 
@@ -212,7 +206,3 @@ def _labels(metric: Metric) -> tuple[str, ...]:
     for point in metric.points:
         names |= dict.fromkeys(name for name, _ in point.labels)
     return tuple(names)
-
-
-def _keys(message: Any) -> list[str]:
-    return [pair.key for pair in message.attributes]

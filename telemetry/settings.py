@@ -50,7 +50,7 @@ class Collector:
     traces: bool
     logs: bool
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    compression: str = "gzip"
+    compression: str = "none"
     timeout: float = 10.0
     ca: str = ""
     certificate: str = ""
@@ -149,7 +149,7 @@ def collector(settings: Mapping[str, str]) -> Collector | None:
         traces=flag(settings, f"{prefix}.traces.enabled", True),
         logs=flag(settings, f"{prefix}.logs.enabled", True),
         headers=_headers(given, f"{prefix}.collector.headers", _readable(given, f"{prefix}.collector.headers.file")),
-        compression=choice(given, f"{prefix}.collector.compression", ("gzip", "none"), "gzip"),
+        compression=choice(given, f"{prefix}.collector.compression", ("gzip", "none"), "none"),
         timeout=max(0.1, duration(settings, f"{prefix}.collector.timeout", timeout)),
         ca=_readable(given, f"{prefix}.collector.tls.ca"),
         certificate=certificate,
