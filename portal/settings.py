@@ -30,8 +30,6 @@ class Settings:
     service: str = LOCAL_SERVICE
     gateways: tuple[str, ...] = ()
     traces: str = ""
-    logs: str = "text"
-    log_level: str = "info"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -54,9 +52,6 @@ class Settings:
                 f'portal.traces.url is "{traces}"; it must start with http:// or https:// and have {{traceId}} in it'
             )
         gateways = [url.strip().rstrip("/") for url in text("portal.gateways", "").split(",")]
-        logs, level = text("telemetry.logs.std", "text").lower(), text("telemetry.logs.std.level", "info").lower()
-        if logs not in ("none", "text", "json"):
-            raise SettingRefused(f'telemetry.logs.std is "{logs}"; it must be none, text or json')
         return cls(
             host=text("portal.http.host", cls.host),
             port=int(port),
@@ -66,8 +61,6 @@ class Settings:
             service="/" + text("portal.service", LOCAL_SERVICE).strip("/"),
             gateways=tuple(url for url in gateways if url),
             traces=traces,
-            logs=logs,
-            log_level=level,
         )
 
     def trace_of(self, trace_id: str) -> str:

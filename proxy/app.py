@@ -123,6 +123,7 @@ class Configuration:
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
         self.journal.stand(version, max(version, self.newest), self.confirmed)
+        self.journal.direct(gateway.telling.frame, gateway.telling.sends)
         # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
         # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
         # what came since the last freeze: short, but for a diff that brings nearly everything. It is here since what

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Headers, Request, Response
-from proxy.ports import ClientIdentity, HttpProxy, Ports
+from proxy.ports import ClientIdentity, HttpProxy, Ports, Transport
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
+    from proxy.capture import Capture
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.graphql.graph import Graph
     from proxy.pipeline.resolution import Resolution
@@ -86,6 +87,8 @@ class Exchange:
     inform: Callable[[int, Headers], None] | None = None
     # who looks on: the request is traced; None nearly always
     watch: Watch | None = None
+    # what diagnostics want beside the record; None where they want nothing
+    capture: Capture | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls
     counted: dict[tuple[str, float, int], int] | None = None
 
@@ -146,6 +149,11 @@ class Exchange:
 
     def elapsed_ms(self) -> int:
         return int((self.ports.clock.monotonic() - self.started) * 1000)
+
+    @property
+    def transport(self) -> Transport:
+        """For every call that a policy makes."""
+        return self.ports.transport if self.capture is None else self.capture.transport
 
     def message(self, section: str) -> Request | Response:
         """The message a policy of `section` works on: the request, or from outbound on the response."""

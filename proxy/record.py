@@ -69,6 +69,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
         if exchange.traces
         else (),
         exchange.metrics,
+        exchange.capture.row() if exchange.capture is not None else None,
     )
 
 

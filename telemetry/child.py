@@ -27,14 +27,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telemetry import frames
-from telemetry.batch import Batch, Kinds
+from telemetry.batch import Batch, Kinds, text
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.exporters import FACTORIES, Drafting, Exporter
+from telemetry.diagnostics import Directory
+from telemetry.exporters import FACTORIES, Directed, Drafting, Eventful, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.keeping import Keeping
 from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
+from telemetry.records import EventRecord
 from telemetry.recovery import Recovery
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
@@ -108,6 +110,14 @@ class Child:
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
         elif kind == frames.STANDING:
             self._gateway.standing = Standing._make(content)
+        elif kind == frames.EVENTS:
+            self._journal.dropped_events, events = content
+            self._events([text(EventRecord._make(each)) for each in events])
+        elif kind == frames.LOGGERS:
+            directory = Directory(content)
+            for exporter in self._exporters:
+                if isinstance(exporter, Directed):
+                    exporter.direct(directory)
 
     def tick(self) -> None:
         self._keeping.tick(self._lanes())
@@ -164,6 +174,9 @@ class Child:
         self._recover()
         self._tell_rest(deadline)
         self._export_metrics()
+        for exporter in self._exporters:
+            if isinstance(exporter, Holding):
+                exporter.flush()
         self._recovery.settle(self._waiting())
         lanes = self._lanes()
         for lane in lanes:
@@ -202,6 +215,15 @@ class Child:
                 take(batch, self._resource)
             except Exception:
                 self._broken(len(batch))
+
+    def _events(self, events: Sequence[EventRecord]) -> None:
+        self._keeping.attach(self._lanes())
+        for exporter in self._exporters:
+            if isinstance(exporter, Eventful):
+                try:
+                    exporter.events(events)
+                except Exception:
+                    self._broken(len(events))
 
     def _broken(self, count: int) -> None:
         self._journal.broken += count

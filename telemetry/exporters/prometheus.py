@@ -1,7 +1,8 @@
 """Metrics for a Prometheus scraper at `telemetry.metrics.local.prometheus.endpoint` (host:port), path /metrics.
 
-Text format 0.0.4. The Azure set keeps its spelling below `azure_apim_`, as dashboards of the gateway we replace have
-it; semantic-convention names follow the OpenTelemetry to Prometheus rules (`http_server_request_duration_seconds`).
+Text format 0.0.4, whatever a scraper would like better: OpenMetrics would rename the Azure set's counter. Compressed
+for who takes it. The Azure set keeps its spelling below `azure_apim_`, as dashboards of the gateway we replace have it;
+semantic-convention names follow the OpenTelemetry to Prometheus rules (`http_server_request_duration_seconds`).
 
 Every series has the labels `service_instance_id`, `apim_gateway_id` and `apim_region`, as an OTLP receiver makes them
 of the resource, so that one dashboard fits both ways.
@@ -13,7 +14,9 @@ Several workers cannot share a port and are not one series: each child takes the
 from __future__ import annotations
 
 import errno
+import gzip
 import logging
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +37,7 @@ NOBODY = Resource("")
 SHOWN = ("service.instance.id", "apim.gateway.id", "apim.region")  # of the resource
 UNITS = {"s": "seconds", "By": "bytes"}
 _AZURE = re.compile(r"[A-Z]\w+")
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)")
 _NOT_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -80,9 +84,16 @@ class _Handler(BaseHTTPRequestHandler):
         body = exposition(self.server.read(), self.server.resource).encode()
         self.send_response(200)
         self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Vary", "Accept-Encoding")
+        if _GZIP.search(self.headers.get("Accept-Encoding", "")):
+            body = gzip.compress(body, 1)
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """A scrape is not an event."""
@@ -113,8 +124,8 @@ def exposition(metrics: Iterable[Metric], resource: Resource = NOBODY) -> str:
 def name(metric: Metric) -> str:
     if _AZURE.fullmatch(metric.name):
         return f"azure_apim_{metric.name}"
-    plain = _NOT_A_NAME.sub("_", metric.name)
-    if plain[:1].isdigit():
+    plain = _NOT_A_NAME.sub("_", metric.name) or "_"
+    if plain[0].isdigit():
         plain = f"_{plain}"
     unit = UNITS.get(metric.unit)
     if unit and not plain.endswith(unit):
@@ -141,13 +152,19 @@ def _lines(metric: Metric, of_all: Labels) -> Iterator[str]:
 
 
 def _labels(labels: Labels) -> str:
-    if not labels:
+    """Names that become the same keep all their values: a scraper would refuse the whole page otherwise."""
+    found: dict[str, str] = {}
+    for key, value in labels:
+        name = _NOT_A_NAME.sub("_", key) or "_"
+        if name[0].isdigit():
+            name = f"_{name}"
+        if name == "le" and labels[-1][0] == "le" and (key, value) != labels[-1]:
+            name = "_le"  # a dimension, not the bucket's bound
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        found[name] = f"{found[name]};{text}" if name in found else text
+    if not found:
         return ""
-    return (
-        "{"
-        + ",".join(f'{_NOT_A_NAME.sub("_", key)}="{_escape(str(value), quote=True)}"' for key, value in labels)
-        + "}"
-    )
+    return "{" + ",".join(f'{name}="{_escape(text, quote=True)}"' for name, text in found.items()) + "}"
 
 
 def _escape(text: str, quote: bool = False) -> str:
@@ -156,6 +173,8 @@ def _escape(text: str, quote: bool = False) -> str:
 
 
 def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{value:+}".replace("inf", "Inf")
     return repr(int(value)) if float(value).is_integer() else repr(value)
 
 

@@ -14,13 +14,13 @@ import pytest
 
 from telemetry import collector
 from telemetry import lane as lane_module
-from telemetry.encode.requests import RequestEncoder
-from telemetry.encode.wire import export_request
+from telemetry.batch import Kinds
+from telemetry.encode.logs import LogEncoder
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.settings import Resource
 from telemetry.settings import collector as settings
 from tests.telemetry.authority import Authority
-from tests.telemetry.sample import batch, record
+from tests.telemetry.sample import record
 from tests.telemetry.sink import Sink
 from tests.telemetry.test_lane import end, until
 
@@ -40,8 +40,8 @@ def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
 
 
 def logs(*names: str) -> tuple[bytes, int]:
-    pieces = RequestEncoder().encode(batch(*[record(correlation_id=name) for name in names]), "", 1)[1]
-    return export_request(Resource("i"), pieces, sum(map(len, pieces))), len(names)
+    batch = Kinds().batch([record(correlation_id=name) for name in names])
+    return LogEncoder().encode(batch, Resource("i"), 1)
 
 
 @contextlib.contextmanager
@@ -49,8 +49,7 @@ def opened(sink: Sink, **more: str) -> Iterator[Lane]:
     found = settings({**sink.settings, **more})
     assert found
     connected = collector.connect(found)
-    send = connected.send(collector.LOGS)
-    lane = Lane("x", lambda data, timeout: send(connected.pack(data), timeout))
+    lane = Lane("x", connected.send(collector.LOGS), timeout=found.timeout)
     try:
         yield lane
     finally:

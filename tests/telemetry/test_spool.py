@@ -16,6 +16,7 @@ from telemetry import spool as spool_module
 from telemetry.keeping import Keeping
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.spool import BLOCK, Desk, Folder, Stored, safe
+from telemetry.vitals import JournalCounts, telemetry_metrics
 from tests.telemetry.test_lane import Destination, end, until
 
 LIMIT = 256 * 1024 * 1024
@@ -445,3 +446,20 @@ def test_without_a_disk_a_draft_is_nothing() -> None:
     lane.put(b"2", 1)
     end(lane)
     assert where.taken == [b"2"]
+
+
+def test_the_spool_is_among_the_metrics(folder: Folder) -> None:
+    down = Down()
+    lane = spooled(down, folder)
+    lane.put(b"a", 3)
+    until(lambda: down.asked >= 2)
+
+    class Exporter:
+        lanes = (lane, Lane("y", Destination()))
+
+    found = {metric.name: metric for metric in telemetry_metrics([Exporter()], JournalCounts())}
+    assert [point.value for point in found["apim.telemetry.spool.bytes"].points] == [BLOCK]
+    assert [point.value for point in found["apim.telemetry.queued"].points] == [3, 0]
+    assert found["apim.telemetry.retried"].points[0].value >= 1
+    for each in Exporter.lanes:
+        end(each)
