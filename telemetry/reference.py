@@ -82,8 +82,8 @@ The same in the columns of the table ApiManagementGatewayLogs ([azure-monitor.md
 INSIGHTS = """## Application Insights
 
 Custom dimensions and measurements of its items ([application-insights.md](application-insights.md)); beside them
-`Request-<header>`, `Response-<header>`, `Request-Body` and `Response-Body` where a diagnostic asks for them, the metadata
-of a `trace` policy, and the dimensions of custom metrics.
+`Request-<header>`, `Response-<header>`, `Request-Body` and `Response-Body` where a diagnostic asks for them, the
+metadata of a `trace` policy, and the dimensions of custom metrics.
 """
 SPANS = """## Spans
 
