@@ -33,15 +33,16 @@ SHOWN = 500  # items of a list
 MOST_REQUESTS = 1_000
 TRACE = re.compile(r"[0-9a-f]{32}")
 
-_REQUESTS = func.sum(table.c.requests)
+ADDED = ("requests", "refused", "failed", "time", "backend_time", "client_time")
 SUMS = (
-    _REQUESTS.label("requests"),
+    func.sum(table.c.requests).label("requests"),
     func.sum(case(((table.c.status >= 400) & (table.c.status < 500), table.c.requests), else_=0)).label("refused"),
     func.sum(case(((table.c.status >= 500) | (table.c.status < 100), table.c.requests), else_=0)).label("failed"),
     func.sum(table.c.time).label("time"),
     func.max(table.c.longest).label("longest"),
     func.sum(table.c.backend_time).label("backend_time"),
     func.sum(table.c.client_time).label("client_time"),
+    func.max(table.c.start).label("last"),
 )
 
 
@@ -56,30 +57,21 @@ def activity(tx: Transaction, query: Mapping[str, str], now: float | None = None
     if gateway := query.get("gatewayId", "").rsplit("/", 1)[-1].lower():
         mine.append(table.c.gateway == gateway)
 
-    def summed(*columns: Any) -> list[Item]:
-        statement = select(*columns, *SUMS).where(*mine).group_by(*columns).order_by(_REQUESTS.desc())
-        return [dict(row) for row in tx.connection.execute(statement).mappings()]
-
-    by_minute = {row["start"]: row for row in summed(table.c.start)}
-    errors = (table.c.api, table.c.status, table.c.source, table.c.reason)
-    failures = (table.c.status >= 400) | (table.c.status < 100) | (table.c.reason != "")
-    found = tx.connection.execute(
-        select(*errors, _REQUESTS.label("requests"), func.max(table.c.start).label("last"))
-        .where(*mine, failures)
-        .group_by(*errors)
-        .order_by(_REQUESTS.desc())
-        .limit(SHOWN)
-    ).mappings()
+    outcomes = (table.c.gateway, table.c.api, table.c.status, table.c.source, table.c.reason)
+    # Two looks at what may be 200,000 rows; what they leave is few.
+    told = _read(tx, mine, *outcomes)
+    by_minute = {row["start"]: row for row in _read(tx, mine, table.c.start)}
+    failures = [row for row in told if row["status"] >= 400 or row["status"] < 100 or row["reason"]]
     return {
         "since": _time(since),
         "until": _time(until),
-        "total": _shown(next(iter(summed()), {})),
+        "total": _shown(next(iter(_added(told)), {})),
         "minutes": [
             {"start": _time(start), **_counts(by_minute.get(start, {}))}
             for start in range(since, int(until) // 60 * 60 + 1, 60)
         ],
-        "apis": [{**_name_api(tx, row["api"]), **_shown(row)} for row in summed(table.c.api)[:SHOWN]],
-        "gateways": [{"gatewayId": row["gateway"], **_shown(row)} for row in summed(table.c.gateway)[:SHOWN]],
+        "apis": [{**_name_api(tx, row["api"]), **_shown(row)} for row in _added(told, "api")[:SHOWN]],
+        "gateways": [{"gatewayId": row["gateway"], **_shown(row)} for row in _added(told, "gateway")[:SHOWN]],
         "errors": [
             {
                 **_name_api(tx, row["api"]),
@@ -89,9 +81,30 @@ def activity(tx: Transaction, query: Mapping[str, str], now: float | None = None
                 "requests": int(row["requests"]),
                 "lastMinute": _time(row["last"]),
             }
-            for row in found
+            for row in _added(failures, "api", "status", "source", "reason")[:SHOWN]
         ],
     }
+
+
+def _read(tx: Transaction, mine: list[Any], *columns: Any) -> list[Item]:
+    statement = select(*columns, *SUMS).where(*mine).group_by(*columns)
+    return [dict(row) for row in tx.connection.execute(statement).mappings()]
+
+
+def _added(rows: list[Item], *names: str) -> list[Item]:
+    """The sums by what has these names, the most requests first."""
+    groups: dict[tuple[Any, ...], Item] = {}
+    for row in rows:
+        key = tuple(row[name] for name in names)
+        held = groups.get(key)
+        if held is None:
+            groups[key] = dict(row)
+            continue
+        for name in ADDED:
+            held[name] += row[name]
+        for name in ("longest", "last"):
+            held[name] = max(held[name], row[name])
+    return sorted(groups.values(), key=lambda row: row["requests"], reverse=True)
 
 
 def requests(tx: Transaction, query: Mapping[str, str]) -> list[Item]:
