@@ -50,9 +50,9 @@ class BrokenPipeStream(Exception):
     """The bytes on the pipe are not frames; nothing after them can be trusted."""
 
 
-def pack(kind: str, content: Any) -> bytes:
+def pack(kind: str, content: Any, version: int = marshal.version) -> bytes:
     """One frame. Raises ValueError when the content is not plain or is too long."""
-    body = marshal.dumps((kind, content))
+    body = marshal.dumps((kind, content), version)
     if len(body) > MAX_FRAME:
         raise ValueError(f"a frame of {len(body)} bytes is longer than {MAX_FRAME}")
     return LENGTH.pack(len(body)) + body
@@ -60,9 +60,10 @@ def pack(kind: str, content: Any) -> bytes:
 
 def pack_records(records: Sequence[Row | bytes], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
     """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
+    version = VERSION if records and type(records[0]) is bytes else marshal.version
     for made in (_fast, plain):
         try:
-            frame = pack(RECORDS, (dropped, respawned, [made(record) for record in records]))
+            frame = pack(RECORDS, (dropped, respawned, [made(record) for record in records]), version)
         except ValueError:
             continue
         yield frame, len(records)

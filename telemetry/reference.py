@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import inspect
 import os
+import pkgutil
 import re
-import sys
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import orjson
 
-from telemetry import gateway_logs, words
+from telemetry import exporters, gateway_logs, words
 from telemetry.batch import Kinds
 from telemetry.custom_metrics import CustomMetrics
 from telemetry.diagnostics import Diagnostic
 from telemetry.encode import sdk
 from telemetry.encode.insights import InsightsEncoder
 from telemetry.encode.rows import COLUMNS
-from telemetry.exporters import FACTORIES
 from telemetry.exporters.prometheus import name as scraped
 from telemetry.lane import Lane
 from telemetry.metrics import Counter, Histogram, Metric, RequestMetrics
@@ -174,13 +175,19 @@ def column(name: str) -> tuple[str, str]:
     return words.ERROR[error.lower()] if error != name else words.LOG[name[0].lower() + name[1:]]
 
 
+def destinations() -> list[ModuleType]:
+    """The exporters' modules, in the order of their words."""
+    found = {each.name for each in pkgutil.iter_modules(exporters.__path__)}
+    order = [*(name for name in words.WIRING if name in found), *sorted(found - words.WIRING.keys())]
+    return [import_module(f"{exporters.__name__}.{name}") for name in order]
+
+
 def page(settings: str = "") -> str:
     """The page; `settings` is the text of docs/settings.md, whose rows about telemetry are shown."""
     lines = [HEAD, "## Destinations", ""]
-    for factory in FACTORIES:
-        lines += [f"### {_title(factory)}", "", _described(sys.modules[factory.__module__]), ""]
-        if wiring := words.WIRING.get(factory.__module__.rsplit(".", 1)[-1]):
-            lines += [wiring, ""]
+    for module in destinations():
+        name = module.__name__.rsplit(".", 1)[-1]
+        lines += [f"### {name.replace('_', ' ').capitalize()}", "", _described(module), "", words.WIRING[name], ""]
     lines += [METRICS, "| metric | scraped as | kind | unit | dimensions | meaning |", "|---|---|---|---|---|---|"]
     lines += map(_metric_row, declared())
     lines += ["", "### Attributes", "", "| name | of | meaning |", "|---|---|---|"]
@@ -219,10 +226,6 @@ def _metric_row(declared: Declared) -> str:
 
 def _row(name: str, unit: str, meaning: str) -> str:
     return f"| `{name}` | {unit} | {meaning} |"
-
-
-def _title(factory: Callable[..., Any]) -> str:
-    return factory.__module__.rsplit(".", 1)[-1].replace("_", " ").capitalize()
 
 
 def _described(module: Any) -> str:

@@ -171,6 +171,11 @@ store that takes OTLP itself, such as VictoriaMetrics at `http://store:8428/open
 metrics only, `observability.opentelemetry.traces.enabled` and `observability.opentelemetry.logs.enabled` `"false"`. A
 Prometheus that receives OTLP needs `promote_resource_attributes: [service.instance.id, apim.gateway.id, apim.region]`
 for the dashboards.""",
+    "official": """```
+observability.opentelemetry.exporter: sdk
+```
+
+and the settings of OTLP beside it.""",
     "prometheus": """```
 telemetry.metrics.local.prometheus.endpoint: 0.0.0.0:9464
 ```
@@ -182,6 +187,9 @@ scrape_configs:
 ```
 
 A sidecar with several workers has as many ports, from that one on.""",
+    "sdk_metrics": """```
+telemetry.metrics.sdk: console
+```""",
     "statsd": """```
 telemetry.metrics.local: statsd
 telemetry.metrics.local.statsd.endpoint: 127.0.0.1:8125

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from telemetry import gateway_logs, reference, words
 from telemetry.encode.rows import COLUMNS
-from telemetry.exporters import FACTORIES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,9 +37,10 @@ def test_every_column_has_words() -> None:
     assert set(words.COLUMN) <= set(COLUMNS)
 
 
-@pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: factory.__module__)
-def test_every_destination_says_how_it_is_wired(factory: object) -> None:
-    assert factory.__module__.rsplit(".", 1)[-1] in words.WIRING, "say it in telemetry/words.py"
+def test_every_destination_says_what_it_is_and_how_it_is_wired() -> None:
+    names = [module.__name__.rsplit(".", 1)[-1] for module in reference.destinations()]
+    assert names == list(words.WIRING), "say in telemetry/words.py how it is wired"
+    assert all(module.__doc__ and hasattr(module, "from_settings") for module in reference.destinations())
 
 
 def test_every_metric_says_what_it_is() -> None:
