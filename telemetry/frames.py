@@ -7,6 +7,7 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
     trail     (path, number)                       the sidecar's trail, and the number of the first record in this pipe
     events    (dropped, [event, ...])              events that the journal dropped so far, then plain event tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
+    standing  (version, newest, confirmed)         which configuration is in force, see `state.py`; replaces likewise
     loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
@@ -33,6 +34,7 @@ MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 VERSION = 2  # of `marshal`, for single records: it does not look whether a value was there before
 IDENTITY = "identity"
+STANDING = "standing"
 EVENTS = "events"
 LOGGERS = "loggers"
 TRAIL = "trail"
@@ -48,9 +50,9 @@ class BrokenPipeStream(Exception):
     """The bytes on the pipe are not frames; nothing after them can be trusted."""
 
 
-def pack(kind: str, content: Any) -> bytes:
+def pack(kind: str, content: Any, version: int = marshal.version) -> bytes:
     """One frame. Raises ValueError when the content is not plain or is too long."""
-    body = marshal.dumps((kind, content))
+    body = marshal.dumps((kind, content), version)
     if len(body) > MAX_FRAME:
         raise ValueError(f"a frame of {len(body)} bytes is longer than {MAX_FRAME}")
     return LENGTH.pack(len(body)) + body
@@ -58,9 +60,10 @@ def pack(kind: str, content: Any) -> bytes:
 
 def pack_records(records: Sequence[Row | bytes], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
     """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
+    version = VERSION if records and type(records[0]) is bytes else marshal.version
     for made in (_fast, plain):
         try:
-            frame = pack(RECORDS, (dropped, respawned, [made(record) for record in records]))
+            frame = pack(RECORDS, (dropped, respawned, [made(record) for record in records]), version)
         except ValueError:
             continue
         yield frame, len(records)
