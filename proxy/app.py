@@ -83,6 +83,8 @@ class Configuration:
     hostnames: tuple[Hostname, ...] = ()
     external: ExternalCache | None = None
     tls: ServerTls | None = None
+    newest: int = 0  # the version that the agent holds
+    confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -126,8 +128,12 @@ class Configuration:
         if self.external is not None:
             self.external.use(gateway.cache)
         self.sidecar.publish(gateway)
+        if dataset != self.dataset:
+            self.newest = 0
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
+        self.journal.stand(version, max(version, self.newest), self.confirmed)
+        self.journal.direct(gateway.telling.frame, gateway.telling.sends)
         # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
         # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
         # what came since the last freeze: short, but for a diff that brings nearly everything. It is here since what
@@ -136,6 +142,15 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def stand(self, dataset: str, newest: int, confirmed: float) -> None:
+        """Where the agent stands; any thread."""
+        self.loop.call_soon_threadsafe(self._stand, dataset, newest, confirmed)
+
+    def _stand(self, dataset: str, newest: int, confirmed: float) -> None:
+        if dataset == self.dataset:
+            self.newest, self.confirmed = newest, confirmed
+            self.journal.stand(self.version, max(self.version, newest), confirmed)
 
     def details(self) -> Mapping[str, Any]:
         return {"version": VERSION, "dataset": self.dataset, "configuration": self.version}
@@ -252,6 +267,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         figures,
         quotas,
         settings.instance if shared is not None else "",
+        configuration.stand,
     )
     sync.start()
 
