@@ -143,7 +143,7 @@ class Journal:
         """What only the configuration knows of this gateway; call it whenever that changes."""
         self._stand(IDENTITY, pack(IDENTITY, (gateway_id, region)))
 
-    def direct(self, loggers: bytes, sends: bool) -> None:
+    def direct(self, loggers: bytes, sends: bool = False) -> None:
         """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes; and whether
         it sends any."""
         if sends:
