@@ -34,11 +34,13 @@ class Options:
     poll_interval: float = 10.0
     demo: bool = True
     source: Source | None = None
+    gateway_tls_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything on loopback; `gateway_ports` and `metrics_ports` have one entry per sidecar."""
+    """Everything on loopback; `gateway_ports` and `metrics_ports` have one entry per sidecar, `gateway_tls_ports` too,
+    or none."""
 
     home: Home
     management_port: int
@@ -53,6 +55,7 @@ class Plan:
     demo: bool
     source: Source | None = None
     service: str = SERVICE
+    gateway_tls_ports: tuple[int, ...] = ()
 
     @property
     def management_url(self) -> str:
@@ -75,6 +78,10 @@ class Plan:
         return [f"http://{LOOPBACK}:{port}" for port in self.gateway_ports]
 
     @property
+    def gateway_tls_urls(self) -> list[str]:
+        return [f"https://{LOOPBACK}:{port}" for port in self.gateway_tls_ports]
+
+    @property
     def metrics_urls(self) -> list[str]:
         return [f"http://{LOOPBACK}:{port}/metrics" for port in self.metrics_ports]
 
@@ -87,6 +94,7 @@ def make_plan(options: Options, home: Home, last_backend_port: int = 0) -> Plan:
     """
     count = options.sidecars
     first = options.gateway_port
+    secure = options.gateway_tls_port
     backend = last_backend_port if last_backend_port and is_free(last_backend_port) else 0
     wanted = [
         Wanted("--management-port", options.management_port),
@@ -94,9 +102,11 @@ def make_plan(options: Options, home: Home, last_backend_port: int = 0) -> Plan:
         *(Wanted("--gateway-port", first + number if first else 0) for number in range(count)),
         Wanted("the demo backend", backend),
         *(Wanted("", 0) for _ in range(2 + count)),
+        *(Wanted("--gateway-tls-port", secure + number if secure else 0) for number in range(count)),
     ]
     management, portal, *rest = choose_ports(wanted)
     gateways, (backend, tls, health, *metrics) = rest[:count], rest[count:]
+    metrics, secured = metrics[:count], metrics[count:]
     return Plan(
         home=home,
         management_port=management,
@@ -110,4 +120,5 @@ def make_plan(options: Options, home: Home, last_backend_port: int = 0) -> Plan:
         poll_interval=options.poll_interval,
         demo=options.demo,
         source=options.source,
+        gateway_tls_ports=() if secure is None else tuple(secured),
     )

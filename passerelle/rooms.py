@@ -106,9 +106,20 @@ def sidecar(plan: Plan, number: int) -> Room:
             "proxy.workers": str(plan.workers),
             "telemetry.logs.std": "json",
             "telemetry.metrics.local.prometheus.endpoint": f"{LOOPBACK}:{plan.metrics_ports[number - 1]}",
+            **(_tls(plan, plan.gateway_tls_ports[number - 1]) if plan.gateway_tls_ports else {}),
         },
         defaults={"telemetry.spool.path": str(plan.home.telemetry)},
     )
+
+
+def _tls(plan: Plan, port: int) -> dict[str, str]:
+    """With the certificate that the plane's own authority made for this machine."""
+    return {
+        "net.server.https.host": LOOPBACK,
+        "net.server.https.port": str(port),
+        "net.server.https.certificate.file": str(plan.home.root / "server.pem"),
+        "net.server.https.key.file": str(plan.home.root / "server.key"),
+    }
 
 
 def portal(plan: Plan) -> Room:

@@ -105,7 +105,7 @@ class Exchange:
         self.deployment = deployment
         self.started = started
         self.timestamp = timestamp
-        self._id = request_id.hex if request_id is not None else ""
+        self._id = str(request_id) if request_id is not None else ""
         self.matched_parameters: dict[str, str] = {}
         self.variables: dict[str, Any] = {}
         self.errors: list[LastError] = []
@@ -128,22 +128,19 @@ class Exchange:
         made.__dict__.update(self.__dict__)
         return made
 
-    def identify(self, random: str) -> None:
-        """Draw the request's id from 32 hexadecimal digits."""
-        self._id = f"{random[:12]}4{random[13:16]}{_VARIANT[random[16]]}{random[17:]}"
+    def identify(self, digits: str) -> None:
+        """Make the request's id, a UUID, of 32 hexadecimal digits that were drawn for it."""
+        self._id = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
     @property
     def request_id(self) -> uuid.UUID:
-        return uuid.UUID(self._id or self._drawn())
+        return uuid.UUID(self.activity_id)
 
     @property
     def activity_id(self) -> str:
         """The request's id as it is shown, with hyphens."""
-        digits = self._id or self._drawn()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-    def _drawn(self) -> str:
-        self._id = uuid.uuid4().hex
+        if not self._id:
+            self._id = str(uuid.uuid4())
         return self._id
 
     def elapsed_ms(self) -> int:

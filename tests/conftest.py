@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,9 @@ settings.load_profile("any machine")
 
 # what a test leaves undelivered is not the next one's; those of the spool name a folder of their own
 os.environ.setdefault("telemetry.spool.path", "none")
+
+if TYPE_CHECKING:
+    from tests.lanes import Lanes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,3 +39,17 @@ def shared_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no test data in {directory}; PASSERELLE_SHARED may name the directory that holds it")
     return directory
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    from tests.lanes import Lanes
+
+    return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several
+        from tests.lanes import longest_first
+
+        longest_first(items)

@@ -33,6 +33,8 @@ TOKEN_RETRY = 3_600.0
 @click.option("--management-port", type=click.IntRange(0, 65_535), default=9080, show_default=True, help="Plain http.")
 @click.option("--gateway-port", type=click.IntRange(0, 65_535), default=8080, show_default=True,
               help="Of the first sidecar; the next ones follow.")  # fmt: skip
+@click.option("--gateway-tls-port", type=click.IntRange(0, 65_535),
+              help="TLS, with HTTP/2 and HTTP/1.1: of the first sidecar; trust DATA/ca.pem.")  # fmt: skip
 @click.option("--portal-port", type=click.IntRange(0, 65_535), default=9090, show_default=True)
 @click.option("--sidecars", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes per sidecar.")
@@ -47,9 +49,9 @@ TOKEN_RETRY = 3_600.0
               help="With --directory: a folder with one file for each {#NAME#}.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready; logs go to standard error.")
 def up(
-    data: Path, management_port: int, gateway_port: int, portal_port: int, sidecars: int, workers: int,
-    poll_interval: float, no_demo: bool, directory: Path | None, overrides: Path | None, tokens: Path | None,
-    as_json: bool,
+    data: Path, management_port: int, gateway_port: int, gateway_tls_port: int | None, portal_port: int, sidecars: int,
+    workers: int, poll_interval: float, no_demo: bool, directory: Path | None, overrides: Path | None,
+    tokens: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Start a management plane, a sync agent, proxy sidecars, the portal and a demo on this machine.
 
@@ -59,6 +61,8 @@ def up(
         raise click.UsageError("--overrides and --tokens belong to --directory")
     source = None
     if directory is not None:
+        if gateway_tls_port is not None:
+            raise click.UsageError("--gateway-tls-port needs a plane, whose certificate it uses")
         source = Source(directory.absolute(), overrides and overrides.absolute(), tokens and tokens.absolute())
         no_demo, management_port, portal_port = True, 0, 0
     options = Options(
@@ -71,6 +75,7 @@ def up(
         poll_interval,
         not no_demo,
         source,
+        gateway_tls_port,
     )
     voice = Voice(copy_logs=as_json)
     home = Home(options.data)
@@ -183,6 +188,7 @@ def summary(plan: Plan) -> dict[str, object]:
         "management_tls": plan.management_tls_url,
         "service": plan.service,
         "gateways": plan.gateway_urls,
+        **({"gateways_tls": plan.gateway_tls_urls} if plan.gateway_tls_urls else {}),
         "portal": plan.portal_url,
         "token": plan.home.admin_token.read_text(encoding="utf-8").strip(),
         "ca": str(plan.home.ca),

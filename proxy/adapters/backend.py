@@ -35,6 +35,22 @@ _ENDED = "the backend closed the connection"
 Informed = Callable[[int, Headers], None]
 
 
+class Interim:
+    """What happens with 1xx answers: 100 lets a waiting body go, the others are told to whoever wants to know."""
+
+    __slots__ = ("_go", "_inform")
+
+    def __init__(self, go: asyncio.Event | None, inform: Informed | None) -> None:
+        self._go, self._inform = go, inform
+
+    def __call__(self, status: int, headers: Headers) -> None:
+        if status == 100:
+            if self._go is not None:
+                self._go.set()
+        elif self._inform is not None:
+            self._inform(status, headers)
+
+
 class BackendConnection(ResponseHandler):
     """`send` begins an exchange; `head()` and `chunk()` wait for its parts; `complete` when all of it is here.
 
@@ -57,6 +73,7 @@ class BackendConnection(ResponseHandler):
         self.trailers: list[Field] = []
         self.length: int | None = None
         self.interim: Informed | None = None
+        self.timer: asyncio.TimerHandle | None = None  # of a wait that is short
         self.tunnelled = False
         self._pool: list[BackendConnection] | None = None
         self._reader: HttpResponseParser | None = None
@@ -134,6 +151,9 @@ class BackendConnection(ResponseHandler):
 
     def close(self) -> None:
         self.asked = False
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         self._reader = None
         self._parts.clear()
         super().close()
@@ -215,7 +235,7 @@ class BackendConnection(ResponseHandler):
             return
         status, fields, self.fields, self.reason = self.status, self.fields, [], ""
         self._size = 0
-        if self.interim is not None:
+        if self.interim is not None and (status != 100 or isinstance(self.interim, Interim)):
             self.interim(status, end_to_end(fields))
 
     # what the connection tells
@@ -244,6 +264,9 @@ class BackendConnection(ResponseHandler):
             self._broken(str(cause if isinstance(cause, ValueError) else problem))
             return
         if self._headed:
+            if self.timer is not None:
+                self.timer.cancel()
+                self.timer = None
             if self._bodiless:
                 self.complete = True
             if self._held > 2 * READ_BUFFER and not self._stopped and not self.complete:

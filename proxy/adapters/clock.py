@@ -10,10 +10,10 @@ import time
 
 
 class SystemClock:
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
-    def utcnow(self) -> datetime.datetime:
+    @staticmethod
+    def utcnow() -> datetime.datetime:
         """The present time in UTC, with its time zone."""
         return datetime.datetime.now(datetime.UTC)
 

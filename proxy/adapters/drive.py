@@ -8,6 +8,8 @@ Rules
 1. Who rings a bell is a callback of the event loop (data came, a timer is due), never code inside a task.
 2. A bell rings once per wait; what rings while nobody waits is lost, so the waiter looks before it waits.
 3. In a real task a bell wakes it as a future would.
+4. A drive has no context of its own: what it sets in a context variable, whoever runs next would see. Requests that are
+   traced, the only ones for which that is done, are therefore served in tasks.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import Any
 
 
@@ -79,7 +81,6 @@ class Drive:
 
     __slots__ = (
         "_cancels",
-        "_context",
         "_coroutine",
         "_ended",
         "_loop",
@@ -97,7 +98,6 @@ class Drive:
         self._loop = loop
         self._coroutine = coroutine
         self._ended = ended
-        self._context = copy_context()
         self._waits_for: Any = None
         self._cancels = 0
         self._must_cancel = False
@@ -110,9 +110,9 @@ class Drive:
         _enter_task(loop, self)  # type: ignore[arg-type]
         try:
             if error is None:
-                awaited = self._context.run(self._coroutine.send, None)
+                awaited = self._coroutine.send(None)
             else:
-                awaited = self._context.run(self._coroutine.throw, error)
+                awaited = self._coroutine.throw(error)
         except StopIteration:
             self.running = False
         except BaseException as problem:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from proxy.adapters.hops import HOP_BY_HOP
 from proxy.messages import Headers
+from proxy.tracing.live import ASKED
 
 Field = tuple[bytes, bytes]
 
@@ -24,6 +25,7 @@ _KINDS = {
     "expect": CAREFUL,
     "upgrade": CAREFUL,
     "trailer": CAREFUL,
+    ASKED.lower(): CAREFUL,
 }
 _MOST_NAMES = 4096
 _LONGEST_NAME = 64
@@ -37,12 +39,12 @@ class Name(NamedTuple):
     kind: int
 
 
-_NAMES: dict[bytes, Name] = {}
+NAMES: dict[bytes, Name] = {}
 
 
 def name_of(raw: bytes) -> Name:
     """What is known of a field name."""
-    return _NAMES.get(raw) or _learn(raw)
+    return NAMES.get(raw) or _learn(raw)
 
 
 def _learn(raw: bytes) -> Name:
@@ -50,15 +52,18 @@ def _learn(raw: bytes) -> Name:
     lower = text.lower()
     name = Name(text, lower, _KINDS.get(lower, HOP if lower in HOP_BY_HOP else PLAIN))
     if len(raw) <= _LONGEST_NAME:
-        if len(_NAMES) >= _MOST_NAMES:
-            _NAMES.clear()
-        _NAMES[raw] = name
+        if len(NAMES) >= _MOST_NAMES:
+            NAMES.clear()
+        NAMES[raw] = name
     return name
 
 
 def value_of(raw: bytes) -> str:
     """A field's value; bytes that are no text are kept as surrogates."""
-    return str(raw, "utf-8", "surrogateescape").strip(" \t")
+    try:
+        return raw.decode().strip(" \t")
+    except UnicodeDecodeError:
+        return str(raw, "utf-8", "surrogateescape").strip(" \t")
 
 
 def named(connection: str) -> list[str]:
@@ -71,12 +76,14 @@ def end_to_end(fields: Iterable[Field]) -> Headers:
     """The headers that travel on; Content-Length among them."""
     kept: list[tuple[str, str]] = []
     dropped: list[str] = []
-    known = _NAMES
+    known = NAMES
     for raw, value in fields:
-        name = known.get(raw) or _learn(raw)
-        kind = name.kind
-        if kind is PLAIN or kind is LENGTH or kind is HOST or name.lower == "expect":
-            kept.append((name.text, str(value, "utf-8", "surrogateescape").strip(" \t")))
+        text, lower, kind = known.get(raw) or _learn(raw)
+        if kind is PLAIN or kind is LENGTH or kind is HOST or (kind is CAREFUL and lower not in HOP_BY_HOP):
+            try:
+                kept.append((text, value.decode().strip(" \t")))
+            except UnicodeDecodeError:
+                kept.append((text, value_of(value)))
         elif kind is CONNECTION:
             dropped += named(value_of(value))
     headers = Headers(kept)

@@ -30,7 +30,7 @@ class ProxyingConnector(aiohttp.TCPConnector):
         made: Any = destination
         protocol = await self._create_connection(made, [], DIAL_TIMEOUTS)
         transport = protocol.transport
-        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+        if transport is None or transport.is_closing():
             raise OSError(None, "the connection was closed at once")
         secured = transport.get_extra_info("ssl_object")
         chosen = secured.selected_alpn_protocol() if secured is not None else None

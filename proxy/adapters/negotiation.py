@@ -6,12 +6,12 @@ HTTP/1.1 is what is expected: a connection becomes HTTP/2 only when it says so. 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from proxy.adapters.tls import Secured
 
 if TYPE_CHECKING:
-    from proxy.adapters.http2_connection import Http2Connection
+    from proxy.adapters.http2.connection import Http2Connection
     from proxy.server import Server
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -26,7 +26,7 @@ class Http2Connections(set["Http2Connection"]):
 
     def take_over(self, transport: asyncio.Transport, data: bytes, secured: Secured | None) -> None:
         """Have this transport speak HTTP/2; `data` is what came already."""
-        from proxy.adapters.http2_connection import Http2Connection
+        from proxy.adapters.http2.connection import Http2Connection
 
         connection = Http2Connection(self._house, secured)
         transport.set_protocol(connection)
@@ -52,8 +52,8 @@ class Negotiation(asyncio.Protocol):
     def __init__(self, house: Server) -> None:
         self._house = house
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, made: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", made)
         secured = Secured.of(transport)
         if secured.protocol == "h2":
             self._house.http2.take_over(transport, b"", secured)

@@ -1,4 +1,4 @@
-"""Bodies between a client and a backend's connection, and what is told before the answer."""
+"""Bodies between a client and a backend's connection."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 
-from proxy.adapters.backend import BackendConnection, Informed
+from proxy.adapters.backend import BackendConnection
 from proxy.adapters.fields import end_to_end
 from proxy.adapters.heads import last_chunk
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Body, Headers
-
-
-class Interim:
-    """What happens with 1xx answers: 100 lets a waiting body go, the others are told to whoever wants to know."""
-
-    __slots__ = ("_go", "_inform")
-
-    def __init__(self, go: asyncio.Event | None, inform: Informed | None) -> None:
-        self._go, self._inform = go, inform
-
-    def __call__(self, status: int, headers: Headers) -> None:
-        if status == 100:
-            if self._go is not None:
-                self._go.set()
-        elif self._inform is not None:
-            self._inform(status, headers)
 
 
 async def upload(

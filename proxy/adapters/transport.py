@@ -17,24 +17,23 @@ import asyncio
 import dataclasses
 import hashlib
 import ssl
-from contextvars import Context
 from time import monotonic
 from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.adapters.backend import BackendConnection
+from proxy.adapters.backend import BackendConnection, Interim
 from proxy.adapters.destination import Destination
 from proxy.adapters.dialling import Dialler
 from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
-from proxy.adapters.http2_backend import Http2Backends
+from proxy.adapters.http2.backend import Http2Backends
 from proxy.adapters.identities import Identities
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
-from proxy.adapters.streams import Download, Interim, drop, upload
+from proxy.adapters.streams import Download, drop, upload
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
@@ -88,9 +87,41 @@ class HttpTransport:
         await self._http2.close()
 
     async def send(self, request: Outgoing) -> Response:
-        if not request.follow_redirects:
-            return await self._send(request)
-        return await self._follow(request, await self._send(request))
+        if request.follow_redirects:
+            request.follow_redirects = False
+            return await self._follow(request, await self.send(request))
+        if request.http_version != "1.1" and (answer := await self._send_http2(request)) is not None:
+            return answer
+        name = self._name(request)
+        again = request.method in _IDEMPOTENT and request.body.buffered
+        deadline = monotonic() + request.timeout
+        while True:
+            connection = self._pooled(name)
+            pooled = connection is not None
+            if connection is None:
+                connection = await self._open(request, name, deadline)
+            sending: asyncio.Task[None] | None = None
+            try:
+                if request.thumbprints:
+                    _pinned(connection, request.thumbprints)
+                sending = self._begin(request, connection, deadline)
+                while not connection.headed:
+                    if connection.failure is not None:
+                        raise connection.failure
+                    await connection.bell
+                return self._response(request, connection, name, sending)
+            except _GONE as broken:
+                drop(sending)
+                connection.close()
+                if not (pooled and again):
+                    raise BackendConnectionFailure(f"The backend closed the connection: {_text(broken)}") from broken
+                again = False
+            except BaseException as failure:
+                drop(sending)
+                connection.close()
+                if isinstance(failure, TimeoutError):
+                    raise _late(request) from failure
+                raise
 
     async def _follow(self, request: Outgoing, response: Response) -> Response:
         try:
@@ -122,32 +153,8 @@ class HttpTransport:
             request = dataclasses.replace(
                 request, method=method, url=url, headers=headers, body=body, identity=identity, continue_timeout=None
             )
-            response = await self._send(request)
+            response = await self.send(request)
         return response
-
-    async def _send(self, request: Outgoing) -> Response:
-        if request.http_version != "1.1" and (answer := await self._send_http2(request)) is not None:
-            return answer
-        name = self._name(request)
-        again = request.method in _IDEMPOTENT and request.body.buffered
-        deadline = monotonic() + request.timeout
-        while True:
-            connection = self._pooled(name)
-            pooled = connection is not None
-            if connection is None:
-                connection = await self._open(request, name, deadline)
-            try:
-                if request.thumbprints:
-                    _pinned(connection, request.thumbprints)
-                return await self._exchange(request, connection, name, deadline)
-            except _GONE as broken:
-                connection.close()
-                if not (pooled and again):
-                    raise BackendConnectionFailure(f"The backend closed the connection: {_text(broken)}") from broken
-                again = False
-            except BaseException:
-                connection.close()
-                raise
 
     async def _send_http2(self, request: Outgoing) -> Response | None:
         """The answer over HTTP/2; None where only HTTP/1.1 is to be had."""
@@ -188,8 +195,7 @@ class HttpTransport:
         destination = await self._destination(request, name)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
-                # In a context of its own: what the connection tells later is not told inside of this request.
-                connection = await asyncio.create_task(connector.connect_to(destination), context=Context())
+                connection = await connector.connect_to(destination)
         except TimeoutError as late:
             if limit.expired():
                 raise _late(request) from late
@@ -249,51 +255,47 @@ class HttpTransport:
 
     # one exchange
 
-    async def _exchange(
-        self, request: Outgoing, connection: BackendConnection, pool: PoolName, deadline: float
-    ) -> Response:
+    def _begin(self, request: Outgoing, connection: BackendConnection, deadline: float) -> asyncio.Task[None] | None:
+        """Send the request; answers the task that goes on with its body, if that is not all."""
         upgrade = request.url.scheme in ("ws", "wss")
         body, head_only = request.body, request.method == "HEAD"
         waits = request.continue_timeout is not None and not body.empty
         head = request_head(request, upgrade, waits)
-        sending: asyncio.Task[None] | None = None
-        if body.buffered and not waits:
-            connection.send(head + body.content(), head_only, deadline, self._outbox)
-            if request.inform is not None:
-                connection.interim = Interim(None, request.inform)
-        else:
-            go = asyncio.Event() if waits else None
-            connection.send(head, head_only, deadline)
-            connection.interim = Interim(go, request.inform)
-            sending = asyncio.create_task(upload(connection, body, go, request.continue_timeout))
-            sending.add_done_callback(connection.uploaded)
-        timer = None
         if request.timeout < 4 * SWEEP:
             timer = self._loop.call_later(max(deadline - monotonic(), 0), connection.late)
-        try:
-            while not connection.headed:
-                if connection.failure is not None:
-                    raise connection.failure
-                await connection.bell
-        except BaseException as failure:
-            drop(sending)
-            if isinstance(failure, TimeoutError):
-                raise _late(request) from failure
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
+            connection.timer = timer
+        if body.buffered and not waits:
+            content = body.content()
+            connection.send(head + content if content else head, head_only, deadline, self._outbox)
+            if request.inform is not None:
+                connection.interim = request.inform
+            return None
+        go = asyncio.Event() if waits else None
+        connection.send(head, head_only, deadline)
+        connection.interim = Interim(go, request.inform)
+        sending = asyncio.create_task(upload(connection, body, go, request.continue_timeout))
+        sending.add_done_callback(connection.uploaded)
+        return sending
+
+    def _response(
+        self,
+        request: Outgoing,
+        connection: BackendConnection,
+        pool: PoolName,
+        sending: asyncio.Task[None] | None,
+    ) -> Response:
+        """The response whose head is there."""
         status = connection.status
         response = Response(status, connection.reason, end_to_end(connection.fields))
         if status == 101:
             drop(sending)
-            response.body = _tunnel(request, connection, upgrade)
+            response.body = _tunnel(request, connection)
         elif connection.complete:
             length, content, trailers = connection.length, connection.content(), connection.trailers
             self._finish(connection, pool, sending)
             if content:
                 response.body = Body(content)
-            elif length and (head_only or status == 304):
+            elif length and (status == 304 or request.method == "HEAD"):
                 response.body = HeadOnly(length)
             if trailers:
                 response.body.trailers = end_to_end(trailers)
@@ -312,8 +314,8 @@ class HttpTransport:
             self._keep(connection, name)
 
 
-def _tunnel(request: Outgoing, connection: BackendConnection, upgrade: bool) -> TunnelBody:
-    if not upgrade or not connection.tunnelled:
+def _tunnel(request: Outgoing, connection: BackendConnection) -> TunnelBody:
+    if request.url.scheme not in ("ws", "wss") or not connection.tunnelled:
         raise BackendConnectionFailure("The backend switched protocols without being asked.")
     handshake = Headers((name_of(name).text, value_of(value)) for name, value in connection.fields)
     if not accepts(request.headers, handshake):

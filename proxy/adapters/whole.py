@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from httptools import HttpRequestParser
 
-from proxy.adapters.fields import CAREFUL, CODING, CONNECTION, HOP, HOST, Field, name_of
+from proxy.adapters.fields import CAREFUL, CODING, CONNECTION, HOP, HOST, NAMES, Field, name_of, value_of
 from proxy.adapters.screen import MAX_FIELDS, MAX_LINE, is_twin
 from proxy.messages import Headers
 from proxy.target import valid_host
@@ -73,7 +73,7 @@ def read(data: bytes) -> Whole | None:
     reader.clear()
     try:
         parser.feed_data(data)
-        usual = reader.complete == 1 and reader.url[:1] == b"/" and parser.get_http_version() == "1.1"
+        usual = reader.complete == 1 and reader.url[:1] == b"/" and data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
     except Exception:
         usual = False
     if not usual:
@@ -82,28 +82,34 @@ def read(data: bytes) -> Whole | None:
     method = parser.get_method()
     if method not in _METHODS or len(data) - len(reader.body) > MAX_LINE or len(reader.fields) > MAX_FIELDS:
         return None
-    kept: list[tuple[str, str]] = []
-    seen: set[str] = set()
+    kept: dict[str, tuple[str, str]] = {}
+    dropped = 0
     host = ""
+    known = NAMES
     for raw, value in reader.fields:
-        text, lower, kind = name_of(raw)
+        text, lower, kind = known.get(raw) or name_of(raw)
         if kind:
             if kind is HOST:
-                host = str(value, "utf-8", "surrogateescape")
+                host = value_of(value)
                 if not valid_host(host):
                     return None
             elif kind is CODING or kind is CAREFUL:
                 return None
-            elif kind is HOP or kind is CONNECTION:
-                if kind is CONNECTION and value.lower() != b"keep-alive":
+            elif kind is CONNECTION:
+                if value.lower() != b"keep-alive":
                     _parser = HttpRequestParser(reader)  # this one waits for the end of a connection, or an upgrade
                     return None
-                seen.add(lower)
+                dropped += 1
+                continue
+            elif kind is HOP:
+                dropped += 1
                 continue
         elif "_" in text and is_twin(text):
             return None
-        seen.add(lower)
-        kept.append((text, str(value, "utf-8", "surrogateescape").strip(" \t")))
-    if not host or len(seen) != len(reader.fields):
+        try:
+            kept[lower] = (text, value.decode().strip(" \t"))
+        except UnicodeDecodeError:
+            kept[lower] = (text, value_of(value))
+    if not host or len(kept) + dropped != len(reader.fields):
         return None
-    return Whole(method.decode(), str(reader.url, "utf-8", "surrogateescape"), Headers(kept), host, reader.body)
+    return Whole(method.decode(), value_of(reader.url), Headers(kept.values()), host, reader.body)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from shutil import which
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-POLL = 0.5  # seconds
+POLL = 0.25  # seconds
 FREE_PORTS = ["--management-port=0", "--gateway-port=0", "--portal-port=0", f"--poll-interval={POLL}"]
 STATUS = "/status-0123456789abcdef"
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
@@ -76,7 +77,7 @@ class Up:
         return found
 
 
-def until(ready: Callable[[], bool], seconds: float = 10) -> None:
+def until(ready: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, "took too long"
@@ -89,6 +90,14 @@ def children_of(pid: int) -> list[int]:
 
 def cmdline_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode().strip("\0").split("\0")
+
+
+def has_ended(pid: int) -> bool:
+    """Also when nobody has waited for it."""
+    try:
+        return cmdline_of(pid) == [""]
+    except OSError:
+        return True
 
 
 def environ_of(pid: int) -> dict[str, str]:
@@ -128,7 +137,9 @@ def test_stdout_is_one_line_of_json(up: Up) -> None:
         "/providers/Microsoft.ApiManagement/service/passerelle"
     )
     assert len(found["gateways"]) == 2
+    assert found["management_tls"].startswith("https://127.0.0.1:")
     assert found["ca"] == str(up.data / "ca.pem")
+    assert "BEGIN CERTIFICATE" in Path(found["ca"]).read_text()
     assert all(status(f"{gateway}{STATUS}") == 200 for gateway in found["gateways"])
     assert status(found["portal"]) == 200
     assert "[management] " in up.err
@@ -144,7 +155,9 @@ def test_no_secret_is_in_a_command_line_or_an_environment(up: Up) -> None:
     for name in ("admin.token", "gateway.token", "demo/state.json", "run/agent.json"):
         assert stat.S_IMODE((up.data / name).stat().st_mode) == 0o600, name
     pids = up.children()
-    assert len(pids) == 6
+    assert sorted(pids) == [
+        "management", "passerelle.demo.backend", "portal", "sidecar-1", "sidecar-2", "syncagent",
+    ]  # fmt: skip
     for name, pid in pids.items():
         told = "\0".join([*cmdline_of(pid), *environ_of(pid).values()])
         assert not any(secret in told for secret in secrets), name
@@ -168,7 +181,7 @@ def test_a_killed_process_is_back_with_its_own_command_line_and_environment(up: 
     assert status(f"{found['gateways'][1]}{STATUS}") == 200
     with (up.data / "logs" / "again.log").open("ab") as log:
         up.again.append(subprocess.Popen(argv, env=environment, cwd="/", stdout=log, stderr=log))
-    until(lambda: status(urls[name]) not in (0, 503), 20)
+    until(lambda: status(urls[name]) not in (0, 503))
 
 
 def test_a_second_up_on_the_same_directory_is_refused(up: Up) -> None:
@@ -199,14 +212,17 @@ def test_the_page_is_true_and_the_next_start_remembers(tmp_path: Path) -> None:
         assert "422 Unprocessable Content" in run(refused)
         assert "X-Changed-At" not in run(changed)
         assert re.match(r"HTTP/1.1 20[01]", run(put))
-        until(lambda: "X-Changed-At" in run(changed), 10 * POLL)
+        until(lambda: "X-Changed-At" in run(changed), 30)
         pytest.importorskip("azure.mgmt.apimanagement")
         assert run(script) == "The policy is stored.\n"
-        until(lambda: "X-Served-By: changed with the SDK" in run(by_sdk), 10 * POLL)
+        until(lambda: "X-Served-By: changed with the SDK" in run(by_sdk), 30)
         for url in re.findall(r"http://\S+/metrics", page):
             assert "azure_apim_Requests" in run(f"curl -s {url}")
+        children = first.children().values()
         assert first.end(signal.SIGINT) == 0
         assert not list(Path("/proc").glob(f"{first.process.pid}/task"))
+        until(lambda: all(has_ended(pid) for pid in children))
+        assert "Traceback" not in first.err
     with Up(tmp_path / "with a space", "--json") as second:
         second.ready("\n")
         key = re.search(r"Subscription-Key: (\w+)", works)
@@ -219,10 +235,10 @@ def test_the_page_is_true_and_the_next_start_remembers(tmp_path: Path) -> None:
         assert second.end() == 0
 
 
-def test_without_a_demo_the_gateways_are_ready_and_know_nothing(tmp_path: Path) -> None:
-    with Up(tmp_path / "data", "--json", "--no-demo", "--sidecars=1") as running:
-        gateway = json.loads(running.ready("\n").out)["gateways"][0]
-        assert status(f"{gateway}{STATUS}") == 200
+def test_without_a_demo_the_workers_of_one_port_are_ready_and_know_nothing(tmp_path: Path) -> None:
+    with Up(tmp_path / "data", "--json", "--no-demo", "--sidecars=1", "--workers=2") as running:
+        (gateway,) = json.loads(running.ready("\n").out)["gateways"]
+        assert [status(f"{gateway}{STATUS}") for _ in range(20)] == [200] * 20
         assert status(f"{gateway}/shop/books") == 404
         assert "passerelle.demo.backend" not in running.children()
         assert running.end() == 0
@@ -233,4 +249,19 @@ def test_when_up_is_killed_its_children_end(tmp_path: Path) -> None:
         pids = list(running.ready("\n").children().values())
         assert len(pids) == 5
         running.end(signal.SIGKILL)
-    until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and cmdline_of(pid) != [""] for pid in pids), 15)
+    until(lambda: all(has_ended(pid) for pid in pids))
+
+
+def test_a_taken_port_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "passerelle", "up", "--json", "--no-demo", "--data", str(tmp_path / "d"),
+             "--management-port=0", f"--gateway-port={port}", "--portal-port=0"],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert str(port) in done.stderr
+    assert "--gateway-port" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,4 +1,8 @@
-"""Fixtures of the end-to-end tests: one house per module, because starting one costs seconds."""
+"""Fixtures of the end-to-end tests: one house for all that only add to it, because starting one costs seconds.
+
+Each module has APIs of its own there, and leaves the service's own policy as it was. A module that kills what it needs,
+counts all requests or has settings of its own starts another one.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from house import House, echo_backend
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def backend() -> Iterator[str]:
     with echo_backend() as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """An empty Passerelle with two sidecars, polling every second."""
-    it = House(tmp_path_factory.mktemp("house"))
+    """A Passerelle with two sidecars, also over TLS, which looks for changes four times a second."""
+    it = House(tmp_path_factory.mktemp("house"), extra=("--no-demo", "--gateway-tls-port", "0"))
     try:
         yield it.start()
     finally:

@@ -61,7 +61,7 @@ def request(
             return Reply(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
 
 
-def wait_until(check: Callable[[], Any], timeout: float = 15, every: float = 0.05, what: str = "") -> Any:
+def wait_until(check: Callable[[], Any], timeout: float = 30, every: float = 0.05, what: str = "") -> Any:
     """The first true value of `check`; OSErrors count as not yet."""
     end = time.monotonic() + timeout
     while True:
@@ -130,7 +130,7 @@ class House:
     """One `passerelle up`. `restarted` are processes that the test itself started again."""
 
     data: Path
-    poll: float = 1.0
+    poll: float = 0.25
     extra: tuple[str, ...] = ("--no-demo",)
     environment: dict[str, str] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
@@ -292,7 +292,7 @@ class House:
     def gateway_id(self) -> str:
         return str(self.arm("/gateways").json["value"][0]["name"])
 
-    def everywhere(self, path: str, good: Callable[[Reply], bool], timeout: float = 10, **headers: str) -> None:
+    def everywhere(self, path: str, good: Callable[[Reply], bool], timeout: float = 30, **headers: str) -> None:
         """Wait until every sidecar answers `path` as wanted."""
         for gateway in self.gateways:
             wait_until(

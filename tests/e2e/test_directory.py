@@ -15,9 +15,9 @@ from house import House, Load, request, wait_until
 
 pytestmark = pytest.mark.e2e
 
-POLL = 2.0
+POLL = 0.5
 # a poll, and the time that two busy cores need to check a folder
-SOON = POLL + 15
+SOON = POLL + 30
 POLICY = """<policies>
     <inbound>
         <base />

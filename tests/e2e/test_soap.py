@@ -6,9 +6,11 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from house import House, Reply, request, wait_until
 
@@ -19,6 +21,10 @@ from tests.soap.shop import Shop, serving
 pytestmark = pytest.mark.e2e
 ODATA = """<policies><inbound><base /><validate-odata-request /></inbound><backend><base /></backend>
 <outbound><base /></outbound></policies>"""
+SERVICE = "shop.v1.Orders"
+TENANT = """<policies><inbound><base />
+<set-header name="x-tenant" exists-action="override"><value>acme</value></set-header></inbound>
+<backend><base /></backend><outbound><base /></outbound></policies>"""
 ENVELOPE = (
     b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><Add xmlns="urn:shop"><intA>1</intA>'
     b"<intB>1</intB></Add></e:Body></e:Envelope>"
@@ -117,13 +123,11 @@ def test_json_instead_of_soap(house: House, shop: Shop, binding: str) -> None:
         assert fault.json == {"error": {"code": "s:Client", "message": 'no "number"'}}
 
 
-def test_odata_and_grpc_apis(house: House, backend: str) -> None:
+def test_an_odata_api(house: House, backend: str) -> None:
     names = {"path": "trips", "displayName": "Trips", "protocols": ["http", "https"], "subscriptionRequired": False}
     house.put("/apis/trips", names | {"serviceUrl": f"{backend}/v4", "format": "odata", "value": EDMX})
     house.policy("/apis/trips", ODATA)
     house.link("trips")
-    house.put("/apis/calls", names | {"path": "calls", "serviceUrl": backend, "format": "grpc", "value": PROTO})
-    house.link("calls")
     address = f"{house.gateways[0]}/trips"
     people = f"{address}/People('x')/Trips?$top=1&$select=Name"
     answer = wait_until(lambda: (r := request(people)).status == 200 and r, what="the OData API")
@@ -131,10 +135,52 @@ def test_odata_and_grpc_apis(house: House, backend: str) -> None:
     assert request(f"{address}/$batch", "POST", body={}).json["method"] == "POST"
     wait_until(lambda: request(f"{address}/Animals").status == 400, what="the policy")
     assert request(f"{address}/People?$filter=a%20eq").status == 400
-    assert request(f"{house.gateways[0]}/calls/shop.v1.Orders/Get", "POST", body=b"").status == 404
 
-    def told() -> bool:
-        gateways = house.arm(f"/gateways/{house.gateway_id}/instances")
-        return gateways.status == 200 and b"HTTP/2" in gateways.body and b"/apis/calls" in gateways.body
 
-    wait_until(told, what="the issue of the gRPC API")
+class Orders(grpc.GenericRpcHandler):
+    def service(self, details: Any) -> Any:
+        tenant = dict(details.invocation_metadata).get("x-tenant", "").encode()
+        if details.method == f"/{SERVICE}/Get":
+            return grpc.unary_unary_rpc_method_handler(lambda request, _: tenant + b" gets " + request)
+        if details.method == f"/{SERVICE}/Talk":
+            return grpc.stream_stream_rpc_method_handler(lambda requests, _: (tenant + b" " + r for r in requests))
+        return None
+
+
+@pytest.fixture(scope="module")
+def orders() -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(4), handlers=(Orders(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def test_an_imported_service_is_called(house: House, orders: str) -> None:
+    names = {"path": "", "displayName": "Calls", "protocols": ["http", "https"], "subscriptionRequired": True}
+    house.put("/apis/calls", names | {"serviceUrl": orders, "format": "grpc", "value": PROTO})
+    house.policy("/apis/calls", TENANT)
+    house.link("calls")
+    house.put("/subscriptions/all", {"displayName": "all", "scope": "/apis", "primaryKey": "k" * 32})
+    key = (("ocp-apim-subscription-key", "k" * 32),)
+    authority = grpc.ssl_channel_credentials(Path(str(house.info["ca"])).read_bytes())
+    plain = grpc.insecure_channel(house.gateways[0].removeprefix("http://"))
+    secure = grpc.secure_channel(house.info["gateways_tls"][0].removeprefix("https://"), authority)
+    with plain, secure:
+        for channel in (plain, secure):
+
+            def answered(channel: grpc.Channel = channel) -> bytes | None:
+                try:
+                    return channel.unary_unary(f"/{SERVICE}/Get")(b"one", metadata=key)  # type: ignore[no-any-return]
+                except grpc.RpcError:
+                    return None
+
+            assert wait_until(answered, what="the gRPC API") == b"acme gets one"
+            talk = channel.stream_stream(f"/{SERVICE}/Talk")(iter((b"a", b"b")), metadata=key)
+            assert list(talk) == [b"acme a", b"acme b"]
+            with pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary(f"/{SERVICE}/Get")(b"one")
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+            with pytest.raises(grpc.RpcError) as unknown:
+                channel.unary_unary(f"/{SERVICE}/Steal")(b"one", metadata=key)
+            assert unknown.value.code() == grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,18 +19,14 @@ POLICY = """<policies><inbound><base />
 </inbound><backend><base /></backend><outbound><base /></outbound></policies>"""
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, backend: str) -> Iterator[House]:
-    it = House(tmp_path_factory.mktemp("traced"), extra=("--no-demo", "--sidecars", "2"))
-    try:
-        it.start()
-        it.put("/namedValues/pass", {"displayName": "pass", "value": "swordfish", "secret": True})
-        it.api("shop", backend, key=True)
-        it.policy("/apis/shop", POLICY)
-        it.everywhere("/shop/x", lambda reply: reply.status == 401)
-        yield it
-    finally:
-        it.stop()
+@pytest.fixture(scope="module", autouse=True)
+def traced(house: House, backend: str) -> None:
+    house.put("/namedValues/pass", {"displayName": "pass", "value": "swordfish", "secret": True})
+    house.api("traced", backend, key=True)
+    house.policy("/apis/traced", POLICY)
+    key = house.arm("/subscriptions/master/listSecrets", "POST").json["primaryKey"]
+    good = {"Ocp-Apim-Subscription-Key": key}
+    house.everywhere("/traced/x", lambda reply: b"x-pass" in reply.body, **good)
 
 
 def post(house: House, gateway: str, action: str, body: dict[str, Any]) -> Any:
@@ -41,7 +36,7 @@ def post(house: House, gateway: str, action: str, body: dict[str, Any]) -> Any:
 
 
 def credentials(house: House, gateway: str) -> dict[str, str]:
-    body = {"apiId": f"{house.info['service']}/apis/shop", "purposes": ["tracing"], "credentialsExpireAfter": "PT10M"}
+    body = {"apiId": f"{house.info['service']}/apis/traced", "purposes": ["tracing"], "credentialsExpireAfter": "PT10M"}
     return {"Apim-Debug-Authorization": post(house, gateway, "listDebugCredentials", body)["token"]}
 
 
@@ -52,7 +47,7 @@ def test_a_request_at_each_sidecar_is_traced(house: House, managed: bool) -> Non
     headers = {**credentials(house, gateway), "Ocp-Apim-Subscription-Key": key}
     assert len(house.gateways) == 2
     for url in house.gateways:
-        reply = request(f"{url}/shop/x", headers=headers)
+        reply = request(f"{url}/traced/x", headers=headers)
         assert reply.json["headers"]["x-pass"] == "swordfish"
         asked = time.monotonic()
         trace = post(house, gateway, "listTrace", {"traceId": reply.headers["apim-trace-id"]})
@@ -67,7 +62,7 @@ def test_a_request_at_each_sidecar_is_traced(house: House, managed: bool) -> Non
 
 
 def test_a_refusal_is_explained_in_its_trace(house: House) -> None:
-    reply = request(f"{house.gateways[1]}/shop/x", headers=credentials(house, "managed"))
+    reply = request(f"{house.gateways[1]}/traced/x", headers=credentials(house, "managed"))
     assert reply.status == 401
     trace = post(house, "managed", "listTrace", {"traceId": reply.headers["apim-trace-id"]})
     (told,) = [each["data"] for each in trace["traceEntries"]["on-error"]]
@@ -76,7 +71,7 @@ def test_a_refusal_is_explained_in_its_trace(house: House) -> None:
 
 def test_the_command_tells_the_story(house: House) -> None:
     key = house.arm("/subscriptions/master/listSecrets", "POST").json["primaryKey"]
-    url = f"{house.gateways[0]}/shop/x?q=1"
+    url = f"{house.gateways[0]}/traced/x?q=1"
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "passerelle", "trace", "--data", str(house.data), *arguments]

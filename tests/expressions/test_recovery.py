@@ -59,11 +59,11 @@ def test_lambdas_and_what_the_whole_body_lacks_are_told_once() -> None:
 
 
 def test_looking_on_is_bounded() -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     for source in (
         "@{" + "try {" * 60 + "Foo();" + "} catch (Zap) { Bar(); }" * 60 + "}",
         "@{" + "if (zip) { a();" * 100 + "}" * 100 + "}",
         "@{" + "Foo();" * 4000 + "}",
     ):
         assert 1 < len(places(source)) <= 20
-    assert time.perf_counter() - before < 5
+    assert time.process_time() - before < 5

@@ -89,10 +89,10 @@ def test_an_error_has_a_place(text: str | bytes, words: str, line: int, column: 
     ],
 )
 def test_what_would_hurt_is_refused_soon(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ImportRefused):
         read(text, "yaml")
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_reference_in_data_is_data() -> None:

@@ -63,8 +63,8 @@ def test_what_is_refused(text: str, why: str) -> None:
 
 
 def test_hostile_text_costs_its_length() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for text in ('"' + '\\"' * 200_000, "/" * 400_000, "{" * 200_000, "service A {" * 20_000, "/* " * 100_000):
         with pytest.raises(ImportRefused):
             import_proto(text)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -198,11 +198,11 @@ def test_a_small_text_does_not_become_a_large_policy() -> None:
         ('<s:complexType name="Filter">', f'{types}{last}<s:complexType name="Filter">'),
         ('type="g:Filter"', 'type="g:T0"'),
     )
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ImportRefused, match="4000 elements"):
         import_wsdl(text, "http")
     assert len(import_wsdl(text, "soap").operations) == 3
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_zeep_is_loaded_with_the_first_document() -> None:

@@ -40,13 +40,13 @@ ATTACKS = {
 def test_rendering_is_bounded(name: str) -> None:
     text, expected = ATTACKS[name]
     template = compile_template(text)
-    began = time.perf_counter()
+    began = time.process_time()
     if expected is None:
         with pytest.raises(LiquidError):
             template.render(VALUES)
     else:
         assert template.render(VALUES) == expected
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize("name", ["doubling", "doubling by capture", "replace growth", "join growth", "split"])

@@ -19,16 +19,29 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from management.store import sqlite_url
+from management.store import Store, sqlite_url
+from management.vault import Vault
 
 _numbers = itertools.count(1)
 
 
 def store_url(directory: Path) -> str:
-    """The address of an empty database."""
+    """The address of an empty database, or of the one that is in `directory` already."""
     if os.environ.get("PASSERELLE_TEST_STORE") == "postgresql":
         return postgresql_url()
-    return sqlite_url(directory / "management.db")
+    file = directory / "management.db"
+    if not file.exists():
+        file.write_bytes(_empty_store())
+    return sqlite_url(file)
+
+
+@functools.cache
+def _empty_store() -> bytes:
+    """A new store's file: hundreds of tests begin with one, and making the tables takes longer than many of them."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "management.db")
+        Store.open(sqlite_url(file), Vault(b"k" * 32)).close()
+        return file.read_bytes()
 
 
 def postgresql_url() -> str:

@@ -31,7 +31,7 @@ from management.store import Row, Store, sqlite_url
 from management.vault import Vault
 from tests.management.databases import postgresql_url
 from tests.management.journal import GATEWAY, Journal
-from tests.management.test_process import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60

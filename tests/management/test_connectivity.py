@@ -76,7 +76,7 @@ async def test_nobody_answers(near: Plane, monkeypatch: pytest.MonkeyPatch) -> N
     for writer in writers:
         writer.close()
         await writer.wait_closed()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3  # one probe alone would be given two seconds
     assert (found["connectionStatus"], found["probesSent"]) == ("Disconnected", 3)
     assert found["hops"][1]["issues"][0]["context"][1]["value"] == "no answer in time"
 

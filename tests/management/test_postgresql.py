@@ -13,7 +13,8 @@ from management.store import Store
 from management.vault import Vault
 from tests.management import race
 from tests.management.databases import postgresql_url
-from tests.management.test_process import call, free_port, process, wait
+from tests.management.test_process import call, process, wait
+from tests.ports import free_port
 
 WRITERS, CHANGES = 4, 15
 

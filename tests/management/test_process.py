@@ -19,14 +19,9 @@ from typing import Any
 import pytest
 
 from management.provision import DEFAULT_SERVICE
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -214,17 +214,17 @@ def test_every_malformation_is_found_in_one_look() -> None:
     ],
 )
 def test_hostile_names_and_spaces_take_linear_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_document.__wrapped__(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("piece", ["@(", "<!-- <!-- --> ", '<a b="@("/>', "<a b='c'd'/>", "<a", "</a", "< ", "&#0;"])
 def test_hostile_repetition_takes_linear_time(piece: str) -> None:
     text = "<x>" + piece * (40_000 // len(piece)) + "</x>"
-    started = time.perf_counter()
+    started = time.process_time()
     read_document.__wrapped__(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_size_is_bounded() -> None:
@@ -264,9 +264,9 @@ def best_of(times: int, action: object) -> float:
     assert callable(action)
     best = 1.0
     for _ in range(times):
-        started = time.perf_counter()
+        started = time.process_time()
         action()
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     return best
 
 

@@ -72,7 +72,7 @@ def test_nesting_is_bounded() -> None:
 
 
 def test_hostile_text_takes_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for hostile in (
         '@("' + "\\&quot;" * 20_000,
         "@(" + "('" * 20_000,
@@ -81,7 +81,7 @@ def test_hostile_text_takes_linear_time() -> None:
     ):
         with pytest.raises(UnbalancedError):
             scan_expression(hostile, 0)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("text", ["@(a)", "  @{ return 1; }", "\n@(a)\n"])

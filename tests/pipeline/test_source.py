@@ -70,7 +70,7 @@ def test_what_was_not_replaced_keeps_its_place(parts: list[str], values: dict[st
 
 def test_templates_without_an_end_take_linear_time() -> None:
     text = '<set-body template="liquid">{{a}}' * 10_000
-    started = time.perf_counter()
+    started = time.process_time()
     source = substitute(text, {})
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert len(source.unknown) == 10_000

@@ -66,6 +66,6 @@ async def test_a_long_transformation_is_left_alone(monkeypatch: pytest.MonkeyPat
     began = time.perf_counter()
     exchange = world.exchange()
     assert (await world.serve(exchange, text)).status == 500
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
     assert exchange.last_error is not None
     assert "took more than 0.1 seconds" in exchange.last_error.message

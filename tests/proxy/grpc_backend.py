@@ -1,4 +1,4 @@
-"""A gRPC service without messages of its own: bytes in, bytes out. All four kinds of methods, and some that misbehave."""
+"""A gRPC service without messages of its own: bytes in, bytes out. All four kinds of methods, some misbehave."""
 
 from __future__ import annotations
 

@@ -65,9 +65,8 @@ class Peer:
                 self.updates += 1
                 continue
             if isinstance(frame, (HeadersFrame, ContinuationFrame)):
-                frame.fields = dict(  # type: ignore[attr-defined]
-                    (name.decode(), value.decode()) for name, value in self.decoder.decode(frame.data, raw=True)
-                )
+                decoded = self.decoder.decode(frame.data, raw=True)
+                frame.fields = {name.decode(): value.decode() for name, value in decoded}  # type: ignore[attr-defined]
             self.frames.append(frame)
             return frame
 
@@ -80,7 +79,7 @@ class Peer:
                     return frame
 
     async def answer(self, stream: int, seconds: float = 3.0) -> tuple[dict[str, str], bytes, dict[str, str]]:
-        """Head, body and trailers of a whole response."""
+        """Head, body and trailers of a whole message."""
         head: dict[str, str] = {}
         trailers: dict[str, str] = {}
         body = b""
@@ -93,7 +92,7 @@ class Peer:
                     continue
                 assert not isinstance(frame, RstStreamFrame), f"reset with {frame.error_code}"
                 if isinstance(frame, HeadersFrame):
-                    if head and not head[":status"].startswith("1"):
+                    if head and not head.get(":status", "").startswith("1"):
                         trailers = frame.fields  # type: ignore[attr-defined]
                     else:
                         head = frame.fields  # type: ignore[attr-defined]

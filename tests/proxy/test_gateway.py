@@ -243,11 +243,3 @@ def test_lenient_leaves_it_out_and_the_log_says_so(caplog: pytest.LogCaptureFixt
     assert [step.origin.source for step in later.documents["/policies/policy"].compiled.sections["inbound"]] == [
         "set-method"
     ]
-
-
-def test_a_grpc_api_is_an_issue_of_its_own() -> None:
-    built, issues = build(held(policy("", FORWARD), api("calls", "http://b", type="grpc"), *open_api("a", "http://b")))
-    assert [issue.resource_id for issue in issues] == ["/apis/calls"]
-    assert "HTTP/2" in issues[0].message
-    _, issues = build(dict(built.resources), built)  # and stays one
-    assert len(issues) == 1

@@ -130,13 +130,13 @@ async def test_schemas_as_they_are_published(text: str) -> None:
 )
 async def test_a_hostile_query_is_refused_soon(query: str) -> None:
     gateway, _ = build(configuration())
-    began = time.perf_counter()
+    began = time.process_time()
     world, exchange = await ask(gateway, query)
     assert exchange.response is not None
     assert exchange.response.status == 400
     assert "errors" in json.loads(await content(exchange.response))
     assert not world.transport.sent
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 async def test_the_calls_of_resolvers_are_bounded() -> None:

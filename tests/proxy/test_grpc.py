@@ -178,7 +178,8 @@ async def test_policies_work_on_metadata(stage: Stage) -> None:
     document = (
         '<policies><inbound><set-header name="x-added" exists-action="override"><value>@(context.Api.Name)</value>'
         '</set-header></inbound><backend><forward-request timeout="1"/></backend><outbound>'
-        '<set-header name="x-back" exists-action="override"><value>yes</value></set-header></outbound><on-error/></policies>'
+        '<set-header name="x-back" exists-action="override"><value>yes</value></set-header></outbound>'
+        "<on-error/></policies>"
     )
     stage.harness.configure(*grpc_api(stage.port), policy("", document))
     call = stage.unary("Echo")(b"x")

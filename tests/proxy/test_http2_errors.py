@@ -93,6 +93,7 @@ def many_fields(peer: Peer) -> list[Any]:
 OFFENCES: list[tuple[str, Offence, set[str]]] = [
     # frames: sections 4 and 6
     ("frame larger than SETTINGS_MAX_FRAME_SIZE", lambda p: [raw(0, 0, 1, bytes(16_385))], {f"goaway {SIZE}"}),
+    ("the beginning of one", lambda p: [b"\xff\xff\xff\0\0\0\0\0\1"], {f"goaway {SIZE}"}),
     ("DATA on stream 0", lambda p: [raw(0, 0, 0, b"x")], {f"goaway {PROTOCOL}"}),
     ("DATA on an idle stream", lambda p: [DataFrame(1, b"x")], {f"goaway {PROTOCOL}"}),
     ("DATA behind END_STREAM", data_behind_the_end, {f"reset {CLOSED}", f"goaway {CLOSED}"}),

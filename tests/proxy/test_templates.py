@@ -41,6 +41,6 @@ def test_the_result_is_that_of_trying_everything(segment: str) -> None:
 
 def test_a_long_segment_that_does_not_fit_is_refused_at_once() -> None:
     operations = tree("/{a}-{b}-{c}-{d}.json")
-    began = time.perf_counter()
+    began = time.process_time()
     assert operations.find("GET", "/" + "-" * 8000, "") is None
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5

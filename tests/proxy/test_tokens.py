@@ -156,19 +156,19 @@ def test_t9_a_zip_bomb() -> None:
     bomb = encrypted(b"0" * 20_000_000, "dir", "A128CBC-HS256", "cbc", zip="DEF")
     assert len(bomb) < MAX_TOKEN
     trust = Trust((SECRET,), (), (DecryptionKey.symmetric(SECRETS["cbc"]),))
-    began = time.perf_counter()
+    began = time.process_time()
     assert reason(bomb, trust) == "JwtInvalid"
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     packed = encrypted(token().encode(), "dir", "A128CBC-HS256", "cbc", zip="DEF")
     assert trust.verified(packed).payload["exp"]
     assert MAX_INFLATED < 1_000_000
 
 
 def test_t10_huge_tokens() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for made in ("a" * 1_000_000, "." * 1_000_000, f"{'a' * 500_000}.{'b' * 500_000}.c", token() * 10_000):
         assert reason(made) == "JwtInvalid"
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize(
@@ -324,11 +324,11 @@ async def test_what_a_repeated_token_costs(capsys: pytest.CaptureFixture[str]) -
     times = {}
     for name, made in (("first", [token({**claims, "n": n}, "RS256", "rsa") for n in range(100)]), ("repeated", [])):
         repeated = made or [token(claims, "RS256", "rsa")] * 2000
-        began = time.perf_counter()
+        began = time.process_time()
         for each in repeated:
             exchange.request.headers["Authorization"] = f"Bearer {each}"
             step.run(exchange)  # type: ignore[union-attr]
-        times[name] = (time.perf_counter() - began) / len(repeated) * 1e6
+        times[name] = (time.process_time() - began) / len(repeated) * 1e6
     first, again = times["first"], times["repeated"]
     with capsys.disabled():
         print(f"\nvalidate-jwt, RS256, {len(repeated[0])} characters: {first:.0f} µs, {again:.1f} µs again")

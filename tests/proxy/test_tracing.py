@@ -79,6 +79,7 @@ async def test_a_good_token_leads_to_a_trace(gateway: Harness, backend: Backend,
         (token(key="another"), "Apim-Debug-Authorization-Invalid", "not made with a present key"),
         ({"Apim-Debug-Authorization": "x" * 2000}, "Apim-Debug-Authorization-Invalid", "not of the form"),
     ],
+    ids=["another API", "expired", "another key", "no token"],
 )
 async def test_any_other_token_is_told_and_the_request_goes_on(
     gateway: Harness, backend: Backend, headers: dict[str, str], header: str, said: str

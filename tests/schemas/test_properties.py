@@ -78,5 +78,6 @@ def test_any_document(document: Any) -> None:
         if pointer is not None:
             assert library.json("a", pointer, Reading())
             assert example(read.root, pointer) != ""
-            assert xml_example(read.root, pointer) != ""
+            # lists of nothing are no element
+            assert xml_example(read.root, pointer) != "" or not (example(read.root, pointer) or "").strip("[], ")
         assert isinstance(library.parameter("a", "a", "string", ()), ParameterCheck)

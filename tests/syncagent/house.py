@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,15 +16,10 @@ import aiohttp
 
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.sync import SyncThread
+from tests.ports import free_port
 from tests.syncagent.plane import TOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def eventually(check: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:

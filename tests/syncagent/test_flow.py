@@ -140,7 +140,7 @@ async def test_a_new_token_in_the_file_is_used(plane: FakePlane, new_agent: NewA
 
 
 async def test_tcp_asks_for_the_shared_token(plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar) -> None:
-    from tests.syncagent.house import free_port
+    from tests.ports import free_port
 
     agent = new_agent()
     shared = agent.directory / "shared"

@@ -17,6 +17,7 @@ from telemetry.exporters import prometheus
 from telemetry.journal import Journal
 from telemetry.metrics import OVERFLOW, Metric, Point, RequestMetrics
 from telemetry.settings import Resource, metrics
+from tests.ports import free_port
 from tests.telemetry.sample import batch, failed, record
 
 SAMPLE = re.compile(
@@ -156,12 +157,6 @@ def test_counters_of_the_otel_kind_end_in_total() -> None:
         prometheus.name(Metric("apim.telemetry.dropped", "counter", "{item}", "", ())) == "apim_telemetry_dropped_total"
     )
     assert prometheus.name(Metric("process.cpu.time", "counter", "s", "", ())) == "process_cpu_time_seconds_total"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fetch(port: int, path: str = "/metrics") -> tuple[str, str]:

@@ -3,9 +3,9 @@
 Rules
 1. A task ends with its stream: a reset by the client, or the end of the connection, cancels it.
 2. Bounds: MAX_STREAMS tasks (what comes beyond is refused, not queued), header lists as large as HTTP/1.1's, an
-   allowance for cheap frames (proxy/adapters/http2_guard.py), and one sweep per second: a head within HEAD_DEADLINE, a
-   body that somebody waits for at MIN_RATE unless it is gRPC's, STALL seconds for a client that takes nothing, IDLE
-   without streams.
+   allowance for cheap frames (proxy/adapters/http2/allowance.py), and one sweep per second: a head within
+   HEAD_DEADLINE, a body that somebody waits for at MIN_RATE unless it is gRPC's, STALL seconds for a client that takes
+   nothing, IDLE without streams.
 3. Draining: a GOAWAY that refuses nothing, then, when the client has had time to see it, one that says which streams
    are served; the connection closes with the last of them.
 4. A header field or frame that breaks the protocol ends its stream, or the connection; it never reaches the lifecycle.
@@ -23,10 +23,10 @@ from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
 from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, MIN_RATE
-from proxy.adapters.http2_guard import FRAME, RESET, SETTINGS, Allowance
-from proxy.adapters.http2_head import Malformed, RequestHead, read_request, read_trailers, response_fields
-from proxy.adapters.http2_reply import Http2Reply
-from proxy.adapters.http2_wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
+from proxy.adapters.http2.allowance import FRAME, RESET, SETTINGS, Allowance
+from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
+from proxy.adapters.http2.reply import Http2Reply
+from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.adapters.screen import MAX_HEADERS
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure

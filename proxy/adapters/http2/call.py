@@ -20,7 +20,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
-from proxy.adapters.http2_head import (
+from proxy.adapters.http2.head import (
     Malformed,
     content_length,
     read_response,
@@ -28,7 +28,7 @@ from proxy.adapters.http2_head import (
     request_fields,
     trailer_fields,
 )
-from proxy.adapters.http2_wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
+from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import Body, Headers, HeadOnly, Response
 from proxy.ports import Outgoing
@@ -51,10 +51,11 @@ class Lost(Exception):
 
 
 class _Call:
-    __slots__ = ("expiry", "go", "head", "inflow", "length", "method")
+    __slots__ = ("expiry", "go", "head", "inflow", "inform", "length", "method")
 
-    def __init__(self, inflow: Inflow, head: asyncio.Future[tuple[int, Headers]], method: str) -> None:
-        self.inflow, self.head, self.method = inflow, head, method
+    def __init__(self, inflow: Inflow, head: asyncio.Future[tuple[int, Headers]], request: Outgoing) -> None:
+        self.inflow, self.head, self.method = inflow, head, request.method
+        self.inform = request.inform
         self.length: int | None = None
         self.go: asyncio.Event | None = None  # set by 100 Continue
         self.expiry: asyncio.TimerHandle | None = None  # of gRPC's deadline
@@ -68,11 +69,12 @@ class _Call:
 
 
 class BackendLink(Link):
-    """`leaving`: it takes no new calls."""
+    """`most` is how many calls it takes at once: what is given, until the backend says so. `leaving`: none any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_STREAMS) -> None:
         super().__init__(Wire(client=True, max_streams=0, max_header_list=MAX_HEADERS))
         self._calls: dict[int, _Call] = {}
+        self.most = most
         self.leaving = False
         self._heard = self.loop.time()
         self._pinged = 0.0
@@ -111,9 +113,7 @@ class BackendLink(Link):
             case events.ResponseReceived():
                 self._head(event)
             case events.InformationalResponseReceived():
-                call = self._calls.get(event.stream_id)
-                if call is not None and call.go is not None and event.headers[0][1] == b"100":
-                    call.go.set()
+                self._interim(event)
             case events.TrailersReceived():
                 if (call := self._calls.get(event.stream_id)) is not None:
                     try:
@@ -125,7 +125,10 @@ class BackendLink(Link):
                     self._ended(event.stream_id, call)
             case events.StreamReset():
                 self._reset(event)
-            case events.WindowUpdated() | events.RemoteSettingsChanged():
+            case events.WindowUpdated():
+                self.window_opened()
+            case events.RemoteSettingsChanged():
+                self.most = min(self.wire.remote_settings.max_concurrent_streams, MOST_STREAMS)
                 self.window_opened()
                 self._tickets.set()
             case events.ConnectionTerminated():
@@ -137,6 +140,20 @@ class BackendLink(Link):
         self.flush()
         if self.transport is not None:
             self.transport.close()
+
+    def _interim(self, event: events.InformationalResponseReceived) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is None:
+            return
+        try:
+            status, headers = read_response(event.headers)
+        except Malformed as wrong:
+            self._malformed(event.stream_id, call, wrong)
+            return
+        if status == 100 and call.go is not None:
+            call.go.set()
+        elif status > 101 and call.inform is not None:
+            call.inform(status, headers)
 
     def _head(self, event: events.ResponseReceived) -> None:
         call = self._calls.get(event.stream_id)
@@ -197,8 +214,7 @@ class BackendLink(Link):
         """Whether another call may begin."""
         if self.leaving or self.transport is None or self.transport.is_closing():
             return False
-        most = min(self.wire.remote_settings.max_concurrent_streams, MOST_STREAMS)
-        return len(self._calls) < most and self.wire.highest_outbound_stream_id < _LAST_IDS
+        return len(self._calls) < self.most and self.wire.highest_outbound_stream_id < _LAST_IDS
 
     async def change(self) -> None:
         """Wait until there may be room."""
@@ -215,7 +231,7 @@ class BackendLink(Link):
         except ValueError as wrong:
             raise GatewayError(f"The request cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
         stream_id = self.wire.get_next_available_stream_id()
-        call = _Call(Inflow(self, stream_id), self.loop.create_future(), request.method)
+        call = _Call(Inflow(self, stream_id), self.loop.create_future(), request)
         if waits:
             call.go = asyncio.Event()
         self._calls[stream_id] = call

@@ -1,7 +1,7 @@
 """The frames of one HTTP/2 connection: the h2 library with what a gateway needs differently, and the flow of bodies.
 
 Rules
-1. Header fields are checked by proxy/adapters/http2_head.py, not by the library: a malformed message ends its stream,
+1. Header fields are checked by proxy/adapters/http2/head.py, not by the library: a malformed message ends its stream,
    not the streams beside it. What breaks the framing or the compression ends the connection.
 2. A GOAWAY ends nothing by itself: streams that are open may finish on both sides.
 3. A stream over the advertised limit is refused, so that its sender may try again; the library would end the
@@ -16,13 +16,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event, StreamReset
-from h2.exceptions import InvalidBodyLengthError, ProtocolError
+from h2.exceptions import FrameTooLargeError, InvalidBodyLengthError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Encoder
 from hyperframe.frame import GoAwayFrame
@@ -114,6 +114,15 @@ class Wire(H2Connection):
         self._data_to_send += GoAwayFrame(0, last_stream_id=last, error_code=code).serialize()
 
     # what the library does differently
+
+    def receive_data(self, data: Any) -> list[Event]:
+        """The library waits for the whole of a frame before it finds it too large."""
+        events = super().receive_data(data)
+        begun = self.incoming_buffer._data
+        if len(begun) >= 3 and int.from_bytes(begun[:3], "big") > self.max_inbound_frame_size:
+            self.go_away(self.highest_inbound_stream_id, ErrorCodes.FRAME_SIZE_ERROR)
+            raise FrameTooLargeError("a frame is too large")
+        return events
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Any], list[Event]]:
         event = ConnectionTerminated()
@@ -225,6 +234,7 @@ class Link(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.cut = 0  # DATA frames that the peer's window made shorter
         self.whole = 0  # and those that it did not
+        self.dead = False  # the protocol was broken: nothing but its GOAWAY goes out
         self._flushing = False
         self._paused: asyncio.Future[None] | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a window to open
@@ -241,8 +251,7 @@ class Link(asyncio.Protocol):
     # what the transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.wire.begin()
         self.flush()
 
@@ -250,6 +259,7 @@ class Link(asyncio.Protocol):
         try:
             events = self.wire.receive_data(data)
         except ProtocolError as error:
+            self.dead = True
             self.broken(error)
             self.flush()
             return
@@ -292,7 +302,7 @@ class Link(asyncio.Protocol):
     def open(self, stream_id: int) -> bool:
         """Whether something may still be sent on this stream."""
         stream = self.wire.streams.get(stream_id)
-        return self.transport is not None and stream is not None and not stream.closed
+        return self.transport is not None and stream is not None and not stream.closed and not self.dead
 
     def send_head(self, stream_id: int, fields: Iterable[tuple[bytes, bytes]], end: bool) -> None:
         if not self.open(stream_id):

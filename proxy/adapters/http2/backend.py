@@ -12,12 +12,13 @@ Rules
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from dataclasses import dataclass, field
 
 import aiohttp
 
 from proxy.adapters.dialling import Dialler
-from proxy.adapters.http2_call import BackendLink, Lost, Refused
+from proxy.adapters.http2.call import MOST_STREAMS, BackendLink, Lost, Refused
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Response
 from proxy.ports import Outgoing
@@ -120,7 +121,8 @@ class Http2Backends:
                         each.cancel()
                 continue
             if origin.dialling is None:
-                origin.dialling = asyncio.create_task(self._dial(origin, request))
+                # In a context of its own: the connection is not this request's.
+                origin.dialling = asyncio.create_task(self._dial(origin, request), context=Context())
                 origin.dialling.add_done_callback(_looked_at)
             try:
                 await asyncio.shield(origin.dialling)
@@ -146,7 +148,7 @@ class Http2Backends:
             transport.close()
             origin.old_until = asyncio.get_running_loop().time() + REMEMBERED
             raise _OldBackend
-        link = BackendLink()
+        link = BackendLink(min((each.most for each in origin.links), default=MOST_STREAMS))
         transport.set_protocol(link)
         link.connection_made(transport)
         if early:

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from proxy import grpc_status
-from proxy.adapters.http2_head import Fields, response_fields, trailer_fields
-from proxy.adapters.http2_wire import LARGEST_FRAME, Inflow, StreamGone
+from proxy.adapters.http2.head import Fields, response_fields, trailer_fields
+from proxy.adapters.http2.wire import LARGEST_FRAME, Inflow, StreamGone
 from proxy.adapters.reply import _date
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
 from proxy.messages import Headers, HeadOnly, Response
 
 if TYPE_CHECKING:
-    from proxy.adapters.http2_connection import Http2Connection
+    from proxy.adapters.http2.connection import Http2Connection
 
 _BODILESS = frozenset({204, 205, 304})
 _GONE = "The client gave the request up before the response was complete."
@@ -64,8 +64,8 @@ class Http2Reply:
     def inform(self, status: int, headers: Headers) -> None:
         """Tell of an informational answer (1xx) before the final one."""
         if not self.status and self._link.open(self._stream_id):
-            with contextlib.suppress(GatewayError):  # what cannot be told need not be
-                self._link.send_head(self._stream_id, self._fields(status, headers, None), end=False)
+            with contextlib.suppress(ValueError):  # what cannot be told need not be
+                self._link.send_head(self._stream_id, response_fields(status, headers, None), end=False)
 
     async def _send(self, response: Response) -> None:
         if self.grpc and not grpc_status.is_grpc(response.headers) and not _plain_success(response):
