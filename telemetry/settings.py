@@ -42,7 +42,8 @@ class Collector:
     """An OTLP collector. `protocol` is grpc or http/protobuf; `uri` is scheme://host:port, and a path for http.
 
     `headers` go with every request, names in lower case. `ca`, `certificate` and `key` are PEM files, "" for the
-    system's authorities and for no client certificate. `timeout` is seconds for one try.
+    system's authorities and for no client certificate. `timeout` is seconds for one try. `official` asks for the
+    SDK's exporters in place of ours.
     """
 
     uri: str
@@ -55,6 +56,7 @@ class Collector:
     ca: str = ""
     certificate: str = ""
     key: str = ""
+    official: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -154,6 +156,7 @@ def collector(settings: Mapping[str, str]) -> Collector | None:
         ca=_readable(given, f"{prefix}.collector.tls.ca"),
         certificate=certificate,
         key=key,
+        official=choice(settings, f"{prefix}.exporter", ("own", "sdk"), "own") == "sdk",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -30,8 +30,13 @@ from telemetry.metrics import Metric, Point
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 
-CUMULATIVE = points.AggregationTemporality.CUMULATIVE
+CUMULATIVE, DELTA = points.AggregationTemporality.CUMULATIVE, points.AggregationTemporality.DELTA
 _SCOPE = InstrumentationScope(SCOPE)
+
+
+def plain(of: Resource) -> tuple[str, str, str, int]:
+    """The values of a Resource, in its order."""
+    return of.instance_id, of.gateway_id, of.region, of.process_id
 
 
 def resource(of: Resource) -> SdkResource:
@@ -140,18 +145,32 @@ def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def metrics(found: Iterable[Metric], of: Resource, start_ns: int, now_ns: int) -> points.MetricsData:
-    """What a MetricExporter of the SDK takes. `start_ns` is when counting began."""
-    made = [points.Metric(each.name, each.description, each.unit, _data(each, start_ns, now_ns)) for each in found]
+def metrics(
+    found: Iterable[Metric],
+    of: Resource,
+    start_ns: int,
+    now_ns: int,
+    deltas: Collection[str] = (),
+    since_ns: int = 0,
+) -> points.MetricsData:
+    """What a MetricExporter of the SDK takes. `start_ns` is when counting began; the kinds in `deltas` say what came
+    after `since_ns`."""
+    made = []
+    for metric in found:
+        delta = metric.kind in deltas
+        data = _data(metric, since_ns if delta else start_ns, now_ns, DELTA if delta else CUMULATIVE)
+        made.append(points.Metric(metric.name, metric.description, metric.unit, data))
     scopes = [points.ScopeMetrics(_SCOPE, made, "")]
     return points.MetricsData([points.ResourceMetrics(resource(of), scopes, "")])
 
 
-def _data(metric: Metric, start_ns: int, now_ns: int) -> points.Sum | points.Gauge | points.Histogram:
+def _data(
+    metric: Metric, start_ns: int, now_ns: int, temporality: points.AggregationTemporality
+) -> points.Sum | points.Gauge | points.Histogram:
     if metric.kind == "histogram":
-        return points.Histogram([_histogram(point, metric, start_ns, now_ns) for point in metric.points], CUMULATIVE)
+        return points.Histogram([_histogram(point, metric, start_ns, now_ns) for point in metric.points], temporality)
     numbers = [points.NumberDataPoint(dict(point.labels), start_ns, now_ns, point.value) for point in metric.points]
-    return points.Sum(numbers, CUMULATIVE, True) if metric.kind == "counter" else points.Gauge(numbers)
+    return points.Sum(numbers, temporality, True) if metric.kind == "counter" else points.Gauge(numbers)
 
 
 def _histogram(point: Point, metric: Metric, start_ns: int, now_ns: int) -> points.HistogramDataPoint:

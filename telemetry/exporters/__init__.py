@@ -7,6 +7,7 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
@@ -86,6 +87,19 @@ class Drafting(Protocol):
 
 Factory = Callable[[Mapping[str, str], Callable[[], list[Metric]]], Exporter | None]
 
+
+def _loaded_for(setting: str, module: str) -> Factory:
+    """A factory whose module, and the SDK with it, is only loaded where the setting is there."""
+
+    def factory(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Exporter | None:
+        if not settings.get(setting, "").strip():
+            return None
+        made: Exporter | None = import_module(f"telemetry.exporters.{module}").from_settings(settings, read)
+        return made
+
+    return factory
+
+
 FACTORIES: tuple[Factory, ...] = (
     local.from_settings,
     datagram.from_settings,
@@ -96,4 +110,6 @@ FACTORIES: tuple[Factory, ...] = (
     monitor_metrics.from_settings,
     event_hubs.from_settings,
     application_insights.from_settings,
+    _loaded_for("observability.opentelemetry.exporter", "official"),
+    _loaded_for("telemetry.metrics.sdk", "sdk_metrics"),
 )

@@ -137,4 +137,4 @@ class Otlp:
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Otlp | None:
     where = collector_settings(settings)
-    return Otlp(where) if where else None
+    return Otlp(where) if where and not where.official else None

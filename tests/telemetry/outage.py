@@ -128,6 +128,8 @@ class Source:
     def pids(self, whom: str) -> list[int]:
         """The source and its child, or one of them."""
         assert self._process
+        if self._process.returncode is not None:
+            return []
         pid = self._process.pid
         children: list[int] = []
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -204,7 +206,7 @@ def run(
     patience: float = 90.0,
 ) -> Report:
     """An outage of `seconds`; `fault` is a mode of the sink, or `down`: connections are refused; `whom` is everything,
-    children or sources."""
+    children or sources, or gently for SIGTERM to the sources."""
     spool = directory / "spool"
     with Tally(protocol) as sink:
         settings = {
@@ -222,6 +224,9 @@ def run(
             report = Report()
             for _ in range(kills):
                 report.most_on_disk = max(report.most_on_disk, _wait(seconds / (kills + 1), spool))
+                if whom == "gently":
+                    for each in running:
+                        each.stop()
                 for pid in [pid for each in running for pid in each.pids(whom)]:
                     os.kill(pid, signal.SIGKILL)
                 for each in running if whom != "children" else ():
@@ -280,7 +285,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200, help="records a second, of all sources")
     parser.add_argument("--sources", type=int, default=2)
     parser.add_argument("--kills", type=int, default=1, help="of everything, evenly over the outage")
-    parser.add_argument("--whom", choices=("everything", "children", "sources"), default="everything")
+    parser.add_argument("--whom", choices=("everything", "children", "sources", "gently"), default="everything")
     parser.add_argument("--protocol", choices=("grpc", "http"), default="grpc")
     parser.add_argument("--fault", choices=("down", "unavailable", "throttled", "hang", "garbage"), default="down")
     chosen = parser.parse_args()
