@@ -76,6 +76,8 @@ class Configuration:
     resources: Mapping[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
     external: ExternalCache | None = None
+    newest: int = 0  # the version that the agent holds
+    confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -116,8 +118,11 @@ class Configuration:
         if self.external is not None:
             self.external.use(gateway.cache)
         self.sidecar.publish(gateway)
+        if dataset != self.dataset:
+            self.newest = 0
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
+        self.journal.stand(version, max(version, self.newest), self.confirmed)
         self.journal.direct(gateway.telling.frame, gateway.telling.sends)
         # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
         # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
@@ -127,6 +132,15 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def stand(self, dataset: str, newest: int, confirmed: float) -> None:
+        """Where the agent stands; any thread."""
+        self.loop.call_soon_threadsafe(self._stand, dataset, newest, confirmed)
+
+    def _stand(self, dataset: str, newest: int, confirmed: float) -> None:
+        if dataset == self.dataset:
+            self.newest, self.confirmed = newest, confirmed
+            self.journal.stand(self.version, max(self.version, newest), confirmed)
 
     def details(self) -> Mapping[str, Any]:
         return {"version": VERSION, "dataset": self.dataset, "configuration": self.version}
@@ -237,6 +251,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         sidecar.traces,
         figures,
         quotas,
+        configuration.stand,
     )
     sync.start()
 

@@ -181,6 +181,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
 async def respond(exchange: Exchange, outlet: Outlet) -> None:
     """Send the response; one whose head cannot be written (rule 4 is not touched yet) becomes an error response."""
     assert exchange.response is not None
+    exchange.responding = exchange.ports.clock.monotonic()
     try:
         await outlet.send(exchange.response)
     except GatewayError as error:

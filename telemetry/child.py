@@ -40,6 +40,7 @@ from telemetry.records import EventRecord
 from telemetry.recovery import Recovery
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
+from telemetry.state import GatewayMetrics, Standing
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Child:
             process_id=parent,
         )
         self._requests = RequestMetrics(self._metric_settings)
+        self._gateway = GatewayMetrics(self._metric_settings.max_series)
         self._custom = CustomMetrics(self._metric_settings.max_series)
         self._kinds = Kinds()
         self._journal = JournalCounts()
@@ -83,7 +85,7 @@ class Child:
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
-        metrics = self._requests.read() + self._custom.read()
+        metrics = self._requests.read() + self._gateway.read() + self._custom.read()
         metrics += telemetry_metrics(self._exporters, self._journal)
         if self._metric_settings.system:
             metrics += process_metrics(self._resource.process_id)
@@ -106,6 +108,8 @@ class Child:
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
+        elif kind == frames.STANDING:
+            self._gateway.standing = Standing._make(content)
         elif kind == frames.EVENTS:
             self._journal.dropped_events, events = content
             self._events([text(EventRecord._make(each)) for each in events])
@@ -202,7 +206,7 @@ class Child:
     def _records(self, batch: Batch, exporters: Sequence[Exporter] | None = None) -> None:
         self._keeping.attach(self._lanes())
         self._draft_at = self._draft_at or time.monotonic() + self._draft_after
-        takers = [self._requests.add, self._custom.add]
+        takers = [self._requests.add, self._gateway.add, self._custom.add]
         takers += [each.records for each in (self._exporters if exporters is None else exporters)]
         if self._way_back is not None:
             takers.append(self._figures.add)

@@ -7,6 +7,7 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
     trail     (path, number)                       the sidecar's trail, and the number of the first record in this pipe
     events    (dropped, [event, ...])              events that the journal dropped so far, then plain event tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
+    standing  (version, newest, confirmed)         which configuration is in force, see `state.py`; replaces likewise
     loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
@@ -33,6 +34,7 @@ MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 VERSION = 2  # of `marshal`, for single records: it does not look whether a value was there before
 IDENTITY = "identity"
+STANDING = "standing"
 EVENTS = "events"
 LOGGERS = "loggers"
 TRAIL = "trail"

@@ -27,7 +27,18 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import EVENTS, IDENTITY, LOGGERS, TRAIL, BrokenPipeStream, documents, pack, pack_records, plain
+from telemetry.frames import (
+    EVENTS,
+    IDENTITY,
+    LOGGERS,
+    STANDING,
+    TRAIL,
+    BrokenPipeStream,
+    documents,
+    pack,
+    pack_records,
+    plain,
+)
 from telemetry.records import EventRecord, Row
 from telemetry.trail import Trail, begin
 
@@ -86,7 +97,8 @@ class Journal:
         self._events: collections.deque[EventRecord] = collections.deque()
         self._event_bytes = 0
         self._offset = 0  # bytes of the first frame that the pipe has taken
-        self._standing: dict[str, bytes] = {}  # frames that every child has to know, by kind
+        self._told: dict[str, bytes] = {}  # the newest frame of each kind: the next child has to hear it, too
+        self._untold: set[str] = set()  # kinds whose newest frame is not on its way yet
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._figures = figures
@@ -141,21 +153,23 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        self._stand(IDENTITY, pack(IDENTITY, (gateway_id, region)))
+        self._tell(IDENTITY, pack(IDENTITY, (gateway_id, region)))
+
+    def stand(self, version: int, newest: int, confirmed: float) -> None:
+        """Which configuration is in force (`state.py` has the words); call it whenever that changes."""
+        self._tell(STANDING, pack(STANDING, (version, newest, confirmed)))
 
     def direct(self, loggers: bytes, sends: bool = False) -> None:
         """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes; and whether
         it sends any."""
         if sends:
             self.keep_trail()
-        self._stand(LOGGERS, loggers)
+        self._tell(LOGGERS, loggers)
 
-    def _stand(self, kind: str, frame: bytes) -> None:
-        if frame == self._standing.get(kind):
-            return
-        self._standing[kind] = frame
-        if self._pipe >= 0:
-            self._frames.append((frame, 0))
+    def _tell(self, kind: str, frame: bytes) -> None:
+        if frame != self._told.get(kind):
+            self._told[kind] = frame
+            self._untold.add(kind)
 
     async def close(self, timeout: float = 2.0) -> None:
         """Write what is left and let the child finish, all within `timeout` seconds; then it is ended."""
@@ -239,7 +253,8 @@ class Journal:
         with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._offset = 0
-        self._frames.extendleft((frame, 0) for frame in self._standing.values())
+        self._frames.extendleft((frame, 0) for frame in self._told.values())
+        self._untold.clear()
         if self._trail is not None:
             waiting = len(self._queue) + sum(count for _, count in self._frames)
             self._frames.appendleft((self._trail_frame(waiting), 0))
@@ -299,6 +314,8 @@ class Journal:
         if self._pipe < 0 or self._waiting_for_room:
             return
         for _ in range(FRAMES_PER_TURN):
+            if not self._frames and self._untold:
+                self._frames.append((self._told[self._untold.pop()], 0))
             if not self._frames:
                 self._pack_batch()
                 self._pack_events()

@@ -1,0 +1,45 @@
+"""docs/telemetry.md is what the code makes, and everything that telemetry tells has words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from telemetry import gateway_logs, reference, words
+from telemetry.exporters import FACTORIES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_of_telemetry_is_current() -> None:
+    settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    kept = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    assert kept == reference.page(settings), "run `make docs`"
+
+
+def test_every_attribute_has_words() -> None:
+    names = set(reference.attributes().used)
+    assert len(names) > 50
+    assert names <= set(words.ATTRIBUTES), "say what these mean in telemetry/words.py"
+    assert set(words.ATTRIBUTES) <= names, "nobody uses these any more"
+
+
+def test_every_field_of_the_log_has_words() -> None:
+    assert set(gateway_logs.ORDER) == set(words.LOG)
+    assert set(gateway_logs.error(reference.ERROR)) == set(words.ERROR)
+
+
+@pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: factory.__module__)
+def test_every_destination_says_how_it_is_wired(factory: object) -> None:
+    assert factory.__module__.rsplit(".", 1)[-1] in words.WIRING, "say it in telemetry/words.py"
+
+
+def test_every_metric_says_what_it_is() -> None:
+    found = reference.declared()
+    names = [each.metric.name for each in found]
+    assert len(set(names)) == len(names) > 15
+    for each in found:
+        assert each.metric.description
+        assert each.metric.unit
+        assert each.metric.kind in ("counter", "gauge", "histogram")
