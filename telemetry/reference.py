@@ -15,15 +15,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from telemetry import gateway_logs, words
 from telemetry.batch import Kinds
 from telemetry.custom_metrics import CustomMetrics
+from telemetry.diagnostics import Diagnostic
 from telemetry.encode import sdk
+from telemetry.encode.insights import InsightsEncoder
+from telemetry.encode.rows import COLUMNS
 from telemetry.exporters import FACTORIES
 from telemetry.exporters.prometheus import name as scraped
 from telemetry.lane import Lane
 from telemetry.metrics import Counter, Histogram, Metric, RequestMetrics
-from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, TraceRecord
+from telemetry.records import Captured, ErrorRecord, MetricRecord, RequestRecord, TraceRecord
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.state import GatewayMetrics, Standing
@@ -38,7 +43,7 @@ SAMPLE = RequestRecord(
     "https://gateway/pot?size=1", "/pot", "gateway", "HTTP/1.1", "1.3", "10.0.0.1", 1, 500, 1, "GET",
     "https://backend/pot?size=1", "backend", 500, "HTTP/1.1", "hit", "api", "API", "1", "operation", "Operation",
     "product", "subscription", "user", ERROR, (ERROR,), (TraceRecord("source", "error", "said", ()),),
-    (MetricRecord("namespace", "name", 1.0, ()),),
+    (MetricRecord("namespace", "name", 1.0, ()),), Captured(api_type="http"),
 )  # fmt: skip
 
 HEAD = """# Telemetry
@@ -69,6 +74,16 @@ One entry per finished request, in the order below, on standard output (`telemet
 (`telemetry.logs.local`), and as OTLP log records with the event name `GatewayLogs`, tied to the request's span. What
 does not apply is left out. Times are whole milliseconds. In OTLP `lastError` is told as `lastError.reason` and the
 like.
+"""
+ROWS = """## Rows of Log Analytics
+
+The same in the columns of the table ApiManagementGatewayLogs ([azure-monitor.md](azure-monitor.md)).
+"""
+INSIGHTS = """## Application Insights
+
+Custom dimensions and measurements of its items ([application-insights.md](application-insights.md)); beside them
+`Request-<header>`, `Response-<header>`, `Request-Body` and `Response-Body` where a diagnostic asks for them, the
+metadata of a `trace` policy, and the dimensions of custom metrics.
 """
 SPANS = """## Spans
 
@@ -139,6 +154,26 @@ def attributes() -> Attributes:
     return found
 
 
+def insights() -> dict[str, list[str]]:
+    """Custom dimensions and measurements of Application Insights, each with the items that have it."""
+    everything = Diagnostic("applicationinsights", "logger", verbosity="verbose")
+    found: dict[str, list[str]] = {}
+    for data in InsightsEncoder("key", "service").envelopes(SAMPLE, everything, RESOURCE):
+        item = orjson.loads(data)
+        held = item["data"]["baseData"]
+        for name in (*held.get("properties", {}), *held.get("measurements", {})):
+            found.setdefault(name, []).append(item["name"].rsplit(".", 1)[-1])
+    return found
+
+
+def column(name: str) -> tuple[str, str]:
+    """Unit and meaning of a column of Log Analytics."""
+    if name in words.COLUMN:
+        return "", words.COLUMN[name]
+    error = name.removeprefix("LastError")
+    return words.ERROR[error.lower()] if error != name else words.LOG[name[0].lower() + name[1:]]
+
+
 def page(settings: str = "") -> str:
     """The page; `settings` is the text of docs/settings.md, whose rows about telemetry are shown."""
     lines = [HEAD, "## Destinations", ""]
@@ -157,6 +192,10 @@ def page(settings: str = "") -> str:
     lines += [_row(name, *words.LOG[name]) for name in gateway_logs.ORDER]
     lines += ["", "### Errors", "", "| field | unit | meaning |", "|---|---|---|"]
     lines += [_row(name, *words.ERROR[name]) for name in gateway_logs.error(ERROR)]
+    lines += ["", ROWS, "| column | type | unit | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{name}` | {kind} | {' | '.join(column(name))} |" for name, kind in COLUMNS.items()]
+    lines += ["", INSIGHTS, "| name | of | meaning |", "|---|---|---|"]
+    lines += [f"| `{name}` | {', '.join(of)} | {words.INSIGHTS[name]} |" for name, of in sorted(insights().items())]
     lines += ["", SPANS]
     rows = [row for row in settings.splitlines() if row.startswith("| `") and _about(row)]
     if rows:
@@ -191,7 +230,7 @@ def _described(module: Any) -> str:
 
     def value(found: re.Match[str]) -> str:
         held = getattr(module, found[1], None)
-        return f"{held:,g}" if isinstance(held, int | float) else found[0]
+        return f"{held:,}" if isinstance(held, int | float) else found[0]
 
     return re.sub(r"`([A-Z][A-Z_]+)`", value, inspect.cleandoc(module.__doc__ or ""))
 

@@ -52,6 +52,44 @@ ERROR: dict[str, tuple[str, str]] = {
     "section": ("text", "inbound, backend, outbound or on-error"),
     "detail": ("text", "Why, for operators alone: counters, lines, nearest paths"),
 }
+# Columns of Log Analytics that are no field of the log
+COLUMN: dict[str, str] = {
+    "OperationName": "`Microsoft.ApiManagement/GatewayLogs`",
+    "RequestHeaders": "Headers of the client's request that the diagnostic names",
+    "RequestBody": "Its body, as much as the diagnostic says",
+    "ResponseHeaders": "The same of the response to the client",
+    "ResponseBody": "The same of the response to the client",
+    "BackendRequestHeaders": "The same of the request to the backend",
+    "BackendRequestBody": "The same of the request to the backend",
+    "BackendResponseHeaders": "The same of the backend's response",
+    "BackendResponseBody": "The same of the backend's response",
+}
+# Custom dimensions and measurements of Application Insights
+INSIGHTS: dict[str, str] = {
+    "API Name": "The API",
+    "API Revision": "Its revision",
+    "API Type": "http, soap, graphql, websocket, ...",
+    "Cache": "`Hit`, `Miss` or `None`",
+    "Client Time (in ms)": "Sending the response to the client",
+    "Error Detail": "Why, for operators alone",
+    "Error Path": "The policy's place in its document",
+    "Error Scope": "Scope of the policy's document",
+    "Error Section": "inbound, backend, outbound or on-error",
+    "Error Source": "The policy, or the part of the gateway, that raised the error",
+    "HTTP Method": "The client's method",
+    "Operation Name": "The operation",
+    "Policy Id": "The policy's `id`",
+    "Product Name": "The product whose subscription admitted the request",
+    "Region": "Where the gateway says that it is",
+    "Request Id": "The request's id, as in the log",
+    "Request Size": "Bytes of the request's body",
+    "Response Size": "Bytes of the response's body",
+    "Service ID": "The API Management service",
+    "Service Name": "Host that the client asked for",
+    "Service Type": "`API Management`",
+    "Source": "Source that the `trace` policy gave",
+    "Subscription Name": "The subscription",
+}
 # Dimensions of metrics, attributes of spans and of the resource
 ATTRIBUTES: dict[str, str] = {
     "BackendResponseCode": "Status of the backend, `None` when it was not called",

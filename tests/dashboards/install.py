@@ -8,6 +8,7 @@ Debian, this says so with exit code 1.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "dashboards"
-STORE = FOLDER / "usr" / "bin" / "victoria-metrics"
-PROMTOOL = FOLDER / "usr" / "bin" / "promtool"
-VMALERT = FOLDER / "usr" / "bin" / "vmalert"
-COMPOSE = FOLDER / "usr" / "libexec" / "docker" / "cli-plugins" / "docker-compose"  # it checks files without an engine
+STORE, PROMTOOL, VMALERT = FOLDER / "victoria-metrics", FOLDER / "promtool", FOLDER / "vmalert"
+COMPOSE = FOLDER / "docker-compose"  # it checks files without an engine
+WANTED = {
+    STORE: "usr/bin/victoria-metrics",
+    PROMTOOL: "usr/bin/promtool",
+    VMALERT: "usr/bin/vmalert",
+    COMPOSE: "usr/libexec/docker/cli-plugins/docker-compose",
+}
 PACKAGES = ("victoria-metrics", "promtool", "docker-compose")
 RELEASE = "trixie"
+WHAT = f"{RELEASE}: {', '.join(PACKAGES)}"
 MIRROR = "http://deb.debian.org/debian"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -30,9 +36,19 @@ class NotHere(Exception):
 
 
 def install() -> None:
-    """Do nothing when they are there. Raises NotHere."""
-    if all(tool.exists() for tool in (STORE, PROMTOOL, VMALERT, COMPOSE)):
+    """Do nothing when they are there; one process at a time. Raises NotHere."""
+    done = FOLDER / ".done"
+    if done.exists() and done.read_text() == WHAT:
         return
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists() or done.read_text() != WHAT:
+            _install()
+            done.write_text(WHAT)
+
+
+def _install() -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None or not KEYS.exists():
         raise NotHere(
             "victoria-metrics, promtool and docker-compose come from Debian's packages, and this is no Debian"
@@ -58,7 +74,9 @@ def install() -> None:
         if ran.returncode:
             raise NotHere(f"Debian's packages cannot be had: {(ran.stderr or ran.stdout).strip()[-300:]}")
     for package in apt.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", str(package), str(FOLDER)], check=True, timeout=100)
+        subprocess.run(["dpkg", "-x", str(package), str(apt)], check=True, timeout=100)
+    for tool, path in WANTED.items():
+        (apt / path).replace(tool)
     shutil.rmtree(apt)
 
 

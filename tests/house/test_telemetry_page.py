@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import gateway_logs, reference, words
+from telemetry.encode.rows import COLUMNS
 from telemetry.exporters import FACTORIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,15 @@ def test_every_attribute_has_words() -> None:
 def test_every_field_of_the_log_has_words() -> None:
     assert set(gateway_logs.ORDER) == set(words.LOG)
     assert set(gateway_logs.error(reference.ERROR)) == set(words.ERROR)
+
+
+def test_every_dimension_of_application_insights_has_words() -> None:
+    assert set(reference.insights()) == set(words.INSIGHTS)
+
+
+def test_every_column_has_words() -> None:
+    assert all(reference.column(name)[1] for name in COLUMNS)
+    assert set(words.COLUMN) <= set(COLUMNS)
 
 
 @pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: factory.__module__)
