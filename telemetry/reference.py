@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import sys
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import orjson
@@ -178,7 +178,7 @@ def page(settings: str = "") -> str:
     """The page; `settings` is the text of docs/settings.md, whose rows about telemetry are shown."""
     lines = [HEAD, "## Destinations", ""]
     for factory in FACTORIES:
-        lines += [f"### {_title(factory)}", "", _described(sys.modules[factory.__module__]), ""]
+        lines += [f"### {_title(factory)}", "", _described(import_module(factory.__module__)), ""]
         if wiring := words.WIRING.get(factory.__module__.rsplit(".", 1)[-1]):
             lines += [wiring, ""]
     lines += [METRICS, "| metric | scraped as | kind | unit | dimensions | meaning |", "|---|---|---|---|---|---|"]
