@@ -227,7 +227,7 @@ async def test_events_survive_the_end_of_everything(azure: FakeAzure, tmp_path: 
     frame = loggers_frame(keyed(azure))
     first = Journal(settings, "host:1")
     first.start()
-    first.direct(frame)
+    first.direct(frame, True)
     for number in range(20):
         assert first.event(EventRecord("hub", "", "", f"{number}".encode()))
     await until(lambda: azure.tries)
@@ -235,7 +235,7 @@ async def test_events_survive_the_end_of_everything(azure: FakeAzure, tmp_path: 
     azure.mode = "ok"
     second = Journal(settings, "host:1")
     second.start()
-    second.direct(frame)
+    second.direct(frame, True)
     await until(lambda: azure.calls)
     await second.close()
     bodies = [each["Body"] for call in azure.calls for each in call.json]
