@@ -14,13 +14,13 @@ import pytest
 
 from telemetry import collector
 from telemetry import lane as lane_module
-from telemetry.batch import Kinds
-from telemetry.encode.logs import LogEncoder
+from telemetry.encode.requests import RequestEncoder
+from telemetry.encode.wire import export_request
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.settings import Resource
 from telemetry.settings import collector as settings
 from tests.telemetry.authority import Authority
-from tests.telemetry.sample import record
+from tests.telemetry.sample import batch, record
 from tests.telemetry.sink import Sink
 from tests.telemetry.test_lane import end, until
 
@@ -40,8 +40,8 @@ def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
 
 
 def logs(*names: str) -> tuple[bytes, int]:
-    batch = Kinds().batch([record(correlation_id=name) for name in names])
-    return LogEncoder().encode(batch, Resource("i"), 1)
+    pieces = RequestEncoder().encode(batch(*[record(correlation_id=name) for name in names]), "", 1)[1]
+    return export_request(Resource("i"), pieces, sum(map(len, pieces))), len(names)
 
 
 @contextlib.contextmanager
