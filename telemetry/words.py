@@ -197,7 +197,5 @@ telemetry.metrics.local.statsd.endpoint: 127.0.0.1:8125
     "application_insights": "Loggers and diagnostics, as in Azure: [application-insights.md](application-insights.md).",
     "monitor_logs": "See [azure-monitor.md](azure-monitor.md).",
     "monitor_metrics": "See [azure-monitor.md](azure-monitor.md).",
-    "official": "In place of our own encoders: `observability.opentelemetry.exporter`, see [settings.md](settings.md).",
-    "sdk_metrics": "`telemetry.metrics.sdk: console`, or another name that an installed package has registered.",
     "event_hubs": "Loggers and `log-to-eventhub`, as in Azure: [azure-monitor.md](azure-monitor.md).",
 }
