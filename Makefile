@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -27,6 +27,10 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# Telemetry through an outage of ten minutes, with kill -9 of everything in it: make outage ARGUMENTS="--seconds 60".
+outage: setup $(VENV)/.dev
+	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
 
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
@@ -108,9 +112,9 @@ proto: $(VENV)/.dev
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
 
-# Figures of this machine; nothing is judged.
+# Figures of this machine; nothing is judged. Beside nginx, Envoy (where they are) and the obvious aiohttp proxy, 2 minutes.
 bench-quick: setup
-	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+	$(BIN)/python -m benchmarks.compare --quick
 
 # What a service with 10, 1,000 and 75,000 operations costs: some minutes.
 bench-scale: setup
@@ -120,13 +124,20 @@ bench-scale: setup
 bench-telemetry: setup
 	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
 
+# What a collector that is away, silent or slow costs requests, beside telemetry turned off: some minutes.
+bench-outage: setup
+	$(BIN)/python -m benchmarks.outage $(ARGUMENTS)
+
 # A plane with 200 connections, 10,000 PUTs and one batch of 100,000 resources: two minutes.
 bench-pressure: setup
 	$(BIN)/python -m benchmarks.pressure $(ARGUMENTS)
 
-# Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
+# Every figure that there is a goal for, beside nginx, HAProxy, Envoy, Caddy and others where they are installed: about
+# fifteen minutes on a quiet machine. Or some of them: make bench FIGURES="bodies idle"
+FIGURES ?= compare bodies idle streams workers size stages policies
 bench: setup peers
-	$(BIN)/python -m benchmarks.compare --out benchmarks/results.md
+	@for figure in $(FIGURES); do echo "== $$figure"; \
+	  $(BIN)/python -m benchmarks.$$figure --out benchmarks/results.md || exit 1; done
 
 # What the peers need, in build/peers; Debian's packages only where we may install them.
 peers: build/peers/.done

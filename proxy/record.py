@@ -24,6 +24,8 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
         key_name = api.key_query if api else "subscription-key"
         if "%" in url.query or key_name.lower() in url.query.lower():
             url = replace(url, query=without(url.query, key_name))
+    authority = url.authority
+    text = f"{url.scheme}://{authority}{url.path}"
     return (
         int(exchange.timestamp.timestamp() * 1_000_000_000),
         total_ms,
@@ -37,9 +39,9 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
         exchange.backend_span_id if exchange.backend_url else "",
         exchange.trace_flags[-1:] in "13579bdf",
         request.method,
-        str(url),
+        f"{text}?{url.query}" if url.query else text,
         f"/{api.path}{operation.url_template}" if api and operation else "",
-        url.authority,
+        authority,
         f"HTTP/{request.http_version}",
         request.tls_version,
         request.client_ip,

@@ -33,8 +33,10 @@ REQUESTS = 50
 LONGEST_URL = 2_000  # characters
 
 Key = tuple[int, str, str, str, str, str]
+_Known = tuple[object, dict[tuple[int, str, str], list[float]]]
 
 SUCCESS, BLOCKED, FAILED, OTHER = range(4)
+CACHED = {"hit": 5, "miss": 6}
 
 _own = itemgetter(
     *places("start_ns", "total_ms", "backend_ms", "request_size", "response_size", "subscription_id", "user_id")
@@ -51,27 +53,27 @@ class Figures:
 
     def add(self, batch: Batch, resource: Resource) -> None:
         self._requests.extend(batch[-REQUESTS:])
-        rows = self._rows
         for kind, records in batch.by_kind().items():
-            shared = kind.record
-            api, operation, product, cache = shared.api_id, shared.operation_id, shared.product_id, shared.cache
+            known: _Known | None = kind.made.get(self)
+            if known is None or known[0] is not self._rows:
+                known = kind.made[self] = (self._rows, {})
+            shared, rows = kind.record, known[1]
             counted, called = outcome(shared.status), kind.backend_origin
+            cached = CACHED.get(shared.cache)
             for start_ns, time, backend, received, sent, subscription, user in map(_own, records):
-                key = (start_ns // QUARTER_NS, api, operation, product, subscription, user)
+                key = (start_ns // QUARTER_NS, subscription, user)
                 row = rows.get(key)
                 if row is None:
-                    row = self._row(key, time)
+                    row = rows[key] = self._row(key, shared, time)
                 row[counted] += 1
                 row[4] += received + sent
-                if cache == "hit":
-                    row[5] += 1
-                elif cache == "miss":
-                    row[6] += 1
                 row[7] += time
                 if time < row[8]:
                     row[8] = time
                 elif time > row[9]:
                     row[9] = time
+                if cached:
+                    row[cached] += 1
                 if called:
                     if not row[10]:
                         row[12] = row[13] = backend
@@ -88,15 +90,20 @@ class Figures:
             return None
         rows = [[quarter * QUARTER, *names, *row] for (quarter, *names), row in self._rows.items()]
         requests = list(map(_request, self._requests))
-        self._rows.clear()
+        self._rows = {}  # another one: what kinds know of the old one is old
         self._requests.clear()
         return orjson.dumps({"rows": rows, "requests": requests})
 
-    def _row(self, key: Key, time: float) -> list[float]:
-        """The row of a key that has none: its API's alone when there are too many. `time` is its first."""
-        if len(self._rows) >= self._most:
-            key = (key[0], key[1], "", "", "", "")
-        return self._rows.setdefault(key, [0, 0, 0, 0, 0, 0, 0, 0.0, time, time, 0, 0.0, 0.0, 0.0])
+    def _row(self, own: tuple[int, str, str], shared: RequestRecord, time: float) -> list[float]:
+        """The row of a request: its API's alone when there are too many. `time` is its first."""
+        quarter, subscription, user = own
+        key: Key = (quarter, shared.api_id, shared.operation_id, shared.product_id, subscription, user)
+        row = self._rows.get(key)
+        if row is None:
+            if len(self._rows) >= self._most:
+                key = (quarter, shared.api_id, "", "", "", "")
+            row = self._rows.setdefault(key, [0, 0, 0, 0, 0, 0, 0, 0.0, time, time, 0, 0.0, 0.0, 0.0])
+        return row
 
 
 def _request(record: RequestRecord) -> list[Any]:

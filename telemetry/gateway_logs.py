@@ -133,5 +133,5 @@ def error(record: ErrorRecord) -> dict[str, Any]:
 
 
 def finished(record: RequestRecord) -> float:
-    """When the request ended, Unix seconds: the time of its log line."""
-    return record.start_ns / 1e9 + record.total_ms / 1000
+    """When the request ended, Unix seconds, to the millisecond: the time of its log line."""
+    return (record.start_ns + int(record.total_ms * 1e6)) // 1_000_000 / 1000

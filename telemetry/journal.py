@@ -4,10 +4,13 @@ Rules
 1. `append` costs less than a microsecond and never waits: the queue is bounded, and when it is full the new record is
    dropped and counted.
 2. The event loop writes batches to a pipe without blocking; a full pipe leaves the records in the queue.
-3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
-   bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
+3. A dead telemetry child is replaced with a back-off, one that reads nothing is ended; requests never notice. The child
+   is started by exec, never by a bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed
+   parent.
 4. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
-5. Single-threaded: everything runs on the loop that called `start`.
+5. Where telemetry waits on disk for its destination, each record is also on a trail (`trail.py`) until it is safe, so
+   that the end of this process and its child, however sudden, loses none.
+6. Single-threaded: everything runs on the loop that called `start`.
 """
 
 from __future__ import annotations
@@ -24,8 +27,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, BrokenPipeStream, documents, pack, pack_records
+from telemetry.frames import IDENTITY, TRAIL, BrokenPipeStream, documents, pack, pack_records
 from telemetry.records import Row
+from telemetry.trail import Trail, begin
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
@@ -33,8 +37,12 @@ FRAMES_PER_TURN = 4  # so that a backlog never holds the loop for more than a fe
 FLUSH_INTERVAL = 0.1  # seconds
 BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
 HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
+STUCK = 30.0  # seconds without reading anything from a full pipe, after which a child is ended and replaced
 PIPE_BYTES = 1024 * 1024
 READ = 256 * 1024  # bytes
+# The child makes and frees messages of a mebibyte all the time; asking the kernel for new pages each time would be a
+# tenth of its work. glibc reads these, other C libraries do not mind.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "33554432"}
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +70,8 @@ class Journal:
         self._settings = settings
         self._instance = instance
         self._limit = limit
-        self._queue: collections.deque[Row] = collections.deque()
+        self._queue: collections.deque[Row | bytes] = collections.deque()
+        self._trail: Trail | None = None
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._offset = 0  # bytes of the first frame that the pipe has taken
         self._identity = b""
@@ -72,11 +81,14 @@ class Journal:
         self._way_back = -1
         self._heard = bytearray()
         self._waiting_for_room = False
+        self._waiting_since = 0.0
         self._born = 0.0
         self._backoff = BACKOFF[0]
         self._respawn_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        if _wants_trail(settings):
+            self.keep_trail()
 
     @property
     def child_pid(self) -> int | None:
@@ -95,9 +107,16 @@ class Journal:
         if length >= self._limit:
             self.dropped += 1
             return
-        queue.append(record)
+        queue.append(record if self._trail is None else self._trail.write(record))
         if length == BATCH and self._loop is not None:
             self._loop.call_soon(self._flush)
+
+    def keep_trail(self) -> None:
+        """Have a trail from now on; call it before a destination that is kept on disk gets its first record."""
+        if self._trail is None:
+            self._trail = begin({**os.environ, **self._settings}, self._instance)
+            if self._trail is not None and self._pipe >= 0:
+                self._frames.append((self._trail_frame(len(self._queue)), 0))
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
@@ -119,13 +138,18 @@ class Journal:
             await asyncio.sleep(0.005)
         self._loop = None
         self._limit = 0
-        self.dropped += len(self._queue) + sum(count for _, count in self._frames)
+        if self._trail is None:
+            self.dropped += len(self._queue) + sum(count for _, count in self._frames)
         self._queue.clear()
         self._frames.clear()
-        child = self._child
         self._close_pipe()
-        if child is None:
-            return
+        if self._child is not None:
+            await self._end(self._child, deadline)
+        if self._trail is not None:
+            self._trail.close()
+            self._trail = None
+
+    async def _end(self, child: subprocess.Popen[bytes], deadline: float) -> None:
         # A process's end is no event that every event loop knows, so it is looked for.
         while child.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -144,7 +168,7 @@ class Journal:
         known = {
             name: text for name, text in {**os.environ, **self._settings}.items() if not name.startswith("config.")
         }
-        environment = {**known, "instance.id": self._instance, "PYTHONPATH": path}
+        environment = {**MALLOC, **known, "instance.id": self._instance, "PYTHONPATH": path}
         self._born = time.monotonic()
         command, theirs = [sys.executable, "-P", "-m", "telemetry"], -1
         try:
@@ -183,6 +207,14 @@ class Journal:
         self._offset = 0
         if self._identity:
             self._frames.appendleft((self._identity, 0))
+        if self._trail is not None:
+            waiting = len(self._queue) + sum(count for _, count in self._frames)
+            self._frames.appendleft((self._trail_frame(waiting), 0))
+
+    def _trail_frame(self, waiting: int) -> bytes:
+        """`waiting` records go into the pipe after it and have been counted."""
+        assert self._trail is not None
+        return pack(TRAIL, (str(self._trail.path), self._trail.number - waiting))
 
     def _listen(self) -> None:
         if self._way_back >= 0 and self._loop is not None:
@@ -224,6 +256,13 @@ class Journal:
         now = time.monotonic()
         if self._child is not None and self._child.poll() is not None:
             self._child_died(f"it ended with code {self._child.returncode}")
+        elif self._child is not None and self._waiting_for_room and now - self._waiting_since > STUCK:
+            logger.warning(
+                "The telemetry child has read nothing for %.0f s; it is ended.",
+                STUCK,
+                extra={"event": "TelemetryChildStuck"},
+            )
+            self._child.kill()  # the next tick sees it gone
         elif self._child is None and now >= self._respawn_at:
             self.respawned += 1
             self._spawn()
@@ -266,6 +305,7 @@ class Journal:
     def _wait_for_room(self) -> None:
         if self._loop is not None and not self._waiting_for_room:
             self._waiting_for_room = True
+            self._waiting_since = time.monotonic()
             self._loop.add_writer(self._pipe, self._room)
 
     def _room(self) -> None:
@@ -299,3 +339,8 @@ class Journal:
             os.close(self._pipe)
             self._pipe = -1
             self._offset = 0
+
+
+def _wants_trail(settings: Mapping[str, str]) -> bool:
+    """Is there a destination in the settings that is kept on disk?"""
+    return settings.get("observability.opentelemetry.enabled", "").strip().lower() == "true"

@@ -194,17 +194,15 @@ class RequestMetrics:
                 rows = kind.made.get(self._rows_of)
                 if rows is None:
                     rows = kind.made[self._rows_of] = self._rows(kind, resource)
-                wholes, backends, clients = map(list, zip(*map(_times, records), strict=True))
+                times = list(map(_times, records))
+                wholes, backends, clients = map(sorted, zip(*times, strict=True))
                 if rows.requests is not None:
                     rows.requests[0] += len(records)
                     host = hosts.setdefault(rows.host, ([], [], [], []))
                     host[0].extend(wholes)
                     host[1].extend(clients)
                     host[2].extend(
-                        [
-                            max(0.0, whole - client - backend)
-                            for whole, backend, client in zip(wholes, backends, clients)
-                        ]
+                        [own if (own := whole - client - backend) > 0 else 0.0 for whole, backend, client in times]
                     )
                     if rows.called:
                         host[3].extend(backends)
@@ -358,6 +356,6 @@ def origin(url: str) -> tuple[str, str, int]:
     scheme, _, authority = origin_of(url).partition("://")
     authority = authority.rpartition("@")[2]
     host, _, port = authority.rpartition(":")
-    if not port.isdigit():
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host, port = authority, "443" if scheme in ("https", "wss") else "80"
     return scheme, host.strip("[]"), int(port)

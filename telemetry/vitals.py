@@ -45,6 +45,20 @@ def telemetry_metrics(exporters: Sequence[HasLanes], journal: JournalCounts) -> 
         "Items that reached their destination",
         tuple(Point(by_lane(lane.name), lane.exported) for lane in lanes),
     )
+    yield Metric(
+        "apim.telemetry.retried",
+        "counter",
+        "{message}",
+        "Tries that failed and were or will be made again",
+        tuple(Point(by_lane(lane.name), lane.retried) for lane in lanes),
+    )
+    yield Metric(
+        "apim.telemetry.spool.bytes",
+        "gauge",
+        "By",
+        "What waits on disk takes there",
+        tuple(Point(by_lane(lane.name), lane.on_disk) for lane in lanes if lane.spool),
+    )
     dropped = [
         Point((("destination", lane.name), ("reason", reason)), count)
         for lane in lanes

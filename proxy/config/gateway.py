@@ -308,7 +308,8 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
         return after.entries.get(name)
     below = f"/apis/{name}/operations/"
     held = after.entries.get(name)
-    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    described = f"/apis/{name}/schemas/"
+    given = {key: each for key, each in shelf.items() if key.startswith(described)}
     api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
         {key: each for key, each in shelf.items() if key.startswith(below)},
@@ -329,10 +330,10 @@ def _access(
     if "subscriptions" in touched:
         entries: dict[str, Subscription | None] = {}
         for each in (*changed, *removed):
-            if shelf_of(each.id) == "subscriptions":
+            if each.id.startswith("/subscriptions/") and shelf_of(each.id) == "subscriptions":
                 entries[each.id] = None
         old = [subscriptions[name] for name in entries if name in subscriptions]
-        fresh = {r.id: r for r in changed if shelf_of(r.id) == "subscriptions"}
+        fresh = {each.id: each for each in changed if each.id in entries}
         found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
         entries.update((resource.id, value) for resource, value in found)
         access = access.with_subscriptions(old, [value for _, value in found])

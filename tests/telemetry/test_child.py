@@ -13,13 +13,12 @@ import pytest
 from telemetry import child as module
 from telemetry import frames
 from telemetry.child import Child, serve
-from telemetry.encode.logs import LogEncoder
-from telemetry.encode.spans import SpanEncoder
+from telemetry.encode.requests import RequestEncoder
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord, TraceRecord
 from telemetry.settings import Resource
-from tests.telemetry.sample import ERROR, record
+from tests.telemetry.sample import ERROR, batch, record
 
 
 class Collects:
@@ -126,9 +125,9 @@ def test_bytes_that_are_no_text_cost_nobody_else_a_record(monkeypatch: pytest.Mo
         record(last_error=failed, errors=(failed,)),
         record(url=f"http://gw/{bad}", backend_url=f"http://b/{bad}"),
     )
-    resource = Resource("i", "g", "r", 1)
-    assert SpanEncoder().encode(exporter.got, resource)[1] >= 3
-    assert LogEncoder().encode(exporter.got, resource, 1)[1] == 3
+    spans, logs = RequestEncoder().encode(batch(*exporter.got), "lab", 1)
+    assert len(spans) // 2 >= 3
+    assert len(logs) // 2 == 3
     assert exporter.got[0].traces[0].message == "é?"
     assert exporter.got[1].errors[0].message == "é?"
 

@@ -15,7 +15,7 @@ from telemetry.journal import Journal
 from telemetry.metrics import Metric, Point, RequestMetrics
 from telemetry.settings import Resource, metrics
 from tests.ports import free_port
-from tests.telemetry.sample import failed, record
+from tests.telemetry.sample import batch, failed, record
 
 SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"
@@ -51,7 +51,7 @@ def parse(text: str) -> tuple[dict[str, str], list[Sample]]:
 
 def read(*records) -> list[Metric]:
     aggregates = RequestMetrics(metrics({}))
-    aggregates.add(records, Resource("host:1", "gw-1"))
+    aggregates.add(batch(*records), Resource("host:1", "gw-1"))
     return aggregates.read()
 
 
