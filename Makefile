@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -27,6 +27,10 @@ test: setup $(VENV)/.dev
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev
 	PASSERELLE_TEST_STORE=postgresql $(BIN)/python -m pytest tests/management
+
+# Telemetry through an outage of ten minutes, with kill -9 of everything in it: make outage ARGUMENTS="--seconds 60".
+outage: setup $(VENV)/.dev
+	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
 
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
@@ -104,9 +108,20 @@ $(UV): | python
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
 
-# The page of policies is made from the code; a test holds it to the code.
+# The pages of policies and of telemetry are made from the code; tests hold them to the code.
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
+	$(BIN)/passerelle telemetry docs --settings docs/settings.md --out docs/telemetry.md
+
+# Grafana's dashboards and the Azure workbook are made by scripts; a test holds the files to them.
+dashboards: $(VENV)/.dev
+	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m dashboards.workbook
+
+# A metrics store and promtool from Debian, below build/, for the tests of dashboards and alerts; `make test` has them
+# fetched where it can, and skips those tests where it cannot.
+dashboard-tools: $(VENV)/.dev
+	$(BIN)/python -m tests.dashboards.install
 
 # Figures of this machine; nothing is judged. Beside nginx, Envoy (where they are) and the obvious aiohttp proxy, 2 minutes.
 bench-quick: setup
@@ -116,9 +131,9 @@ bench-quick: setup
 bench-scale: setup
 	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
 
-# What a request costs the sidecar and its telemetry child, by destination: under a minute.
-bench-telemetry: setup
-	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
+# What a collector that is away, silent or slow costs requests, beside telemetry turned off: some minutes.
+bench-outage: setup
+	$(BIN)/python -m benchmarks.outage $(ARGUMENTS)
 
 # A plane with 200 connections, 10,000 PUTs and one batch of 100,000 resources: two minutes.
 bench-pressure: setup
@@ -145,6 +160,10 @@ build/peers/.done: benchmarks/peers/requirements.txt benchmarks/peers/package.js
 # What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
 bench-compile: setup
 	$(BIN)/python -m benchmarks.policies_compile $(FOLDER)
+
+# What a request costs the sidecar and its telemetry child, by destination: under a minute.
+bench-telemetry: setup
+	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
 
 # What each of the most used policies and typical expressions cost; the last table is through real processes.
 bench-policies: setup

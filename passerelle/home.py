@@ -4,6 +4,7 @@ DIR/
   management.db, ca.pem, admin.token ...   the plane's own (setting management.data)
   gateway.token                            what the agent shows to the plane (0600)
   backup/                                  the agent's encrypted generations
+  telemetry/                               what waits for a collector that is away
   logs/<process>.log
   run/                                     sockets, the lock, how each process was started (0700)
   demo/                                    the demo's key and the files its page names
@@ -49,6 +50,10 @@ class Home:
     @property
     def backup(self) -> Path:
         return self.root / "backup"
+
+    @property
+    def telemetry(self) -> Path:
+        return self.root / "telemetry"
 
     @property
     def logs(self) -> Path:

@@ -21,19 +21,21 @@ DRAIN_SECONDS = 8  # less than the 10 s after which `up` ends a process that doe
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One process: `python -m MODULE ARGUMENTS` with `settings` in its environment."""
+    """One process: `python -m MODULE ARGUMENTS` with `settings` in its environment; `defaults` only where the caller's
+    environment has nothing of that name."""
 
     name: str
     module: str
     settings: Mapping[str, str]
     arguments: tuple[str, ...] = field(default=())
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     def argv(self) -> list[str]:
         return [sys.executable, "-m", self.module, *self.arguments]
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The caller's environment (a collector may be named there) below our settings."""
-        return {**inherited, **python_environment(inherited), **self.settings}
+        return {**self.defaults, **inherited, **python_environment(inherited), **self.settings}
 
 
 def management(plan: Plan) -> Room:
@@ -106,6 +108,7 @@ def sidecar(plan: Plan, number: int) -> Room:
             "telemetry.metrics.local.prometheus.endpoint": f"{LOOPBACK}:{plan.metrics_ports[number - 1]}",
             **(_tls(plan, plan.gateway_tls_ports[number - 1]) if plan.gateway_tls_ports else {}),
         },
+        defaults={"telemetry.spool.path": str(plan.home.telemetry)},
     )
 
 

@@ -41,6 +41,7 @@ from proxy.adapters.siblings import KINDS
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
+from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
@@ -79,7 +80,11 @@ class Configuration:
     version: int = 0
     resources: Mapping[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    hostnames: tuple[Hostname, ...] = ()
     external: ExternalCache | None = None
+    tls: ServerTls | None = None
+    newest: int = 0  # the version that the agent holds
+    confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -94,6 +99,9 @@ class Configuration:
         gc.disable()
         try:
             self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping, touched=touched)
+            if self.tls is not None and self.gateway.hostnames != self.hostnames:
+                self.hostnames = self.gateway.hostnames
+                self.tls.use(self.hostnames)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -120,8 +128,12 @@ class Configuration:
         if self.external is not None:
             self.external.use(gateway.cache)
         self.sidecar.publish(gateway)
+        if dataset != self.dataset:
+            self.newest = 0
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
+        self.journal.stand(version, max(version, self.newest), self.confirmed)
+        self.journal.direct(gateway.telling.frame, gateway.telling.sends)
         # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
         # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
         # what came since the last freeze: short, but for a diff that brings nearly everything. It is here since what
@@ -130,6 +142,15 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def stand(self, dataset: str, newest: int, confirmed: float) -> None:
+        """Where the agent stands; any thread."""
+        self.loop.call_soon_threadsafe(self._stand, dataset, newest, confirmed)
+
+    def _stand(self, dataset: str, newest: int, confirmed: float) -> None:
+        if dataset == self.dataset:
+            self.newest, self.confirmed = newest, confirmed
+            self.journal.stand(self.version, max(self.version, newest), confirmed)
 
     def details(self) -> Mapping[str, Any]:
         return {"version": VERSION, "dataset": self.dataset, "configuration": self.version}
@@ -216,8 +237,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
         if secured is not None:
-            tls = ServerTls(secured)
-            await server.listen(settings.https_host, settings.https_port, shared=worker is not None, tls=tls)
+            configuration.tls = ServerTls(secured)
+            https = settings.https_host, settings.https_port
+            await server.listen(*https, shared=worker is not None, tls=configuration.tls)
     except SettingError as wrong:  # the files changed since they were looked at
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
@@ -245,6 +267,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         figures,
         quotas,
         settings.instance if shared is not None else "",
+        configuration.stand,
     )
     sync.start()
 

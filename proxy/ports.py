@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
 from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
-from telemetry.records import Row
+from telemetry.records import EventRecord, Row
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
@@ -206,6 +206,10 @@ class Grants(Protocol):
 class Journal(Protocol):
     def append(self, record: Row) -> None:
         """Take the values of a RequestRecord, in its order."""
+        ...
+
+    def event(self, event: EventRecord) -> bool:
+        """Take what a policy wants said; False when too much waits, and then it is dropped."""
         ...
 
 

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue]]
 # requests and 5xx answers since start, and the start in Unix seconds
 Status = Callable[[], tuple[int, int, float]]
+# dataset and version that the agent holds, and when that was last confirmed to be the newest, Unix seconds
+Stand = Callable[[str, int, float], None]
 # key, slice in milliseconds, slot = floor(unix time / slice), increment
 Count = tuple[str, int, int, int]
 
@@ -120,7 +122,7 @@ class WaitingFigures(Protocol):
 
 
 class SyncThread:
-    """Keeps the streams to the agent. `apply`, `status` and `counters` are called in its threads.
+    """Keeps the streams to the agent. `apply`, `status`, `stand` and `counters` are called in its threads.
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
     shared token, empty when none is asked for; sidecars of one `group` tell each other what they count.
@@ -139,11 +141,12 @@ class SyncThread:
         figures: WaitingFigures | None = None,
         quotas: SharedQuotas | None = None,
         group: str = "",
+        stand: Stand | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
-        self._traces = traces
+        self._traces, self._stand = traces, stand
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
@@ -239,25 +242,25 @@ class SyncThread:
 
     def _config_stream(self, channel: grpc.Channel) -> None:
         outbox = self._outbox = queue.SimpleQueue()
-        dataset, version = self._held
         hello = config_sync_pb2.Hello(
             sidecar_id=self._id,
             software_version=self._software_version,
-            held_dataset=dataset,
-            held_version=version,
+            held_dataset=self._held[0],
+            held_version=self._held[1],
             token=self._token,
         )
         outbox.put(config_sync_pb2.FromSidecar(hello=hello))
         outbox.put(self._status_message())
         outbox.put(TRACES)
         outbox.put(FIGURES)
-        stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
-        pending = _Pending()
+        stub, pending = config_sync_pb2_grpc.ConfigSyncStub(channel), _Pending()  # type: ignore[no-untyped-call]
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
                 kind = message.WhichOneof("message")
                 if kind == "figures_taken":
                     self._figures_taken(message.figures_taken)
+                if kind == "standing" and self._stand is not None:
+                    self._stand(message.standing.dataset, message.standing.version, message.standing.confirmed)
                 if kind != "diff":
                     continue
                 pending.add(message.diff)
@@ -269,12 +272,12 @@ class SyncThread:
             outbox.put(None)
 
     def _outgoing(self, outbox: Outbox) -> Iterator[config_sync_pb2.FromSidecar]:
-        sent = 0
+        sent, told = 0, time.monotonic()
         while True:
             try:
-                message = outbox.get(timeout=STATUS_INTERVAL)
+                message = outbox.get(timeout=max(told + STATUS_INTERVAL - time.monotonic(), 0))
             except queue.Empty:
-                message = self._status_message()
+                message, told = self._status_message(), time.monotonic()
             if message is None:
                 return
             if message is TRACES:
@@ -323,9 +326,9 @@ class SyncThread:
         return config_sync_pb2.FromSidecar(ack=ack)
 
     def _nack(self, nonce: str, reason: config_sync_pb2.Nack.Reason, detail: str) -> config_sync_pb2.FromSidecar:
-        dataset, version = self._held
+        held, version = self._held
         nack = config_sync_pb2.Nack(
-            nonce=nonce, reason=reason, detail=detail[:2_000], held_dataset=dataset, held_version=version
+            nonce=nonce, reason=reason, detail=detail[:2_000], held_dataset=held, held_version=version
         )
         return config_sync_pb2.FromSidecar(nack=nack)
 
@@ -424,8 +427,7 @@ class _Pending:
         self.removals.extend(diff.removals)
 
     def _begin(self, nonce: str) -> None:
-        self.nonce = nonce
-        self.corrupt = ""
+        self.nonce, self.corrupt = nonce, ""
         self.upserts: list[Resource] = []
         self.removals: list[str] = []
         self.issues: list[ResourceIssue] = []

@@ -5,7 +5,8 @@ statuses, hosts. A service has some hundreds, so whoever writes records out writ
 keeps it in `Kind.made`.
 
 Rules
-1. What leaves here has no secret in its URLs and nothing that UTF-8 cannot hold.
+1. What leaves here has no secret in its URLs. What clients and policies say, and names, can be held by UTF-8; the rest
+   (addresses, numbers, ids) is the gateway's own.
 2. At most `KINDS` kinds are known at a time; then all are forgotten, with what was made of them.
 3. One thread uses it.
 """
@@ -18,7 +19,7 @@ from operator import itemgetter
 from typing import Any
 
 from telemetry import redact
-from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, Row, TraceRecord, places
+from telemetry.records import CallRecord, Captured, ErrorRecord, MetricRecord, RequestRecord, Row, TraceRecord, places
 
 KINDS = 4096
 SHARED = (
@@ -42,8 +43,8 @@ SHARED = (
     "product_id",
 )
 
-_URL, _BACKEND_URL, _LAST_ERROR, _ERRORS, _TRACES, _METRICS = places(
-    "url", "backend_url", "last_error", "errors", "traces", "metrics"
+_URL, _BACKEND_URL, _LAST_ERROR, _ERRORS, _TRACES, _METRICS, _CAPTURED = places(
+    "url", "backend_url", "last_error", "errors", "traces", "metrics", "captured"
 )
 _shared = itemgetter(*places(*SHARED))
 _nested = itemgetter(_LAST_ERROR, _ERRORS, _TRACES, _METRICS)
@@ -55,8 +56,8 @@ _named: Any = tuple.__new__
 class Kind:
     """`record` is the first of its kind: only its `SHARED` fields say something of the others.
 
-    `origin` and `backend_origin` are the URLs up to their paths; `cause` is source, reason and section of the last
-    error. In `made` each user keeps what it derived, under a key of its own.
+    `origin` and `backend_origin` are what the URLs begin with, scheme, host and port at least; `cause` is source,
+    reason and section of the last error. In `made` each user keeps what it derived, under a key of its own.
     """
 
     __slots__ = ("backend_origin", "cause", "made", "odd", "origin", "record")
@@ -110,6 +111,8 @@ class Kinds:
                 row = whole = _whole(row)
                 if error := whole.last_error:
                     cause = (error.source, error.reason, error.section)
+            if row[_CAPTURED] is not None:
+                row = (*row[:_CAPTURED], _captured(row[_CAPTURED]), *row[_CAPTURED + 1 :])
             url: str = row[_URL]
             backend: str = row[_BACKEND_URL]
             if not (url.isascii() and backend.isascii()):
@@ -120,14 +123,11 @@ class Kinds:
                 if safe != (url, backend):
                     url, backend = safe
                     row = (*row[:_URL], url, *row[_URL + 1 : _BACKEND_URL], backend, *row[_BACKEND_URL + 1 :])
-            origin = url[: url.find("/", 8)] if url[:4] == "http" else ""
-            if not origin or "?" in origin:
-                origin = origin_of(url)
-            backend_origin = backend
-            if backend:
-                backend_origin = backend[: backend.find("/", 8)] if backend[:4] == "http" else ""
-                if not backend_origin or "?" in backend_origin:
-                    backend_origin = origin_of(backend)
+            # As a rule scheme, host and port. Where the first slash is not there, a kind is told by more than those.
+            at = url.find("/", 8)
+            origin = url[:at] if at > 0 else url
+            at = backend.find("/", 8)
+            backend_origin = backend[:at] if at > 0 else backend
             key = (_shared(row), origin, backend_origin, cause)
             record: RequestRecord = _named(RequestRecord, row)
             kind = known.get(key)
@@ -135,7 +135,7 @@ class Kinds:
                 if len(known) >= self._limit:
                     known.clear()
                 clean = text(record)
-                kind = known[key] = Kind(clean, origin, backend_origin, cause, clean != record)
+                kind = known[key] = Kind(clean, origin, backend_origin, cause, _shared(clean) != _shared(record))
             records.append(text(record) if kind.odd else record)
             kinds.append(kind)
         return Batch(records, kinds)
@@ -153,11 +153,11 @@ def origin_of(url: str) -> str:
 
 
 def text(value: Any) -> Any:
-    """Strings that UTF-8 can hold; what it cannot becomes a question mark. The same value when there was nothing to do."""
+    """Strings that UTF-8 can hold; what it cannot becomes a question mark. Where nothing is to do, the value itself."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, tuple):
-        if not any([type(each) is not str or not each.isascii() for each in value if type(each) not in _PLAIN]):
+        if all(each.isascii() if type(each) is str else type(each) in _PLAIN for each in value):
             return value
         return value._make(map(text, value)) if hasattr(value, "_make") else tuple(map(text, value))
     return value
@@ -179,3 +179,10 @@ def _whole(row: Row) -> RequestRecord:
     if metrics:
         values[_METRICS] = tuple([text(MetricRecord._make(each)) for each in metrics])
     return RequestRecord._make(values)
+
+
+def _captured(values: Row) -> Captured:
+    made: Captured = text(Captured._make(values))
+    return made._replace(
+        calls=tuple(call._replace(url=redact.url(call.url)) for call in map(CallRecord._make, made.calls))
+    )

@@ -10,28 +10,37 @@ Rules
 2. The child ends when its input ends: the sidecar closed the pipe or was killed. It has `DRAIN` seconds to deliver what
    it holds, figures first, then it is gone. Signals meant for the sidecar's process group do not end it
    (`__main__.py`).
-3. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
+3. What a lane is given is on disk before it is sent (`keeping.py`), so what cannot be delivered in that time waits for
+   the next child, and so does what a killed child leaves.
+4. A batch that breaks an exporter is counted and logged; it ends nothing and no other exporter misses it.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import select
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telemetry import frames
-from telemetry.batch import Batch, Kinds
+from telemetry.batch import Batch, Kinds, text
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.exporters import FACTORIES, Exporter
+from telemetry.diagnostics import Directory
+from telemetry.exporters import FACTORIES, Directed, Drafting, Eventful, Exporter, Holding
 from telemetry.figures import Figures
+from telemetry.keeping import Keeping
+from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
+from telemetry.records import EventRecord
+from telemetry.recovery import Recovery
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
+from telemetry.state import GatewayMetrics, Standing
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
 
 logger = logging.getLogger(__name__)
@@ -40,6 +49,7 @@ DRAIN = 1.4  # seconds; the sidecar gives the whole shutdown 2
 READ = 256 * 1024  # bytes
 TICK = 0.5  # seconds
 FIGURES_INTERVAL = 5.0  # seconds
+DRAFT = 1.0  # seconds
 
 
 class Child:
@@ -53,6 +63,7 @@ class Child:
             process_id=parent,
         )
         self._requests = RequestMetrics(self._metric_settings)
+        self._gateway = GatewayMetrics(self._metric_settings.max_series)
         self._custom = CustomMetrics(self._metric_settings.max_series)
         self._kinds = Kinds()
         self._journal = JournalCounts()
@@ -61,6 +72,11 @@ class Child:
             exporter = factory(settings, self.read)
             if exporter is not None:
                 self._exporters.append(exporter)
+        self._keeping = Keeping(settings)
+        self._keeping.attach(self._lanes())
+        self._recovery = Recovery(settings, self._resource.instance_id)
+        self._draft_at = 0.0  # 0 for not before there is something new
+        self._draft_after = DRAFT
         self._export_at = time.monotonic() + self._metric_settings.interval
         self._figures = Figures()
         self._way_back = way_back
@@ -69,7 +85,7 @@ class Child:
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
-        metrics = self._requests.read() + self._custom.read()
+        metrics = self._requests.read() + self._gateway.read() + self._custom.read()
         metrics += telemetry_metrics(self._exporters, self._journal)
         if self._metric_settings.system:
             metrics += process_metrics(self._resource.process_id)
@@ -77,22 +93,48 @@ class Child:
 
     def frame(self, kind: str, content: Any) -> None:
         if kind == frames.RECORDS:
+            self._recover()
             self._journal.dropped, self._journal.respawned, rows = content
-            self._records(self._kinds.batch(rows))
+            try:
+                batch = self._kinds.batch(frames.rows(rows))
+            except Exception:
+                self._broken(len(rows))
+            else:
+                self._records(batch)
+            self._recovery.took(len(rows))
+            self._recovery.settle(self._waiting())
+        elif kind == frames.TRAIL:
+            self._recovery.follow(*content)
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
+        elif kind == frames.STANDING:
+            self._gateway.standing = Standing._make(content)
+        elif kind == frames.EVENTS:
+            self._journal.dropped_events, events = content
+            self._events([text(EventRecord._make(each)) for each in events])
+        elif kind == frames.LOGGERS:
+            directory = Directory(content)
+            for exporter in self._exporters:
+                if isinstance(exporter, Directed):
+                    exporter.direct(directory)
 
     def tick(self) -> None:
+        self._keeping.tick(self._lanes())
+        if not self._recovery.patient():
+            self._recover()
         for exporter in self._exporters:
             try:
                 exporter.tick(self._resource)
             except Exception:
                 self._broken(0)
+        self._recovery.settle(self._waiting())
         now = time.monotonic()
         if now >= self._export_at:
             self._export_at = now + self._metric_settings.interval
             self._export_metrics()
+        elif self._draft_at and now >= self._draft_at:
+            self._draft_metrics()
         if now >= self._tell_at:
             self._tell_at = now + FIGURES_INTERVAL
             self._cut()
@@ -129,19 +171,49 @@ class Child:
 
     def close(self, deadline: float) -> None:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
+        self._recover()
         self._tell_rest(deadline)
+        lanes = self._lanes()
+        dropped = sum(sum(lane.dropped.values()) for lane in lanes)
         self._export_metrics()
-        lanes = [lane for exporter in self._exporters for lane in exporter.lanes]
+        for exporter in self._exporters:
+            if isinstance(exporter, Holding):
+                exporter.flush()
+        if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
+            self._export_metrics()  # what the last records pushed out is told too
+        self._recovery.settle(self._waiting())
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:
             lane.join(deadline)
-        lost = sum(lane.queued + sum(lane.dropped.values()) for lane in lanes)
+        kept = sum(lane.kept for lane in lanes)
+        lost = sum(lane.queued - lane.kept + sum(lane.dropped.values()) for lane in lanes)
+        if kept:
+            logger.info("%d telemetry items wait on disk for the next start.", kept, extra={"event": "TelemetryKept"})
         if lost:
             logger.warning("%d telemetry items were lost.", lost, extra={"event": "TelemetryLost"})
 
-    def _records(self, batch: Batch) -> None:
-        takers = [self._requests.add, self._custom.add, *(exporter.records for exporter in self._exporters)]
+    def _lanes(self) -> list[Lane]:
+        return [lane for exporter in self._exporters for lane in exporter.lanes]
+
+    def _waiting(self) -> int:
+        """How many of the last records are in some exporter, but not in its lanes."""
+        return max((getattr(exporter, "waiting", 0) for exporter in self._exporters), default=0)
+
+    def _recover(self) -> None:
+        """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
+        try:
+            for rows in self._recovery.rows():
+                keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
+                self._records(self._kinds.batch(rows), keeping)
+        except Exception:
+            self._broken(0)
+
+    def _records(self, batch: Batch, exporters: Sequence[Exporter] | None = None) -> None:
+        self._keeping.attach(self._lanes())
+        self._draft_at = self._draft_at or time.monotonic() + self._draft_after
+        takers = [self._requests.add, self._gateway.add, self._custom.add]
+        takers += [each.records for each in (self._exporters if exporters is None else exporters)]
         if self._way_back is not None:
             takers.append(self._figures.add)
         for take in takers:
@@ -150,11 +222,34 @@ class Child:
             except Exception:
                 self._broken(len(batch))
 
+    def _events(self, events: Sequence[EventRecord]) -> None:
+        self._keeping.attach(self._lanes())
+        for exporter in self._exporters:
+            if isinstance(exporter, Eventful):
+                try:
+                    exporter.events(events)
+                except Exception:
+                    self._broken(len(events))
+
     def _broken(self, count: int) -> None:
         self._journal.broken += count
         logger.exception("%d request records could not be handled.", count, extra={"event": "ErrorLoggingRequest"})
 
+    def _draft_metrics(self) -> None:
+        """For what a kill would take. However many series there are, it takes a fiftieth of the time."""
+        drafts = [each.draft for each in self._exporters if isinstance(each, Drafting)]
+        began = time.monotonic()
+        metrics = self.read() if drafts else []
+        for draft in drafts:
+            try:
+                draft(metrics, self._resource)
+            except Exception:
+                self._broken(0)
+        self._draft_at = 0.0
+        self._draft_after = max(DRAFT, 50 * (time.monotonic() - began))
+
     def _export_metrics(self) -> None:
+        self._draft_at = 0.0
         metrics = self.read()
         for exporter in self._exporters:
             try:
@@ -189,6 +284,9 @@ def main() -> None:
         if way_back is not None:
             os.set_blocking(way_back, False)
         child = Child(os.environ, os.getppid(), way_back)
+        # Batches come and go whole and hold no cycles: looking for some in the middle of one costs a tenth of it.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
         serve(child, sys.stdin.fileno())
         child.close(time.monotonic() + DRAIN)
     except ValueError as failure:

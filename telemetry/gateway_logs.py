@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementga
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from telemetry.lines import timestamp
@@ -104,11 +105,21 @@ def said(record: RequestRecord) -> dict[str, Any]:
     if record.errors:
         values["errors"] = [error(each) for each in record.errors]
     if record.traces:
-        values["traceRecords"] = [
-            {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
-            for trace in record.traces
-        ]
+        values["traceRecords"] = traces(record)
     return values
+
+
+def traces(record: RequestRecord) -> list[dict[str, str]]:
+    """What `trace` policies said."""
+    return [
+        {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
+        for trace in record.traces
+    ]
+
+
+def nested(value: Any) -> str:
+    """An error or a list of them, where only text has a place."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def succeeded(record: RequestRecord) -> bool:
@@ -133,5 +144,5 @@ def error(record: ErrorRecord) -> dict[str, Any]:
 
 
 def finished(record: RequestRecord) -> float:
-    """When the request ended, Unix seconds: the time of its log line."""
-    return record.start_ns / 1e9 + record.total_ms / 1000
+    """When the request ended, Unix seconds, to the millisecond: the time of its log line."""
+    return (record.start_ns + int(record.total_ms * 1e6)) // 1_000_000 / 1000

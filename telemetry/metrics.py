@@ -45,6 +45,7 @@ REQUEST_DIMENSIONS = (
     "ResponseCodeCategory",
     "Status",
 )
+HOSTNAME = REQUEST_DIMENSIONS.index("Hostname")
 SERVER_DIMENSIONS = (
     "http.request.method",
     "url.scheme",
@@ -194,17 +195,15 @@ class RequestMetrics:
                 rows = kind.made.get(self._rows_of)
                 if rows is None:
                     rows = kind.made[self._rows_of] = self._rows(kind, resource)
-                wholes, backends, clients = map(list, zip(*map(_times, records), strict=True))
+                times = list(map(_times, records))
+                wholes, backends, clients = map(sorted, zip(*times, strict=True))
                 if rows.requests is not None:
                     rows.requests[0] += len(records)
                     host = hosts.setdefault(rows.host, ([], [], [], []))
                     host[0].extend(wholes)
                     host[1].extend(clients)
                     host[2].extend(
-                        [
-                            max(0.0, whole - client - backend)
-                            for whole, backend, client in zip(wholes, backends, clients)
-                        ]
+                        [own if (own := whole - client - backend) > 0 else 0.0 for whole, backend, client in times]
                     )
                     if rows.called:
                         host[3].extend(backends)
@@ -234,20 +233,7 @@ class RequestMetrics:
         host = (record.host if record.api_id else "") or "None"
         rows = _Rows(host, bool(kind.backend_origin))
         if self._azure:
-            rows.requests = self.requests.row(
-                (
-                    _code(record.backend_status),
-                    category(record.backend_status),
-                    (record.cache or "none").capitalize(),
-                    resource.gateway_id or "None",
-                    host,
-                    record.last_error.reason if record.last_error else "None",
-                    resource.region or "None",
-                    _code(record.status),
-                    category(record.status),
-                    verdict(record.status),
-                )
-            )
+            rows.requests = self.requests.row(request_values(record, resource))
         if self._otel:
             rows.server = self.server.row(
                 (
@@ -306,6 +292,22 @@ def _labels(dimensions: tuple[str, ...], key: Key) -> Labels:
     return tuple((name, value) for name, value in zip(dimensions, key, strict=True) if value)
 
 
+def request_values(record: RequestRecord, resource: Resource) -> tuple[str, ...]:
+    """The values of REQUEST_DIMENSIONS; "None" for what does not apply."""
+    return (
+        _code(record.backend_status),
+        category(record.backend_status),
+        (record.cache or "none").capitalize(),
+        resource.gateway_id or "None",
+        (record.host if record.api_id else "") or "None",
+        record.last_error.reason if record.last_error else "None",
+        resource.region or "None",
+        _code(record.status),
+        category(record.status),
+        verdict(record.status),
+    )
+
+
 def _code(status: int) -> str:
     return str(status) if status else "None"
 
@@ -358,6 +360,6 @@ def origin(url: str) -> tuple[str, str, int]:
     scheme, _, authority = origin_of(url).partition("://")
     authority = authority.rpartition("@")[2]
     host, _, port = authority.rpartition(":")
-    if not port.isdigit():
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host, port = authority, "443" if scheme in ("https", "wss") else "80"
     return scheme, host.strip("[]"), int(port)

@@ -16,6 +16,9 @@ settings.load_profile("any machine")
 if TYPE_CHECKING:
     from tests.lanes import Lanes
 
+# what a test leaves undelivered is not the next one's; those of the spool name a folder of their own
+os.environ.setdefault("telemetry.spool.path", "none")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -13,14 +13,11 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 from proxy.config.certificates import open_pfx
 from proxy.config.resources import (
     Api,
     Certificate,
-    Diagnostic,
-    EventHub,
     Example,
     Group,
     Identity,
@@ -35,6 +32,7 @@ from proxy.config.resources import (
     VersionSet,
 )
 from proxy.pipeline.source import substitute
+from telemetry.event_hub import event_hub
 
 Body = Mapping[str, Any]
 
@@ -224,39 +222,7 @@ def logger(name: str, body: Body, named_values: Mapping[str, str]) -> Logger:
     given = {
         key: substitute(str(text or ""), named_values).text for key, text in (body.get("credentials") or {}).items()
     }
-    hub, address = given.get("name", ""), given.get("endpointAddress", "")
-    if text := given.get("connectionString", ""):
-        parts = {
-            key.strip().lower(): value.strip() for key, _, value in (each.partition("=") for each in text.split(";"))
-        }
-        key_name, key = parts.get("sharedaccesskeyname", ""), parts.get("sharedaccesskey", "")
-        hub, address = hub or parts.get("entitypath", ""), parts.get("endpoint", "")
-        if not (key_name and key):
-            raise ValueError("the connection string has no SharedAccessKeyName and SharedAccessKey")
-    else:
-        key_name = key = ""
-    if not hub or not address:
-        raise ValueError("the credentials need the name of the event hub and a connection string or an endpoint")
-    scheme, found, host = address.rpartition("://")
-    secure = not found or scheme.lower() not in ("http", "amqp")
-    url = f"{'https' if secure else 'http'}://{host.strip('/')}/{quote(hub)}"
-    return Logger(name, kind, EventHub(url, key_name, key, given.get("identityClientId", "")))
-
-
-def diagnostic(name: str, body: Body) -> Diagnostic:
-    sampling = body.get("sampling") or {}
-    percentage = sampling.get("percentage")
-    return Diagnostic(
-        id=name,
-        logger=name_of(body.get("loggerId")),
-        percentage=100.0 if percentage is None else float(percentage),
-        always_log_errors=body.get("alwaysLog") == "allErrors",
-        log_client_ip=bool(body.get("logClientIp")),
-        correlation=body.get("httpCorrelationProtocol") or "Legacy",
-        verbosity=body.get("verbosity") or "information",
-        operation_name=body.get("operationNameFormat") or "Name",
-        metrics=bool(body.get("metrics")),
-    )
+    return Logger(name, kind, event_hub(given))
 
 
 def moment(text: str | None) -> datetime.datetime | None:

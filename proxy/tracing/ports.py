@@ -18,6 +18,7 @@ from proxy.ports import (
     Errands,
     Grant,
     Grants,
+    Journal,
     Keys,
     Outgoing,
     Ports,
@@ -30,6 +31,7 @@ from proxy.ports import (
 from proxy.tokens.keys import KeySet
 from proxy.tracing.changes import cut
 from proxy.tracing.recorder import Call, Recorder, explained
+from telemetry.records import EventRecord, Row
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
@@ -49,6 +51,7 @@ def watched(ports: Ports, recorder: Recorder, exchange: Exchange) -> Ports:
         cache=_Cache(ports.cache, recorder, "internal cache"),
         external_cache=_Cache(external, recorder, "external cache") if external is not None else None,
         errands=_Errands(ports.errands, recorder),
+        journal=_Journal(ports.journal, recorder),
         keys=_Keys(ports.keys, recorder),
         tokens=_Tokens(ports.tokens, recorder),
         grants=_Grants(ports.grants, recorder),
@@ -99,6 +102,21 @@ class _Errands:
         taken = self.inner.run(request, authorize)
         call.answer = "sent without waiting" if taken else "dropped: too many are in flight"
         self.recorder.called(call)
+        return taken
+
+
+@dataclass(slots=True, frozen=True)
+class _Journal:
+    inner: Journal
+    recorder: Recorder
+
+    def append(self, record: Row) -> None:
+        self.inner.append(record)
+
+    def event(self, event: EventRecord) -> bool:
+        taken = self.inner.event(event)
+        asked = f"logger {event.logger}, {len(event.content)} bytes"
+        _note(self.recorder, "event", asked, "sent without waiting" if taken else "dropped: too many wait")
         return taken
 
 

@@ -27,10 +27,12 @@ def encode(metrics: Iterable[Metric], resource: Resource, start_ns: int, now_ns:
     pieces: list[bytes] = []
     points = 0
     for metric in metrics:
+        if not metric.points:
+            continue
         head = b"".join([nested(at, text.encode("utf-8", "replace")) for at, text in _texts(metric)])
         pieces.append(nested(2, head + _DATA[metric.kind](metric, start_ns, now_ns)))
         points += len(metric.points)
-    return (export_request(resource, pieces) if points else b""), points
+    return (export_request(resource, pieces, sum(map(len, pieces))) if points else b""), points
 
 
 def _texts(metric: Metric) -> tuple[tuple[int, str], ...]:

@@ -135,17 +135,6 @@ class Nested(Table[int]):
         return self._tag + varint(key)
 
 
-class Caller(Table[tuple[str, str]]):
-    """The attributes of a subscription and its user."""
-
-    def __init__(self, number: int, subscription: str, user: str) -> None:
-        self._number = number
-        self._names = (subscription, user)
-
-    def make(self, key: tuple[str, str]) -> bytes:
-        return attributes(self._number, zip(self._names, key, strict=True))
-
-
 def resource_values(resource: Resource) -> list[tuple[str, Any]]:
     return [
         ("service.name", SERVICE),
@@ -156,12 +145,12 @@ def resource_values(resource: Resource) -> list[tuple[str, Any]]:
     ]
 
 
-def export_request(resource: Resource, pieces: list[bytes]) -> bytes:
+def export_request(resource: Resource, pieces: list[bytes], length: int) -> bytes:
     """An OTLP export request of one resource and one scope; all three signals number their fields alike. `pieces` are
-    spans, log records or metrics, as field 2."""
+    spans, log records or metrics, as field 2, `length` bytes of them."""
     who = nested(1, attributes(1, resource_values(resource)))
     scope = nested(1, nested(1, SCOPE.encode()))
-    length = len(scope) + sum(map(len, pieces))
+    length += len(scope)
     scoped = tag(2, 2) + varint(length) + scope
     head = tag(1, 2) + varint(len(who) + len(scoped) - len(scope) + length) + who + scoped
     return b"".join([head, *pieces])

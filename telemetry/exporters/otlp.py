@@ -1,7 +1,8 @@
 """OTLP to a collector: metrics as the gateway we replace sends them, and with them spans and logs.
 
 Spans and logs are encoded as they come, once, and queued as one message when there are a mebibyte of them or a second
-has passed. Metrics are cumulative, so only the newest export waits: it says all that the older ones did.
+has passed. Metrics are cumulative, so only the newest export waits: it says all that the older ones did. A child that
+follows another starts counting anew, so the last export of the one before is still sent.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from telemetry import collector
 from telemetry.batch import Batch
 from telemetry.encode import metrics as encode_metrics
-from telemetry.encode.logs import LogEncoder
-from telemetry.encode.spans import SpanEncoder
+from telemetry.encode.requests import RequestEncoder
 from telemetry.encode.wire import export_request
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
@@ -27,14 +27,16 @@ LINGER = 1.0  # seconds
 class Signal:
     """Spans or logs on their way to a lane: pieces in pairs, what stands before an item and the item."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, pack: Callable[[bytes], bytes]) -> None:
         self.lane = lane
+        self.waiting = 0  # records
+        self._pack = pack
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._since = 0.0
         self._resource: Resource | None = None
 
-    def add(self, pieces: list[bytes], resource: Resource) -> None:
+    def add(self, pieces: list[bytes], records: int, resource: Resource) -> None:
         if resource is not self._resource:
             self.flush()
             self._resource = resource
@@ -42,6 +44,7 @@ class Signal:
             self._since = time.monotonic()
         self._pieces += pieces
         self._bytes += sum(map(len, pieces))
+        self.waiting += records
         if self._bytes >= ENOUGH:
             self.flush()
 
@@ -51,15 +54,15 @@ class Signal:
 
     def flush(self) -> None:
         if self._pieces and self._resource is not None:
-            for part in self._parts():
-                self.lane.put(export_request(self._resource, part), len(part) // 2)
+            for part, length in self._parts():
+                self.lane.put(self._pack(export_request(self._resource, part, length)), len(part) // 2)
         self._pieces = []
-        self._bytes = 0
+        self._bytes = self.waiting = 0
 
-    def _parts(self) -> Iterator[list[bytes]]:
-        """In messages that a collector takes, unless one item alone is longer."""
+    def _parts(self) -> Iterator[tuple[list[bytes], int]]:
+        """In messages that a collector takes, unless one item alone is longer; and their bytes."""
         if self._bytes < 2 * ENOUGH:
-            yield self._pieces
+            yield self._pieces, self._bytes
             return
         part: list[bytes] = []
         length = 0
@@ -67,11 +70,11 @@ class Signal:
             pair = self._pieces[at : at + 2]
             more = len(pair[0]) + len(pair[1])
             if part and length + more > 2 * ENOUGH:
-                yield part
+                yield part, length
                 part, length = [], 0
             part += pair
             length += more
-        yield part
+        yield part, length
 
 
 class Otlp:
@@ -79,36 +82,59 @@ class Otlp:
 
     def __init__(self, settings: Collector) -> None:
         self._collector = collector.connect(settings)
-        self._metrics = self._lane(collector.METRICS, max_payloads=1)
-        self._spans = Signal(self._lane(collector.TRACES)) if settings.traces else None
-        self._logs = Signal(self._lane(collector.LOGS)) if settings.logs else None
+        self._share = settings.traces + settings.logs
+        self._timeout = settings.timeout
+        self._metrics = self._lane(collector.METRICS, latest=True)
+        self._spans = Signal(self._lane(collector.TRACES), self._collector.pack) if settings.traces else None
+        self._logs = Signal(self._lane(collector.LOGS), self._collector.pack) if settings.logs else None
         self._signals = [signal for signal in (self._spans, self._logs) if signal]
         self.lanes: Sequence[Lane] = [self._metrics, *(signal.lane for signal in self._signals)]
-        self._span_encoder = SpanEncoder()
-        self._log_encoder = LogEncoder()
+        self._encoder = RequestEncoder(settings.traces, settings.logs)
         self._start_ns = time.time_ns()
 
+    @property
+    def waiting(self) -> int:
+        """How many of the last records are not in a lane yet."""
+        return max((signal.waiting for signal in self._signals), default=0)
+
     def records(self, batch: Batch, resource: Resource) -> None:
+        if not self._signals:
+            return
+        spans, logs = self._encoder.encode(batch, resource.region, time.time_ns())
         if self._spans is not None:
-            self._spans.add(self._span_encoder.spans(batch), resource)
+            self._spans.add(spans, len(batch), resource)
         if self._logs is not None:
-            self._logs.add(self._log_encoder.logs(batch, resource.region, time.time_ns()), resource)
+            self._logs.add(logs, len(batch), resource)
 
     def tick(self, resource: Resource) -> None:
         for signal in self._signals:
             signal.tick()
 
+    def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
+        data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
+        if count:
+            self._metrics.draft(data, count)
+
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
         if count:
-            self._metrics.put(data, count)
+            self._metrics.put(self._collector.pack(data), count)
         for signal in self._signals:
             signal.flush()
 
-    def _lane(self, signal: str, max_payloads: int = 1000) -> Lane:
-        return Lane(f"the collector ({signal})", self._collector.send(signal), max_payloads=max_payloads)
+    def _lane(self, signal: str, latest: bool = False) -> Lane:
+        send = self._collector.send(signal)
+        share = 1 if latest else self._share
+        return Lane(
+            f"the collector ({signal})",
+            send,
+            spool=f"otlp-{signal}",
+            share=share,
+            latest=latest,
+            timeout=self._timeout,
+        )
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Otlp | None:
     where = collector_settings(settings)
-    return Otlp(where) if where else None
+    return Otlp(where) if where and not where.official else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from telemetry.batch import Batch, Kinds
 from telemetry.records import ErrorRecord, RequestRecord, TraceRecord
 
 START_NS = 1_705_649_994_292_000_000  # 2024-01-19T07:39:54.292Z
@@ -68,3 +69,8 @@ def record(**changes: Any) -> RequestRecord:
 def failed(**changes: Any) -> RequestRecord:
     """The backend refused the connection."""
     return record(**{"status": 500, "backend_status": 0, "last_error": ERROR, "errors": (ERROR,), **changes})
+
+
+def batch(*records: RequestRecord) -> Batch:
+    """As the child hands them on."""
+    return Kinds().batch(records)

@@ -13,13 +13,13 @@ import pytest
 from telemetry import child as module
 from telemetry import frames
 from telemetry.child import Child, serve
-from telemetry.encode.logs import LogEncoder
-from telemetry.encode.spans import SpanEncoder
+from telemetry.diagnostics import Directory
+from telemetry.encode.requests import RequestEncoder
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
 from telemetry.records import RequestRecord, TraceRecord
 from telemetry.settings import Resource
-from tests.telemetry.sample import ERROR, record
+from tests.telemetry.sample import ERROR, batch, record
 
 
 class Collects:
@@ -74,7 +74,9 @@ def test_what_breaks_one_exporter_reaches_the_others(
     assert len(whole.got) == 3
     assert len(broken.got) == 1
     found = child.read()
-    assert values(found, "apim.telemetry.dropped") == {"journal,queue-full": 7, "journal,broken-record": 2}
+    assert values(found, "apim.telemetry.dropped") == {
+        "journal,queue-full": 7, "journal,broken-record": 2, "journal,events-full": 0,
+    }  # fmt: skip
     assert sum(values(found, "Requests").values()) == 3
     assert "cannot encode" in caplog.text
 
@@ -126,9 +128,9 @@ def test_bytes_that_are_no_text_cost_nobody_else_a_record(monkeypatch: pytest.Mo
         record(last_error=failed, errors=(failed,)),
         record(url=f"http://gw/{bad}", backend_url=f"http://b/{bad}"),
     )
-    resource = Resource("i", "g", "r", 1)
-    assert SpanEncoder().encode(exporter.got, resource)[1] >= 3
-    assert LogEncoder().encode(exporter.got, resource, 1)[1] == 3
+    spans, logs = RequestEncoder().encode(batch(*exporter.got), "lab", 1)
+    assert len(spans) // 2 >= 3
+    assert len(logs) // 2 == 3
     assert exporter.got[0].traces[0].message == "é?"
     assert exporter.got[1].errors[0].message == "é?"
 
@@ -142,3 +144,17 @@ def test_an_exporter_that_cannot_take_metrics_ends_nothing(monkeypatch: pytest.M
     child = made(monkeypatch, NoMetrics(), whole)
     child.close(time.monotonic() + 0.1)
     assert whole.read
+
+
+def test_loggers_are_told_to_who_sends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sends(Collects):
+        told: Directory | None = None
+
+        def direct(self, directory: Directory) -> None:
+            self.told = directory
+
+    directed, plain = Sends(), Collects()
+    child = made(monkeypatch, directed, plain)
+    child.frame(frames.LOGGERS, ((("ai", "applicationInsights", (), True, ""),), (), (), (), ""))
+    assert directed.told is not None
+    assert list(directed.told.loggers) == ["ai"]

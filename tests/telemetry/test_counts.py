@@ -14,7 +14,7 @@ from telemetry.figures import BLOCKED, FAILED, OTHER, SUCCESS, Figures, outcome
 from telemetry.frames import BrokenPipeStream, documents
 from telemetry.journal import Journal
 from telemetry.settings import Resource
-from tests.telemetry.sample import START_NS, record
+from tests.telemetry.sample import START_NS, batch, record
 from tests.telemetry.waiting import until
 
 NOBODY = Resource("host:1")
@@ -28,8 +28,8 @@ def cut(figures: Figures) -> Any:
 def test_requests_are_added_up_per_quarter_and_names() -> None:
     figures = Figures()
     start = START_NS // 10**9 // 900 * 900
-    figures.add([record(), record(total_ms=100.0, cache="hit", backend_url="", backend_ms=0.0)], NOBODY)
-    figures.add([record(status=429, start_ns=START_NS + 900 * 10**9, backend_url="", user_id="")], NOBODY)
+    figures.add(batch(record(), record(total_ms=100.0, cache="hit", backend_url="", backend_ms=0.0)), NOBODY)
+    figures.add(batch(record(status=429, start_ns=START_NS + 900 * 10**9, backend_url="", user_id="")), NOBODY)
     first, second = cut(figures)["rows"]
     assert first == [start, *NAMES, 2, 0, 0, 0, 1184, 1, 0, 474.0, 100.0, 374.0, 1, 300.0, 300.0, 300.0]
     assert second == [start + 900, *NAMES[:-1], "", 0, 1, 0, 0, 592, 0, 0, 374.0, 374.0, 374.0, 0, 0.0, 0.0, 0.0]
@@ -38,7 +38,7 @@ def test_requests_are_added_up_per_quarter_and_names() -> None:
 
 def test_the_last_requests_go_along() -> None:
     figures = Figures()
-    figures.add([record(correlation_id=f"c{n}", url="x" * 5000) for n in range(120)], NOBODY)
+    figures.add(batch(*[record(correlation_id=f"c{n}", url="x" * 5000) for n in range(120)]), NOBODY)
     requests = cut(figures)["requests"]
     assert [each[-1] for each in requests] == [f"c{n}" for n in range(70, 120)]
     assert requests[0][:13] == [
@@ -48,8 +48,8 @@ def test_the_last_requests_go_along() -> None:
 
 def test_beyond_the_bound_only_apis_are_told_apart() -> None:
     figures = Figures(most=3)
-    figures.add([record(user_id=f"u{n}") for n in range(10)], NOBODY)
-    figures.add([record(user_id="v", api_id="other")], NOBODY)
+    figures.add(batch(*[record(user_id=f"u{n}") for n in range(10)]), NOBODY)
+    figures.add(batch(record(user_id="v", api_id="other")), NOBODY)
     rows = cut(figures)["rows"]
     assert [(row[1], row[5], row[6]) for row in rows] == [
         ("orders", "u0", 1), ("orders", "u1", 1), ("orders", "u2", 1), ("orders", "", 7), ("other", "", 1)
@@ -86,11 +86,11 @@ def test_a_sidecar_that_does_not_read_costs_nothing_but_sums() -> None:
     try:
         child = Child({"telemetry.logs.std": "none"}, os.getpid(), writing)
         for number in range(2_000):
-            child._records([record(user_id=f"u{number}")])
+            child._records(batch(record(user_id=f"u{number}")))
         child._cut()
         child._tell()
         assert child._telling, "more than a pipe holds"
-        child._records([record()] * 3)
+        child._records(batch(*[record()] * 3))
         child._cut()
         heard = bytearray()
         found = []
@@ -110,10 +110,10 @@ def test_a_record_that_no_document_can_hold_ends_nothing(caplog: pytest.LogCaptu
     os.set_blocking(writing, False)
     try:
         child = Child({"telemetry.logs.std": "none"}, os.getpid(), writing)
-        child._records([record(method="G\udcff")])
+        child._records(batch(record(correlation_id="c\udcff")))
         child._cut()
         assert "could not be handled" in caplog.text
-        child._records([record()])
+        child._records(batch(record()))
         child._cut()
         child._tell()
         (document,) = documents(bytearray(os.read(reading, 100_000)))

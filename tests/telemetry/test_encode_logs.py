@@ -11,11 +11,20 @@ from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from telemetry.encode.logs import LogEncoder, severity
+from telemetry.encode.logs import severity
+from telemetry.encode.requests import RequestEncoder
+from telemetry.encode.wire import export_request
+from telemetry.records import RequestRecord
 from telemetry.settings import Resource
-from tests.telemetry.sample import START_NS, failed, record
+from tests.telemetry.sample import START_NS, batch, failed, record
 
 NOW_NS = START_NS + 5_000_000_000
+HERE = Resource("host:1")
+
+
+def decode(*records: RequestRecord, resource: Resource = HERE) -> ExportLogsServiceRequest:
+    pieces = RequestEncoder().encode(batch(*records), resource.region, NOW_NS)[1]
+    return ExportLogsServiceRequest.FromString(export_request(resource, pieces, sum(map(len, pieces))))
 
 
 def ordered(request: ExportLogsServiceRequest) -> ExportLogsServiceRequest:
@@ -85,9 +94,7 @@ def test_a_log_record_is_what_the_sdk_would_send() -> None:
             )
         ]
     )
-    data, count = LogEncoder().encode([failed()], Resource("host:1", region="lab"), NOW_NS)
-    assert count == 1
-    assert ordered(ExportLogsServiceRequest.FromString(data)) == ordered(oracle)
+    assert ordered(decode(failed(), resource=Resource("host:1", region="lab"))) == ordered(oracle)
 
 
 def test_shared_parts_never_leak_from_one_request_into_another() -> None:
@@ -98,16 +105,8 @@ def test_shared_parts_never_leak_from_one_request_into_another() -> None:
         if isinstance(value, str | int | float) and name not in ("trace_id", "span_id", "sampled")
     }
     records = [failed(), record(), *(record(**{name: value}) for name, value in changed.items()), record()]
-    resource = Resource("host:1")
-    together = ExportLogsServiceRequest.FromString(LogEncoder().encode(records, resource, NOW_NS)[0])
-    alone = [
-        ExportLogsServiceRequest.FromString(LogEncoder().encode([each], resource, NOW_NS)[0])
-        .resource_logs[0]
-        .scope_logs[0]
-        .log_records[0]
-        for each in records
-    ]
-    assert list(together.resource_logs[0].scope_logs[0].log_records) == alone
+    alone = [decode(each).resource_logs[0].scope_logs[0].log_records[0] for each in records]
+    assert list(decode(*records).resource_logs[0].scope_logs[0].log_records) == alone
 
 
 @pytest.mark.parametrize(
@@ -118,6 +117,5 @@ def test_severity(status: int, expected: str) -> None:
 
 
 def test_without_a_trace_there_are_no_ids() -> None:
-    data, _ = LogEncoder().encode([record(trace_id="")], Resource("host:1"), NOW_NS)
-    log = ExportLogsServiceRequest.FromString(data).resource_logs[0].scope_logs[0].log_records[0]
+    log = decode(record(trace_id="")).resource_logs[0].scope_logs[0].log_records[0]
     assert (log.trace_id, log.span_id, log.flags) == (b"", b"", 0)

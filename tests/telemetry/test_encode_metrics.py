@@ -10,7 +10,7 @@ from opentelemetry.sdk.resources import Resource as SdkResource
 from telemetry.encode.metrics import encode
 from telemetry.metrics import SECONDS, Metric, Point, RequestMetrics
 from telemetry.settings import Resource, metrics
-from tests.telemetry.sample import failed, record
+from tests.telemetry.sample import batch, failed, record
 
 RESOURCE = Resource("host:1", "gw-1", "lab")
 RECORDS = [record(), record(total_ms=5.0), failed(host="other"), record(status=429, backend_url="", total_ms=12000.5)]
@@ -34,7 +34,7 @@ def normal(request: ExportMetricsServiceRequest) -> dict[str, str]:
 
 def test_requests_are_what_the_sdk_would_send() -> None:
     aggregates = RequestMetrics(metrics({}))
-    aggregates.add(RECORDS, RESOURCE)
+    aggregates.add(batch(*RECORDS), RESOURCE)
     ours = aggregates.read()
 
     reader = InMemoryMetricReader()

@@ -9,10 +9,11 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
-from telemetry.encode.spans import SpanEncoder
+from telemetry.encode.requests import RequestEncoder
+from telemetry.encode.wire import export_request
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
-from tests.telemetry.sample import START_NS, TRACE, failed, record
+from tests.telemetry.sample import START_NS, TRACE, batch, failed, record
 
 RESOURCE = Resource("host:1", "gw-1", "lab", 42)
 SERVER_ATTRIBUTES = {
@@ -59,10 +60,11 @@ CLIENT_ATTRIBUTES = {
 
 
 def decode(*records: RequestRecord) -> ExportTraceServiceRequest:
-    data, count = SpanEncoder().encode(records, RESOURCE)
-    request = ExportTraceServiceRequest.FromString(data)
-    assert count == sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
-    return request
+    return ExportTraceServiceRequest.FromString(encoded(RequestEncoder().encode(batch(*records), "lab", 1)[0]))
+
+
+def encoded(pieces: list[bytes]) -> bytes:
+    return export_request(RESOURCE, pieces, sum(map(len, pieces)))
 
 
 def spans(*records: RequestRecord) -> list:
@@ -156,7 +158,7 @@ def test_shared_parts_never_leak_from_one_request_into_another() -> None:
         and name not in ("trace_id", "span_id", "parent_span_id", "backend_span_id", "sampled")
     }
     records = [failed(), record(), *(failed(**{name: value}) for name, value in changed.items()), failed()]
-    together = ExportTraceServiceRequest.FromString(SpanEncoder().encode(records, RESOURCE)[0])
+    together = decode(*records)
     alone = [span for each in records for span in spans(each)]
     assert list(together.resource_spans[0].scope_spans[0].spans) == alone
 
@@ -197,7 +199,7 @@ def test_no_backend_no_client_span() -> None:
 
 
 def test_what_is_not_sampled_is_not_sent() -> None:
-    assert SpanEncoder().encode([record(sampled=False)], RESOURCE) == (b"", 0)
+    assert RequestEncoder().encode(batch(record(sampled=False)), "lab", 1)[0] == []
     assert len(spans(record(sampled=False), record(backend_url=""))) == 1
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from telemetry import lane as module
-from telemetry.lane import Lane, Later, Refused
+from telemetry.lane import Lane, Later, Partly, Refused
 
 
 class Destination:
@@ -14,10 +14,12 @@ class Destination:
     def __init__(self, *faults: Exception) -> None:
         self.faults = list(faults)
         self.taken: list[bytes] = []
+        self.asked = 0
         self.open = threading.Event()
         self.open.set()
 
     def __call__(self, data: bytes, timeout: float) -> None:
+        self.asked += 1
         self.open.wait(timeout)
         if self.faults:
             raise self.faults.pop(0)
@@ -78,12 +80,12 @@ def test_refused_is_dropped_and_the_next_goes_on() -> None:
 def test_a_full_queue_drops_the_oldest() -> None:
     where = Destination()
     where.open.clear()
-    lane = Lane("x", where, max_bytes=30)
+    lane = Lane("x", where, max_bytes=40)
     lane.put(b"0" * 10, 1)
-    until(lambda: lane.queued == 0)  # it is being sent
+    until(lambda: where.asked)  # it is being sent
     for number in range(1, 6):
         lane.put(b"%d" % number * 10, 1)
-    assert lane.queued == 3
+    assert lane.queued == 4
     assert lane.dropped == {"queue-full": 2}
     where.open.set()
     end(lane)
@@ -93,14 +95,26 @@ def test_a_full_queue_drops_the_oldest() -> None:
 def test_only_the_newest_waits_when_asked_so() -> None:
     where = Destination()
     where.open.clear()
-    lane = Lane("x", where, max_payloads=1)
+    lane = Lane("x", where, latest=True)
     lane.put(b"0", 1)
-    until(lambda: lane.queued == 0)
+    until(lambda: where.asked)
     for data in (b"1", b"2", b"3"):
         lane.put(data, 1)
     where.open.set()
     end(lane)
     assert where.taken == [b"0", b"3"]
+    assert not lane.dropped, "what a newer one says again is not lost"
+
+
+def test_one_that_failed_gives_way_to_a_newer_one_when_asked_so() -> None:
+    where = Destination(Later("down", after=5))
+    lane = Lane("x", where, latest=True)
+    lane.put(b"0", 1)
+    until(lambda: lane.retried)
+    lane.put(b"1", 1)
+    end(lane)
+    assert where.taken == [b"1"]
+    assert (lane.exported, lane.queued) == (1, 0)
 
 
 def test_put_never_waits_and_the_end_keeps_its_deadline() -> None:
@@ -125,3 +139,15 @@ def test_what_is_left_at_the_end_is_counted() -> None:
     assert lane.dropped == {"shutdown": 5}
     lane.put(b"c", 1)
     assert lane.dropped == {"shutdown": 6}
+
+
+def test_of_a_partial_success_each_item_is_counted_where_it_went() -> None:
+    where = Destination(Partly("two are bad", refused=2), Partly("one later", refused=1, rest=b"b'", rest_count=3))
+    lane = Lane("x", where)
+    lane.put(b"a", 10)
+    lane.put(b"b", 10)
+    lane.put(b"c", 1)
+    until(lambda: len(where.taken) == 2)
+    end(lane)
+    assert where.taken == [b"b'", b"c"]
+    assert (lane.exported, lane.queued, dict(lane.dropped)) == (8 + 9 + 1, 0, {"refused": 3})

@@ -2,7 +2,7 @@ import pytest
 
 from telemetry.metrics import OVERFLOW, Metric, Point, RequestMetrics, origin, verdict
 from telemetry.settings import MetricSettings, Resource, metrics
-from tests.telemetry.sample import failed, record
+from tests.telemetry.sample import batch, failed, record
 
 RESOURCE = Resource("host:1", "gw-1", "lab", 1)
 
@@ -13,7 +13,7 @@ def settings(**changes: str) -> MetricSettings:
 
 def read(*records, **changes: str) -> dict[str, Metric]:
     aggregates = RequestMetrics(settings(**changes))
-    aggregates.add(records, RESOURCE)
+    aggregates.add(batch(*records), RESOURCE)
     return {metric.name: metric for metric in aggregates.read()}
 
 
@@ -85,8 +85,8 @@ def test_naming(naming: str, azure: bool, otel: bool) -> None:
 
 def test_more_series_than_allowed_overflow_into_one() -> None:
     aggregates = RequestMetrics(settings())
-    aggregates.add((record(host=f"h{n}", route=f"/r{n}") for n in range(2100)), RESOURCE)
-    aggregates.add([record(host="h0", route="/r0")], RESOURCE)
+    aggregates.add(batch(*[record(host=f"h{n}", route=f"/r{n}") for n in range(2100)]), RESOURCE)
+    aggregates.add(batch(record(host="h0", route="/r0")), RESOURCE)
     found = {metric.name: metric for metric in aggregates.read()}
     for name in ("DurationInMs", "http.server.request.duration"):
         points = {point.labels: point for point in found[name].points}

@@ -43,7 +43,19 @@ async def test_all_three_signals_arrive(protocol: str) -> None:
     }
     if protocol == "http":
         assert {headers["Content-Type"] for headers in sink.headers} == {"application/x-protobuf"}
-        assert "gzip" in {headers.get("Content-Encoding") for headers in sink.headers}
+        assert {headers.get("Content-Encoding") for headers in sink.headers} == {None}
+
+
+async def test_what_waits_is_compressed_already_when_it_is_asked_for() -> None:
+    with Sink("http") as sink:
+        gzip = {"observability.opentelemetry.collector.compression": "gzip"}
+        journal = Journal({**QUIET, **sink.settings, **gzip}, "host:1")
+        journal.start()
+        for _ in range(5):
+            journal.append(record())
+        await journal.close()
+    assert len(sink.logs()) == 5
+    assert {headers.get("Content-Encoding") for headers in sink.headers} == {"gzip"}
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])

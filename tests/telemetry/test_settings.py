@@ -69,3 +69,65 @@ def test_address(text: str, expected: tuple[str, int] | None) -> None:
 def test_a_bad_address_names_its_setting(text: str) -> None:
     with pytest.raises(ValueError, match="setting x is"):
         settings.address({"x": text}, "x")
+
+
+def test_opentelemetrys_own_variables_stand_in() -> None:
+    standard = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://c:4318/base/",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_HEADERS": "Api-Key=a%3Db , x=1",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "2500",
+    }
+    assert settings.collector(standard) is None, "they turn nothing on"
+    found = settings.collector({**standard, f"{PREFIX}.enabled": "true"})
+    assert found
+    assert (found.uri, found.protocol, found.compression, found.timeout) == (
+        "https://c:4318/base",
+        "http/protobuf",
+        "none",
+        2.5,
+    )
+    assert found.headers == (("api-key", "a=b"), ("x", "1"))
+    ours = {f"{PREFIX}.enabled": "true", f"{PREFIX}.collector.uri": "http://own:1", f"{PREFIX}.protocol": "grpc"}
+    found = settings.collector({**standard, **ours, f"{PREFIX}.collector.timeout": "00:00:07"})
+    assert found
+    assert (found.uri, found.protocol, found.timeout) == ("http://own:1", "grpc", 7.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("collector.compression", "snappy"),
+        ("collector.timeout", "soon"),
+        ("collector.headers", "=x"),
+        ("collector.headers", "a=b%0Ac"),
+        ("collector.headers", "trace-bin=1"),
+        ("collector.headers.file", "/nowhere/at/all"),
+        ("collector.tls.ca", "/nowhere/at/all"),
+        ("collector.tls.key", __file__),
+        ("collector.uri", "http://user:secret@c:4317"),
+    ],
+)
+def test_bad_collector_settings_name_themselves(name: str, value: str) -> None:
+    given = {f"{PREFIX}.enabled": "true", f"{PREFIX}.collector.uri": "http://c:1", f"{PREFIX}.{name}": value}
+    with pytest.raises(ValueError, match=name) as found:
+        settings.collector(given)
+    assert "b%0Ac" not in str(found.value)
+
+
+def test_the_spool() -> None:
+    found = settings.spool({})
+    assert (str(found.path), found.limit, found.age) == ("/apim/telemetry", 256 * 1024 * 1024, 172_800)
+    found = settings.spool(
+        {
+            "telemetry.spool.path": "none",
+            "telemetry.spool.megabytes": "8",
+            "telemetry.spool.age": "01:00:00",
+            "proxy.workers": "4",
+        }
+    )
+    assert (found.path, found.limit, found.age) == (None, 2 * 1024 * 1024, 3600)
+    for name, value in (("path", "relative"), ("megabytes", "0"), ("megabytes", "many"), ("age", "old")):
+        with pytest.raises(ValueError, match=f"telemetry.spool.{name}"):
+            settings.spool({f"telemetry.spool.{name}": value})

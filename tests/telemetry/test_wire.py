@@ -1,25 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from telemetry.encode.wire import SharedParts, nested
+from telemetry.encode import wire
+from telemetry.encode.requests import Both
+from telemetry.encode.wire import Nested, Number, Text, attributes, nested
+
+NUMBERS = [0, 1, 127, 128, 16_383, 16_384, 2**21 - 1, 2**31, 2**63 - 1, -1, -(2**63)]
+SIZES = [1, 100, 101, 102, 110, 127, 128, 16_300, 16_383, 16_384, 3_000_000]
 
 
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 16383, 16384, 3_000_000])
+def pairs(data: bytes) -> list[tuple[str, Any]]:
+    """The attributes of a span."""
+    found: list[KeyValue] = list(Span.FromString(data).attributes)
+    return [(pair.key, getattr(pair.value, pair.value.WhichOneof("value"))) for pair in found]
+
+
+@pytest.mark.parametrize("size", [0, *SIZES])
 def test_a_nested_message_is_read_back(size: int) -> None:
     inner = ScopeSpans(schema_url="x" * size)
-    outer = ResourceSpans.FromString(nested(2, inner.SerializeToString()))
-    assert list(outer.scope_spans) == [inner]
+    data = inner.SerializeToString()
+    assert list(ResourceSpans.FromString(nested(2, data)).scope_spans) == [inner]
+    assert nested(2, data) == Nested(2)[len(data)] + data
 
 
-def test_shared_parts_are_made_once_and_bounded() -> None:
-    parts = SharedParts(limit=2)
-    made: list[int] = []
+@pytest.mark.parametrize("size", SIZES)
+def test_a_text_behind_its_head_is_an_attribute(size: int) -> None:
+    text = "é" * (size // 2) + "x" * (size % 2)
+    assert pairs(Text(9, "url.path")[size] + text.encode()) == [("url.path", text)]
 
-    def make(number: int) -> bytes:
-        made.append(number)
-        return b"%d" % number
 
-    assert [parts.get(n, lambda n=n: make(n)) for n in (1, 1, 2, 2, 3, 3, 1)] == [
-        b"1", b"1", b"2", b"2", b"3", b"3", b"1",
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_an_attribute(number: int) -> None:
+    assert pairs(Number(9, "size")[number]) == pairs(attributes(9, [("size", number)])) == [("size", number)]
+
+
+def test_what_does_not_apply_is_not_said() -> None:
+    assert Text(9, "url.query")[0] == Number(9, "cacheTime", zero=False)[0] == b""
+    assert pairs(attributes(9, [("a", ""), ("b", None), ("c", False), ("d", 0), ("e", 0.0)])) == [
+        ("c", False), ("d", 0), ("e", 0.0)
     ]  # fmt: skip
-    assert made == [1, 2, 3, 1]
+
+
+def test_a_value_of_no_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="bytes"):
+        attributes(9, [("a", b"")])
+
+
+def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "TABLE", 2)
+    table = Number(9, "size")
+    assert [pairs(table[number])[0][1] for number in (1, 2, 3, 1)] == [1, 2, 3, 1]
+    assert len(table) <= 2
+
+
+def test_callers_beyond_the_bound_are_written_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.encode.requests.TABLE", 2)
+    both = Both(("s", "u"), ("t", "v"))
+    for number in range(5):
+        assert pairs(both[f"s{number}", ""][0]) == [("s", f"s{number}")]
+    assert len(both) == 2
