@@ -173,12 +173,12 @@ class Child:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
         self._recover()
         self._tell_rest(deadline)
-        for exporter in self._exporters:
-            if isinstance(exporter, Holding):
-                exporter.flush()
         lanes = self._lanes()
         dropped = sum(sum(lane.dropped.values()) for lane in lanes)
         self._export_metrics()
+        for exporter in self._exporters:
+            if isinstance(exporter, Holding):
+                exporter.flush()
         if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
             self._export_metrics()  # what the last records pushed out is told too
         self._recovery.settle(self._waiting())

@@ -162,7 +162,7 @@ class Journal:
         """Which configuration is in force (`state.py` has the words); call it whenever that changes."""
         self._tell(STANDING, pack(STANDING, (version, newest, confirmed)))
 
-    def direct(self, loggers: bytes, sends: bool) -> None:
+    def direct(self, loggers: bytes, sends: bool = False) -> None:
         """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes; and whether
         it sends any."""
         if sends:

@@ -351,7 +351,7 @@ def test_the_hot_process_never_imports_opentelemetry() -> None:
 async def test_loggers_are_told_to_every_child() -> None:
     journal = Journal({}, "a:1")
     told = frame((Logger("ai", "applicationInsights", (("key", "s3cret"),)),), (), (), ())
-    journal.direct(told, False)
+    journal.direct(told)
     journal.identify("gw", "here")
     assert journal._told == {"loggers": told, "identity": frames.pack("identity", ("gw", "here"))}
 

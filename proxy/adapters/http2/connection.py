@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,14 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
-from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, MIN_RATE
+from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, LINGER, MIN_RATE
 from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.adapters.screen import MAX_HEADERS
 from proxy.adapters.tls import Secured
-from proxy.errors import BadRequest, ClientConnectionFailure
+from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
 from proxy.lifecycle import Incoming
 from proxy.messages import Body, Headers
 
@@ -218,6 +219,8 @@ class Http2Connection(Link):
                 await self._status(stream_id, head.method, *status)
             else:
                 await house.serve(self._incoming(stream_id, stream, head), reply)
+            if self.open(stream_id) and reply.whole and not (head.waits or reply.grpc):
+                await self._read_away(stream.inflow)
             if self.open(stream_id):
                 # Complete, and the client still sends: it need not (RFC 9113 section 8.1). Else what failed is told.
                 self.reset(stream_id, ErrorCodes.NO_ERROR if reply.whole else ErrorCodes.INTERNAL_ERROR)
@@ -232,6 +235,13 @@ class Http2Connection(Link):
             self._streams.pop(stream_id, None)
             self._since = self.loop.time()
             self._close_when_left()
+
+    async def _read_away(self, flow: Inflow) -> None:
+        """Read the rest of a body for a moment: some clients take a reset for an answer that they did not get."""
+        with contextlib.suppress(TimeoutError, GatewayError):
+            async with asyncio.timeout(LINGER):
+                async for _ in flow:
+                    pass
 
     async def _status(self, stream_id: int, method: str, status: int, body: bytes) -> None:
         headers = Headers({"content-type": "application/json", "cache-control": "no-store"})
