@@ -6,6 +6,8 @@ Rules
 2. Deadlines are watched by one sweep per second over all connections, not by timers per request: a request head within
    HEAD_DEADLINE, a body at MIN_RATE or faster, idle connections at most IDLE.
 3. After a malformed request, an unread body, a declined upgrade or an aborted response the connection closes.
+4. A connection has one reader of its bytes at a time: the short way takes them only while aiohttp's parser certainly
+   stands between two messages, and only while the client takes what it is sent.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ IDLE = 75.0  # seconds between requests
 MIN_RATE = 240  # body bytes per second that a client must send ...
 GRACE = 5.0  # ... measured over this many seconds
 LINGER = 2.0  # seconds to read what a client still sends after an early answer
+_EMPTY_LINE = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -51,14 +54,17 @@ class Connection(RequestHandler):
     __slots__ = (
         "_after",
         "_begun",
+        "_behind",
         "_body",
         "_bytes",
         "_client",
         "_drive",
+        "_fed",
         "_fresh",
         "_house",
         "_large",
         "_mark",
+        "_opening",
         "_reply",
         "_serving",
         "_since",
@@ -93,6 +99,8 @@ class Connection(RequestHandler):
         self.secured: Secured | None = None  # what TLS told, where it ends here
         self._fresh = True  # nothing was understood yet: it may become HTTP/2
         self._begun = b""
+        self._behind = b""  # the last bytes that aiohttp's parser got; none while it stands between two messages
+        self._fed = self._opening = 0  # bytes that it got since it stood there, and those of the head among them
 
     # what the transport tells
 
@@ -102,7 +110,8 @@ class Connection(RequestHandler):
         self._client = peer[0] if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
-        if not (self._serving or self._bytes or self._messages or self._force_close or self._begun):
+        busy = self._serving or self._bytes or self._behind or self._messages or self._paused or self._force_close
+        if not busy:
             request = whole.read(data)
             if request is not None:
                 self._fresh = False
@@ -110,7 +119,7 @@ class Connection(RequestHandler):
                 return
         if self._serving:
             self._bytes += len(data)
-            super().data_received(data)
+            self._feed(data)
             self._large = True  # what is pipelined is measured field by field
             body = self._body
             if body is not None and not body.is_eof() and self._bytes > 16 * 1024 + 8 * (body.total_bytes + 1):
@@ -123,23 +132,31 @@ class Connection(RequestHandler):
             if b"  " in data[:32]:
                 self._refuse(BadRequest("The request line is malformed."))
                 return
+            self._opening, self._fed = -1 if self._behind else data.find(_EMPTY_LINE) + len(_EMPTY_LINE), 0
         self._bytes += len(data)
         self._large = self._bytes > MAX_HEADERS
-        super().data_received(data)
+        self._feed(data)
         if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
+
+    def _feed(self, data: bytes) -> None:
+        """Have aiohttp's parser read. A head and a chunked body end with an empty line, a part of a head does not."""
+        self._fed += len(data)
+        last = (self._behind + data[-4:])[-4:]
+        self._behind = b"" if last == _EMPTY_LINE else last
+        super().data_received(data)
 
     def _first(self, data: bytes) -> bytes:
         """The first bytes; none while they may become the preface of HTTP/2, whose connection takes over then."""
         data = self._begun + data
         if PREFACE.startswith(data[: len(PREFACE)]):
-            self._begun = data
+            self._begun = self._behind = data
             if len(data) >= len(PREFACE) and (transport := self.transport) is not None:
                 self.transport = None  # it belongs to another from now on
                 self.connection_lost(None)
                 self._house.http2.take_over(transport, data, self.secured)
             return b""
-        self._fresh = False
+        self._fresh, self._begun, self._behind = False, b"", b""
         return data
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -277,6 +294,9 @@ class Connection(RequestHandler):
     async def start(self) -> None:
         try:
             while not self._force_close:
+                if self._paused:
+                    await self._drain_helper()
+                    continue
                 if not self._messages:
                     if self._house.draining or self._close:
                         break
@@ -301,6 +321,8 @@ class Connection(RequestHandler):
                 self._body = None if payload is EMPTY_PAYLOAD else payload
                 self._bytes, self._mark = 0, (0.0, 0)
                 keep = await self._request(message, payload)
+                if self._behind and self._fed == self._opening + payload.total_bytes:
+                    self._behind = b""  # head and body are all that came
                 self._serving, self._body, self._bytes = False, None, 0
                 self._since = self._loop.time()
                 if not keep:
@@ -317,6 +339,7 @@ class Connection(RequestHandler):
         reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
+            reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
             answer = plain(*status, keep=reply.keep)
             self.write_whole(answer if message.method == "GET" else answer[: -len(status[1])], reply.keep)
             return reply.keep

@@ -120,8 +120,12 @@ class Drive:
             failure = problem
         finally:
             _leave_task(loop, self)  # type: ignore[arg-type]
+            del error  # its traceback knows this frame
         if not self.running:
-            self._ended(failure)
+            try:
+                self._ended(failure)
+            finally:
+                del failure
             return
         if type(awaited) is Bell:
             awaited._asyncio_future_blocking = False
@@ -151,16 +155,22 @@ class Drive:
     def _interrupt(self) -> None:
         waits_for = self._waits_for
         if type(waits_for) is Bell:
-            self._loop.call_soon(self._throw, waits_for)
+            self._must_cancel = True
+            self._loop.call_soon(self._throw)
         elif waits_for is None or not waits_for.cancel():
             self._must_cancel = True
 
-    def _throw(self, bell: Bell) -> None:
-        if self._waits_for is bell and self.running:
-            bell._drive = None
+    def _throw(self) -> None:
+        """Cancel what waits for a bell, unless that was taken back, or done, since it was asked for."""
+        if not (self._must_cancel and self.running):
+            return
+        self._must_cancel = False
+        waits_for = self._waits_for
+        if type(waits_for) is Bell:
+            waits_for._drive = None
             self.step(asyncio.CancelledError())
-        elif self.running:
-            self._must_cancel = True
+        else:
+            self._interrupt()
 
     # what asyncio asks of a task
 

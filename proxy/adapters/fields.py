@@ -25,6 +25,8 @@ _KINDS = {
     "expect": CAREFUL,
     "upgrade": CAREFUL,
     "trailer": CAREFUL,
+    "proxy-connection": CAREFUL,  # llhttp takes it for Connection
+    "sec-websocket-key1": CAREFUL,  # and aiohttp refuses it
     ASKED.lower(): CAREFUL,
 }
 _MOST_NAMES = 4096

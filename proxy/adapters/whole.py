@@ -1,11 +1,12 @@
 """Requests that arrive whole in one piece, and ordinary: nearly all. Anything else is none of this module's business.
 
 Rules
-1. One llhttp parser reads them all, since none outlives a call; whatever it stumbles over, `read` says None, and the
-   bytes go the way of all others: aiohttp's parser, the screen, and its errors.
-2. None as well for what needs care: another version than 1.1, a body that is not measured by one Content-Length,
-   Connection but for keep-alive, Upgrade, Expect, two fields of one name, names that imitate trusted ones, a target
-   that is no path, two spaces in the request line.
+1. One llhttp parser reads them all, since none outlives a call; after anything but one request and nothing else it is
+   replaced. Whatever it stumbles over, `read` says None, and the bytes go the way of all others: aiohttp's parser, the
+   screen, and its errors.
+2. None as well for what needs care: bytes behind the request, another version than 1.1, a body that is not measured by
+   one Content-Length, Connection but for keep-alive, Upgrade, Expect, two fields of one name, names that imitate
+   trusted ones, a target that is no path, two spaces in the request line.
 """
 
 from __future__ import annotations
@@ -66,22 +67,25 @@ _parser = HttpRequestParser(_reader)
 
 def read(data: bytes) -> Whole | None:
     """The request that these bytes are, all of them."""
-    global _parser
     if len(data) > LARGEST or b"  " in data[:32]:
         return None
     reader, parser = _reader, _parser
     reader.clear()
     try:
         parser.feed_data(data)
-        usual = reader.complete == 1 and reader.url[:1] == b"/" and data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
     except Exception:
-        usual = False
-    if not usual:
-        _parser = HttpRequestParser(reader)
-        return None
+        return _renew()
+    head = data.find(b"\r\n\r\n") + 4
+    if (
+        reader.complete != 1
+        or head + len(reader.body) != len(data)  # else another request begins behind it
+        or reader.url[:1] != b"/"
+        or not data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
+    ):
+        return _renew()
     method = parser.get_method()
-    if method not in _METHODS or len(data) - len(reader.body) > MAX_LINE or len(reader.fields) > MAX_FIELDS:
-        return None
+    if method not in _METHODS or head > MAX_LINE or len(reader.fields) > MAX_FIELDS:
+        return _renew()
     kept: dict[str, tuple[str, str]] = {}
     dropped = 0
     host = ""
@@ -92,24 +96,30 @@ def read(data: bytes) -> Whole | None:
             if kind is HOST:
                 host = value_of(value)
                 if not valid_host(host):
-                    return None
+                    return _renew()
             elif kind is CODING or kind is CAREFUL:
-                return None
+                return _renew()
             elif kind is CONNECTION:
                 if value.lower() != b"keep-alive":
-                    _parser = HttpRequestParser(reader)  # this one waits for the end of a connection, or an upgrade
-                    return None
+                    return _renew()
                 dropped += 1
                 continue
             elif kind is HOP:
                 dropped += 1
                 continue
         elif "_" in text and is_twin(text):
-            return None
+            return _renew()
         try:
             kept[lower] = (text, value.decode().strip(" \t"))
         except UnicodeDecodeError:
             kept[lower] = (text, value_of(value))
     if not host or len(kept) + dropped != len(reader.fields):
-        return None
+        return _renew()
     return Whole(method.decode(), value_of(reader.url), Headers(kept.values()), host, reader.body)
+
+
+def _renew() -> Whole | None:
+    """Nobody else's bytes may be read as what follows these: the next request has a parser that saw none of them."""
+    global _parser
+    _parser = HttpRequestParser(_reader)
+    return None
