@@ -54,7 +54,6 @@ class GrpcCollector:
         import grpc  # only in the child, and only when it is asked for: it costs 15 MB
 
         self._grpc = grpc
-        self._timeout = settings.timeout
         self._headers = settings.headers
         self._compression = grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression
         parts = urlsplit(settings.uri)
@@ -81,15 +80,13 @@ class GrpcCollector:
         call = self._channel.unary_unary(SERVICES[signal], None, None)
 
         def send(data: bytes, timeout: float) -> None:
-            if data.startswith(GZIP):  # from a child that spoke HTTP
+            if data.startswith(GZIP):  # from before the protocol was changed
                 data = gzip.decompress(data)
             if len(data) > MAX_MESSAGE:
                 raise Refused(f"a message of {len(data)} bytes is longer than {MAX_MESSAGE}")
             compression = self._compression if len(data) > GZIP_ABOVE else None
             try:
-                answer = call(
-                    data, timeout=min(timeout, self._timeout), metadata=self._headers, compression=compression
-                )
+                answer = call(data, timeout=timeout, metadata=self._headers, compression=compression)
             except self._grpc.RpcError as failure:
                 raise _grpc_failure(failure) from None
             _check(signal, answer)
@@ -157,7 +154,7 @@ class HttpCollector:
             headers = dict(common)
             if data.startswith(GZIP):
                 headers["Content-Encoding"] = "gzip"
-            connection.timeout = min(timeout, self._settings.timeout)
+            connection.timeout = timeout
             if connection.sock is not None:
                 connection.sock.settimeout(connection.timeout)
             try:

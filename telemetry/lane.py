@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 BACKOFF = (1.0, 30.0)  # seconds: first and longest
 LONGEST_WISH = 3600.0  # seconds; what a destination may ask for
 MAX_BYTES = 16 * 1024 * 1024
-SEND_TIMEOUT = 10.0  # seconds for one try
+SEND_TIMEOUT = 10.0  # seconds
 PACK_ABOVE = 1024  # bytes
+GZIP = b"\x1f\x8b"  # how what is packed already begins
 
 
 @dataclass(slots=True)
@@ -80,7 +81,8 @@ class Lane:
     """`send(data, timeout)` returns when delivered; raises Later, Refused or Partly. Counters are in items.
 
     `spool` names the lane's folder on disk, "" for memory only; `share` is how many lanes of one destination share its
-    limit there. `latest`: a newer payload replaces those that wait, because it says all that they did.
+    limit there. `latest`: a newer payload replaces those that wait, because it says all that they did. `timeout` is
+    seconds for one try.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Lane:
         spool: str = "",
         share: int = 1,
         latest: bool = False,
+        timeout: float = SEND_TIMEOUT,
         max_bytes: int = MAX_BYTES,
         max_payloads: int = 10_000,
     ) -> None:
@@ -102,6 +105,7 @@ class Lane:
         self.dropped: collections.Counter[str] = collections.Counter()
         self._send = send
         self._latest = latest
+        self._longest = timeout
         self._max_bytes = max_bytes
         self._max_payloads = max_payloads
         self._max_disk = 0
@@ -228,8 +232,13 @@ class Lane:
             return False
         behind = self._failing or bool(self._on_disk)
         try:
-            pack = behind and len(payload.data) > PACK_ABOVE
-            payload.stored = self._folder.write(payload.key, payload.data, payload.count, pack)
+            pack = len(payload.data) > PACK_ABOVE and not payload.data.startswith(GZIP)
+            pack = pack and (behind or len(payload.data) > self._max_disk // 8)
+            stored = self._folder.write(payload.key, payload.data, payload.count, pack)
+            if stored.room > self._max_disk:
+                self._folder.remove(stored)
+                return False
+            payload.stored = stored
         except OSError as failure:
             if not self._unwritable:
                 logger.warning(
@@ -411,7 +420,7 @@ class Lane:
 
     def _timeout(self) -> float:
         deadline = self._deadline
-        return SEND_TIMEOUT if deadline is None else max(0.05, min(SEND_TIMEOUT, deadline - time.monotonic()))
+        return self._longest if deadline is None else max(0.05, min(self._longest, deadline - time.monotonic()))
 
     def _report(self, reason: str, kept: bool = True) -> None:
         """Say it when it begins, not every time."""

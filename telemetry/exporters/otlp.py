@@ -83,6 +83,7 @@ class Otlp:
     def __init__(self, settings: Collector) -> None:
         self._collector = collector.connect(settings)
         self._share = settings.traces + settings.logs
+        self._timeout = settings.timeout
         self._metrics = self._lane(collector.METRICS, latest=True)
         self._spans = Signal(self._lane(collector.TRACES), self._collector.pack) if settings.traces else None
         self._logs = Signal(self._lane(collector.LOGS), self._collector.pack) if settings.logs else None
@@ -124,7 +125,14 @@ class Otlp:
     def _lane(self, signal: str, latest: bool = False) -> Lane:
         send = self._collector.send(signal)
         share = 1 if latest else self._share
-        return Lane(f"the collector ({signal})", send, spool=f"otlp-{signal}", share=share, latest=latest)
+        return Lane(
+            f"the collector ({signal})",
+            send,
+            spool=f"otlp-{signal}",
+            share=share,
+            latest=latest,
+            timeout=self._timeout,
+        )
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> Otlp | None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from telemetry import frames
 from telemetry import journal as module
+from telemetry.diagnostics import Logger, frame
 from telemetry.journal import Journal
 from tests.telemetry.sample import failed, record
 from tests.telemetry.sink import Sink
@@ -158,7 +160,7 @@ async def test_the_same_identity_again_takes_no_room() -> None:
     journal.start()
     for _ in range(1000):
         journal.identify("gw-1", "lab")
-    assert len(journal._frames) == 1
+    assert len(journal._frames) + len(journal._untold) == 1
     await journal.close()
 
 
@@ -344,3 +346,16 @@ def test_the_hot_process_never_imports_opentelemetry() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+async def test_loggers_are_told_to_every_child() -> None:
+    journal = Journal({}, "a:1")
+    told = frame((Logger("ai", "applicationInsights", (("key", "s3cret"),)),), (), (), ())
+    journal.direct(told)
+    journal.identify("gw", "here")
+    assert journal._told == {"loggers": told, "identity": frames.pack("identity", ("gw", "here"))}
+
+
+def test_too_many_loggers_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="longer than"):
+        frame((Logger("x" * 5_000_000, "applicationInsights"),), (), (), ())

@@ -16,6 +16,7 @@ from telemetry import spool as spool_module
 from telemetry.keeping import Keeping
 from telemetry.lane import Lane, Later, Partly, Refused
 from telemetry.spool import BLOCK, Desk, Folder, Stored, safe
+from telemetry.vitals import JournalCounts, telemetry_metrics
 from tests.telemetry.test_lane import Destination, end, until
 
 LIMIT = 256 * 1024 * 1024
@@ -116,6 +117,22 @@ def test_the_limit_holds_on_disk_and_drops_the_oldest(tmp_path: Path, folder: Fo
     assert [data[100:] for data in where.taken] == [b"46", b"47", b"48", b"49"]
     assert rest.dropped["spool-full"] == 2 * 6
     end(rest)
+
+
+def test_one_that_does_not_fit_at_all_is_packed_or_else_in_memory(tmp_path: Path, folder: Folder) -> None:
+    where = Destination()
+    where.open.clear()
+    lane = spooled(where, folder, limit=2 * BLOCK)
+    lane.put(b"x" * 50_000, 1)
+    assert lane.on_disk == BLOCK
+    random = os.urandom(50_000)
+    lane.put(random, 1)
+    assert lane.on_disk == BLOCK
+    where.open.set()
+    until(lambda: lane.exported == 2)
+    assert where.taken == [b"x" * 50_000, random]
+    assert not +lane.dropped
+    end(lane)
 
 
 def test_what_waits_is_packed_and_arrives_unpacked(tmp_path: Path, folder: Folder) -> None:
@@ -445,3 +462,20 @@ def test_without_a_disk_a_draft_is_nothing() -> None:
     lane.put(b"2", 1)
     end(lane)
     assert where.taken == [b"2"]
+
+
+def test_the_spool_is_among_the_metrics(folder: Folder) -> None:
+    down = Down()
+    lane = spooled(down, folder)
+    lane.put(b"a", 3)
+    until(lambda: down.asked >= 2)
+
+    class Exporter:
+        lanes = (lane, Lane("y", Destination()))
+
+    found = {metric.name: metric for metric in telemetry_metrics([Exporter()], JournalCounts())}
+    assert [point.value for point in found["apim.telemetry.spool.bytes"].points] == [BLOCK]
+    assert [point.value for point in found["apim.telemetry.queued"].points] == [3, 0]
+    assert found["apim.telemetry.retried"].points[0].value >= 1
+    for each in Exporter.lanes:
+        end(each)
