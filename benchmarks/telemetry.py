@@ -14,6 +14,7 @@ import asyncio
 import datetime
 import os
 import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -263,8 +264,18 @@ def main() -> None:
     if options.collect:
         collect(options.collect)
         return
-    with collector("grpc") as grpc, collector("http/protobuf") as http, tempfile.TemporaryDirectory() as spool:
+    with (
+        collector("grpc") as grpc,
+        collector("http/protobuf") as http,
+        tempfile.TemporaryDirectory() as spool,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log,
+    ):
+        log.bind(("127.0.0.1", 0))  # what is sent to it is dropped by the kernel
         QUIET["telemetry.spool.path"] = spool
+        local = {
+            "telemetry.logs.local": "json",
+            "telemetry.logs.local.json.endpoint": f"127.0.0.1:{log.getsockname()[1]}",
+        }
         only_metrics = {f"{OTLP}.traces.enabled": "false", f"{OTLP}.logs.enabled": "false"}
         lines = {
             "nothing on (the reports' figures)": {},
@@ -273,7 +284,7 @@ def main() -> None:
             "OTLP http, logs, spans and metrics": http,
             "text on standard output": {"telemetry.logs.std": "text"},
             "json on standard output": {"telemetry.logs.std": "json"},
-            "json to a local log": {"telemetry.logs.local": "json"},
+            "json to a local log": local,
         }
         rows: dict[str, list[tuple[float, ...]]] = {}
         for _ in range(options.rounds):
