@@ -36,6 +36,14 @@ class Signal:
         self._since = 0.0
         self._resource: Resource | None = None
 
+    @property
+    def enough(self) -> bool:
+        return self._bytes >= ENOUGH
+
+    @property
+    def due(self) -> bool:
+        return bool(self._pieces) and time.monotonic() - self._since >= LINGER
+
     def add(self, pieces: list[bytes], records: int, resource: Resource) -> None:
         if resource is not self._resource:
             self.flush()
@@ -45,12 +53,6 @@ class Signal:
         self._pieces += pieces
         self._bytes += sum(map(len, pieces))
         self.waiting += records
-        if self._bytes >= ENOUGH:
-            self.flush()
-
-    def tick(self) -> None:
-        if time.monotonic() - self._since >= LINGER:
-            self.flush()
 
     def flush(self) -> None:
         if self._pieces and self._resource is not None:
@@ -105,10 +107,17 @@ class Otlp:
             self._spans.add(spans, len(batch), resource)
         if self._logs is not None:
             self._logs.add(logs, len(batch), resource)
+        if any(signal.enough for signal in self._signals):
+            self._flush()
 
     def tick(self, resource: Resource) -> None:
+        if any(signal.due for signal in self._signals):
+            self._flush()
+
+    def _flush(self) -> None:
+        """All together, so that a kill does not find a record in one signal's lane only."""
         for signal in self._signals:
-            signal.tick()
+            signal.flush()
 
     def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
@@ -119,8 +128,7 @@ class Otlp:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
         if count:
             self._metrics.put(self._collector.pack(data), count)
-        for signal in self._signals:
-            signal.flush()
+        self._flush()
 
     def _lane(self, signal: str, latest: bool = False) -> Lane:
         send = self._collector.send(signal)
