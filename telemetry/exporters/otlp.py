@@ -15,7 +15,7 @@ from telemetry.batch import Batch
 from telemetry.encode import metrics as encode_metrics
 from telemetry.encode.requests import RequestEncoder
 from telemetry.encode.wire import export_request
-from telemetry.lane import Lane
+from telemetry.lane import Lane, Payload
 from telemetry.metrics import Metric
 from telemetry.settings import Collector, Resource
 from telemetry.settings import collector as collector_settings
@@ -55,11 +55,23 @@ class Signal:
         self.waiting += records
 
     def flush(self) -> None:
+        self.commit(self.prepare())
+
+    def prepare(self) -> list[Payload]:
+        """Messages of all that was added, ready to be put."""
+        made: list[Payload] = []
         if self._pieces and self._resource is not None:
             for part, length in self._parts():
-                self.lane.put(self._pack(export_request(self._resource, part, length)), len(part) // 2)
+                data = self._pack(export_request(self._resource, part, length))
+                made.append(self.lane.prepare(data, len(part) // 2))
         self._pieces = []
-        self._bytes = self.waiting = 0
+        self._bytes = 0
+        return made
+
+    def commit(self, prepared: list[Payload]) -> None:
+        for payload in prepared:
+            self.lane.commit(payload)
+        self.waiting = 0
 
     def _parts(self) -> Iterator[tuple[list[bytes], int]]:
         """In messages that a collector takes, unless one item alone is longer; and their bytes."""
@@ -116,8 +128,9 @@ class Otlp:
 
     def _flush(self) -> None:
         """All together, so that a kill does not find a record in one signal's lane only."""
-        for signal in self._signals:
-            signal.flush()
+        prepared = [(signal, signal.prepare()) for signal in self._signals]
+        for signal, payloads in prepared:
+            signal.commit(payloads)
 
     def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
