@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management
+.PHONY: run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -108,21 +108,28 @@ $(UV): | python
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
 
-# The page of policies is made from the code; a test holds it to the code.
+# The pages of policies and of telemetry are made from the code; tests hold them to the code.
 docs: $(VENV)/.setup
 	$(BIN)/passerelle policy docs --out docs/policies.md
+	$(BIN)/passerelle telemetry docs --settings docs/settings.md --out docs/telemetry.md
 
-# Figures of this machine; nothing is judged.
+# Grafana's dashboards and the Azure workbook are made by scripts; a test holds the files to them.
+dashboards: $(VENV)/.dev
+	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m dashboards.workbook
+
+# A metrics store and promtool from Debian, below build/, for the tests of dashboards and alerts; `make test` has them
+# fetched where it can, and skips those tests where it cannot.
+dashboard-tools: $(VENV)/.dev
+	$(BIN)/python -m tests.dashboards.install
+
+# Figures of this machine; nothing is judged. Beside nginx, Envoy (where they are) and the obvious aiohttp proxy, 2 minutes.
 bench-quick: setup
-	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+	$(BIN)/python -m benchmarks.compare --quick
 
 # What a service with 10, 1,000 and 75,000 operations costs: some minutes.
 bench-scale: setup
 	$(BIN)/python -m benchmarks.scale $(ARGUMENTS)
-
-# What a request costs the sidecar and its telemetry child, by destination: under a minute.
-bench-telemetry: setup
-	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
 
 # What a collector that is away, silent or slow costs requests, beside telemetry turned off: some minutes.
 bench-outage: setup
@@ -132,9 +139,12 @@ bench-outage: setup
 bench-pressure: setup
 	$(BIN)/python -m benchmarks.pressure $(ARGUMENTS)
 
-# Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
+# Every figure that there is a goal for, beside nginx, HAProxy, Envoy, Caddy and others where they are installed: about
+# fifteen minutes on a quiet machine. Or some of them: make bench FIGURES="bodies idle"
+FIGURES ?= compare bodies idle streams workers size stages policies
 bench: setup peers
-	$(BIN)/python -m benchmarks.compare --out benchmarks/results.md
+	@for figure in $(FIGURES); do echo "== $$figure"; \
+	  $(BIN)/python -m benchmarks.$$figure --out benchmarks/results.md || exit 1; done
 
 # What the peers need, in build/peers; Debian's packages only where we may install them.
 peers: build/peers/.done
@@ -150,6 +160,10 @@ build/peers/.done: benchmarks/peers/requirements.txt benchmarks/peers/package.js
 # What compiling policies costs; make bench-compile FOLDER=... takes the .xml files of a folder.
 bench-compile: setup
 	$(BIN)/python -m benchmarks.policies_compile $(FOLDER)
+
+# What a request costs the sidecar and its telemetry child, by destination: under a minute.
+bench-telemetry: setup
+	$(BIN)/python -m benchmarks.telemetry $(ARGUMENTS)
 
 # What each of the most used policies and typical expressions cost; the last table is through real processes.
 bench-policies: setup

@@ -13,13 +13,14 @@ import sys
 
 from aiohttp import web
 
-from management import figures, logs, quotas, settings
+from management import figures, quotas, settings
 from management.app import make_app
 from management.authority import server_context
 from management.provision import ensure_default
 from management.settings import Settings, SettingWrong
 from management.store import Store, StoreUnusable
 from management.vault import Vault, VaultBroken, read_or_make
+from telemetry.log import configure
 
 DRAIN_SECONDS = 5.0
 TRIM_SECONDS = 3600.0
@@ -94,7 +95,10 @@ async def _listen(runner: web.AppRunner, setting: str, host: str, port: int, con
 def main() -> int:
     try:
         given = settings.read(os.environ)
-        logs.start(given.log_style)
+        try:
+            configure(os.environ, "management")
+        except ValueError as wrong:
+            raise SettingWrong(f"{wrong}.") from None
         asyncio.run(serve(given))
     except (SettingWrong, CannotStart, StoreUnusable, VaultBroken) as error:
         print(f"management: {error}", file=sys.stderr)

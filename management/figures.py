@@ -1,7 +1,7 @@
 """What gateways counted of requests: batches of their agents, added up once, and kept for as long as reports reach.
 
-A batch is `{"boot", "number", "rows", "requests"}`, see docs/configuration-feed.md. An agent sends a batch until it was
-taken; its number says whether it was.
+A batch is `{"boot", "number", "rows", "minutes", "requests", "details"}`, see docs/configuration-feed.md. An agent
+sends a batch until it was taken; its number says whether it was.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from sqlalchemy import Connection, case, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from management.errors import invalid
-from management.schema import batches, figures, requests, services
+from management.schema import batches, figures, minutes, requests, services
 from management.store import Service
 from management.vault import Vault
 
 QUARTER = 900  # seconds
 KEPT = 93 * 86_400  # seconds
 KEPT_ROWS = 500_000  # of a service; the oldest go first
-KEPT_REQUESTS = 5_000  # of a service, the newest ones
+KEPT_REQUESTS = 5_000  # of a service, the newest ones that went well, and as many that did not
 KEPT_REQUESTS_SECONDS = 7 * 86_400
+KEPT_MINUTES = 2 * 3_600  # seconds
+KEPT_MINUTE_ROWS = 200_000  # of a service
 AHEAD = 86_400  # seconds that a gateway's clock may be ahead
 MOST_ROWS, MOST_REQUESTS = 20_000, 2_000
 LONGEST_NAME = 512
@@ -40,7 +42,15 @@ REQUEST = (
     "start", *NAMES, "method", "url", "ip", "backendStatus", "status", "responseSize", "requestSize", "cache", "time",
     "backendTime", "id",
 )  # fmt: skip
-_TEXTS = frozenset({*NAMES, "method", "url", "ip", "cache", "id"})
+# what an agent of the release before does not tell
+MINUTE_KEY = ("start", "api", "status", "source", "reason")
+MINUTE = (*MINUTE_KEY, "requests", "time", "longest", "backend_time", "client_time")
+DETAIL = (
+    "clientTime", "cacheTime", "traceId", "spanId", "backendSpanId", "backendMethod", "backendUrl", "backend",
+    "sampled", "source", "reason", "section", "scope", "path", "policy", "message", "detail",
+)  # fmt: skip
+_TEXTS = frozenset({*NAMES, "method", "url", "ip", "cache", "id", *DETAIL[2:8], *DETAIL[9:]})
+_WHOLE = frozenset({*COUNTS, "start", "backend_calls", "requests"})
 
 
 def check(document: Any) -> dict[str, Any]:
@@ -50,11 +60,18 @@ def check(document: Any) -> dict[str, Any]:
     boot, number = document.get("boot"), document.get("number")
     if not isinstance(boot, str) or not 0 < len(boot) <= 64 or type(number) is not int or not 0 < number < LARGEST:
         raise invalid("figures", "figures need a boot, a text of at most 64 characters, and a number from 1 on.")
-    for name, columns, most in (("rows", COLUMNS, MOST_ROWS), ("requests", REQUEST, MOST_REQUESTS)):
-        listed = document.get(name)
+    for name, columns, most in (
+        ("rows", COLUMNS, MOST_ROWS),
+        ("minutes", MINUTE, MOST_ROWS),
+        ("requests", REQUEST, MOST_REQUESTS),
+        ("details", DETAIL, MOST_REQUESTS),
+    ):
+        listed = document.get(name, [] if name in ("minutes", "details") else None)
         if not isinstance(listed, list) or len(listed) > most:
             raise invalid(f"figures.{name}", f"figures.{name} must be a list of at most {most}.")
         for row in listed:
+            if row == [] and name == "details":
+                continue  # of a request that a sidecar of the release before told
             if not isinstance(row, list) or len(row) != len(columns) or not all(map(_good, columns, row)):
                 raise invalid(f"figures.{name}", f"Each of figures.{name} is a list: {', '.join(columns)}.")
     return document
@@ -63,7 +80,7 @@ def check(document: Any) -> dict[str, Any]:
 def _good(column: str, value: Any) -> bool:
     if column in _TEXTS:
         return isinstance(value, str) and len(value) <= (LONGEST_NAME if column in NAMES else 4_096)
-    if column in COUNTS or column in ("start", "backend_calls"):
+    if column in _WHOLE:
         return isinstance(value, int | float) and 0 <= value < LARGEST
     return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
@@ -90,14 +107,56 @@ def keep(
     ]
     if values:
         connection.execute(_added(connection), values)
-    found = [dict(zip(REQUEST, row, strict=True)) for row in batch["requests"]]
+    _keep_minutes(connection, service, gateway, batch.get("minutes", []), now)
+    found = list(map(_told, batch["requests"], _details(batch)))
     if found:
         sealed = [
-            {"service": service.number, "received": int(now), "sealed": vault.seal(_text(each, gateway), "/requests")}
+            {
+                "service": service.number,
+                "received": int(now),
+                "sealed": vault.seal(_text(each, gateway), "/requests"),
+                "id": each["id"],
+                "gateway": gateway,
+                "api": each["api"],
+                "failed": int(not 100 <= each["status"] < 400),
+            }
             for each in found
         ]
         connection.execute(insert(requests), sealed)
         _trim_requests(connection, service.number, now)
+
+
+def _details(batch: dict[str, Any]) -> list[list[Any]]:
+    """One for each request, empty where there is none."""
+    details: list[list[Any]] = batch.get("details", [])
+    return details + [[]] * (len(batch["requests"]) - len(details))
+
+
+def _told(request: list[Any], detail: list[Any]) -> dict[str, Any]:
+    return {**dict(zip(REQUEST, request, strict=True)), **dict(zip(DETAIL, detail, strict=bool(detail)))}
+
+
+def _keep_minutes(connection: Connection, service: Service, gateway: str, told: list[list[Any]], now: float) -> None:
+    rows = [dict(zip(MINUTE, row, strict=True)) for row in told]
+    values = [
+        {
+            **row,
+            **{name: int(row[name]) for name in ("start", "status", "requests")},
+            "service": service.number,
+            "gateway": gateway,
+        }
+        for row in rows
+        if now - KEPT_MINUTES < row["start"] < now + AHEAD
+    ]
+    if not values:
+        return
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    adding = dialect.insert(minutes)
+    new, old = adding.excluded, minutes.c
+    changes = {name: old[name] + new[name] for name in ("requests", "time", "backend_time", "client_time")}
+    changes["longest"] = case((new.longest > old.longest, new.longest), else_=old.longest)
+    connection.execute(adding.on_conflict_do_update(index_elements=list(minutes.primary_key), set_=changes), values)
+    _trim_minutes(connection, service.number, now)
 
 
 def _first_time(connection: Connection, service: Service, gateway: str, instance: str, boot: str, number: int) -> bool:
@@ -145,9 +204,23 @@ def _text(request: dict[str, Any], gateway: str) -> bytes:
     return json.dumps({**request, "gateway": gateway}, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def last_requests(connection: Connection, vault: Vault, service: Service) -> list[dict[str, Any]]:
-    """The newest first."""
+def last_requests(
+    connection: Connection,
+    vault: Vault,
+    service: Service,
+    *,
+    id: str = "",
+    gateway: str = "",
+    api: str = "",
+    failed: bool | None = None,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """The newest first; of those alone that are asked for."""
+    wanted = {"id": id, "gateway": gateway.lower(), "api": api}
     query = select(requests.c.sealed).where(requests.c.service == service.number).order_by(requests.c.number.desc())
+    query = query.where(*(requests.c[name] == value for name, value in wanted.items() if value)).limit(most)
+    if failed is not None:
+        query = query.where(requests.c.failed == int(failed))
     return [
         json.loads(vault.unseal(sealed, "/requests").decode("utf-8", "surrogatepass"))
         for (sealed,) in connection.execute(query)
@@ -165,12 +238,22 @@ def trim(connection: Connection) -> None:
             oldest_kept = connection.scalar(newest.offset(KEPT_ROWS).limit(1))
             connection.execute(delete(figures).where(mine, figures.c.start <= oldest_kept))
         _trim_requests(connection, number, now)
+        _trim_minutes(connection, number, now)
+        if int(connection.scalar(select(func.count()).select_from(minutes).where(minutes.c.service == number)) or 0) > (
+            KEPT_MINUTE_ROWS
+        ):  # more names than anybody looks at
+            connection.execute(delete(minutes).where(minutes.c.service == number, minutes.c.start < int(now) - 600))
+
+
+def _trim_minutes(connection: Connection, service: int, now: float) -> None:
+    connection.execute(delete(minutes).where(minutes.c.service == service, minutes.c.start < int(now) - KEPT_MINUTES))
 
 
 def _trim_requests(connection: Connection, service: int, now: float) -> None:
-    mine = requests.c.service == service
-    last = connection.scalar(
-        select(requests.c.number).where(mine).order_by(requests.c.number.desc()).offset(KEPT_REQUESTS).limit(1)
-    )
-    old = requests.c.received < int(now) - KEPT_REQUESTS_SECONDS
-    connection.execute(delete(requests).where(mine, old if last is None else old | (requests.c.number <= last)))
+    for failed in (0, 1):
+        mine = (requests.c.service == service) & (requests.c.failed == failed)
+        last = connection.scalar(
+            select(requests.c.number).where(mine).order_by(requests.c.number.desc()).offset(KEPT_REQUESTS).limit(1)
+        )
+        old = requests.c.received < int(now) - KEPT_REQUESTS_SECONDS
+        connection.execute(delete(requests).where(mine, old if last is None else old | (requests.c.number <= last)))

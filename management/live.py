@@ -1,6 +1,7 @@
-"""What is asked of a service and is no resource: reports, quota counters, connectivity checks, users' tokens.
+"""What is asked of a service and is no resource: reports, activity, quota counters, connectivity checks, users' tokens.
 
 GET        {service}/reports/byApi
+GET        {service}/activity, {service}/activity/requests, {service}/activity/requests/{request}
 GET PATCH  {service}/quotas/{key}[/periods/{period}]
 POST       {service}/connectivityCheck
 POST       {service}/users/{user}/confirmations/password/send
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from management import quotas, reports, user_tokens
+from management import activity, quotas, reports, user_tokens
 from management.arm import json_response, page, tx_of
 from management.bodies import read_body
 from management.connectivity import Connectivity
@@ -51,8 +52,8 @@ class Live:
             return {"token": self.token, "generatessourl": self.sso_url}.get(last)
         if first == "users" and [each.lower() for each in path.segments[2:]] == ["confirmations", "password", "send"]:
             return self.confirmation
-        if first in ("reports", "quotas"):
-            return {"reports": self.reports, "quotas": self.quotas}[first]
+        if first in ("reports", "activity", "quotas"):
+            return {"reports": self.reports, "activity": self.activity, "quotas": self.quotas}[first]
         if len(path.segments) > 1:
             return None
         return {
@@ -69,6 +70,18 @@ class Live:
         )
         if items is None:
             raise ArmError(404, "ResourceNotFound", f"The reports are {', '.join(reports.REPORTS)}.")
+        return json_response(page(request, items, len(items)))
+
+    async def activity(self, request: web.Request, path: ArmPath) -> web.Response:
+        _only(request, "GET")
+        names = path.segments[1:]
+        if not names:
+            return json_response(await self._read(path, lambda tx: activity.activity(tx, request.query)))
+        if names[0].lower() != "requests" or len(names) > 2:
+            raise ArmError(404, "ResourceNotFound", "There are activity, activity/requests and activity/requests/ID.")
+        if len(names) == 2:
+            return json_response(await self._read(path, lambda tx: activity.request(tx, names[1])))
+        items = await self._read(path, lambda tx: activity.requests(tx, request.query))
         return json_response(page(request, items, len(items)))
 
     async def quotas(self, request: web.Request, path: ArmPath) -> web.Response:

@@ -158,7 +158,27 @@ batches = Table(
     Column("received", String, nullable=False),
 )
 
-# The last requests, as reports show them; sealed, because they tell of other people's requests.
+# The last minutes of the same, by what came of the requests: `status` is 0 for a client that went away, `source` and
+# `reason` are of the error, empty for none. Times are milliseconds.
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("gateway", TEXT, primary_key=True),
+    Column("api", TEXT, primary_key=True),
+    Column("status", Integer, primary_key=True),
+    Column("source", TEXT, primary_key=True),
+    Column("reason", TEXT, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("longest", Float, nullable=False),
+    Column("backend_time", Float, nullable=False),
+    Column("client_time", Float, nullable=False),
+)
+
+# The last requests, as reports show them; sealed, because they tell of other people's requests. What they are looked
+# for by is not: `id` is the request's, `failed` 1 for one that did not go well.
 requests = Table(
     "requests",
     metadata,
@@ -166,7 +186,12 @@ requests = Table(
     Column("service", Integer, nullable=False),
     Column("received", Integer, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("id", TEXT, nullable=False, server_default=""),
+    Column("gateway", TEXT, nullable=False, server_default=""),
+    Column("api", TEXT, nullable=False, server_default=""),
+    Column("failed", Integer, nullable=False, server_default="0"),
     Index("requests_by_service", "service", "number"),
+    Index("requests_by_id", "service", "id"),
     sqlite_autoincrement=True,
 )
 

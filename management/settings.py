@@ -38,7 +38,6 @@ class Settings:
     https_port: int
     service: str
     token_file: Path
-    log_style: str = "text"
     strict: bool = True
     outside: Outside = Outside()
 
@@ -56,7 +55,6 @@ def read(environment: Mapping[str, str]) -> Settings:
         https_port=_port(environment, "management.https.port", 9443),
         service=environment.get("management.service") or DEFAULT_SERVICE,
         token_file=Path(token_file) if token_file else data / "admin.token",
-        log_style=_choice(environment, "telemetry.logs.std", "text", ("none", "text", "json")),
         strict=_choice(environment, "policy.check", "strict", ("strict", "lenient")) == "strict",
         outside=Outside(
             portal=_url(environment, "management.portal.url", PORTAL),

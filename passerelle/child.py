@@ -1,6 +1,8 @@
 """One process that `up` started: its output goes to a file, its life is bound to ours, its launch is written down.
 
-The output goes to the file without passing through `up`, so a child never waits for us. A child leads its own process
+The output goes to the file without passing through `up`, so a child never waits for us. A log that has grown too large
+is set aside: the child keeps its file, so what is in it is copied and the file begins anew. What is written in the
+instant between the two is lost. A child leads its own process
 group: Ctrl-C reaches `up` alone, which ends its children in the right order.
 """
 
@@ -20,7 +22,7 @@ from passerelle.home import Home
 from passerelle.private import write_private
 from passerelle.rooms import Room
 
-LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is set aside at the next start
+LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is set aside
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 
@@ -34,7 +36,7 @@ class Child:
         self._home = home
         argv, environment = room.argv(), room.environment(inherited)
         write_private(home.launch(room.name), json.dumps({"argv": argv, "environment": environment}, indent=1))
-        self._set_old_log_aside()
+        self.turn_log_over()
         with self.log.open("ab") as output:
             self.log_start = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
@@ -98,9 +100,21 @@ class Child:
             file.seek(self.log_start)
             return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-count:])
 
-    def _set_old_log_aside(self) -> None:
-        if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
-            self.log.replace(self.log.with_suffix(".log.1"))
+    def turn_log_over(self) -> None:
+        """Set a log aside that is too large, in place of the one before."""
+        part = self.log.with_suffix(".log.part")
+        try:
+            if self.log.stat().st_size <= LARGEST_LOG:
+                return
+            with self.log.open("r+b") as log, part.open("wb") as copy:
+                os.chmod(part, 0o600)
+                while piece := log.read(1024 * 1024):
+                    copy.write(piece)
+                log.truncate(0)
+            part.replace(self.log.with_suffix(".log.1"))
+            self.log_start = 0
+        except OSError:  # no room for the copy, or somebody took the log away: it is only a log
+            part.unlink(missing_ok=True)
 
 
 def _end_with_parent(parent: int) -> Callable[[], None] | None:

@@ -88,6 +88,8 @@ class House:
         while True:
             self.pause(0.2)
             self.report_deaths()
+            for child in self._children:
+                child.turn_log_over()
             each_time()
 
     def report_deaths(self) -> None:

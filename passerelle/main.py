@@ -11,6 +11,7 @@ from passerelle.commands.import_ import import_
 from passerelle.commands.policy import policy
 from passerelle.commands.rollback import rollback
 from passerelle.commands.start import start
+from passerelle.commands.telemetry import telemetry
 from passerelle.commands.token import token
 from passerelle.commands.trace import trace
 from passerelle.commands.up import up
@@ -22,7 +23,7 @@ def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
 
-for command in (up, start, token, check, apply, export, import_, rollback, policy, trace, version):
+for command in (up, start, token, check, apply, export, import_, rollback, policy, telemetry, trace, version):
     main.add_command(command)
 
 if __name__ == "__main__":

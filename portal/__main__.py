@@ -12,9 +12,9 @@ import sys
 
 from aiohttp import web
 
-from portal import logs
 from portal.settings import SettingRefused, Settings
 from portal.web import application
+from telemetry import log
 
 _log = logging.getLogger("portal")
 
@@ -39,7 +39,10 @@ async def serve(settings: Settings) -> None:
 def main() -> int:
     try:
         settings = Settings.read(os.environ)
-        logs.begin(settings)
+        try:
+            log.configure(os.environ, "portal")
+        except ValueError as wrong:
+            raise SettingRefused(str(wrong)) from None
         asyncio.run(serve(settings))
     except (SettingRefused, ssl.SSLError) as error:
         print(f"portal: {error}", file=sys.stderr)

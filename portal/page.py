@@ -49,18 +49,21 @@ def _full_name(user: Resource | None) -> str:
 
 @dataclass(frozen=True)
 class Pages:
-    """Where a list of `count` rows stands: `number` counts from 1; `query` is what else the links carry."""
+    """Where a list of `count` rows stands: `number` counts from 1; `query` and `more` (encoded) are what else the links
+    carry."""
 
     number: int
     count: int
     query: str = ""
+    more: str = ""
 
     @property
     def last(self) -> int:
         return max(1, -(-self.count // SIZE))
 
     def link(self, number: int) -> str:
-        return f"?page={number}" + (f"&q={quote(self.query, safe='')}" if self.query else "")
+        query = f"&q={quote(self.query, safe='')}" if self.query else ""
+        return f"?page={number}{query}{f'&{self.more}' if self.more else ''}"
 
 
 def number_of(request: web.Request) -> int:

@@ -91,9 +91,9 @@ class Plane:
     async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return await self._call("POST", self._address(path, {}), body)
 
-    async def page(self, path: str, number: int, size: int) -> tuple[list[dict[str, Any]], int]:
+    async def page(self, path: str, number: int, size: int, **query: str) -> tuple[list[dict[str, Any]], int]:
         """The `number`th page (from 1) of a collection, and how many resources there are in all."""
-        answer = await self.get(path, **{"$top": str(size), "$skip": str((number - 1) * size)})
+        answer = await self.get(path, **{**query, "$top": str(size), "$skip": str((number - 1) * size)})
         items = _items(answer)
         count = answer.get("count")
         return items[:size], count if isinstance(count, int) else (number - 1) * size + len(items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 LOCAL_SERVICE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
@@ -18,7 +19,8 @@ class SettingRefused(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """`token_file` and `ca` are None when not set; `gateways` are base URLs without a trailing slash."""
+    """`token_file` and `ca` are None when not set; `gateways` are base URLs without a trailing slash; `traces` is the
+    address of a trace in somebody's store, with {traceId} in it."""
 
     host: str = "127.0.0.1"
     port: int = 9090
@@ -27,8 +29,7 @@ class Settings:
     ca: Path | None = None
     service: str = LOCAL_SERVICE
     gateways: tuple[str, ...] = ()
-    logs: str = "text"
-    log_level: str = "info"
+    traces: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -45,10 +46,12 @@ class Settings:
         plane = text("portal.management.url", cls.plane).rstrip("/")
         if not plane.startswith(("http://", "https://")):
             raise SettingRefused(f'portal.management.url is "{plane}"; it must start with http:// or https://')
+        traces = text("portal.traces.url", "")
+        if traces and (not traces.startswith(("http://", "https://")) or "{traceId}" not in traces):
+            raise SettingRefused(
+                f'portal.traces.url is "{traces}"; it must start with http:// or https:// and have {{traceId}} in it'
+            )
         gateways = [url.strip().rstrip("/") for url in text("portal.gateways", "").split(",")]
-        logs, level = text("telemetry.logs.std", "text").lower(), text("telemetry.logs.std.level", "info").lower()
-        if logs not in ("none", "text", "json"):
-            raise SettingRefused(f'telemetry.logs.std is "{logs}"; it must be none, text or json')
         return cls(
             host=text("portal.http.host", cls.host),
             port=int(port),
@@ -57,6 +60,9 @@ class Settings:
             ca=path("portal.management.ca"),
             service="/" + text("portal.service", LOCAL_SERVICE).strip("/"),
             gateways=tuple(url for url in gateways if url),
-            logs=logs,
-            log_level=level,
+            traces=traces,
         )
+
+    def trace_of(self, trace_id: str) -> str:
+        """Where the spans of a trace are shown; "" where nobody said."""
+        return self.traces.replace("{traceId}", quote(trace_id, safe="")) if trace_id else ""

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from portal import session
 from portal.model import properties_of
 from portal.page import ENVIRONMENT, PLANE, SETTINGS, VISITOR, page
-from portal.pages import console, developer, visitor
+from portal.pages import activity, console, developer, visitor
 from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused, segment
 from portal.settings import Settings
 
@@ -57,6 +57,7 @@ def application(settings: Settings) -> web.Application:
     app.router.add_static("/static", _HERE / "static")
     app.add_routes(developer.routes)
     app.add_routes(console.routes)
+    app.add_routes(activity.routes)
     app.add_routes(visitor.routes)
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)

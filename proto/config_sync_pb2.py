@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17proto/config_sync.proto\x12\x12passerelle.sync.v1\"\xa0\x02\n\x0b\x46romSidecar\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.passerelle.sync.v1.HelloH\x00\x12&\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x17.passerelle.sync.v1.AckH\x00\x12(\n\x04nack\x18\x03 \x01(\x0b\x32\x18.passerelle.sync.v1.NackH\x00\x12,\n\x06status\x18\x04 \x01(\x0b\x32\x1a.passerelle.sync.v1.StatusH\x00\x12*\n\x05trace\x18\x05 \x01(\x0b\x32\x19.passerelle.sync.v1.TraceH\x00\x12.\n\x07\x66igures\x18\x06 \x01(\x0b\x32\x1b.passerelle.sync.v1.FiguresH\x00\x42\t\n\x07message\"{\n\tFromAgent\x12(\n\x04\x64iff\x18\x01 \x01(\x0b\x32\x18.passerelle.sync.v1.DiffH\x00\x12\x39\n\rfigures_taken\x18\x02 \x01(\x0b\x32 .passerelle.sync.v1.FiguresTakenH\x00\x42\t\n\x07message\"p\n\x05Hello\x12\x12\n\nsidecar_id\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x14\n\x0cheld_dataset\x18\x03 \x01(\t\x12\x14\n\x0cheld_version\x18\x04 \x01(\x04\x12\r\n\x05token\x18\x05 \x01(\t\"\xaa\x01\n\x04\x44iff\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x14\n\x0c\x62\x61se_version\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x05 \x01(\x08\x12\x0c\n\x04last\x18\x06 \x01(\x08\x12-\n\x07upserts\x18\x07 \x03(\x0b\x32\x1c.passerelle.sync.v1.Resource\x12\x10\n\x08removals\x18\x08 \x03(\t\"4\n\x08Resource\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"a\n\x03\x41\x63k\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12)\n\x06issues\x18\x04 \x03(\x0b\x32\x19.passerelle.sync.v1.Issue\"\xcd\x01\n\x04Nack\x12\r\n\x05nonce\x18\x01 \x01(\t\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.passerelle.sync.v1.Nack.Reason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x14\n\x0cheld_dataset\x18\x04 \x01(\t\x12\x14\n\x0cheld_version\x18\x05 \x01(\x04\"I\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nWRONG_BASE\x10\x01\x12\x0b\n\x07\x43ORRUPT\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\"\\\n\x05Issue\x12\x13\n\x0bresource_id\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x0f\n\x07\x65lement\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"=\n\x06Status\x12\x10\n\x08requests\x18\x01 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x02 \x01(\x04\x12\x0f\n\x07started\x18\x03 \x01(\x01\"%\n\x05Trace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"=\n\x07\x46igures\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x10\n\x08\x64ocument\x18\x03 \x01(\x0c\"0\n\x0c\x46iguresTaken\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x32Z\n\nConfigSync\x12L\n\x06Stream\x12\x1f.passerelle.sync.v1.FromSidecar\x1a\x1d.passerelle.sync.v1.FromAgent(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17proto/config_sync.proto\x12\x12passerelle.sync.v1\"\xa0\x02\n\x0b\x46romSidecar\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.passerelle.sync.v1.HelloH\x00\x12&\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x17.passerelle.sync.v1.AckH\x00\x12(\n\x04nack\x18\x03 \x01(\x0b\x32\x18.passerelle.sync.v1.NackH\x00\x12,\n\x06status\x18\x04 \x01(\x0b\x32\x1a.passerelle.sync.v1.StatusH\x00\x12*\n\x05trace\x18\x05 \x01(\x0b\x32\x19.passerelle.sync.v1.TraceH\x00\x12.\n\x07\x66igures\x18\x06 \x01(\x0b\x32\x1b.passerelle.sync.v1.FiguresH\x00\x42\t\n\x07message\"\xad\x01\n\tFromAgent\x12(\n\x04\x64iff\x18\x01 \x01(\x0b\x32\x18.passerelle.sync.v1.DiffH\x00\x12\x39\n\rfigures_taken\x18\x02 \x01(\x0b\x32 .passerelle.sync.v1.FiguresTakenH\x00\x12\x30\n\x08standing\x18\x03 \x01(\x0b\x32\x1c.passerelle.sync.v1.StandingH\x00\x42\t\n\x07message\"p\n\x05Hello\x12\x12\n\nsidecar_id\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x14\n\x0cheld_dataset\x18\x03 \x01(\t\x12\x14\n\x0cheld_version\x18\x04 \x01(\x04\x12\r\n\x05token\x18\x05 \x01(\t\"\xaa\x01\n\x04\x44iff\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x14\n\x0c\x62\x61se_version\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x05 \x01(\x08\x12\x0c\n\x04last\x18\x06 \x01(\x08\x12-\n\x07upserts\x18\x07 \x03(\x0b\x32\x1c.passerelle.sync.v1.Resource\x12\x10\n\x08removals\x18\x08 \x03(\t\"4\n\x08Resource\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"a\n\x03\x41\x63k\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12)\n\x06issues\x18\x04 \x03(\x0b\x32\x19.passerelle.sync.v1.Issue\"\xcd\x01\n\x04Nack\x12\r\n\x05nonce\x18\x01 \x01(\t\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.passerelle.sync.v1.Nack.Reason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x14\n\x0cheld_dataset\x18\x04 \x01(\t\x12\x14\n\x0cheld_version\x18\x05 \x01(\x04\"I\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nWRONG_BASE\x10\x01\x12\x0b\n\x07\x43ORRUPT\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\"\\\n\x05Issue\x12\x13\n\x0bresource_id\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x0f\n\x07\x65lement\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"=\n\x06Status\x12\x10\n\x08requests\x18\x01 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x02 \x01(\x04\x12\x0f\n\x07started\x18\x03 \x01(\x01\"%\n\x05Trace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"=\n\x07\x46igures\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x10\n\x08\x64ocument\x18\x03 \x01(\x0c\"0\n\x0c\x46iguresTaken\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"?\n\x08Standing\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x11\n\tconfirmed\x18\x03 \x01(\x01\x32Z\n\nConfigSync\x12L\n\x06Stream\x12\x1f.passerelle.sync.v1.FromSidecar\x1a\x1d.passerelle.sync.v1.FromAgent(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,30 +33,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FROMSIDECAR']._serialized_start=48
   _globals['_FROMSIDECAR']._serialized_end=336
-  _globals['_FROMAGENT']._serialized_start=338
-  _globals['_FROMAGENT']._serialized_end=461
-  _globals['_HELLO']._serialized_start=463
-  _globals['_HELLO']._serialized_end=575
-  _globals['_DIFF']._serialized_start=578
-  _globals['_DIFF']._serialized_end=748
-  _globals['_RESOURCE']._serialized_start=750
-  _globals['_RESOURCE']._serialized_end=802
-  _globals['_ACK']._serialized_start=804
-  _globals['_ACK']._serialized_end=901
-  _globals['_NACK']._serialized_start=904
-  _globals['_NACK']._serialized_end=1109
-  _globals['_NACK_REASON']._serialized_start=1036
-  _globals['_NACK_REASON']._serialized_end=1109
-  _globals['_ISSUE']._serialized_start=1111
-  _globals['_ISSUE']._serialized_end=1203
-  _globals['_STATUS']._serialized_start=1205
-  _globals['_STATUS']._serialized_end=1266
-  _globals['_TRACE']._serialized_start=1268
-  _globals['_TRACE']._serialized_end=1305
-  _globals['_FIGURES']._serialized_start=1307
-  _globals['_FIGURES']._serialized_end=1368
-  _globals['_FIGURESTAKEN']._serialized_start=1370
-  _globals['_FIGURESTAKEN']._serialized_end=1418
-  _globals['_CONFIGSYNC']._serialized_start=1420
-  _globals['_CONFIGSYNC']._serialized_end=1510
+  _globals['_FROMAGENT']._serialized_start=339
+  _globals['_FROMAGENT']._serialized_end=512
+  _globals['_HELLO']._serialized_start=514
+  _globals['_HELLO']._serialized_end=626
+  _globals['_DIFF']._serialized_start=629
+  _globals['_DIFF']._serialized_end=799
+  _globals['_RESOURCE']._serialized_start=801
+  _globals['_RESOURCE']._serialized_end=853
+  _globals['_ACK']._serialized_start=855
+  _globals['_ACK']._serialized_end=952
+  _globals['_NACK']._serialized_start=955
+  _globals['_NACK']._serialized_end=1160
+  _globals['_NACK_REASON']._serialized_start=1087
+  _globals['_NACK_REASON']._serialized_end=1160
+  _globals['_ISSUE']._serialized_start=1162
+  _globals['_ISSUE']._serialized_end=1254
+  _globals['_STATUS']._serialized_start=1256
+  _globals['_STATUS']._serialized_end=1317
+  _globals['_TRACE']._serialized_start=1319
+  _globals['_TRACE']._serialized_end=1356
+  _globals['_FIGURES']._serialized_start=1358
+  _globals['_FIGURES']._serialized_end=1419
+  _globals['_FIGURESTAKEN']._serialized_start=1421
+  _globals['_FIGURESTAKEN']._serialized_end=1469
+  _globals['_STANDING']._serialized_start=1471
+  _globals['_STANDING']._serialized_end=1534
+  _globals['_CONFIGSYNC']._serialized_start=1536
+  _globals['_CONFIGSYNC']._serialized_end=1626
 # @@protoc_insertion_point(module_scope)

@@ -24,12 +24,14 @@ class FromSidecar(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ...) -> None: ...
 
 class FromAgent(_message.Message):
-    __slots__ = ("diff", "figures_taken")
+    __slots__ = ("diff", "figures_taken", "standing")
     DIFF_FIELD_NUMBER: _ClassVar[int]
     FIGURES_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     diff: Diff
     figures_taken: FiguresTaken
-    def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ..., figures_taken: _Optional[_Union[FiguresTaken, _Mapping]] = ...) -> None: ...
+    standing: Standing
+    def __init__(self, diff: _Optional[_Union[Diff, _Mapping]] = ..., figures_taken: _Optional[_Union[FiguresTaken, _Mapping]] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("sidecar_id", "software_version", "held_dataset", "held_version", "token")
@@ -160,3 +162,13 @@ class FiguresTaken(_message.Message):
     source: str
     sequence: int
     def __init__(self, source: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Standing(_message.Message):
+    __slots__ = ("dataset", "version", "confirmed")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    version: int
+    confirmed: float
+    def __init__(self, dataset: _Optional[str] = ..., version: _Optional[int] = ..., confirmed: _Optional[float] = ...) -> None: ...

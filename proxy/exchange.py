@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
 from proxy.messages import Headers, Request, Response
-from proxy.ports import ClientIdentity, HttpProxy, Ports
+from proxy.ports import ClientIdentity, HttpProxy, Ports, Transport
 from telemetry.records import MetricRecord
 
 if TYPE_CHECKING:
+    from proxy.capture import Capture
     from proxy.config.resources import Api, Backend, Deployment, Operation, Product, Subscription, User
     from proxy.graphql.graph import Graph
     from proxy.pipeline.resolution import Resolution
@@ -58,6 +59,7 @@ class Exchange:
     backend_status: int = 0
     backend_http_version: str = "1.1"
     backend_ms: float = 0.0
+    responding: float = 0.0  # when the response began to be sent, on the monotonic clock; 0: not yet
     cache: str = "none"
     cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached
@@ -85,6 +87,8 @@ class Exchange:
     inform: Callable[[int, Headers], None] | None = None
     # who looks on: the request is traced; None nearly always
     watch: Watch | None = None
+    # what diagnostics want beside the record; None where they want nothing
+    capture: Capture | None = None
     # quota counters (key, start, period) that this request was counted in, and for how many calls
     counted: dict[tuple[str, float, int], int] | None = None
 
@@ -142,6 +146,11 @@ class Exchange:
 
     def elapsed_ms(self) -> int:
         return int((self.ports.clock.monotonic() - self.started) * 1000)
+
+    @property
+    def transport(self) -> Transport:
+        """For every call that a policy makes."""
+        return self.ports.transport if self.capture is None else self.capture.transport
 
     def message(self, section: str) -> Request | Response:
         """The message a policy of `section` works on: the request, or from outbound on the response."""

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from proxy.admission import admit
+from proxy.capture import begin as begin_capture
 from proxy.config.gateway import Gateway
 from proxy.config.resources import Deployment
 from proxy.errors import (
@@ -142,11 +143,18 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
             assert gateway is not None
             if tracing is not None:
                 tracing.settle(exchange)
-            await execute(refusing(gateway, exchange, error), exchange)
+            pipeline = refusing(gateway, exchange, error)
+            if pipeline.plan is not None:
+                exchange.capture = begin_capture(pipeline.plan, exchange)
+            await execute(pipeline, exchange)
         else:
+            if pipeline.plan is not None:
+                exchange.capture = begin_capture(pipeline.plan, exchange)
             await execute(pipeline, exchange)  # inbound, backend, outbound, on-error
         if tracing is not None and exchange.response is not None:
             tracing.announce(exchange.response.headers)
+        if exchange.capture is not None and exchange.response is not None:
+            exchange.capture.responding(exchange.response)
         await respond(exchange, outlet)
     except GatewayError as error:
         exchange.last_error = error.last_error(exchange.elapsed_ms())
@@ -173,6 +181,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
 async def respond(exchange: Exchange, outlet: Outlet) -> None:
     """Send the response; one whose head cannot be written (rule 4 is not touched yet) becomes an error response."""
     assert exchange.response is not None
+    exchange.responding = exchange.ports.clock.monotonic()
     try:
         await outlet.send(exchange.response)
     except GatewayError as error:
@@ -264,4 +273,4 @@ def refusing(gateway: Gateway, exchange: Exchange, error: GatewayError) -> Pipel
         raise error
 
     last = Step.of(refuse, Origin(error.source, "", "inbound", ""))
-    return Pipeline(inbound=(*first, last), on_error=known.on_error, lasting=known.lasting)
+    return Pipeline(inbound=(*first, last), on_error=known.on_error, lasting=known.lasting, plan=known.plan)

@@ -181,6 +181,11 @@ class Body:
             self._stream, self._buffer = None, b""
         return stream
 
+    def through(self, wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]) -> None:
+        """Have the stream pass by somebody who looks on; content that is buffered stays as it is."""
+        if self._stream is not None:
+            self._stream = wrap(self._stream)
+
     async def discard(self) -> None:
         """Give up what was not read; a stream that knows how to end (`aclose`) is told so."""
         stream, self._stream, self._buffer, self.length = self._stream, None, b"", 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
 from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
-from telemetry.records import Row
+from telemetry.records import EventRecord, Row
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
@@ -92,7 +92,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     return response
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # not frozen, which would cost more than the look itself
 class Reading:
     """A counter after a look or an increment. `count` is calls in the window; `reset_after` seconds until one frees."""
 
@@ -106,6 +106,10 @@ class Counters(Protocol):
     def peek(self, key: str, period: float) -> Reading: ...
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        """Add unless the limit is reached, with nobody between; the reading from before."""
+        ...
 
 
 @dataclass(slots=True, frozen=True)
@@ -202,6 +206,10 @@ class Grants(Protocol):
 class Journal(Protocol):
     def append(self, record: Row) -> None:
         """Take the values of a RequestRecord, in its order."""
+        ...
+
+    def event(self, event: EventRecord) -> bool:
+        """Take what a policy wants said; False when too much waits, and then it is dropped."""
         ...
 
 

@@ -16,20 +16,22 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
     """The values of a RequestRecord, in its order. `status` is what the client got, 0 for nothing; `received` and
     `sent` are body bytes."""
     request, api, operation, backend = exchange.request, exchange.api, exchange.operation, exchange.backend
-    total_ms = (exchange.ports.clock.monotonic() - exchange.started) * 1000
-    backend_ms, cache_ms, backend_status = exchange.backend_ms, exchange.cache_ms, exchange.backend_status
-    client_ms = total_ms - backend_ms - cache_ms
+    now, responding = exchange.ports.clock.monotonic(), exchange.responding
+    total_ms = (now - exchange.started) * 1000
+    backend_status = exchange.backend_status
     url, last_error = request.original_url, exchange.last_error
     if url.query:
         key_name = api.key_query if api else "subscription-key"
         if "%" in url.query or key_name.lower() in url.query.lower():
             url = replace(url, query=without(url.query, key_name))
+    authority = url.authority
+    text = f"{url.scheme}://{authority}{url.path}"
     return (
         int(exchange.timestamp.timestamp() * 1_000_000_000),
         total_ms,
-        backend_ms,
-        client_ms if client_ms > 0.0 else 0.0,
-        cache_ms,
+        exchange.backend_ms,
+        (now - responding) * 1000 if responding else 0.0,
+        exchange.cache_ms,
         exchange.activity_id,
         exchange.trace_id,
         exchange.span_id,
@@ -37,9 +39,9 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
         exchange.backend_span_id if exchange.backend_url else "",
         exchange.trace_flags[-1:] in "13579bdf",
         request.method,
-        str(url),
+        f"{text}?{url.query}" if url.query else text,
         f"/{api.path}{operation.url_template}" if api and operation else "",
-        url.authority,
+        authority,
         f"HTTP/{request.http_version}",
         request.tls_version,
         request.client_ip,
@@ -69,6 +71,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
         if exchange.traces
         else (),
         exchange.metrics,
+        exchange.capture.row() if exchange.capture is not None else None,
     )
 
 

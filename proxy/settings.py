@@ -6,55 +6,17 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from telemetry.identity import IdentitySettings
 from telemetry.log import FORMATS, LEVELS
 
-IMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
+NOBODY = IdentitySettings()
 _CLOCK = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?)")
 
 
 class SettingError(ValueError):
     """A setting is wrong; the message names it, its value and what it may be."""
-
-
-@dataclass(slots=True, frozen=True)
-class IdentitySettings:
-    """Where access tokens of this gateway's own identity come from; empty texts are not given.
-
-    What the platforms put into the environment (IDENTITY_ENDPOINT, AZURE_FEDERATED_TOKEN_FILE ...) is the default.
-    """
-
-    source: str = "none"
-    endpoint: str = ""
-    header: str = field(default="", repr=False)
-    tenant: str = ""
-    client: str = ""
-    token_file: str = ""
-    authority: str = ""
-
-    @classmethod
-    def read(cls, values: Mapping[str, str]) -> IdentitySettings:
-        def setting(name: str, platform: str, default: str = "") -> str:
-            return values.get(name) or values.get(platform) or default
-
-        token_file = setting("policy.identity.token.file", "AZURE_FEDERATED_TOKEN_FILE")
-        endpoint = setting("policy.identity.endpoint", "IDENTITY_ENDPOINT")
-        sources = ("auto", "none", "imds", "appservice", "workload")
-        source = choice(values, "policy.identity.source", "auto", sources)
-        if source == "auto":
-            source = "workload" if token_file else "appservice" if endpoint else "none"
-        if source == "imds":
-            endpoint = values.get("policy.identity.endpoint") or IMDS
-        return cls(
-            source,
-            endpoint,
-            setting("policy.identity.header", "IDENTITY_HEADER"),
-            setting("policy.identity.tenant", "AZURE_TENANT_ID"),
-            setting("policy.identity.client", "AZURE_CLIENT_ID"),
-            token_file,
-            setting("policy.identity.authority", "AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com"),
-        )
 
 
 @dataclass(slots=True, frozen=True)
@@ -73,11 +35,12 @@ class Settings:
     sync_endpoint: str
     sync_token_file: str
     instance: str
-    identity: IdentitySettings = IdentitySettings()
+    identity: IdentitySettings = NOBODY
     lenient: bool = False
     https_host: str = ""
     https_port: int = 8081
     dapr: str = "http://localhost:3500"
+    telemetry: bool = True
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -98,12 +61,20 @@ class Settings:
             sync_endpoint=values.get("config.sync.endpoint", "unix:/tmp/passerelle/agent.sock"),
             sync_token_file=values.get("config.sync.token.file", ""),
             instance=values.get("instance.id") or f"{socket.gethostname()}:{port}",
-            identity=IdentitySettings.read(values),
+            identity=_identity(values),
             lenient=choice(values, "policy.check", "strict", ("strict", "lenient")) == "lenient",
             https_host=values.get("net.server.https.host") or values.get("net.server.http.host", "0.0.0.0"),  # noqa: S104
             https_port=integer(values, "net.server.https.port", 8081, 0, 65535),
             dapr=_dapr(values),
+            telemetry=boolean(values, "telemetry.enabled", True),
         )
+
+
+def _identity(values: Mapping[str, str]) -> IdentitySettings:
+    try:
+        return IdentitySettings.read(values)
+    except ValueError as wrong:
+        raise SettingError(f"{wrong}.") from None
 
 
 def _dapr(values: Mapping[str, str]) -> str:

@@ -15,7 +15,6 @@ import logging
 import os
 import queue
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +32,8 @@ logger = logging.getLogger(__name__)
 Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue]]
 # requests and 5xx answers since start, and the start in Unix seconds
 Status = Callable[[], tuple[int, int, float]]
+# dataset and version that the agent holds, and when that was last confirmed to be the newest, Unix seconds
+Stand = Callable[[str, int, float], None]
 # key, slice in milliseconds, slot = floor(unix time / slice), increment
 Count = tuple[str, int, int, int]
 
@@ -45,8 +46,9 @@ SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
-# orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
-LONG_NUMBER = re.compile(rb"\d{19}")
+# orjson turns an integer beyond 64 bits into a float: one that long goes through the exact parser.
+LONG_NUMBER = b"0" * 19
+DIGITS = bytes(0x30 if chr(each) in "0123456789" else 0x20 for each in range(256))  # all else becomes a space
 
 # What waits to be sent; None ends the stream, TRACES and FIGURES say that such wait.
 Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
@@ -120,10 +122,10 @@ class WaitingFigures(Protocol):
 
 
 class SyncThread:
-    """Keeps the streams to the agent. `apply`, `status` and `counters` are called in its threads.
+    """Keeps the streams to the agent. `apply`, `status`, `stand` and `counters` are called in its threads.
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
-    shared token, empty when none is asked for.
+    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count.
     """
 
     def __init__(
@@ -138,15 +140,17 @@ class SyncThread:
         traces: FinishedTraces | None = None,
         figures: WaitingFigures | None = None,
         quotas: SharedQuotas | None = None,
+        group: str = "",
+        stand: Stand | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
-        self._traces = traces
+        self._traces, self._stand = traces, stand
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
-        self._quotas, self._epoch = quotas, ""
+        self._quotas, self._epoch, self._group = quotas, "", group
         self._figures = figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
@@ -238,25 +242,25 @@ class SyncThread:
 
     def _config_stream(self, channel: grpc.Channel) -> None:
         outbox = self._outbox = queue.SimpleQueue()
-        dataset, version = self._held
         hello = config_sync_pb2.Hello(
             sidecar_id=self._id,
             software_version=self._software_version,
-            held_dataset=dataset,
-            held_version=version,
+            held_dataset=self._held[0],
+            held_version=self._held[1],
             token=self._token,
         )
         outbox.put(config_sync_pb2.FromSidecar(hello=hello))
         outbox.put(self._status_message())
         outbox.put(TRACES)
         outbox.put(FIGURES)
-        stub = config_sync_pb2_grpc.ConfigSyncStub(channel)  # type: ignore[no-untyped-call]
-        pending = _Pending()
+        stub, pending = config_sync_pb2_grpc.ConfigSyncStub(channel), _Pending()  # type: ignore[no-untyped-call]
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
                 kind = message.WhichOneof("message")
                 if kind == "figures_taken":
                     self._figures_taken(message.figures_taken)
+                if kind == "standing" and self._stand is not None:
+                    self._stand(message.standing.dataset, message.standing.version, message.standing.confirmed)
                 if kind != "diff":
                     continue
                 pending.add(message.diff)
@@ -268,12 +272,12 @@ class SyncThread:
             outbox.put(None)
 
     def _outgoing(self, outbox: Outbox) -> Iterator[config_sync_pb2.FromSidecar]:
-        sent = 0
+        sent, told = 0, time.monotonic()
         while True:
             try:
-                message = outbox.get(timeout=STATUS_INTERVAL)
+                message = outbox.get(timeout=max(told + STATUS_INTERVAL - time.monotonic(), 0))
             except queue.Empty:
-                message = self._status_message()
+                message, told = self._status_message(), time.monotonic()
             if message is None:
                 return
             if message is TRACES:
@@ -322,9 +326,9 @@ class SyncThread:
         return config_sync_pb2.FromSidecar(ack=ack)
 
     def _nack(self, nonce: str, reason: config_sync_pb2.Nack.Reason, detail: str) -> config_sync_pb2.FromSidecar:
-        dataset, version = self._held
+        held, version = self._held
         nack = config_sync_pb2.Nack(
-            nonce=nonce, reason=reason, detail=detail[:2_000], held_dataset=dataset, held_version=version
+            nonce=nonce, reason=reason, detail=detail[:2_000], held_dataset=held, held_version=version
         )
         return config_sync_pb2.FromSidecar(nack=nack)
 
@@ -361,7 +365,7 @@ class SyncThread:
         greeted: threading.Event,
         held: queue.SimpleQueue[list[QuotaCount]],
     ) -> Iterator[counter_sync_pb2.Counts]:
-        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
+        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token, group=self._group)
         again = True
         while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
             drained = [count for count in counters.drain() if len(count[0]) <= LONGEST_KEY]
@@ -412,18 +416,18 @@ class _Pending:
         if diff.nonce != self.nonce:
             self._begin(diff.nonce)
         for wire in diff.upserts:
-            if hashlib.sha256(wire.body).digest() != wire.digest:
-                self.corrupt = self.corrupt or wire.id
+            id, digest, body = wire.id, wire.digest, wire.body  # each look makes a copy
+            if hashlib.sha256(body).digest() != digest:
+                self.corrupt = self.corrupt or id
                 continue
             try:
-                self.upserts.append(Resource(wire.id, wire.digest.hex(), checked(wire.body)))
+                self.upserts.append(Resource(id, digest.hex(), checked(body)))
             except ValueError as error:
-                self.issues.append(ResourceIssue(wire.id, 0, 0, "", f"The body cannot be read: {error}"))
+                self.issues.append(ResourceIssue(id, 0, 0, "", f"The body cannot be read: {error}"))
         self.removals.extend(diff.removals)
 
     def _begin(self, nonce: str) -> None:
-        self.nonce = nonce
-        self.corrupt = ""
+        self.nonce, self.corrupt = nonce, ""
         self.upserts: list[Resource] = []
         self.removals: list[str] = []
         self.issues: list[ResourceIssue] = []
@@ -431,7 +435,7 @@ class _Pending:
 
 def checked(body: bytes) -> dict[str, Any] | bytes:
     """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
-    exact = LONG_NUMBER.search(body) is not None
+    exact = LONG_NUMBER in body.translate(DIGITS)
     try:
         value = json.loads(body) if exact else orjson.loads(body)
     except RecursionError:

@@ -36,3 +36,11 @@ def trace_context(header: str | None, fresh: str = "") -> TraceContext:
 def random_digits() -> str:
     """96 hexadecimal digits, which are all the ids that a request needs, drawn at once. They are no secret."""
     return f"{random.getrandbits(384):096x}"
+
+
+def new_trace() -> str:
+    return f"{random.getrandbits(128) or 1:032x}"
+
+
+def new_span() -> str:
+    return f"{random.getrandbits(64) or 1:016x}"

@@ -184,6 +184,7 @@ class Agent:
             )
         self._failures = self._strained = 0
         self._last_error, self._confirmed = "", time.time()
+        self._hub.confirmed_at = self._confirmed
         self._problems.pop("FeedRefused", None)
         self._problems.pop("PlaneRefuses", None)
         self._check_expiry()

@@ -64,6 +64,7 @@ class Sidecar:
     offer: Offer | None = None
     whole: bool = False
     refused: Version | None = None
+    asks: bool = False  # it has told its status and is to be told where the agent stands
     requests: int = 0
     failures: int = 0
     started: float = 0.0
@@ -80,10 +81,12 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Hub:
-    """`revision` grows whenever something changed that a heartbeat tells."""
+    """`revision` grows whenever something changed that a heartbeat tells; `confirmed_at` is when the source of the
+    configuration last said that this is the newest, Unix seconds."""
 
     current: Snapshot | None = None
     confirmed: bool = False
+    confirmed_at: float = 0.0
     revision: int = 0
     sidecars: dict[str, Sidecar] = field(default_factory=dict)
     traces: Traces = field(default_factory=Traces)

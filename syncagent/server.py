@@ -135,6 +135,9 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
                 source, number = taken
                 figures_taken = config_sync_pb2.FiguresTaken(source=source, sequence=number)
                 await context.write(config_sync_pb2.FromAgent(figures_taken=figures_taken))
+            if sidecar.asks:
+                sidecar.asks = False
+                await context.write(config_sync_pb2.FromAgent(standing=_standing(self._hub)))
             offer = self._hub.next(sidecar)
             if offer is None:
                 await ready.wait()
@@ -168,6 +171,7 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
             elif kind == "status":
                 status = message.status
                 sidecar.requests, sidecar.failures, sidecar.started = status.requests, status.failures, status.started
+                sidecar.asks = True
             elif kind == "trace":
                 if not self._hub.traces.add(message.trace.id, message.trace.document):
                     self._log.warn("TraceDropped", f"sidecar {sidecar.id} sent a trace that is too large or no text")
@@ -183,6 +187,12 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
         except (ValueError, TypeError, LookupError) as error:
             self._log.warn("FiguresUnreadable", f"sidecar {sidecar.id} sent figures that are none: {error}")
         sidecar.figures = (figures.source, figures.sequence)
+
+
+def _standing(hub: Hub) -> config_sync_pb2.Standing:
+    held = hub.current
+    dataset, version = (held.dataset, held.cursor) if held is not None else ("", 0)
+    return config_sync_pb2.Standing(dataset=dataset, version=version, confirmed=hub.confirmed_at)
 
 
 class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
@@ -208,7 +218,7 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         if len(self._readers) >= MAX_SIDECARS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_SIDECARS} sidecars")
         stream = object()
-        self._relay.join(stream)
+        self._relay.join(stream, first.group[:256])
         self._quotas.join(stream)
         self._take(first, stream)
         reader = asyncio.create_task(self._read(messages, stream))

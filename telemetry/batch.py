@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import Any
 
 from telemetry import redact
-from telemetry.records import ErrorRecord, MetricRecord, RequestRecord, Row, TraceRecord, places
+from telemetry.records import CallRecord, Captured, ErrorRecord, MetricRecord, RequestRecord, Row, TraceRecord, places
 
 KINDS = 4096
 SHARED = (
@@ -43,8 +43,8 @@ SHARED = (
     "product_id",
 )
 
-_URL, _BACKEND_URL, _LAST_ERROR, _ERRORS, _TRACES, _METRICS = places(
-    "url", "backend_url", "last_error", "errors", "traces", "metrics"
+_URL, _BACKEND_URL, _LAST_ERROR, _ERRORS, _TRACES, _METRICS, _CAPTURED = places(
+    "url", "backend_url", "last_error", "errors", "traces", "metrics", "captured"
 )
 _shared = itemgetter(*places(*SHARED))
 _nested = itemgetter(_LAST_ERROR, _ERRORS, _TRACES, _METRICS)
@@ -111,6 +111,8 @@ class Kinds:
                 row = whole = _whole(row)
                 if error := whole.last_error:
                     cause = (error.source, error.reason, error.section)
+            if row[_CAPTURED] is not None:
+                row = (*row[:_CAPTURED], _captured(row[_CAPTURED]), *row[_CAPTURED + 1 :])
             url: str = row[_URL]
             backend: str = row[_BACKEND_URL]
             if not (url.isascii() and backend.isascii()):
@@ -177,3 +179,10 @@ def _whole(row: Row) -> RequestRecord:
     if metrics:
         values[_METRICS] = tuple([text(MetricRecord._make(each)) for each in metrics])
     return RequestRecord._make(values)
+
+
+def _captured(values: Row) -> Captured:
+    made: Captured = text(Captured._make(values))
+    return made._replace(
+        calls=tuple(call._replace(url=redact.url(call.url)) for call in map(CallRecord._make, made.calls))
+    )

@@ -27,18 +27,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from telemetry import frames
-from telemetry.batch import Batch, Kinds
+from telemetry.batch import Batch, Kinds, text
 from telemetry.custom_metrics import CustomMetrics
-from telemetry.exporters import FACTORIES, Drafting, Exporter
+from telemetry.diagnostics import Directory
+from telemetry.exporters import FACTORIES, Directed, Drafting, Eventful, Exporter, Holding
 from telemetry.figures import Figures
 from telemetry.keeping import Keeping
 from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
-from telemetry.records import Row
+from telemetry.records import EventRecord, Row
 from telemetry.recovery import EXPORTERS, FIRST, SUMS, Recovery, Safe
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
+from telemetry.state import GatewayMetrics, Standing
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class Child:
             process_id=parent,
         )
         self._requests = RequestMetrics(self._metric_settings)
+        self._gateway = GatewayMetrics(self._metric_settings.max_series)
         self._custom = CustomMetrics(self._metric_settings.max_series)
         self._kinds = Kinds()
         self._journal = JournalCounts()
@@ -87,7 +90,7 @@ class Child:
 
     def read(self) -> list[Metric]:
         """Every metric as it is now; safe from any thread."""
-        metrics = self._requests.read() + self._custom.read()
+        metrics = self._requests.read() + self._gateway.read() + self._custom.read()
         metrics += telemetry_metrics(self._exporters, self._journal)
         if self._metric_settings.system:
             metrics += process_metrics(self._resource.process_id)
@@ -109,6 +112,16 @@ class Child:
         elif kind == frames.IDENTITY:
             gateway_id, region = content
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
+        elif kind == frames.STANDING:
+            self._gateway.standing = Standing._make(content)
+        elif kind == frames.EVENTS:
+            self._journal.dropped_events, events = content
+            self._events([text(EventRecord._make(each)) for each in events])
+        elif kind == frames.LOGGERS:
+            directory = Directory(content)
+            for exporter in self._exporters:
+                if isinstance(exporter, Directed):
+                    exporter.direct(directory)
 
     def tick(self) -> None:
         self._keeping.tick(self._lanes())
@@ -167,6 +180,10 @@ class Child:
         lanes = self._lanes()
         dropped = sum(sum(lane.dropped.values()) for lane in lanes)
         self._export_metrics()
+        for slot, exporter in zip(self._slots, self._exporters, strict=True):
+            if isinstance(exporter, Holding):
+                exporter.flush()
+            self._recovery.settle(slot, _waiting(exporter))
         if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
             self._export_metrics()  # what the last records pushed out is told too
         for lane in lanes:
@@ -213,13 +230,22 @@ class Child:
     def _sums(self) -> list[Taker]:
         self._draft_at = self._draft_at or time.monotonic() + self._draft_after
         told = [self._figures.add] if self._way_back is not None else []
-        return [self._requests.add, self._custom.add, *told]
+        return [self._requests.add, self._gateway.add, self._custom.add, *told]
 
     def _give(self, take: Taker, batch: Batch) -> None:
         try:
             take(batch, self._resource)
         except Exception:
             self._broken(len(batch))
+
+    def _events(self, events: Sequence[EventRecord]) -> None:
+        self._keeping.attach(self._lanes())
+        for exporter in self._exporters:
+            if isinstance(exporter, Eventful):
+                try:
+                    exporter.events(events)
+                except Exception:
+                    self._broken(len(events))
 
     def _broken(self, count: int) -> None:
         self._journal.broken += count

@@ -5,7 +5,10 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
     records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples, or the
                                                    `marshal` of them where they have been on a trail
     trail     (path, number)                       the sidecar's trail, and the number of the first record in this pipe
+    events    (dropped, [event, ...])              events that the journal dropped so far, then plain event tuples
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
+    standing  (version, newest, confirmed)         which configuration is in force, see `state.py`; replaces likewise
+    loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
 
@@ -31,6 +34,9 @@ MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
 VERSION = 2  # of `marshal`, for single records: it does not look whether a value was there before
 IDENTITY = "identity"
+STANDING = "standing"
+EVENTS = "events"
+LOGGERS = "loggers"
 TRAIL = "trail"
 
 LENGTH = struct.Struct(">I")
@@ -44,9 +50,9 @@ class BrokenPipeStream(Exception):
     """The bytes on the pipe are not frames; nothing after them can be trusted."""
 
 
-def pack(kind: str, content: Any) -> bytes:
+def pack(kind: str, content: Any, version: int = marshal.version) -> bytes:
     """One frame. Raises ValueError when the content is not plain or is too long."""
-    body = marshal.dumps((kind, content))
+    body = marshal.dumps((kind, content), version)
     if len(body) > MAX_FRAME:
         raise ValueError(f"a frame of {len(body)} bytes is longer than {MAX_FRAME}")
     return LENGTH.pack(len(body)) + body
@@ -54,9 +60,10 @@ def pack(kind: str, content: Any) -> bytes:
 
 def pack_records(records: Sequence[Row | bytes], dropped: int, respawned: int) -> Iterator[tuple[bytes, int]]:
     """Frames with their number of records; a number of 0 with an empty frame means: one record could not be packed."""
-    for plain in (_fast, _plain):
+    version = VERSION if records and type(records[0]) is bytes else marshal.version
+    for made in (_fast, plain):
         try:
-            frame = pack(RECORDS, (dropped, respawned, [plain(record) for record in records]))
+            frame = pack(RECORDS, (dropped, respawned, [made(record) for record in records]), version)
         except ValueError:
             continue
         yield frame, len(records)
@@ -74,7 +81,7 @@ def packed(row: Row) -> bytes:
     try:
         return marshal.dumps(_fast(row), VERSION)
     except ValueError:
-        return marshal.dumps(_plain(row), VERSION)
+        return marshal.dumps(plain(row), VERSION)
 
 
 def _fast(row: Row | bytes) -> Row | bytes:
@@ -85,16 +92,16 @@ def _fast(row: Row | bytes) -> Row | bytes:
         return row if type(row) is tuple else tuple(row)
     values = list(row)
     for at in _NESTED:
-        values[at] = _plain(values[at])
+        values[at] = plain(values[at])
     return tuple(values)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Subclasses (a case-insensitive str, an IntEnum, a named tuple) as the built-in that they are."""
     if type(value) in _EXACT:
         return value
     if isinstance(value, tuple | list):
-        return tuple(_plain(each) for each in value)
+        return tuple(plain(each) for each in value)
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementga
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from telemetry.lines import timestamp
@@ -104,11 +105,21 @@ def said(record: RequestRecord) -> dict[str, Any]:
     if record.errors:
         values["errors"] = [error(each) for each in record.errors]
     if record.traces:
-        values["traceRecords"] = [
-            {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
-            for trace in record.traces
-        ]
+        values["traceRecords"] = traces(record)
     return values
+
+
+def traces(record: RequestRecord) -> list[dict[str, str]]:
+    """What `trace` policies said."""
+    return [
+        {"source": trace.source, "severity": trace.severity, "message": trace.message, **dict(trace.metadata)}
+        for trace in record.traces
+    ]
+
+
+def nested(value: Any) -> str:
+    """An error or a list of them, where only text has a place."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def succeeded(record: RequestRecord) -> bool:

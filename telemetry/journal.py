@@ -4,12 +4,14 @@ Rules
 1. `append` costs less than a microsecond and never waits: the queue is bounded, and when it is full the new record is
    dropped and counted.
 2. The event loop writes batches to a pipe without blocking; a full pipe leaves the records in the queue.
-3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
-   bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
-4. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
-5. Where telemetry waits on disk for its destination, each record is also on a trail (`trail.py`) until it is safe, so
+3. A dead telemetry child is replaced with a back-off, one that reads nothing is ended; requests never notice. The child
+   is started by exec, never by a bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed
+   parent.
+4. What policies want said (`event`) waits in a queue of its own, bounded in bytes; a record never waits behind it.
+5. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
+6. Where telemetry waits on disk for its destination, each record is also on a trail (`trail.py`) until it is safe, so
    that the end of this process and its child, however sudden, loses none.
-6. Single-threaded: everything runs on the loop that called `start`.
+7. Single-threaded: everything runs on the loop that called `start`.
 """
 
 from __future__ import annotations
@@ -26,21 +28,43 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from telemetry.frames import IDENTITY, TRAIL, BrokenPipeStream, documents, pack, pack_records
-from telemetry.records import Row
+from telemetry.frames import (
+    EVENTS,
+    IDENTITY,
+    LOGGERS,
+    STANDING,
+    TRAIL,
+    BrokenPipeStream,
+    documents,
+    pack,
+    pack_records,
+    plain,
+)
+from telemetry.records import EventRecord, Row
 from telemetry.trail import Trail, begin
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
+EVENT_BYTES = 32 * 1024 * 1024  # of events that wait
+EVENT_COST = 500  # bytes in memory beside its own, at most
+EVENT_FRAME = 1024 * 1024  # bytes of events per frame
 FRAMES_PER_TURN = 4  # so that a backlog never holds the loop for more than a few milliseconds
 FLUSH_INTERVAL = 0.1  # seconds
 BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
 HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
+STUCK = 30.0  # seconds without reading anything from a full pipe, after which a child is ended and replaced
 PIPE_BYTES = 1024 * 1024
 READ = 256 * 1024  # bytes
 # The child makes and frees messages of a mebibyte all the time; asking the kernel for new pages each time would be a
 # tenth of its work. glibc reads these, other C libraries do not mind.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "33554432"}
+
+# Settings that name a destination which is kept on disk.
+KEPT = (
+    "telemetry.logs.cloud.endpoint",
+    "telemetry.applicationinsights.connection",
+    "telemetry.applicationinsights.connection.file",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +88,7 @@ class Journal:
     ) -> None:
         self.written = 0
         self.dropped = 0
+        self.dropped_events = 0
         self.respawned = 0
         self._settings = settings
         self._instance = instance
@@ -71,14 +96,18 @@ class Journal:
         self._queue: collections.deque[Row | bytes] = collections.deque()
         self._trail: Trail | None = None
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
+        self._events: collections.deque[EventRecord] = collections.deque()
+        self._event_bytes = 0
         self._offset = 0  # bytes of the first frame that the pipe has taken
-        self._identity = b""
+        self._told: dict[str, bytes] = {}  # the newest frame of each kind: the next child has to hear it, too
+        self._untold: set[str] = set()  # kinds whose newest frame is not on its way yet
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._figures = figures
         self._way_back = -1
         self._heard = bytearray()
         self._waiting_for_room = False
+        self._waiting_since = 0.0
         self._born = 0.0
         self._backoff = BACKOFF[0]
         self._respawn_at = 0.0
@@ -108,6 +137,16 @@ class Journal:
         if length == BATCH and self._loop is not None:
             self._loop.call_soon(self._flush)
 
+    def event(self, event: EventRecord) -> bool:
+        """Take what a policy wants said; False when too much waits already, and then it is dropped."""
+        size = _size(event)
+        if size > EVENT_FRAME or self._event_bytes + size > EVENT_BYTES or not self._limit:
+            self.dropped_events += 1
+            return False
+        self._events.append(event)
+        self._event_bytes += size
+        return True
+
     def keep_trail(self) -> None:
         """Have a trail from now on; call it before a destination that is kept on disk gets its first record."""
         if self._trail is None:
@@ -117,12 +156,23 @@ class Journal:
 
     def identify(self, gateway_id: str, region: str) -> None:
         """What only the configuration knows of this gateway; call it whenever that changes."""
-        identity = pack(IDENTITY, (gateway_id, region))
-        if identity == self._identity:
-            return
-        self._identity = identity
-        if self._pipe >= 0:
-            self._frames.append((self._identity, 0))
+        self._tell(IDENTITY, pack(IDENTITY, (gateway_id, region)))
+
+    def stand(self, version: int, newest: int, confirmed: float) -> None:
+        """Which configuration is in force (`state.py` has the words); call it whenever that changes."""
+        self._tell(STANDING, pack(STANDING, (version, newest, confirmed)))
+
+    def direct(self, loggers: bytes, sends: bool = False) -> None:
+        """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes; and whether
+        it sends any."""
+        if sends:
+            self.keep_trail()
+        self._tell(LOGGERS, loggers)
+
+    def _tell(self, kind: str, frame: bytes) -> None:
+        if frame != self._told.get(kind):
+            self._told[kind] = frame
+            self._untold.add(kind)
 
     async def close(self, timeout: float = 2.0) -> None:
         """Write what is left and let the child finish, all within `timeout` seconds; then it is ended."""
@@ -130,7 +180,11 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._pipe >= 0 and (self._queue or self._frames) and time.monotonic() < deadline - timeout / 2:
+        while (
+            self._pipe >= 0
+            and (self._queue or self._events or self._frames)
+            and time.monotonic() < deadline - timeout / 2
+        ):
             self._flush()
             await asyncio.sleep(0.005)
         self._loop = None
@@ -202,8 +256,8 @@ class Journal:
         with contextlib.suppress(OSError, AttributeError):  # a smaller pipe only means more turns
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._offset = 0
-        if self._identity:
-            self._frames.appendleft((self._identity, 0))
+        self._frames.extendleft((frame, 0) for frame in self._told.values())
+        self._untold.clear()
         if self._trail is not None:
             waiting = len(self._queue) + sum(count for _, count in self._frames)
             self._frames.appendleft((self._trail_frame(waiting), 0))
@@ -253,6 +307,13 @@ class Journal:
         now = time.monotonic()
         if self._child is not None and self._child.poll() is not None:
             self._child_died(f"it ended with code {self._child.returncode}")
+        elif self._child is not None and self._waiting_for_room and now - self._waiting_since > STUCK:
+            logger.warning(
+                "The telemetry child has read nothing for %.0f s; it is ended.",
+                STUCK,
+                extra={"event": "TelemetryChildStuck"},
+            )
+            self._child.kill()  # the next tick sees it gone
         elif self._child is None and now >= self._respawn_at:
             self.respawned += 1
             self._spawn()
@@ -263,8 +324,11 @@ class Journal:
         if self._pipe < 0 or self._waiting_for_room:
             return
         for _ in range(FRAMES_PER_TURN):
+            if not self._frames and self._untold:
+                self._frames.append((self._told[self._untold.pop()], 0))
             if not self._frames:
                 self._pack_batch()
+                self._pack_events()
             if not self._frames:
                 return
             frame, count = self._frames[0]
@@ -292,9 +356,20 @@ class Journal:
             else:
                 self.dropped += 1
 
+    def _pack_events(self) -> None:
+        events, size = [], 0
+        while self._events and size + _size(self._events[0]) <= EVENT_FRAME:
+            event = self._events.popleft()
+            size += _size(event)
+            events.append(plain(event))
+        self._event_bytes -= size
+        if events:
+            self._frames.append((pack(EVENTS, (self.dropped_events, events)), 0))
+
     def _wait_for_room(self) -> None:
         if self._loop is not None and not self._waiting_for_room:
             self._waiting_for_room = True
+            self._waiting_since = time.monotonic()
             self._loop.add_writer(self._pipe, self._room)
 
     def _room(self) -> None:
@@ -330,6 +405,12 @@ class Journal:
             self._offset = 0
 
 
+def _size(event: EventRecord) -> int:
+    """Bytes that it takes in memory, more or less, and never less in a frame."""
+    return len(event.content) + 4 * (len(event.partition_key) + len(event.partition_id)) + EVENT_COST
+
+
 def _wants_trail(settings: Mapping[str, str]) -> bool:
     """Is there a destination in the settings that is kept on disk?"""
-    return settings.get("observability.opentelemetry.enabled", "").strip().lower() == "true"
+    collector = settings.get("observability.opentelemetry.enabled", "").strip().lower() == "true"
+    return collector or any(settings.get(name, "").strip() for name in KEPT)

@@ -45,6 +45,7 @@ REQUEST_DIMENSIONS = (
     "ResponseCodeCategory",
     "Status",
 )
+HOSTNAME = REQUEST_DIMENSIONS.index("Hostname")
 SERVER_DIMENSIONS = (
     "http.request.method",
     "url.scheme",
@@ -232,20 +233,7 @@ class RequestMetrics:
         host = (record.host if record.api_id else "") or "None"
         rows = _Rows(host, bool(kind.backend_origin))
         if self._azure:
-            rows.requests = self.requests.row(
-                (
-                    _code(record.backend_status),
-                    category(record.backend_status),
-                    (record.cache or "none").capitalize(),
-                    resource.gateway_id or "None",
-                    host,
-                    record.last_error.reason if record.last_error else "None",
-                    resource.region or "None",
-                    _code(record.status),
-                    category(record.status),
-                    verdict(record.status),
-                )
-            )
+            rows.requests = self.requests.row(request_values(record, resource))
         if self._otel:
             rows.server = self.server.row(
                 (
@@ -302,6 +290,22 @@ def _labels(dimensions: tuple[str, ...], key: Key) -> Labels:
     if not key and dimensions:
         return OVERFLOW
     return tuple((name, value) for name, value in zip(dimensions, key, strict=True) if value)
+
+
+def request_values(record: RequestRecord, resource: Resource) -> tuple[str, ...]:
+    """The values of REQUEST_DIMENSIONS; "None" for what does not apply."""
+    return (
+        _code(record.backend_status),
+        category(record.backend_status),
+        (record.cache or "none").capitalize(),
+        resource.gateway_id or "None",
+        (record.host if record.api_id else "") or "None",
+        record.last_error.reason if record.last_error else "None",
+        resource.region or "None",
+        _code(record.status),
+        category(record.status),
+        verdict(record.status),
+    )
 
 
 def _code(status: int) -> str:

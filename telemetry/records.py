@@ -1,8 +1,8 @@
 """The one thing the hot process hands to telemetry: a flat tuple per request.
 
 Rules
-1. Only what `marshal` can carry (str, int, float, bool, None, tuples of these), so that a batch crosses the pipe to the
-   telemetry child for half a microsecond per record.
+1. Only what `marshal` can carry (str, bytes, int, float, bool, None, tuples of these), so that a batch crosses the pipe
+   to the telemetry child for half a microsecond per record.
 2. The hot process may make a plain tuple in the order of the fields (a `Row`, its errors, traces and metrics plain
    tuples too): it is made five times as quickly and needs no copy to cross the pipe. The child has names again.
 """
@@ -45,6 +45,50 @@ class MetricRecord(NamedTuple):
     name: str
     value: float
     dimensions: tuple[tuple[str, str], ...]
+
+
+class CallRecord(NamedTuple):
+    """One call of a backend or of another service. `start_ms` since the request was accepted; `status` 0 when there was
+    no answer; `forwarded`: it was the request itself, and not a call that a policy makes."""
+
+    start_ms: float
+    duration_ms: float
+    method: str
+    url: str
+    status: int
+    span_id: str
+    forwarded: bool
+
+
+class Captured(NamedTuple):
+    """What diagnostics of the configuration want of a request beside the record. Headers as they were, unmasked, and
+    under the names that the diagnostics give them; bodies up to the bytes that any of them wants.
+
+    `operation` is what the request belongs to in Application Insights, where that is not its W3C trace; `parent` is
+    then the Request-Id that came in.
+    """
+
+    api_type: str = ""
+    operation: str = ""
+    parent: str = ""
+    request_headers: tuple[tuple[str, str], ...] = ()
+    request_body: bytes = b""
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_body: bytes = b""
+    backend_request_headers: tuple[tuple[str, str], ...] = ()
+    backend_request_body: bytes = b""
+    backend_response_headers: tuple[tuple[str, str], ...] = ()
+    backend_response_body: bytes = b""
+    calls: tuple[CallRecord, ...] = ()
+
+
+class EventRecord(NamedTuple):
+    """What one `log-to-eventhub` policy said; a partition id and a key exclude each other, and both may be empty."""
+
+    logger: str
+    partition_id: str
+    partition_key: str
+    content: bytes
 
 
 class RequestRecord(NamedTuple):
@@ -95,6 +139,7 @@ class RequestRecord(NamedTuple):
     errors: tuple[ErrorRecord, ...]
     traces: tuple[TraceRecord, ...]
     metrics: tuple[MetricRecord, ...] = ()
+    captured: Captured | None = None
 
 
 def places(*names: str) -> tuple[int, ...]:

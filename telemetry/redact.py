@@ -20,3 +20,15 @@ def url(text: str) -> str:
     if "key" in small or "token" in small or "sig" in small or "secret" in small or "password" in small:
         return _SECRET.sub(r"\1REDACTED", text)
     return text
+
+
+_SPEAKING = re.compile(
+    r"([?&][^=&#]*(?:token|secret|passw|pwd|passphrase|credential|assertion|signature|session|cookie|auth|key)[^=&#]*="
+    r"|[?&](?:sig|code|jwt|sas|pin)=)[^&#]*",
+    re.IGNORECASE,
+)
+
+
+def shown_url(text: str) -> str:
+    """`text` for pages that people read: without the values of all query parameters whose names speak of a secret."""
+    return _SPEAKING.sub(r"\1REDACTED", text) if "?" in text else text

@@ -13,9 +13,10 @@ from telemetry.metrics import Metric, Point
 
 @dataclass(slots=True)
 class JournalCounts:
-    """What the sidecar's journal said last, in records; `broken` are records that this child could not handle."""
+    """What the sidecar's journal said last, in records and events; `broken` is what this child could not handle."""
 
     dropped: int = 0
+    dropped_events: int = 0
     respawned: int = 0
     broken: int = 0
 
@@ -66,6 +67,7 @@ def telemetry_metrics(exporters: Sequence[HasLanes], journal: JournalCounts) -> 
     ]
     dropped.append(Point((("destination", "journal"), ("reason", "queue-full")), journal.dropped))
     dropped.append(Point((("destination", "journal"), ("reason", "broken-record")), journal.broken))
+    dropped.append(Point((("destination", "journal"), ("reason", "events-full")), journal.dropped_events))
     yield Metric("apim.telemetry.dropped", "counter", "{item}", "Items that were lost", tuple(dropped))
     yield Metric(
         "apim.telemetry.respawned",

@@ -35,6 +35,7 @@ A table is a YAML file: a list of rows, or a mapping of `defaults` (what each ro
                 calls (number of backend calls), cache (of the record: hit, miss, none),
                 sent (the last backend call: method, url, headers, body, proxy (its URL and what it sees), and fields),
                 requests (the same for all calls in order, those of policies too), errands (what nobody waits for),
+                events (what went to event hubs: logger, partition, key, body, size),
                 authorized (Authorization that they get in the background),
                 in-flight (what limit-concurrency counts afterwards), metrics (namespace, name, value, dimensions)
     issues      instead of `expect`: [element, code] of what compiling must report, in order
@@ -73,6 +74,7 @@ from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
 from proxy.tracing.ports import watched
 from proxy.tracing.recorder import Entry, Recorder
+from telemetry.records import EventRecord
 
 Row = dict[str, Any]
 _KEY = re.compile(r"\$(SECRET|N|E|THUMBPRINT|PFX|LOCKED):([a-z.]+)")
@@ -299,6 +301,12 @@ async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str
         found["authorized"] = [await authorize() for authorize in world.errands.authorized]
     if "body" in expect:
         found["body"] = as_expected(await content(response), expect["body"])
+    if "events" in expect:
+        wanted = expect.pop("events")
+        events = [_event(event, each) for event, each in zip(world.journal.events, wanted, strict=False)]
+        events += [{}] * (len(world.journal.events) - len(events))
+        if events != wanted:
+            yield difference("events", wanted, events)
     # values may come with the end of the body
     found["metrics"] = json.loads(json.dumps(exchange.metrics))
     for name in [each for each in expect if each in found]:
@@ -329,6 +337,19 @@ async def check(row: Row, world: World, exchange: Exchange) -> AsyncIterator[str
                     yield f"{name}: {problem}"
     if expect:
         yield f"unknown expectations {_list(expect)}"
+
+
+def _event(event: EventRecord, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of it."""
+    body = event.content.decode(errors="replace")
+    found = {
+        "logger": event.logger,
+        "partition": event.partition_id,
+        "key": event.partition_key,
+        "body": as_expected(body, wanted.get("body")),
+        "size": len(event.content),
+    }
+    return {name: found.get(name) for name in wanted}
 
 
 def check_sent(sent: Sent, expect: dict[str, Any]) -> Iterator[str]:

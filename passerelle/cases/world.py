@@ -32,7 +32,7 @@ from proxy.pipeline.run import execute
 from proxy.pipeline.service_fabric import Resolved
 from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
 from proxy.schemas.library import Library, read_document
-from telemetry.records import RequestRecord, Row
+from telemetry.records import EventRecord, RequestRecord, Row
 
 
 @dataclass
@@ -80,6 +80,12 @@ class FakeCounters:
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         self.calls[key].append((self.clock.now, increment))
         return self.peek(key, period)
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        reading = self.peek(key, period)
+        if reading.count < limit:
+            self.add(key, period, increment)
+        return reading
 
 
 @dataclass
@@ -153,10 +159,20 @@ class FakeErrands:
 
 @dataclass
 class FakeJournal:
+    """`room` is how many events it takes."""
+
     records: list[RequestRecord] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
+    room: int = 50
 
     def append(self, record: Row) -> None:
         self.records.append(RequestRecord._make(record))
+
+    def event(self, event: EventRecord) -> bool:
+        if len(self.events) >= self.room:
+            return False
+        self.events.append(event)
+        return True
 
 
 async def streamed(content: bytes) -> AsyncIterator[bytes]:

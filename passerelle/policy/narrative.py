@@ -43,6 +43,12 @@ def show(ran: Ran, warnings: Sequence[Finding] = ()) -> None:
     for sent in ran.errands:
         heading(console, "sent without waiting")
         call(console, sent)
+    for event in ran.events:
+        heading(console, f"to the event hub of logger {event.logger}")
+        place = f"partition {event.partition_id}" if event.partition_id else event.partition_key
+        if place:
+            console.print(Text(place, "dim"))
+        console.print(Text(readable(event.content)))
     if not ran.calls:
         heading(console, "the backend was not called")
     outcome(console, ran)

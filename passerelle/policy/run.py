@@ -23,6 +23,7 @@ from proxy.messages import Url
 from proxy.pipeline.compile import CompiledDocument, Scope, compile_document
 from proxy.tracing.ports import watched
 from proxy.tracing.recorder import Recorder
+from telemetry.records import EventRecord
 
 BEYOND = "<policies><backend><forward-request/></backend></policies>"
 REFERENCES = check.not_told(None, None, None)
@@ -31,12 +32,14 @@ LARGEST = 1 << 30  # bytes of a response that is shown
 
 @dataclass(slots=True, frozen=True)
 class Ran:
-    """Everything there is to tell. `calls` are what backends got, `errands` what nobody waits for."""
+    """Everything there is to tell. `calls` are what backends got, `errands` what nobody waits for, `events` what
+    went to event hubs."""
 
     exchange: Exchange
     recorder: Recorder
     calls: list[Sent]
     errands: list[Sent]
+    events: list[EventRecord]
     body: bytes
     milliseconds: float
 
@@ -120,7 +123,7 @@ async def serve(world: World, exchange: Exchange, documents: list[CompiledDocume
     response = await world.serve(exchange, documents)
     body = await response.body.read(LARGEST)
     took = (time.perf_counter() - began) * 1000
-    return Ran(exchange, recorder, world.transport.sent, world.errands.sent, body, took)
+    return Ran(exchange, recorder, world.transport.sent, world.errands.sent, world.journal.events, body, took)
 
 
 def read_backends(name: str | None) -> dict[str, Backend]:
@@ -136,6 +139,7 @@ def as_json(ran: Ran) -> dict[str, object]:
         "trace": [asdict(entry) for entry in ran.recorder.entries],
         "backend": [as_call(sent) for sent in ran.calls],
         "errands": [as_call(sent) for sent in ran.errands],
+        "events": [{**each._asdict(), "content": each.content.decode("utf-8", "replace")} for each in ran.events],
         "outcome": {
             "status": response.status,
             "reason": response.reason,

@@ -2,7 +2,8 @@
 
 Rules
 1. Three ways, as the platforms have them: a metadata service (IMDS), an App Service endpoint with its secret header,
-   and workload identity, where a projected token file is changed for an access token at the authority.
+   and workload identity, where a projected token file is changed for an access token at the authority. Where there is
+   no platform, a client secret is changed for one.
 2. A token is kept and renewed as proxy/adapters/renewal.py has it, by identity and resource.
 3. No token and no secret is logged, nor told in an error.
 """
@@ -23,7 +24,7 @@ from proxy.adapters.renewal import TIMEOUT, Renewal, Unobtainable
 from proxy.errors import GatewayError
 from proxy.messages import Body, Headers, Url
 from proxy.ports import Clock, Outgoing, Transport
-from proxy.settings import IdentitySettings
+from telemetry.identity import IdentitySettings
 
 log = logging.getLogger("proxy.identity")
 
@@ -59,16 +60,21 @@ class PlatformTokens:
     async def _request(self, resource: str, client_id: str) -> Outgoing:
         settings = self._settings
         headers = Headers({"Accept": "application/json"})
-        if settings.source == "workload":
+        if settings.source in ("workload", "secret"):
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            assertion = (await asyncio.to_thread(Path(settings.token_file).read_text, "utf-8")).strip()
             form = {
                 "grant_type": "client_credentials",
                 "client_id": client_id or settings.client,
                 "scope": resource if resource.endswith("/.default") else f"{resource}/.default",
-                "client_assertion_type": _ASSERTION,
-                "client_assertion": assertion,
             }
+            if settings.source == "secret":
+                form["client_id"] = settings.client  # the secret is of this one
+                form["client_secret"] = await asyncio.to_thread(settings.client_secret)
+            else:
+                form["client_assertion_type"] = _ASSERTION
+                form["client_assertion"] = (
+                    await asyncio.to_thread(Path(settings.token_file).read_text, "utf-8")
+                ).strip()
             url = target_of(f"{settings.authority.rstrip('/')}/{quote(settings.tenant)}/oauth2/v2.0/token")
             return Outgoing("POST", url, headers, Body(urlencode(form).encode()), TIMEOUT)
         query = {"resource": resource, **({"client_id": client_id} if client_id else {})}

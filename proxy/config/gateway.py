@@ -21,15 +21,17 @@ from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cach
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
 from proxy.config.deployment import debug_keys_of, deployment_of
+from proxy.config.diagnostics import Telling, diagnostic, telling
+from proxy.config.diagnostics import logger as told_logger
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.graphs import GraphEntry, graphs
+from proxy.config.hostnames import Hostname, hostnames_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
     Backend,
     Certificate,
     Deployment,
-    Diagnostic,
     Operation,
     Product,
     Resource,
@@ -44,6 +46,7 @@ from proxy.pipeline.link import Pipeline, link
 from proxy.pipeline.source import substitute
 from proxy.routing import ApiEntry, Routes, build_routes
 from proxy.schemas.library import Library
+from telemetry.diagnostics import Diagnostic
 
 log = logging.getLogger("proxy.config")
 
@@ -66,10 +69,12 @@ class Gateway:
     access: Access
     environment: Environment
     documents: Mapping[str, Document]
-    diagnostics: Mapping[str, Diagnostic]
+    diagnostics: Mapping[str, Diagnostic]  # by resource id
     unread: Mapping[str, ResourceIssue]
     cache: Address | None = None  # the external one
     graphs: Mapping[str, GraphEntry] = field(default_factory=dict)
+    hostnames: tuple[Hostname, ...] = ()
+    telling: Telling = field(default_factory=Telling)
     # what debug tokens may be signed with: the key of this gateway, that of the service
     debug_keys: tuple[str, ...] = field(default=(), repr=False)
     _pipelines: dict[tuple[str, str, str], Pipeline] = field(default_factory=dict, repr=False)
@@ -90,7 +95,8 @@ class Gateway:
             found = link([each.compiled for each in documents if each is not None])
             if api is not None and api.key in self.graphs:
                 found = self.graphs[api.key].first_in(found)
-            self._pipelines[key] = found
+            plan = self.telling.plan_of(api)
+            self._pipelines[key] = found = found if plan is None else replace(found, plan=plan)
         return found
 
     def providers(self) -> frozenset[str]:
@@ -154,18 +160,17 @@ def _build(resources: Mapping[str, Resource], before: Gateway, ids: Iterable[str
     environment, references = _environment(after, touched)
     entries, routes = _apis(after, touched, {each.id for each in (*changed, *removed)})
     subscriptions, access = _access(after, touched, changed, removed)
-    diagnostics = before.diagnostics
-    if "diagnostics" in touched:
-        found = _read_all(shelves.get("diagnostics", _EMPTY), unread, lambda r: read.diagnostic(_name(r), r.body))
-        diagnostics = {each.id: value for each, value in found}
-    deployment = before.deployment
+    deployment, hostnames = before.deployment, before.hostnames
     if touched & {"", "gateways", "certificates"}:
         deployment = deployment_of(shelves, environment)
+        hostnames = hostnames_of(shelves.get("gateways", _EMPTY), deployment.certificates, unread)
+    diagnostics, told = _diagnostics(after, environment, entries, touched, deployment.service_name)
     documents = _documents(after, environment, references, changed, removed)
     prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
         deployment=deployment,
+        hostnames=hostnames,
         cache=_cache(after, environment, deployment)
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,
@@ -176,6 +181,7 @@ def _build(resources: Mapping[str, Resource], before: Gateway, ids: Iterable[str
         subscriptions=subscriptions,
         access=access,
         diagnostics=diagnostics,
+        telling=told,
         documents=documents,
         graphs=graphs(shelves, entries, documents, before.graphs, unread),
     )
@@ -214,6 +220,9 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
     if renewed := _differing(known, certificates):
         references |= {f"certificates/{name}" for name in renewed} | {"certificates/*"}
     shelf = after.shelves.get("loggers", _EMPTY)
+    assert isinstance(after.unread, dict)
+    for name in shelf:
+        after.unread.pop(name, None)
     listed = _read_all(shelf, after.unread, lambda r: read.logger(_name(r), r.body, named_values))
     loggers = {_name(each): value for each, value in listed}
     held_loggers = held.loggers if isinstance(held.loggers, Mapping) else {}
@@ -304,7 +313,8 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
         return after.entries.get(name)
     below = f"/apis/{name}/operations/"
     held = after.entries.get(name)
-    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    described = f"/apis/{name}/schemas/"
+    given = {key: each for key, each in shelf.items() if key.startswith(described)}
     api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
         {key: each for key, each in shelf.items() if key.startswith(below)},
@@ -325,10 +335,10 @@ def _access(
     if "subscriptions" in touched:
         entries: dict[str, Subscription | None] = {}
         for each in (*changed, *removed):
-            if shelf_of(each.id) == "subscriptions":
+            if each.id.startswith("/subscriptions/") and shelf_of(each.id) == "subscriptions":
                 entries[each.id] = None
         old = [subscriptions[name] for name in entries if name in subscriptions]
-        fresh = {r.id: r for r in changed if shelf_of(r.id) == "subscriptions"}
+        fresh = {each.id: each for each in changed if each.id in entries}
         found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
         entries.update((resource.id, value) for resource, value in found)
         access = access.with_subscriptions(old, [value for _, value in found])
@@ -383,6 +393,30 @@ def _documents(
         for skipped in document.compiled.skipped:
             log.warning("policy %s, line %d, column %d: %s", name, skipped.line, skipped.column, skipped.message)
     return documents
+
+
+def _diagnostics(
+    after: Gateway, environment: Environment, entries: Mapping[str, ApiEntry], touched: set[str], service: str
+) -> tuple[Mapping[str, Diagnostic], Telling]:
+    """Diagnostics by resource id, and what comes of them and of the loggers."""
+    diagnostics, unread = after.diagnostics, after.unread
+    if "diagnostics" in touched:
+        found = _read_all(after.shelves.get("diagnostics", _EMPTY), unread, lambda r: diagnostic(_name(r), r.body))
+        diagnostics = {resource.id: value for resource, value in found}
+    apis = (shelf.startswith("apis/") for shelf in touched)
+    if not touched & {"", "diagnostics", "loggers", "namedValues"} and not (diagnostics and any(apis)):
+        return diagnostics, after.telling
+    shelf, named_values = after.shelves.get("loggers", _EMPTY), environment.named_values
+    loggers = _read_all(shelf, unread, lambda r: told_logger(_name(r), r.body, named_values))
+    by_name = {each.id.lower(): each for _, each in loggers}
+    assert isinstance(unread, dict)
+    unread.pop("/diagnostics", None)
+    try:
+        told = telling(diagnostics, by_name, {key: each.api for key, each in entries.items()}, service)
+    except ValueError as problem:
+        _unreadable(Resource("/diagnostics", "", {}), problem, unread)
+        return diagnostics, after.telling
+    return diagnostics, told
 
 
 def _cache(after: Gateway, environment: Environment, deployment: Deployment) -> Address | None:

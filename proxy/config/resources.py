@@ -16,6 +16,7 @@ import orjson
 
 from proxy.ports import ClientIdentity, HttpProxy
 from proxy.schemas.library import Library
+from telemetry.event_hub import EventHub
 
 
 @dataclass(slots=True, frozen=True)
@@ -282,38 +283,12 @@ class Connection:
 
 
 @dataclass(slots=True, frozen=True)
-class EventHub:
-    """Where a logger of type azureEventHub sends. With `key`, calls are signed with it; without, they carry a token of
-    the gateway's own identity (`client_id`, empty for the default one)."""
-
-    url: str  # of the hub: https://NAMESPACE/HUB
-    key_name: str = ""
-    key: str = field(default="", repr=False)
-    client_id: str = ""
-
-
-@dataclass(slots=True, frozen=True)
 class Logger:
     """`hub` is None for a logger of another type."""
 
     id: str
     type: str
     hub: EventHub | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class Diagnostic:
-    """What telemetry records of a request; see the ARM `diagnostics` resource. `percentage` 0-100."""
-
-    id: str
-    logger: str = ""
-    percentage: float = 100.0
-    always_log_errors: bool = False
-    log_client_ip: bool = False
-    correlation: str = "Legacy"
-    verbosity: str = "information"
-    operation_name: str = "Name"
-    metrics: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -159,7 +159,7 @@ async def _ask(exchange: Exchange, checks: Checks, operation: str, question: dic
     outgoing = with_credentials(backend, Outgoing("POST", url, headers, Body(orjson.dumps(question)), TIMEOUT))
     await authorized(exchange, backend, outgoing)
     try:
-        response = await exchange.ports.transport.send(outgoing)
+        response = await exchange.transport.send(outgoing)
     except GatewayError as problem:
         failed(exchange, backend, problem)
         raise

@@ -69,9 +69,7 @@ class DaprCall:
         answer: Response | None = None
         problem: GatewayError | None = None
         try:
-            answer = await whole_answer(
-                exchange.ports.transport, Outgoing("POST", url, headers, Body(content), timeout)
-            )
+            answer = await whole_answer(exchange.transport, Outgoing("POST", url, headers, Body(content), timeout))
         except GatewayError as failure:
             problem = failure
         if answer is not None and answer.status >= 400:

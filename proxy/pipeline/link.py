@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from proxy.errors import ConfigurationBroken, Origin
 from proxy.exchange import Exchange
@@ -18,16 +19,21 @@ from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile
 from proxy.pipeline.registry import BACKEND, INBOUND, ON_ERROR, OUTBOUND, Outcome
 from proxy.pipeline.steps import Base, Step
 
+if TYPE_CHECKING:
+    from proxy.config.diagnostics import Plan
+
 
 @dataclass(slots=True, frozen=True)
 class Pipeline:
-    """The effective policy of one operation in one product context; `lasting`: expressions in it may last."""
+    """The effective policy of one operation in one product context; `lasting`: expressions in it may last; `plan`: what
+    is done for telemetry beside the record, None for nothing."""
 
     inbound: tuple[Step, ...] = ()
     backend: tuple[Step, ...] = ()
     outbound: tuple[Step, ...] = ()
     on_error: tuple[Step, ...] = ()
     lasting: bool = False
+    plan: Plan | None = None
 
 
 def link(documents: Sequence[CompiledDocument]) -> Pipeline:

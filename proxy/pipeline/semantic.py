@@ -170,7 +170,7 @@ async def _embedded(exchange: Exchange, backend: Backend, text: str, with_identi
         except GatewayError as problem:  # a backend that wants one says so itself
             _tell(exchange, "embeddings", f"{problem.message} The embeddings backend is asked without.")
     try:
-        response = await exchange.ports.transport.send(outgoing)
+        response = await exchange.transport.send(outgoing)
     except GatewayError as problem:
         failed(exchange, member, problem)
         raise

@@ -123,7 +123,7 @@ class FabricCall:
 async def _asked(exchange: Exchange, cluster: Cluster, url: Url) -> Any:
     outgoing = Outgoing("GET", url, Headers({"Accept": "application/json"}), Body(), TIMEOUT)
     outgoing.identity, outgoing.thumbprints = cluster.identity, cluster.thumbprints
-    answer = await whole_answer(exchange.ports.transport, outgoing)
+    answer = await whole_answer(exchange.transport, outgoing)
     if answer.status != 200:
         raise BackendConnectionFailure(f"the cluster answered {answer.status}")
     return parse(answer.body.content())

@@ -65,7 +65,7 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         exchange.backend_method, exchange.backend_url = outgoing.method, str(outgoing.url)
         exchange.backend_status = 0
         try:
-            response = await exchange.ports.transport.send(outgoing)
+            response = await exchange.transport.send(outgoing)
         except GatewayError as problem:
             if member is not None:
                 failed(exchange, member, problem)

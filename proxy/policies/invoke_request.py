@@ -75,9 +75,9 @@ def invoke_request(element: Element, compiler: Compiler) -> Handler:
 async def _answer(exchange: Exchange, outgoing: Outgoing, member: Backend | None, whole: bool) -> Response:
     try:
         if whole:
-            response = await whole_answer(exchange.ports.transport, outgoing)
+            response = await whole_answer(exchange.transport, outgoing)
         else:
-            response = await exchange.ports.transport.send(outgoing)
+            response = await exchange.transport.send(outgoing)
     except GatewayError as problem:
         if member is not None:
             failed(exchange, member, problem)

@@ -1,41 +1,27 @@
-"""`log-to-eventhub`: sends a text to the event hub of a logger, over HTTPS and in the background.
+"""`log-to-eventhub`: sends a text to the event hub of a logger, in the background.
 
 Rules
-1. The request never waits for it. What cannot be sent is dropped, and the trace or the log of the sidecar says so.
-2. A message over 200 KB is cut to 204,000 bytes, at a whole character.
-3. Calls are signed with the key of the logger's connection string (a shared access signature of this hub, good for
-   half an hour at most); without a key they carry a token of the gateway's own identity.
+1. The request never waits for it. Events go the way of telemetry: to the sidecar's telemetry child, which keeps them
+   until the hub takes them (telemetry/exporters/event_hubs.py).
+2. What there is no room for is dropped and counted, and the trace says so.
+3. A message over 200 KB is cut to 204,000 bytes, at a whole character.
 
 https://learn.microsoft.com/azure/api-management/log-to-eventhub-policy
-https://learn.microsoft.com/rest/api/eventhub/send-event
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
-from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
-from proxy.messages import Body, Headers, Url
-from proxy.pipeline.calls import absolute_url
 from proxy.pipeline.registry import ANYWHERE, Handler, policy
-from proxy.ports import Outgoing
+from telemetry.records import EventRecord
 
 if TYPE_CHECKING:
-    from proxy.config.resources import EventHub, Logger
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
 
 LIMIT, CUT = 200 * 1024, 204_000  # bytes
-TIMEOUT = 30.0  # seconds
-VERSION = "2014-01"
-SIGNED_FOR = 1800  # seconds a signature is good for; a new one is made in half that time
-AUDIENCE = "https://eventhubs.azure.net"
 SCOPES = frozenset({"global", "product", "api", "operation"})
 
 
@@ -48,59 +34,30 @@ def log_to_eventhub(element: Element, compiler: Compiler) -> Handler:
     message = element.body_content()
     if partition and element.has("partition-key"):
         element.issue("Attributes 'partition-id' and 'partition-key' exclude each other.", "invalid-attribute")
-    path = f"/partitions/{quote(partition, safe='')}/messages" if partition else "/messages"
-
-    def destination(logger: Logger | None) -> tuple[EventHub, Url] | None:
-        hub = logger.hub if logger else None
-        target = absolute_url(f"{hub.url}{path}?timeout=60&api-version={VERSION}") if hub else None
-        return (hub, target) if hub and target else None
-
     if name.constant:
         logger = compiler.logger(element, name.value) if name.value else None
         if logger is not None and logger.hub is None:
             told = f"Logger '{name.value}' is not of an event hub: its events are dropped."
             element.issue(told, "unknown-logger", severity="warning")
-        destinations = {name.value: destination(logger)}
+        loggers = {name.value: logger}
     else:
-        destinations = {each: destination(logger) for each, logger in compiler.any_logger().items()}
+        loggers = dict(compiler.any_logger())
+    hubs = {each for each, logger in loggers.items() if logger is not None and logger.hub is not None}
 
     def handle(exchange: Exchange) -> None:
         content = _cut(message.get(exchange))
         partition_key = key.get(exchange)
         wanted = name.get(exchange)
-        found = destinations.get(wanted)
-        if found is None:
-            exchange.traces.append(("log-to-eventhub", "error", f"There is no event hub behind logger '{wanted}'.", {}))
+        if wanted not in hubs:
+            told = f"There is no event hub behind logger '{wanted}'."
+        elif exchange.ports.journal.event(EventRecord(wanted, partition, partition_key, content)):
             return
-        hub, target = found
-        headers = Headers({"Content-Type": "application/atom+xml;type=entry;charset=utf-8"})
-        if partition_key:
-            headers["BrokerProperties"] = json.dumps({"PartitionKey": partition_key})
-        authorize = None
-        if hub.key:
-            now = int(exchange.ports.clock.utcnow().timestamp())
-            headers["Authorization"] = _signature(hub, (now // (SIGNED_FOR // 2)) * (SIGNED_FOR // 2) + SIGNED_FOR)
         else:
-            tokens = exchange.ports.tokens
-
-            async def authorize() -> str:
-                return f"Bearer {await tokens.token(AUDIENCE, hub.client_id)}"
-
-        outgoing = Outgoing("POST", target, headers, Body(content), TIMEOUT, guarded=True)
-        if not exchange.ports.errands.run(outgoing, authorize):
-            exchange.traces.append(("log-to-eventhub", "error", "Too many requests are in flight: dropped.", {}))
+            told = "Too many events wait to be sent: dropped."
+        exchange.traces.append(("log-to-eventhub", "error", told, {}))
 
     return handle
 
 
 def _cut(content: bytes) -> bytes:
     return content if len(content) <= LIMIT else content[:CUT].decode("utf-8", "ignore").encode()
-
-
-@lru_cache(maxsize=256)
-def _signature(hub: EventHub, expires: int) -> str:
-    """https://learn.microsoft.com/azure/event-hubs/authenticate-shared-access-signature"""
-    resource = quote_plus(hub.url.lower())
-    digest = hmac.new(hub.key.encode(), f"{resource}\n{expires}".encode(), hashlib.sha256).digest()
-    signed = quote_plus(base64.b64encode(digest))
-    return f"SharedAccessSignature sr={resource}&sig={signed}&se={expires}&skn={hub.key_name}"

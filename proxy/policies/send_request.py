@@ -32,7 +32,7 @@ def send_request(element: Element, compiler: Compiler) -> Handler:
         name = variable.get(exchange)
         answer: Response | None = None
         try:
-            given = await whole_answer(exchange.ports.transport, await call.outgoing(exchange))
+            given = await whole_answer(exchange.transport, await call.outgoing(exchange))
             if fail_on_error and given.status >= 400:
                 raise BackendErrorStatus(given.status, given.reason)
             answer = given

@@ -93,7 +93,7 @@ def send_service_bus_message(element: Element, compiler: Compiler) -> Handler:
 
 async def _send(exchange: Exchange, outgoing: Outgoing, client: str) -> None:
     outgoing.headers["Authorization"] = f"Bearer {await exchange.ports.tokens.token(AUDIENCE, client)}"
-    answer = await whole_answer(exchange.ports.transport, outgoing)
+    answer = await whole_answer(exchange.transport, outgoing)
     if answer.status >= 300:
         where = outgoing.url.path.removesuffix("/messages").strip("/")
         raise GatewayError(f"Service Bus did not take the message for '{where}': {answer.status}.", reason=FAILED)

@@ -18,6 +18,7 @@ from proxy.ports import (
     Errands,
     Grant,
     Grants,
+    Journal,
     Keys,
     Outgoing,
     Ports,
@@ -30,6 +31,7 @@ from proxy.ports import (
 from proxy.tokens.keys import KeySet
 from proxy.tracing.changes import cut
 from proxy.tracing.recorder import Call, Recorder, explained
+from telemetry.records import EventRecord, Row
 
 if TYPE_CHECKING:
     from proxy.config.resources import Connection
@@ -49,6 +51,7 @@ def watched(ports: Ports, recorder: Recorder, exchange: Exchange) -> Ports:
         cache=_Cache(ports.cache, recorder, "internal cache"),
         external_cache=_Cache(external, recorder, "external cache") if external is not None else None,
         errands=_Errands(ports.errands, recorder),
+        journal=_Journal(ports.journal, recorder),
         keys=_Keys(ports.keys, recorder),
         tokens=_Tokens(ports.tokens, recorder),
         grants=_Grants(ports.grants, recorder),
@@ -103,6 +106,21 @@ class _Errands:
 
 
 @dataclass(slots=True, frozen=True)
+class _Journal:
+    inner: Journal
+    recorder: Recorder
+
+    def append(self, record: Row) -> None:
+        self.inner.append(record)
+
+    def event(self, event: EventRecord) -> bool:
+        taken = self.inner.event(event)
+        asked = f"logger {event.logger}, {len(event.content)} bytes"
+        _note(self.recorder, "event", asked, "sent without waiting" if taken else "dropped: too many wait")
+        return taken
+
+
+@dataclass(slots=True, frozen=True)
 class _Counters:
     inner: Counters
     recorder: Recorder
@@ -112,6 +130,13 @@ class _Counters:
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         return self._told(f"+{increment} is", key, period, self.inner.add(key, period, increment))
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        reading = self.inner.take(key, period, limit, increment)
+        self._told("is", key, period, reading)
+        if reading.count < limit:
+            self._told(f"+{increment} is", key, period, self.inner.peek(key, period))
+        return reading
 
     def _told(self, verb: str, key: str, period: float, reading: Reading) -> Reading:
         frees = f", one frees in {reading.reset_after:.1f} s" if reading.count else ""

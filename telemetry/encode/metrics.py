@@ -27,6 +27,8 @@ def encode(metrics: Iterable[Metric], resource: Resource, start_ns: int, now_ns:
     pieces: list[bytes] = []
     points = 0
     for metric in metrics:
+        if not metric.points:
+            continue
         head = b"".join([nested(at, text.encode("utf-8", "replace")) for at, text in _texts(metric)])
         pieces.append(nested(2, head + _DATA[metric.kind](metric, start_ns, now_ns)))
         points += len(metric.points)

@@ -6,14 +6,26 @@ do not ask for it), add it to `FACTORIES`, describe its settings in docs/setting
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
 from telemetry.batch import Batch
-from telemetry.exporters import datagram, local, otlp, prometheus
+from telemetry.diagnostics import Directory
+from telemetry.exporters import (
+    application_insights,
+    datagram,
+    event_hubs,
+    local,
+    monitor_logs,
+    monitor_metrics,
+    otlp,
+    prometheus,
+    statsd,
+)
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
+from telemetry.records import EventRecord
 from telemetry.settings import Resource
 
 
@@ -42,6 +54,30 @@ class Exporter(Protocol):
 
 
 @runtime_checkable
+class Directed(Protocol):
+    """An exporter whose destinations the configuration names: it is told them when there are any, and when they change.
+
+    Lanes of destinations that are gone stay until they are empty.
+    """
+
+    def direct(self, directory: Directory) -> None: ...
+
+
+@runtime_checkable
+class Eventful(Protocol):
+    """An exporter that takes what policies want said, beside what is recorded of requests."""
+
+    def events(self, events: Iterable[EventRecord]) -> None: ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """An exporter that holds something back for longer than a metrics interval: told to let go of it at the end."""
+
+    def flush(self) -> None: ...
+
+
+@runtime_checkable
 class Drafting(Protocol):
     """An exporter whose metrics are cumulative and kept on disk."""
 
@@ -61,6 +97,7 @@ def _loaded_for(setting: str, module: str) -> Factory:
         made: Exporter | None = import_module(f"telemetry.exporters.{module}").from_settings(settings, read)
         return made
 
+    factory.__module__ = f"{__name__}.{module}"
     return factory
 
 
@@ -69,6 +106,11 @@ FACTORIES: tuple[Factory, ...] = (
     datagram.from_settings,
     otlp.from_settings,
     prometheus.from_settings,
+    statsd.from_settings,
+    monitor_logs.from_settings,
+    monitor_metrics.from_settings,
+    event_hubs.from_settings,
+    application_insights.from_settings,
     _loaded_for("observability.opentelemetry.exporter", "official"),
     _loaded_for("telemetry.metrics.sdk", "sdk_metrics"),
 )

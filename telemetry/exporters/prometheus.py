@@ -1,7 +1,11 @@
 """Metrics for a Prometheus scraper at `telemetry.metrics.local.prometheus.endpoint` (host:port), path /metrics.
 
-Text format 0.0.4. The Azure set keeps its spelling below `azure_apim_`, as dashboards of the gateway we replace have
-it; semantic-convention names follow the OpenTelemetry to Prometheus rules (`http_server_request_duration_seconds`).
+Text format 0.0.4, whatever a scraper would like better: OpenMetrics would rename the Azure set's counter. Compressed
+for who takes it. The Azure set keeps its spelling below `azure_apim_`, as dashboards of the gateway we replace have it;
+semantic-convention names follow the OpenTelemetry to Prometheus rules (`http_server_request_duration_seconds`).
+
+Every series has the labels `service_instance_id`, `apim_gateway_id` and `apim_region`, as an OTLP receiver makes them
+of the resource, so that one dashboard fits both ways.
 
 Several workers cannot share a port and are not one series: each child takes the first free port from the named one on,
 16 at most, and logs which. https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -10,12 +14,15 @@ Several workers cannot share a port and are not one series: each child takes the
 from __future__ import annotations
 
 import errno
+import gzip
 import logging
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from telemetry.encode.wire import resource_values
 from telemetry.lane import Lane
 from telemetry.metrics import Labels, Metric
 from telemetry.records import RequestRecord
@@ -26,8 +33,11 @@ logger = logging.getLogger(__name__)
 SETTING = "telemetry.metrics.local.prometheus.endpoint"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PORTS = 16
+NOBODY = Resource("")
+SHOWN = ("service.instance.id", "apim.gateway.id", "apim.region")  # of the resource
 UNITS = {"s": "seconds", "By": "bytes"}
 _AZURE = re.compile(r"[A-Z]\w+")
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)")
 _NOT_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -37,6 +47,7 @@ class Prometheus:
     def __init__(self, host: str, port: int, read: Callable[[], list[Metric]]) -> None:
         self.lanes: Sequence[Lane] = ()
         self._server = _bind(host, port, read)
+        self._server.resource = NOBODY
         self.address = f"{host}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.1,), name="prometheus", daemon=True).start()
         logger.info(
@@ -45,12 +56,13 @@ class Prometheus:
 
     def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
         """The aggregates have them already."""
+        self._server.resource = resource
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """Prometheus asks when it likes."""
 
     def tick(self, resource: Resource) -> None:
-        """Nothing is collected."""
+        self._server.resource = resource
 
 
 class _Server(HTTPServer):
@@ -58,6 +70,7 @@ class _Server(HTTPServer):
 
     allow_reuse_address = True
     read: Callable[[], list[Metric]]
+    resource: Resource
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,12 +81,19 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(404, "Only /metrics is here")
             return
-        body = exposition(self.server.read()).encode()
+        body = exposition(self.server.read(), self.server.resource).encode()
         self.send_response(200)
         self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Vary", "Accept-Encoding")
+        if _GZIP.search(self.headers.get("Accept-Encoding", "")):
+            body = gzip.compress(body, 1)
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """A scrape is not an event."""
@@ -92,19 +112,20 @@ def _bind(host: str, port: int, read: Callable[[], list[Metric]]) -> _Server:
     raise ValueError(f"setting {SETTING}: ports {port} to {port + PORTS - 1} on {host} are all taken")
 
 
-def exposition(metrics: Iterable[Metric]) -> str:
+def exposition(metrics: Iterable[Metric], resource: Resource = NOBODY) -> str:
     """The metrics as a scrape reads them."""
+    of_all = tuple((name, value) for name, value in resource_values(resource) if name in SHOWN and value)
     families: dict[str, Metric] = {}
     for metric in metrics:  # the gateway's own come first: a policy's metric of the same name gives way
         families.setdefault(name(metric), metric)
-    return "\n".join(line for metric in families.values() for line in _lines(metric)) + "\n"
+    return "\n".join(line for metric in families.values() for line in _lines(metric, of_all)) + "\n"
 
 
 def name(metric: Metric) -> str:
     if _AZURE.fullmatch(metric.name):
         return f"azure_apim_{metric.name}"
-    plain = _NOT_A_NAME.sub("_", metric.name)
-    if plain[:1].isdigit():
+    plain = _NOT_A_NAME.sub("_", metric.name) or "_"
+    if plain[0].isdigit():
         plain = f"_{plain}"
     unit = UNITS.get(metric.unit)
     if unit and not plain.endswith(unit):
@@ -112,30 +133,38 @@ def name(metric: Metric) -> str:
     return f"{plain}_total" if metric.kind == "counter" else plain
 
 
-def _lines(metric: Metric) -> Iterator[str]:
+def _lines(metric: Metric, of_all: Labels) -> Iterator[str]:
     full = name(metric)
     yield f"# HELP {full} {_escape(metric.description)}"
     yield f"# TYPE {full} {metric.kind}"
     for point in metric.points:
+        own = {key for key, _ in point.labels}  # what a policy calls the same gives way to nothing
+        labels = (*(label for label in of_all if label[0] not in own), *point.labels)
         if metric.kind != "histogram":
-            yield f"{full}{_labels(point.labels)} {_number(point.value)}"
+            yield f"{full}{_labels(labels)} {_number(point.value)}"
             continue
         total = 0
         for bound, count in zip((*map(_number, metric.bounds), "+Inf"), point.counts, strict=True):
             total += count
-            yield f"{full}_bucket{_labels((*point.labels, ('le', bound)))} {total}"
-        yield f"{full}_sum{_labels(point.labels)} {_number(point.value)}"
-        yield f"{full}_count{_labels(point.labels)} {point.count}"
+            yield f"{full}_bucket{_labels((*labels, ('le', bound)))} {total}"
+        yield f"{full}_sum{_labels(labels)} {_number(point.value)}"
+        yield f"{full}_count{_labels(labels)} {point.count}"
 
 
 def _labels(labels: Labels) -> str:
-    if not labels:
+    """Names that become the same keep all their values: a scraper would refuse the whole page otherwise."""
+    found: dict[str, str] = {}
+    for key, value in labels:
+        name = _NOT_A_NAME.sub("_", key) or "_"
+        if name[0].isdigit():
+            name = f"_{name}"
+        if name == "le" and labels[-1][0] == "le" and (key, value) != labels[-1]:
+            name = "_le"  # a dimension, not the bucket's bound
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        found[name] = f"{found[name]};{text}" if name in found else text
+    if not found:
         return ""
-    return (
-        "{"
-        + ",".join(f'{_NOT_A_NAME.sub("_", key)}="{_escape(str(value), quote=True)}"' for key, value in labels)
-        + "}"
-    )
+    return "{" + ",".join(f'{name}="{_escape(text, quote=True)}"' for name, text in found.items()) + "}"
 
 
 def _escape(text: str, quote: bool = False) -> str:
@@ -144,6 +173,8 @@ def _escape(text: str, quote: bool = False) -> str:
 
 
 def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{value:+}".replace("inf", "Inf")
     return repr(int(value)) if float(value).is_integer() else repr(value)
 
 

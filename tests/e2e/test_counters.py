@@ -93,6 +93,40 @@ def test_requests_are_in_the_reports(house: House) -> None:
     assert asked[0]["url"].endswith("/shop/x")
 
 
+def test_what_goes_on_is_told_down_to_one_request(house: House) -> None:
+    """Of two sidecars, within seconds: the last hour by API, gateway and reason, and a failure with its detail."""
+    gateway = house.gateways[0]
+    for each in house.gateways:
+        assert request(f"{each}/shop/lost?token=hidden").status == 401
+    assert request(f"{gateway}/nowhere/at/all").status == 404
+
+    def activity(path: str) -> dict[str, Any]:
+        reply = house.arm(path)
+        assert reply.status == 200, reply.body
+        found: dict[str, Any] = reply.json
+        return found
+
+    def lost() -> list[dict[str, Any]]:
+        told = activity("/activity/requests?failed=true&reason=SubscriptionKeyNotFound&apiId=shop")["value"]
+        return [each for each in told if "/shop/lost" in each["url"]]
+
+    wait_until(lambda: len(lost()) == 2, 20)
+    (one, _) = lost()
+    assert "hidden" not in one["url"]
+    whole = activity(f"/activity/requests/{one['requestId']}")
+    assert whole["error"]["reason"] == "SubscriptionKeyNotFound"
+    assert whole["error"]["detail"]
+    assert len(whole["traceId"]) == 32
+    expected = {("/apis/shop", "SubscriptionKeyNotFound"), (None, "OperationNotFound")}
+    wait_until(
+        lambda: expected <= {(each.get("apiId"), each["reason"]) for each in activity("/activity")["errors"]}, 10
+    )
+    now = activity("/activity")
+    assert now["total"]["requests"] == sum(each["requests"] for each in now["apis"])
+    assert now["total"]["requests"] == sum(each["requests"] for each in now["minutes"])
+    assert [each["gatewayId"] for each in now["gateways"]] == ["local"]
+
+
 def test_what_is_counted_while_the_plane_is_away_comes_later_and_once(house: House) -> None:
     def of_news() -> int:
         (news,) = reported(house, "byApi", " and apiId eq '/apis/news'")

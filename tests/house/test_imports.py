@@ -23,9 +23,17 @@ ALLOWED_OURS: dict[str, tuple[str, ...]] = {
     "proto": (),
     "telemetry": (),
     "syncagent": ("proto",),
-    "proxy": ("proto", "telemetry.records", "telemetry.journal", "telemetry.log"),
-    "management": ("proxy.check",),
-    "portal": (),
+    "proxy": (
+        "proto",
+        "telemetry.records",
+        "telemetry.journal",
+        "telemetry.log",
+        "telemetry.diagnostics",
+        "telemetry.identity",
+        "telemetry.event_hub",
+    ),
+    "management": ("proxy.check", "telemetry.log"),
+    "portal": ("telemetry.log",),
     "passerelle": OURS,
 }
 ALLOWED_WORLD: dict[str, set[str]] = {

@@ -391,6 +391,26 @@ async def test_diagnostics_need_their_logger(plane: Plane) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ({"body": {"bytes": 8193}}, "body.bytes"),
+        ({"body": {"bytes": "8"}}, "body.bytes"),
+        ({"headers": "X-A"}, "headers"),
+        ({"headers": ["X-A"] * 101}, "headers"),
+        ({"dataMasking": {"headers": [{"value": "X-A", "mode": "Blur"}]}}, "dataMasking.headers"),
+        ({"dataMasking": {"queryParams": [{"mode": "Hide"}]}}, "dataMasking.queryParams"),
+        ({"dataMasking": []}, "dataMasking"),
+    ],
+)
+async def test_what_a_diagnostic_writes_down(plane: Plane, request_: Any, field: str) -> None:
+    await plane.put("/loggers/l", {"loggerType": "azureMonitor"})
+    body = {"loggerId": "/loggers/l", "frontend": {"request": request_}}
+    assert await refused(plane, "/diagnostics/azuremonitor", body) == f"frontend.request.{field}"
+    good = {"headers": ["X-A"], "body": {"bytes": 8192}, "dataMasking": {"headers": [{"value": "*", "mode": "Hide"}]}}
+    await plane.put("/diagnostics/azuremonitor", {"loggerId": "/loggers/l", "backend": {"response": good}})
+
+
 async def test_services(plane: Plane) -> None:
     other = plane.service.replace("passerelle", "other")
     url = str(plane.server.make_url(other))

@@ -61,6 +61,59 @@ OPERATION = resource(
 
 ANN = resource("users/ann", firstName="Ann", lastName="<O'Hara>", email="ann@example.com", state="active")
 
+SUMS = {
+    "requests": 1000,
+    "refused": 30,
+    "failed": 1,
+    "averageTime": 40.0,
+    "longestTime": 2_400.0,
+    "averageBackendTime": 30.0,
+    "averageClientTime": 4.0,
+}
+ACTIVITY = {
+    "since": "2026-01-02T03:04:00.000Z",
+    "until": "2026-01-02T04:04:05.000Z",
+    "total": SUMS,
+    "minutes": [{"start": "2026-01-02T03:04:00.000Z", "requests": 900, "refused": 30, "failed": 1}, {"requests": 100}],
+    "apis": [{"apiId": "/apis/shop", "apiName": "Book <shop>", **SUMS}, SUMS],
+    "gateways": [{"gatewayId": "home", **SUMS}],
+    "errors": [
+        {
+            "apiId": "/apis/shop",
+            "responseCode": 429,
+            "source": "rate-limit",
+            "reason": "RateLimitExceeded",
+            "requests": 30,
+        },
+        {"responseCode": 0, "source": "", "reason": "", "requests": 1},
+    ],
+}
+FAILURE = {
+    "requestId": "r1",
+    "timestamp": "2026-01-02T03:04:05.678Z",
+    "gatewayId": "home",
+    "apiId": "/apis/shop",
+    "method": "POST",
+    "url": "https://gw.example/shop?q=<b>it's",
+    "responseCode": 429,
+    "totalTime": 10.0,
+    "backendTime": 0.0,
+    "clientTime": 2.5,
+    "traceId": "0af7651916cd43dd8448eb211c80319c",
+    "error": {"reason": "RateLimitExceeded", "message": "Rate <limit> is exceeded.", "source": "rate-limit"},
+    "trace": {
+        "traceEntries": {
+            "inbound": [
+                {
+                    "source": "rate-limit",
+                    "elapsed": "00:00:00.0012000",
+                    "data": {"message": ["5 of 5", "so"], "scope": "<api>"},
+                }
+            ]
+        }
+    },
+}
+
 COLLECTIONS: dict[str, list[dict[str, Any]]] = {
     "/products": [
         resource("products/starter", displayName="Starter", state="published", description="For all"),
@@ -95,8 +148,12 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
         {},
     ],
     "/gateways/empty/instances": [],
+    "/activity/requests": [FAILURE, {"requestId": "r/2", "responseCode": 200}],
 }
 ENTITIES = {
+    "/activity": ACTIVITY,
+    "/activity/requests/r1": FAILURE,
+    "/activity/requests/r2": {"requestId": "r2"},
     "/apis/shop;rev=1": SHOP,
     "/subscriptions/mine": COLLECTIONS["/subscriptions"][0],
     "/apiVersionSets/shops": resource(

@@ -18,6 +18,10 @@ PAGES = [
     "/console/subscriptions",
     "/console/subscriptions/mine",
     "/console/policy",
+    "/console/activity",
+    "/console/requests",
+    "/console/requests/r1",
+    "/console/requests/r2",
 ]
 
 

@@ -15,7 +15,7 @@ from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
 from proxy.server import Server
-from telemetry.records import RequestRecord, Row
+from telemetry.records import EventRecord, RequestRecord, Row
 
 FORWARD = '<policies><inbound/><backend><forward-request timeout="5"/></backend><outbound/><on-error/></policies>'
 
@@ -53,6 +53,9 @@ class ListJournal:
 
     def append(self, record: Row) -> None:
         self.records.append(RequestRecord._make(record))
+
+    def event(self, event: EventRecord) -> bool:
+        return False
 
 
 @dataclass

@@ -21,7 +21,8 @@ from proxy.config.certificates import identity_of
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Body, Headers, Url
 from proxy.ports import ClientIdentity, Outgoing
-from proxy.settings import IdentitySettings, SettingError
+from proxy.settings import SettingError, Settings
+from telemetry.identity import IdentitySettings
 
 
 class Endpoint:
@@ -104,6 +105,24 @@ async def test_workload_identity(endpoint: Endpoint, transport: HttpTransport, t
     assert "projected" not in failed.value.message + failed.value.detail
 
 
+async def test_a_client_secret(endpoint: Endpoint, transport: HttpTransport, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hush\n")
+    values = {
+        "policy__identity__secret__file": str(file), "policy__identity__tenant": "tenant",
+        "policy__identity__client": "own", "policy__identity__authority": endpoint.url,
+    }  # fmt: skip
+    assert await of(transport, **values).token("https://vault.example") == "t1"
+    path, _, _, form = endpoint.requests[0]
+    assert path == "/tenant/oauth2/v2.0/token"
+    assert form == {
+        "grant_type": "client_credentials", "client_id": "own", "client_secret": "hush",
+        "scope": "https://vault.example/.default",
+    }  # fmt: skip
+    with pytest.raises(SettingError, match=r"policy\.identity\.tenant"):
+        Settings.read({"policy.identity.source": "secret", "AZURE_CLIENT_SECRET": "hush"})
+
+
 @pytest.mark.parametrize("answer", [{"expires_in": 3600}, {"expires_in": "3600"}, {"expires_on": "1893557045"}])
 async def test_a_token_is_kept_until_five_minutes_before_its_end(
     endpoint: Endpoint, transport: HttpTransport, answer: dict[str, Any]
@@ -155,7 +174,7 @@ async def test_without_any_endpoint_it_says_how_to_get_one(transport: HttpTransp
         await of(transport).token("r")
     assert "policy.identity.source" in failed.value.detail
     with pytest.raises(SettingError):
-        IdentitySettings.read({"policy.identity.source": "magic"})
+        Settings.read({"policy.identity.source": "magic"})
     assert "hush" not in repr(IdentitySettings.read({"IDENTITY_HEADER": "hush"}))
 
 

@@ -1,17 +1,18 @@
-"""Loggers of event hubs: read with their named values, renewed with them, and used on real sockets."""
+"""Loggers of event hubs: read with their named values, renewed with them, and used by the whole way of an event."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 
 from sidecar_harness import Backend, Harness, open_api, policy, resource
 
-from proxy.adapters.errands import BackgroundErrands
-from proxy.adapters.reach import Reach
-from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import build
-from proxy.config.resources import EventHub, Logger, Resource
-from proxy.ports import Ports
+from proxy.config.resources import Logger, Resource
+from telemetry.event_hub import EventHub
+from telemetry.journal import Journal
+from tests.telemetry.azure import FakeAzure
 
 EVENT = '<log-to-eventhub logger-id="hub">@(context.Operation.Name)</log-to-eventhub>'
 DOCUMENT = f"<policies><inbound>{EVENT}</inbound></policies>"
@@ -51,34 +52,22 @@ def test_a_connection_string_that_cannot_be_used_is_an_issue_of_the_logger() -> 
 
 
 async def test_an_event_arrives_and_the_client_does_not_wait_for_it(harness: Harness, backend: Backend) -> None:
-    hub, answered = Backend(), asyncio.Event()
-
-    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        hub.seen.append(head + await reader.read(100))
-        await answered.wait()
-        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
-
-    hub.script = late
-    listener = await asyncio.start_server(hub.serve, "127.0.0.1", 0)
-    hub.port = listener.sockets[0].getsockname()[1]
-    transport = HttpTransport(reach=Reach(loopback=True))
-    errands = BackgroundErrands(transport)
-    held = harness.sidecar.ports
-    harness.sidecar.ports = Ports(
-        held.transport, held.counters, held.clock, held.journal, held.cache, held.quotas, errands=errands
-    )
-    try:
-        connection = f"Endpoint=http://127.0.0.1:{hub.port}/;SharedAccessKeyName=n;SharedAccessKey=k"
-        assert not harness.configure(*open_api("shop", backend.url), policy("", DOCUMENT), logger(connection))
-        assert (await harness.request("GET", "/shop/x")).status == 200
-        answered.set()
-        await errands.close(3)
-        assert errands.failed == 0
-        (event,) = hub.requests
-        assert event.startswith(b"POST /events/messages?timeout=60&api-version=2014-01 HTTP/1.1\r\n")
-        assert b"Authorization: SharedAccessSignature sr=http%3A%2F%2F127.0.0.1" in event
-        assert event.endswith(b"\r\n\r\nget---")
-    finally:
-        listener.close()
-        await transport.close()
+    journal = Journal({"telemetry.logs.std": "none", "net.client.loopback.allowed": "true"}, "host:1")
+    with FakeAzure(mode="busy") as azure:
+        journal.start()
+        harness.sidecar.ports = replace(harness.sidecar.ports, journal=journal)
+        try:
+            connection = f"Endpoint={azure.url}/;SharedAccessKeyName=n;SharedAccessKey=k"
+            assert not harness.configure(*open_api("shop", backend.url), policy("", DOCUMENT), logger(connection))
+            journal.direct(harness.sidecar.gateway.telling.frame, True)
+            assert (await harness.request("GET", "/shop/x")).status == 200
+            end = time.monotonic() + 10
+            while not azure.calls and time.monotonic() < end:
+                if azure.tries:
+                    azure.mode = "ok"
+                await asyncio.sleep(0.02)
+        finally:
+            await journal.close()
+        (call,) = azure.calls
+        assert (call.path, call.content) == ("/events/messages", b"get---")
+        assert call.headers["authorization"].startswith("SharedAccessSignature sr=http%3A%2F%2F127.0.0.1")

@@ -41,6 +41,9 @@ class ScriptedAgent(config_sync_pb2_grpc.ConfigSyncServicer):
     def say(self, **diff: Any) -> None:
         self._outbox.put(config_sync_pb2.FromAgent(diff=config_sync_pb2.Diff(**diff)))
 
+    def stand(self, **standing: Any) -> None:
+        self._outbox.put(config_sync_pb2.FromAgent(standing=config_sync_pb2.Standing(**standing)))
+
     def hang_up(self) -> None:
         self._outbox.put(None)
 

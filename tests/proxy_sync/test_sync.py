@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from proto import config_sync_pb2
+from proxy import sync
+from proxy.adapters.figures import WaitingFigures
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.sync import SyncThread, checked
 from tests.proxy_sync.agent import ScriptedAgent, resource
@@ -224,3 +226,36 @@ def test_it_may_be_stopped_at_any_moment(agent: ScriptedAgent) -> None:
         thread.stop(2)
         assert not any(worker.is_alive() for worker in thread._threads)
         agent.hang_up()
+
+
+def test_a_status_is_told_however_much_else_is(
+    agent: ScriptedAgent, applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "STATUS_INTERVAL", 0.2)
+    figures = WaitingFigures()
+    thread = SyncThread(agent.endpoint, "sidecar-1", "0.1.0", "", applied, lambda: (1, 1, 1.0), figures=figures)
+    thread.start()
+    try:
+        until(lambda: agent.statuses)
+        deadline = time.monotonic() + 5
+        while len(agent.statuses) < 4:
+            assert time.monotonic() < deadline
+            figures.add(b"{}")
+            time.sleep(0.05)
+    finally:
+        thread.stop()
+
+
+def test_where_the_agent_stands_is_passed_on(agent: ScriptedAgent, applied: Applied) -> None:
+    heard: list[tuple[str, int, float]] = []
+    thread = SyncThread(
+        agent.endpoint, "sidecar-1", "0.1.0", "", applied, lambda: (1, 1, 1.0), stand=lambda *told: heard.append(told)
+    )
+    thread.start()
+    try:
+        agent.hear()
+        agent.stand(dataset="d", version=4, confirmed=7.5)
+        until(lambda: heard)
+    finally:
+        thread.stop()
+    assert heard == [("d", 4, 7.5)]

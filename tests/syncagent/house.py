@@ -124,9 +124,12 @@ class FakeSidecar:
     applied: list[tuple[str, int, bool, int, int]] = field(default_factory=list)
     complain: Callable[[list[Resource]], list[ResourceIssue]] = lambda upserts: []
     thread: SyncThread | None = None
+    stands: list[tuple[str, int, float]] = field(default_factory=list)
 
     def connect(self, endpoint: str, id: str = "sidecar-1", token: str = "") -> FakeSidecar:
-        self.thread = SyncThread(endpoint, id, "0.1.0", token, self.apply, lambda: (7, 2, 1700000000.0))
+        self.thread = SyncThread(
+            endpoint, id, "0.1.0", token, self.apply, lambda: (7, 2, 1700000000.0), stand=self.stand
+        )
         self.thread.start()
         return self
 
@@ -140,6 +143,9 @@ class FakeSidecar:
         self.resources.update({resource.id: resource for resource in upserts})
         self.applied.append((dataset, version, full, len(upserts), len(removals)))
         return self.complain(upserts)
+
+    def stand(self, dataset: str, version: int, confirmed: float) -> None:
+        self.stands.append((dataset, version, confirmed))
 
     @property
     def version(self) -> int:

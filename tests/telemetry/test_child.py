@@ -13,6 +13,7 @@ import pytest
 from telemetry import child as module
 from telemetry import frames
 from telemetry.child import Child, serve
+from telemetry.diagnostics import Directory
 from telemetry.encode.requests import RequestEncoder
 from telemetry.lane import Lane
 from telemetry.metrics import Metric
@@ -73,7 +74,9 @@ def test_what_breaks_one_exporter_reaches_the_others(
     assert len(whole.got) == 3
     assert len(broken.got) == 1
     found = child.read()
-    assert values(found, "apim.telemetry.dropped") == {"journal,queue-full": 7, "journal,broken-record": 2}
+    assert values(found, "apim.telemetry.dropped") == {
+        "journal,queue-full": 7, "journal,broken-record": 2, "journal,events-full": 0,
+    }  # fmt: skip
     assert sum(values(found, "Requests").values()) == 3
     assert "cannot encode" in caplog.text
 
@@ -141,3 +144,17 @@ def test_an_exporter_that_cannot_take_metrics_ends_nothing(monkeypatch: pytest.M
     child = made(monkeypatch, NoMetrics(), whole)
     child.close(time.monotonic() + 0.1)
     assert whole.read
+
+
+def test_loggers_are_told_to_who_sends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sends(Collects):
+        told: Directory | None = None
+
+        def direct(self, directory: Directory) -> None:
+            self.told = directory
+
+    directed, plain = Sends(), Collects()
+    child = made(monkeypatch, directed, plain)
+    child.frame(frames.LOGGERS, ((("ai", "applicationInsights", (), True, ""),), (), (), (), ""))
+    assert directed.told is not None
+    assert list(directed.told.loggers) == ["ai"]

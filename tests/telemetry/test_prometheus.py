@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry.exporters import prometheus
 from telemetry.journal import Journal
-from telemetry.metrics import Metric, Point, RequestMetrics
+from telemetry.metrics import OVERFLOW, Metric, Point, RequestMetrics
 from telemetry.settings import Resource, metrics
 from tests.ports import free_port
 from tests.telemetry.sample import batch, failed, record
@@ -89,6 +92,64 @@ def test_hostile_labels_are_escaped() -> None:
     evil = 'a"b\\c\nd} 1'
     _, samples = parse(prometheus.exposition([Metric("x.y", "gauge", "By", "h\nh", (Point((("k.k", evil),), 0.5),))]))
     assert samples == [("x_y_bytes", {"k_k": evil}, 0.5)]
+
+
+def official(metrics: list[Metric]) -> dict[str, list[Sample]]:
+    """As the parser of Prometheus' own client reads it; samples by family."""
+    return {
+        family.name: [(sample.name, sample.labels, sample.value) for sample in family.samples]
+        for family in text_string_to_metric_families(prometheus.exposition(metrics))
+    }
+
+
+def test_the_official_parser_reads_what_we_write() -> None:
+    def known(samples: Iterable[Sample]) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
+        # This parser gives a counter the ending that OpenMetrics wants, whether it is there or not.
+        return {(name.removesuffix("_total"), frozenset(labels.items()), value) for name, labels, value in samples}
+
+    theirs = official(read(record(), failed()))
+    assert known(each for samples in theirs.values() for each in samples) == known(
+        parse(prometheus.exposition(read(record(), failed())))[1]
+    )
+
+
+def test_the_official_parser_reads_what_policies_think_up() -> None:
+    evil = 'a"b\\c\nd} 1'
+    labels = (("a.b", evil), ("a_b", "2"), ("1st", "x"), ("", "e"), ("le", "5"), ("ü", "é"))
+    point = Point(labels, float("inf"), 3, (3,), 1, 2)
+    names = ["x.y", "", "9 lives", "üx"]
+    found = official([Metric(name, "histogram", "1", "h\\h\n", (point,)) for name in names])
+    assert set(found) == {"x_y", "_", "_9_lives", "_x"}
+    bucket, total, count = found["x_y"]
+    assert bucket == (
+        "x_y_bucket", {"a_b": f"{evil};2", "_1st": "x", "_": "e;é", "_le": "5", "le": "+Inf"}, 3.0,
+    )  # fmt: skip
+    assert (total[2], count[2]) == (float("inf"), 3.0)
+    (overflow,) = official([Metric("x", "gauge", "1", "", (Point(OVERFLOW, float("nan")),))])["x"]
+    assert overflow[1] == {"otel_metric_overflow": "true"}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [("gzip", True), ("deflate, gzip;q=0.5", True), ("gzip;q=0, br", False), ("gzip;q=0.0", False), ("", False)],
+)
+def test_what_a_scraper_accepts(accepted: str, zipped: bool) -> None:
+    metrics = [Metric("x", "gauge", "1", "", (Point((), 1),))]
+    exporter = prometheus.from_settings({prometheus.SETTING: "127.0.0.1:0"}, lambda: metrics)
+    assert exporter is not None
+    headers = {"Accept-Encoding": accepted, "Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+    url = f"http://{exporter.address}/metrics"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+            body = answer.read()
+            assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert (answer.headers["Content-Encoding"] == "gzip") is zipped
+            assert (gzip.decompress(body) if zipped else body) == b"# HELP x \n# TYPE x gauge\nx 1\n"
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=5) as answer:
+            assert (answer.status, answer.read()) == (200, b"")
+    finally:
+        exporter._server.shutdown()
+        exporter._server.server_close()
 
 
 def test_counters_of_the_otel_kind_end_in_total() -> None:

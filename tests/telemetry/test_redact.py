@@ -15,3 +15,17 @@ from telemetry import redact
 )
 def test_secret_parameters(url: str, expected: str) -> None:
     assert redact.url(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://a/b?Reset-Token=x&page=2", "http://a/b?Reset-Token=REDACTED&page=2"),
+        ("http://a/b?code=x#f", "http://a/b?code=REDACTED#f"),
+        ("http://a/b?x=1&authKey=a&sas=b", "http://a/b?x=1&authKey=REDACTED&sas=REDACTED"),
+        ("http://a/token=b?barcode=7", "http://a/token=b?barcode=7"),
+        ("http://a/b", "http://a/b"),
+    ],
+)
+def test_pages_show_no_value_whose_name_speaks_of_a_secret(url: str, shown: str) -> None:
+    assert redact.shown_url(url) == shown
