@@ -36,8 +36,8 @@ from telemetry.keeping import Keeping
 from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
-from telemetry.records import EventRecord
-from telemetry.recovery import Recovery
+from telemetry.records import EventRecord, Row
+from telemetry.recovery import Recovery, Said
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.state import GatewayMetrics, Standing
@@ -74,6 +74,7 @@ class Child:
                 self._exporters.append(exporter)
         self._keeping = Keeping(settings)
         self._keeping.attach(self._lanes())
+        self._said = Said()
         self._recovery = Recovery(settings, self._resource.instance_id)
         self._draft_at = 0.0  # 0 for not before there is something new
         self._draft_after = DRAFT
@@ -111,8 +112,12 @@ class Child:
         elif kind == frames.STANDING:
             self._gateway.standing = Standing._make(content)
         elif kind == frames.EVENTS:
-            self._journal.dropped_events, events = content
-            self._events([text(EventRecord._make(each)) for each in events])
+            self._journal.dropped_events, events, path, number = content
+            for left in self._said.follow(path, number - len(events)):
+                self._events(left)
+            self._events(events)
+            self._said.took(number)
+            self._settle_events()
         elif kind == frames.LOGGERS:
             directory = Directory(content)
             for exporter in self._exporters:
@@ -129,6 +134,7 @@ class Child:
             except Exception:
                 self._broken(0)
         self._recovery.settle(self._waiting())
+        self._settle_events()
         now = time.monotonic()
         if now >= self._export_at:
             self._export_at = now + self._metric_settings.interval
@@ -178,6 +184,7 @@ class Child:
             if isinstance(exporter, Holding):
                 exporter.flush()
         self._recovery.settle(self._waiting())
+        self._settle_events()
         lanes = self._lanes()
         for lane in lanes:
             lane.finish(deadline)
@@ -200,6 +207,12 @@ class Child:
     def _recover(self) -> None:
         """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
         for rows in self._recovery.rows():
+            if len(rows[0]) == frames.EVENT_FIELDS:  # of one trail, so all are
+                self._events(rows)
+                for exporter in self._exporters:
+                    if isinstance(exporter, Eventful):
+                        exporter.flush()
+                continue
             keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
             self._records(self._kinds.batch(rows), keeping)
 
@@ -216,7 +229,12 @@ class Child:
             except Exception:
                 self._broken(len(batch))
 
-    def _events(self, events: Sequence[EventRecord]) -> None:
+    def _settle_events(self) -> None:
+        if not any(isinstance(each, Eventful) and each.holds for each in self._exporters):
+            self._said.settle()
+
+    def _events(self, rows: Sequence[Row]) -> None:
+        events = [text(EventRecord._make(row)) for row in rows]
         self._keeping.attach(self._lanes())
         for exporter in self._exporters:
             if isinstance(exporter, Eventful):

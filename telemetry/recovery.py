@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 
+from telemetry.frames import EVENT_FIELDS
 from telemetry.records import RequestRecord, Row
 from telemetry.trail import Left, Reader
 
@@ -81,9 +82,40 @@ class Recovery:
         for rows in reader.left(before):
             self._since = 0
             count += len(rows)
-            yield [row if len(row) == FIELDS else _fitted(row) for row in rows]
+            yield [row if len(row) in (FIELDS, EVENT_FIELDS) else _fitted(row) for row in rows]
         if count:
             logger.info("%d records that a killed process left are sent.", count, extra={"event": "TelemetryRecovered"})
+
+
+class Said:
+    """The same for events, which have a trail of their own beside that of the records. Those of the dead are found by
+    `Recovery`; this is for the sidecar that lives, whose last child may not."""
+
+    def __init__(self) -> None:
+        self._own: Reader | None = None
+        self._next = 0
+
+    def follow(self, path: str, number: int) -> Iterator[list[Row]]:
+        """What the child before this one had not made safe; `number` is that of the next event in the pipe."""
+        if not path or self._own is not None:
+            return
+        try:
+            self._own = Reader(path)
+        except (OSError, ValueError) as failure:
+            logger.warning(
+                "Events that a kill leaves cannot be recovered: %s: %s", path, failure, extra={"event": "NoTrail"}
+            )
+            return
+        yield from self._own.left(number)
+
+    def took(self, number: int) -> None:
+        """All events before `number` have come."""
+        self._next = number
+
+    def settle(self) -> None:
+        """Whatever has come is in some lane."""
+        if self._own is not None:
+            self._own.keep(self._next)
 
 
 def _fitted(row: Row) -> Row:
