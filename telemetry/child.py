@@ -37,7 +37,7 @@ from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
 from telemetry.records import EventRecord, Row
-from telemetry.recovery import EXPORTERS, FIRST, SUMS, Recovery, Safe
+from telemetry.recovery import ALL, EXPORTERS, FIRST, SUMS, Recovery, Safe, Said
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.state import GatewayMetrics, Standing
@@ -79,6 +79,7 @@ class Child:
                 self._slots.append(slot)
         self._keeping = Keeping(settings)
         self._keeping.attach(self._lanes())
+        self._said = Said()
         self._recovery = Recovery(settings, self._resource.instance_id, self._slots)
         self._draft_at = 0.0  # 0 for not before there is something new
         self._draft_after = DRAFT
@@ -115,8 +116,12 @@ class Child:
         elif kind == frames.STANDING:
             self._gateway.standing = Standing._make(content)
         elif kind == frames.EVENTS:
-            self._journal.dropped_events, events = content
-            self._events([text(EventRecord._make(each)) for each in events])
+            self._journal.dropped_events, events, path, number = content
+            for left in self._said.follow(path, number - len(events)):
+                self._events(left)
+            self._events(events)
+            self._said.took(number)
+            self._settle_events()
         elif kind == frames.LOGGERS:
             directory = Directory(content)
             for exporter in self._exporters:
@@ -133,6 +138,7 @@ class Child:
             except Exception:
                 self._broken(0)
             self._recovery.settle(slot, _waiting(exporter))
+        self._settle_events()
         now = time.monotonic()
         if now >= self._export_at:
             self._export_at = now + self._metric_settings.interval
@@ -184,6 +190,7 @@ class Child:
             if isinstance(exporter, Holding):
                 exporter.flush()
             self._recovery.settle(slot, _waiting(exporter))
+        self._settle_events()
         if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
             self._export_metrics()  # what the last records pushed out is told too
         for lane in lanes:
@@ -204,9 +211,18 @@ class Child:
         """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
         try:
             for safe, records in self._recovery.records():
-                self._recovered(safe, records)
+                if len(records[0][1]) == frames.EVENT_FIELDS:  # of one trail, so all are
+                    self._recovered_events([row for number, row in records if number >= safe[ALL]])
+                else:
+                    self._recovered(safe, records)
         except Exception:
             self._broken(0)
+
+    def _recovered_events(self, rows: Sequence[Row]) -> None:
+        self._events(rows)
+        for exporter in self._exporters:
+            if isinstance(exporter, Eventful):
+                exporter.flush()
 
     def _recovered(self, safe: Safe, records: Sequence[tuple[int, Row]]) -> None:
         self._keeping.attach(self._lanes())
@@ -238,7 +254,12 @@ class Child:
         except Exception:
             self._broken(len(batch))
 
-    def _events(self, events: Sequence[EventRecord]) -> None:
+    def _settle_events(self) -> None:
+        if not any(isinstance(each, Eventful) and each.holds for each in self._exporters):
+            self._said.settle()
+
+    def _events(self, rows: Sequence[Row]) -> None:
+        events = [text(EventRecord._make(row)) for row in rows]
         self._keeping.attach(self._lanes())
         for exporter in self._exporters:
             if isinstance(exporter, Eventful):

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 
+from telemetry.frames import EVENT_FIELDS
 from telemetry.records import RequestRecord, Row
 from telemetry.trail import SLOTS, Left, Reader
 
@@ -102,7 +103,7 @@ class Recovery:
             self._since = 0
             self._unsettled = {SUMS, *self._slots}
             count += len(records)
-            yield safe, [(number, row if len(row) == FIELDS else _fitted(row)) for number, row in records]
+            yield safe, [(number, _fitted(row)) for number, row in records]
         if not self._unsettled and reader is not self._own:
             self._claimed.remove(reader)
             reader.remove()
@@ -110,6 +111,38 @@ class Recovery:
             logger.info("%d records that a killed process left are sent.", count, extra={"event": "TelemetryRecovered"})
 
 
+class Said:
+    """The same for events, which have a trail of their own beside that of the records. Those of the dead are found by
+    `Recovery`; this is for the sidecar that lives, whose last child may not."""
+
+    def __init__(self) -> None:
+        self._own: Reader | None = None
+        self._next = 0
+
+    def follow(self, path: str, number: int) -> Iterator[list[Row]]:
+        """What the child before this one had not made safe; `number` is that of the next event in the pipe."""
+        if not path or self._own is not None:
+            return
+        try:
+            self._own = Reader(path)
+        except (OSError, ValueError) as failure:
+            logger.warning(
+                "Events that a kill leaves cannot be recovered: %s: %s", path, failure, extra={"event": "NoTrail"}
+            )
+            return
+        for events in self._own.left(self._own.safe(ALL), number):
+            yield [row for _, row in events]
+
+    def took(self, number: int) -> None:
+        """All events before `number` have come."""
+        self._next = number
+
+    def settle(self) -> None:
+        """Whatever has come is in some lane."""
+        if self._own is not None:
+            self._own.keep(ALL, self._next)
+
+
 def _fitted(row: Row) -> Row:
-    """A record of a version with fewer or more fields; new fields come last."""
-    return tuple(RequestRecord(*row[:FIELDS]))
+    """A record of a version with fewer or more fields; new fields come last. An event is as it is."""
+    return row if len(row) in (FIELDS, EVENT_FIELDS) else tuple(RequestRecord(*row[:FIELDS]))
