@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import os
 import random
 import statistics
 import subprocess
@@ -142,7 +143,8 @@ async def run(settings: dict[str, str], count: int) -> tuple[float, float, float
     """Microseconds per record: making it, append, both and flush, the child."""
     record = making(count)
     journal = Journal({**QUIET, **settings}, "benchmark:1", figures=lambda _: None)
-    journal.start()
+    with nowhere():
+        journal.start()
     warm, measured = records(4000, 1), records(count, 2)
     for each in warm:
         journal.append(each)
@@ -184,6 +186,20 @@ async def _idle(pid: int) -> None:
         now = cpu(pid)
         quiet = quiet + 1 if now - used < 0.004 else 0
         used = now
+
+
+@contextmanager
+def nowhere() -> Iterator[None]:
+    """What starts in here has its standard output in no place."""
+    sys.stdout.flush()
+    here, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        yield
+    finally:
+        os.dup2(here, 1)
+        os.close(here)
+        os.close(null)
 
 
 @contextmanager
@@ -255,6 +271,8 @@ def main() -> None:
             "OTLP grpc, metrics": {**grpc, **only_metrics},
             "OTLP grpc, logs, spans and metrics": grpc,
             "OTLP http, logs, spans and metrics": http,
+            "text on standard output": {"telemetry.logs.std": "text"},
+            "json on standard output": {"telemetry.logs.std": "json"},
             "json to a local log": {"telemetry.logs.local": "json"},
         }
         rows: dict[str, list[tuple[float, ...]]] = {}
