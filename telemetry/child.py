@@ -179,13 +179,16 @@ class Child:
         """Deliver what is held, at the latest until `deadline`, monotonic seconds."""
         self._recover()
         self._tell_rest(deadline)
+        lanes = self._lanes()
+        dropped = sum(sum(lane.dropped.values()) for lane in lanes)
         self._export_metrics()
         for exporter in self._exporters:
             if isinstance(exporter, Holding):
                 exporter.flush()
+        if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
+            self._export_metrics()  # what the last records pushed out is told too
         self._recovery.settle(self._waiting())
         self._settle_events()
-        lanes = self._lanes()
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:
@@ -206,15 +209,18 @@ class Child:
 
     def _recover(self) -> None:
         """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
-        for rows in self._recovery.rows():
-            if len(rows[0]) == frames.EVENT_FIELDS:  # of one trail, so all are
-                self._events(rows)
-                for exporter in self._exporters:
-                    if isinstance(exporter, Eventful):
-                        exporter.flush()
-                continue
-            keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
-            self._records(self._kinds.batch(rows), keeping)
+        try:
+            for rows in self._recovery.rows():
+                if len(rows[0]) == frames.EVENT_FIELDS:  # of one trail, so all are
+                    self._events(rows)
+                    for exporter in self._exporters:
+                        if isinstance(exporter, Eventful):
+                            exporter.flush()
+                    continue
+                keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
+                self._records(self._kinds.batch(rows), keeping)
+        except Exception:
+            self._broken(0)
 
     def _records(self, batch: Batch, exporters: Sequence[Exporter] | None = None) -> None:
         self._keeping.attach(self._lanes())

@@ -80,7 +80,7 @@ class GrpcCollector:
         call = self._channel.unary_unary(SERVICES[signal], None, None)
 
         def send(data: bytes, timeout: float) -> None:
-            if data.startswith(GZIP):  # from a child that spoke HTTP
+            if data.startswith(GZIP):  # from before the protocol was changed
                 data = gzip.decompress(data)
             if len(data) > MAX_MESSAGE:
                 raise Refused(f"a message of {len(data)} bytes is longer than {MAX_MESSAGE}")

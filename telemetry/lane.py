@@ -32,6 +32,7 @@ LONGEST_WISH = 3600.0  # seconds; what a destination may ask for
 MAX_BYTES = 16 * 1024 * 1024
 SEND_TIMEOUT = 10.0  # seconds
 PACK_ABOVE = 1024  # bytes
+GZIP = b"\x1f\x8b"  # how what is packed already begins
 
 
 @dataclass(slots=True)
@@ -231,8 +232,13 @@ class Lane:
             return False
         behind = self._failing or bool(self._on_disk)
         try:
-            pack = behind and len(payload.data) > PACK_ABOVE
-            payload.stored = self._folder.write(payload.key, payload.data, payload.count, pack)
+            pack = len(payload.data) > PACK_ABOVE and not payload.data.startswith(GZIP)
+            pack = pack and (behind or len(payload.data) > self._max_disk // 8)
+            stored = self._folder.write(payload.key, payload.data, payload.count, pack)
+            if stored.room > self._max_disk:
+                self._folder.remove(stored)
+                return False
+            payload.stored = stored
         except OSError as failure:
             if not self._unwritable:
                 logger.warning(

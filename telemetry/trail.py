@@ -25,6 +25,7 @@ import hashlib
 import marshal
 import mmap
 import os
+import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -194,7 +195,10 @@ class Left:
         """Those that are ours to finish now, oldest first."""
         claimed: list[Reader] = []
         now = time.monotonic()
-        names = sorted(os.listdir(self._folder)) if self._folder and self._folder.is_dir() else []
+        names: list[str] = []
+        if self._folder is not None and _ours(self._folder):
+            with contextlib.suppress(FileNotFoundError):
+                names = sorted(os.listdir(self._folder))
         self._unheld = {name: since for name, since in self._unheld.items() if name in names}
         for name in names:
             assert self._folder
@@ -208,6 +212,15 @@ class Left:
             else:
                 reader.close()
         return claimed
+
+
+def _ours(path: Path) -> bool:
+    """Is it a folder that nobody but this user can have written to?"""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def _remove(path: Path) -> None:
@@ -232,8 +245,7 @@ def begin(settings: Mapping[str, str], instance: str) -> Trail | None:
     for _ in range(3):
         try:
             where.mkdir(mode=0o700, exist_ok=True)
-            found = where.lstat()
-            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            if not _ours(where) and where.exists():
                 return None  # somebody else was there first
             return Trail(where / f"{safe(instance)}.{time.time_ns():020d}.{os.getpid()}")
         except FileNotFoundError:

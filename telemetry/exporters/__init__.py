@@ -103,6 +103,7 @@ def _loaded_for(setting: str, module: str) -> Factory:
         made: Exporter | None = import_module(f"telemetry.exporters.{module}").from_settings(settings, read)
         return made
 
+    factory.__module__ = f"{__name__}.{module}"
     return factory
 
 

@@ -6,7 +6,8 @@ then it comes back. What arrived is compared with what was made:
 
     made        records that a source has handed to its journal
     arrived     different ones among what the collector took, of each signal
-    missing     made, not arrived, not counted as dropped
+    dropped     and counted, because the spool was full (--megabytes)
+    missing     made, neither arrived nor counted; or counted and arrived
     twice       arrived more than once
     out of order  arrived before one that the same source made earlier
     in metrics  requests that the newest export of each child counts; a kill may take, or count twice, the last second
@@ -71,7 +72,7 @@ class Tally(Sink):
         super().__init__(protocol)
         self.found = {signal: Found() for signal in SIGNALS}
         self.counted: dict[tuple[str, int], int] = {}  # requests by instance and start
-        self.lost: dict[tuple[str, int], int] = {}
+        self.dropped: dict[tuple[str, int], dict[str, int]] = {}  # items by destination
 
     def keep(self, signal: str, message: Any) -> None:
         if signal == "metrics":
@@ -95,10 +96,19 @@ class Tally(Sink):
                 points = metric.sum.data_points
                 if metric.name not in ("Requests", "apim.telemetry.dropped") or not points:
                     continue
-                into = self.counted if metric.name == "Requests" else self.lost
-                into[values["service.instance.id"], points[0].start_time_unix_nano] = sum(
-                    point.as_int or int(point.as_double) for point in points
-                )
+                child = values["service.instance.id"], points[0].start_time_unix_nano
+                if metric.name == "Requests":
+                    self.counted[child] = sum(point.as_int or int(point.as_double) for point in points)
+                    continue
+                dropped = self.dropped[child] = collections.Counter()
+                for point in points:
+                    labels = {pair.key: pair.value.string_value for pair in point.attributes}
+                    dropped[labels["destination"]] += point.as_int
+
+    def lost(self, signal: str) -> int:
+        """Records of which a signal was dropped and counted; each has one log record and two spans."""
+        name, items = ("the collector (logs)", 1) if signal == "logs" else ("the collector (traces)", 2)
+        return sum(dropped[name] // items + dropped["journal"] for dropped in self.dropped.values())
 
 
 class Source:
@@ -128,6 +138,8 @@ class Source:
     def pids(self, whom: str) -> list[int]:
         """The source and its child, or one of them."""
         assert self._process
+        if self._process.returncode is not None:
+            return []
         pid = self._process.pid
         children: list[int] = []
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -201,16 +213,18 @@ def run(
     whom: str = "everything",
     protocol: str = "grpc",
     fault: str = "down",
+    megabytes: int = 256,
     patience: float = 90.0,
 ) -> Report:
     """An outage of `seconds`; `fault` is a mode of the sink, or `down`: connections are refused; `whom` is everything,
-    children or sources."""
+    children or sources, or gently for SIGTERM to the sources."""
     spool = directory / "spool"
     with Tally(protocol) as sink:
         settings = {
             **sink.settings,
             "telemetry.logs.std": "none",
             "telemetry.spool.path": str(spool),
+            "telemetry.spool.megabytes": str(megabytes),
             "observability.opentelemetry.collector.timeout": "2",
         }
         running = [Source(number, rate / sources, directory, settings) for number in range(1, sources + 1)]
@@ -222,6 +236,9 @@ def run(
             report = Report()
             for _ in range(kills):
                 report.most_on_disk = max(report.most_on_disk, _wait(seconds / (kills + 1), spool))
+                if whom == "gently":
+                    for each in running:
+                        each.stop()
                 for pid in [pid for each in running for pid in each.pids(whom)]:
                     os.kill(pid, signal.SIGKILL)
                 for each in running if whom != "children" else ():
@@ -233,9 +250,11 @@ def run(
             time.sleep(after)
             made = {(at, life): count for at, each in enumerate(running, 1) for life, count in each.made().items()}
             end = back + patience
+            arrived = -1
             while any(_missing(found, made) for found in sink.found.values()) and time.monotonic() < end:
                 time.sleep(0.1)
-            report.drained = time.monotonic() - back
+                if arrived != (arrived := sum(sum(map(len, found.seen.values())) for found in sink.found.values())):
+                    report.drained = time.monotonic() - back
         finally:
             for each in running:
                 each.stop()
@@ -266,9 +285,9 @@ def _missing(found: Found, made: Mapping[tuple[int, int], int]) -> int:
 
 def _settle(report: Report, sink: Tally, made: Mapping[tuple[int, int], int]) -> None:
     report.made = sum(made.values())
-    report.dropped = sum(sink.lost.values())
+    report.dropped = max(sink.lost(signal) for signal in SIGNALS)
     report.arrived = {signal: sum(map(len, found.seen.values())) for signal, found in sink.found.items()}
-    report.missing = max(0, max(_missing(found, made) for found in sink.found.values()) - report.dropped)
+    report.missing = max(abs(_missing(found, made) - sink.lost(signal)) for signal, found in sink.found.items())
     report.twice = max(found.twice for found in sink.found.values())
     report.disorder = max(found.disorder for found in sink.found.values())
     report.in_metrics = sum(sink.counted.values())
@@ -280,7 +299,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200, help="records a second, of all sources")
     parser.add_argument("--sources", type=int, default=2)
     parser.add_argument("--kills", type=int, default=1, help="of everything, evenly over the outage")
-    parser.add_argument("--whom", choices=("everything", "children", "sources"), default="everything")
+    parser.add_argument("--megabytes", type=int, default=256, help="of the spool, for each source")
+    parser.add_argument("--whom", choices=("everything", "children", "sources", "gently"), default="everything")
     parser.add_argument("--protocol", choices=("grpc", "http"), default="grpc")
     parser.add_argument("--fault", choices=("down", "unavailable", "throttled", "hang", "garbage"), default="down")
     chosen = parser.parse_args()
@@ -294,6 +314,7 @@ def main() -> int:
             sources=chosen.sources,
             kills=chosen.kills,
             whom=chosen.whom,
+            megabytes=chosen.megabytes,
             protocol=chosen.protocol,
             fault=chosen.fault,
         )

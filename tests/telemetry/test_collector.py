@@ -50,7 +50,7 @@ def opened(sink: Sink, **more: str) -> Iterator[Lane]:
     assert found
     connected = collector.connect(found)
     send = connected.send(collector.LOGS)
-    lane = Lane("x", lambda data, timeout: send(connected.pack(data), timeout))
+    lane = Lane("x", lambda data, timeout: send(connected.pack(data), timeout), timeout=found.timeout)
     try:
         yield lane
     finally:
@@ -142,11 +142,20 @@ def test_headers_go_with_every_request_and_are_not_told(sink: Sink, tmp_path: Pa
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
 def test_compression_is_as_asked(compression: str) -> None:
-    with Sink("http") as sink, opened(sink, **{f"{PREFIX}.collector.compression": compression}) as lane:
-        lane.put(*logs(*map(str, range(100))))
-        until(lambda: lane.exported == 100)
+    with Sink("http") as sink:
+        with opened(sink, **{f"{PREFIX}.collector.compression": compression}) as lane:
+            lane.put(*logs(*map(str, range(100))))
+            until(lambda: lane.exported == 100)
         assert sink.headers[0].get("Content-Encoding", "none") == compression
         assert len(taken(sink)) == 100
+
+
+def test_what_waited_compressed_is_sent_after_a_change_of_protocol_too(sink: Sink) -> None:
+    data, count = logs(*map(str, range(100)))
+    with opened(sink) as lane:
+        lane.put(gzip.compress(data), count)
+        until(lambda: lane.exported == 100)
+    assert len(taken(sink)) == 100
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

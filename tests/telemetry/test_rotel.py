@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from telemetry.journal import Journal
+from tests.ports import free_port
 from tests.telemetry.sample import failed, record
 from tests.telemetry.sink import Sink
 
@@ -26,11 +27,6 @@ def program() -> Path:
     if path is None or not path.is_file():
         pytest.skip("no collector here: pip install rotel==0.0.1a15 (it has wheels for Linux)")
     return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -119,6 +119,22 @@ def test_the_limit_holds_on_disk_and_drops_the_oldest(tmp_path: Path, folder: Fo
     end(rest)
 
 
+def test_one_that_does_not_fit_at_all_is_packed_or_else_in_memory(tmp_path: Path, folder: Folder) -> None:
+    where = Destination()
+    where.open.clear()
+    lane = spooled(where, folder, limit=2 * BLOCK)
+    lane.put(b"x" * 50_000, 1)
+    assert lane.on_disk == BLOCK
+    random = os.urandom(50_000)
+    lane.put(random, 1)
+    assert lane.on_disk == BLOCK
+    where.open.set()
+    until(lambda: lane.exported == 2)
+    assert where.taken == [b"x" * 50_000, random]
+    assert not +lane.dropped
+    end(lane)
+
+
 def test_what_waits_is_packed_and_arrives_unpacked(tmp_path: Path, folder: Folder) -> None:
     down = Down()
     lane = spooled(down, folder)

@@ -172,7 +172,13 @@ def test_nobody_else_may_read_it_and_nobody_elses_folder_is_used(
     assert stat.S_IMODE(trail.path.parent.stat().st_mode) == 0o700
     trail.path.parent.chmod(0o755)
     assert begin(settings, "host:1") is None
-    trail.path.parent.chmod(0o700)
+    trail.write(numbered(0))
+    trail.close()
+    assert Left(settings, "host:1").claim() == []
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    trail.path.parent.rename(tmp_path / "moved")
+    trail.path.parent.symlink_to(tmp_path / "elsewhere")
+    assert begin(settings, "host:1") is None
 
 
 def test_bytes_that_are_no_trail_end_nothing(settings: dict[str, str], trail: Trail) -> None:
