@@ -37,7 +37,7 @@ from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
 from telemetry.records import EventRecord, Row
-from telemetry.recovery import ALL, EXPORTERS, FIRST, SUMS, Recovery, Safe, Said
+from telemetry.recovery import EXPORTERS, FIRST, SUMS, Recovery, Safe, Said
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.state import GatewayMetrics, Standing
@@ -190,9 +190,9 @@ class Child:
             if isinstance(exporter, Holding):
                 exporter.flush()
             self._recovery.settle(slot, _waiting(exporter))
-        self._settle_events()
         if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
             self._export_metrics()  # what the last records pushed out is told too
+        self._settle_events()
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:
@@ -211,18 +211,14 @@ class Child:
         """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
         try:
             for safe, records in self._recovery.records():
-                if len(records[0][1]) == frames.EVENT_FIELDS:  # of one trail, so all are
-                    self._recovered_events([row for number, row in records if number >= safe[ALL]])
-                else:
-                    self._recovered(safe, records)
+                self._recovered(safe, records)
+            for rows in self._recovery.said():
+                self._events(rows)
+                for each in self._exporters:
+                    if isinstance(each, Eventful):
+                        each.flush()
         except Exception:
             self._broken(0)
-
-    def _recovered_events(self, rows: Sequence[Row]) -> None:
-        self._events(rows)
-        for exporter in self._exporters:
-            if isinstance(exporter, Eventful):
-                exporter.flush()
 
     def _recovered(self, safe: Safe, records: Sequence[tuple[int, Row]]) -> None:
         self._keeping.attach(self._lanes())

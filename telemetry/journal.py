@@ -41,6 +41,7 @@ from telemetry.frames import (
     plain,
 )
 from telemetry.records import EventRecord, Row
+from telemetry.trail import EVENTS as TRAIL_OF_EVENTS
 from telemetry.trail import Trail, begin
 
 QUEUE_LIMIT = 50_000  # records
@@ -173,7 +174,7 @@ class Journal:
         if sends:
             self.keep_trail()
         if EVENT_HUB in loggers and self._event_trail is None:
-            self._event_trail = begin({**os.environ, **self._settings}, self._instance)
+            self._event_trail = begin({**os.environ, **self._settings}, self._instance, TRAIL_OF_EVENTS)
             self._announced = False
         self._tell(LOGGERS, loggers)
 

@@ -13,9 +13,8 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 
-from telemetry.frames import EVENT_FIELDS
 from telemetry.records import RequestRecord, Row
-from telemetry.trail import SLOTS, Left, Reader
+from telemetry.trail import EVENTS, SLOTS, Left, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +41,7 @@ class Recovery:
         self._next = 0  # number of the next record in the pipe
         self._since = 0  # records since the last that was recovered
         self._claimed: list[Reader] = []
+        self._events: list[Reader] = []
         self._unsettled: set[int] = set()  # slots that have not finished what was recovered
         self._look_at = 0.0
         self._patient_until = time.monotonic() + PATIENCE
@@ -68,11 +68,22 @@ class Recovery:
         if now >= self._look_at:
             self._look_at = now + INTERVAL
             for reader in self._left.claim():
+                if reader.path.name.endswith(EVENTS):
+                    self._events.append(reader)
+                    continue
                 self._claimed.append(reader)
                 yield from self._recovered(reader, DONE)
         if self._owed and self._own is not None:
             self._owed = False
             yield from self._recovered(self._own, self._next)
+
+    def said(self) -> Iterator[list[Row]]:
+        """Events that the dead left; they are safe when the next ones are asked for."""
+        while self._events:
+            reader = self._events.pop(0)
+            for events in reader.left(reader.safe(ALL), DONE):
+                yield [row for _, row in events]
+            reader.remove()
 
     def took(self, count: int) -> None:
         """New records, from the pipe: they are about to be given to all."""
@@ -103,7 +114,7 @@ class Recovery:
             self._since = 0
             self._unsettled = {SUMS, *self._slots}
             count += len(records)
-            yield safe, [(number, _fitted(row)) for number, row in records]
+            yield safe, [(number, row if len(row) == FIELDS else _fitted(row)) for number, row in records]
         if not self._unsettled and reader is not self._own:
             self._claimed.remove(reader)
             reader.remove()
@@ -144,5 +155,5 @@ class Said:
 
 
 def _fitted(row: Row) -> Row:
-    """A record of a version with fewer or more fields; new fields come last. An event is as it is."""
-    return row if len(row) in (FIELDS, EVENT_FIELDS) else tuple(RequestRecord(*row[:FIELDS]))
+    """A record of a version with fewer or more fields; new fields come last."""
+    return tuple(RequestRecord(*row[:FIELDS]))

@@ -41,6 +41,7 @@ HEAD = SLOTS * 8  # bytes
 SEGMENTS = 8
 SEGMENT = 1024 * 1024  # bytes
 BATCH = 512  # records
+EVENTS = ".events"  # at the end of the name: what policies said is on a trail of its own, where one slot is enough
 _NUMBER = 8  # bytes
 _LENGTH = struct.Struct("<I")
 _END = _LENGTH.pack(0)
@@ -240,8 +241,8 @@ def folder(settings: Mapping[str, str]) -> Path | None:
     return SHARED / f"passerelle-{os.geteuid()}-{hashlib.blake2s(spool.encode(), digest_size=6).hexdigest()}"
 
 
-def begin(settings: Mapping[str, str], instance: str) -> Trail | None:
-    """A new trail; None where there can be none."""
+def begin(settings: Mapping[str, str], instance: str, kind: str = "") -> Trail | None:
+    """A new trail; None where there can be none. `kind` is "" for records, or EVENTS."""
     where = folder(settings)
     if where is None:
         return None
@@ -250,7 +251,7 @@ def begin(settings: Mapping[str, str], instance: str) -> Trail | None:
             where.mkdir(mode=0o700, exist_ok=True)
             if not _ours(where) and where.exists():
                 return None  # somebody else was there first
-            return Trail(where / f"{safe(instance)}.{time.time_ns():020d}.{os.getpid()}")
+            return Trail(where / f"{safe(instance)}.{time.time_ns():020d}.{os.getpid()}{kind}")
         except FileNotFoundError:
             continue  # the last one has just removed it
         except OSError:

@@ -23,7 +23,7 @@ from telemetry.exporters import event_hubs
 from telemetry.journal import EVENT_BYTES, Journal
 from telemetry.records import EventRecord
 from telemetry.settings import Resource
-from telemetry.trail import SHARED, begin, folder
+from telemetry.trail import EVENTS, SHARED, begin, folder
 from tests.telemetry.azure import FakeAzure
 from tests.telemetry.sample import record
 from tests.telemetry.waiting import until
@@ -269,7 +269,7 @@ async def test_events_survive_a_killed_child(azure: FakeAzure, tmp_path: Path) -
 
 async def test_events_survive_the_end_of_a_pair_without_notice(azure: FakeAzure, tmp_path: Path) -> None:
     settings = {**ALLOWED, "telemetry.logs.std": "none", "telemetry.spool.path": str(tmp_path / "spool")}
-    trail = begin(settings, "host:1")
+    trail = begin(settings, "host:1", EVENTS)
     assert trail is not None
     trail.write(("hub", "", "a", b"left"))
     trail.close()
