@@ -209,8 +209,9 @@ class Lane:
         data = payload.data
         if self._folder is None or data is None:
             return
-        pack = len(data) > PACK_ABOVE and not data.startswith(GZIP)
-        pack = pack and (self._behind or len(data) > self._max_disk // 8)
+        # A short outage need not cost the time to compress; in a long one four times as much finds room, or more.
+        scarce = self._disk > self._max_disk // 4 or len(data) > self._max_disk // 8
+        pack = scarce and len(data) > PACK_ABOVE and not data.startswith(GZIP)
         try:
             staged = self._folder.stage(payload.key, data, payload.count, pack)
             if staged.room > self._max_disk:
