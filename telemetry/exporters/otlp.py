@@ -130,6 +130,9 @@ class Otlp:
         """All together, so that a kill does not find a record in one signal's lane only."""
         prepared = [(signal, signal.prepare()) for signal in self._signals]
         for signal, payloads in prepared:
+            for payload in payloads:
+                signal.lane.publish(payload)
+        for signal, payloads in prepared:
             signal.commit(payloads)
 
     def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
