@@ -123,9 +123,9 @@ dashboards: $(VENV)/.dev
 dashboard-tools: $(VENV)/.dev
 	$(BIN)/python -m tests.dashboards.install
 
-# Figures of this machine; nothing is judged.
+# Figures of this machine; nothing is judged. Beside nginx, Envoy (where they are) and the obvious aiohttp proxy, 2 minutes.
 bench-quick: setup
-	$(BIN)/python -m benchmarks.gateway --rounds 3 --requests 5000
+	$(BIN)/python -m benchmarks.compare --quick
 
 # What a service with 10, 1,000 and 75,000 operations costs: some minutes.
 bench-scale: setup
@@ -139,9 +139,12 @@ bench-outage: setup
 bench-pressure: setup
 	$(BIN)/python -m benchmarks.pressure $(ARGUMENTS)
 
-# Beside nginx, HAProxy, Envoy, Caddy and others, about ten minutes; the peers that are not installed are named and left out.
+# Every figure that there is a goal for, beside nginx, HAProxy, Envoy, Caddy and others where they are installed: about
+# fifteen minutes on a quiet machine. Or some of them: make bench FIGURES="bodies idle"
+FIGURES ?= compare bodies idle streams workers size stages policies
 bench: setup peers
-	$(BIN)/python -m benchmarks.compare --out benchmarks/results.md
+	@for figure in $(FIGURES); do echo "== $$figure"; \
+	  $(BIN)/python -m benchmarks.$$figure --out benchmarks/results.md || exit 1; done
 
 # What the peers need, in build/peers; Debian's packages only where we may install them.
 peers: build/peers/.done

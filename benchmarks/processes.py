@@ -16,6 +16,8 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parents[1]
 TICK = os.sysconf("SC_CLK_TCK")
 MEGABYTE = 1024 * 1024
+# A folder in memory for what processes write, so that the disk is not measured; None: there is none, use any.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class NotReady(RuntimeError):
@@ -35,6 +37,11 @@ def usage(pid: int) -> Usage:
     # The command name, in parentheses, may itself hold spaces and parentheses.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return Usage((int(fields[11]) + int(fields[12])) / TICK, int(fields[21]) * os.sysconf("SC_PAGE_SIZE"))
+
+
+def resident_of_family(pid: int) -> int:
+    """Bytes of resident memory of a process and its descendants."""
+    return sum(usage(each).resident for each in [pid, *descendants(pid)])
 
 
 def proportional(pid: int) -> int:

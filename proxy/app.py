@@ -37,9 +37,11 @@ from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
+from proxy.adapters.siblings import KINDS
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
+from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
@@ -48,7 +50,7 @@ from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
 from telemetry import log as logs
-from telemetry.journal import Journal
+from telemetry.journal import QUEUE_LIMIT, Journal
 
 log = logging.getLogger("proxy.app")
 
@@ -62,6 +64,9 @@ SOON_LOOKED_AT = 5_000  # resources
 # Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
 # everybody.
 COLLECT_AFTER = (20_000, 20, 50)
+# Seconds after which a thread that builds a configuration gives way to the event loop, which asks for its turn several
+# times per request; Python's own 5 ms would be 15 ms and more for each request meanwhile.
+GIVE_WAY_AFTER = 0.0005
 
 
 @dataclass(slots=True)
@@ -75,7 +80,9 @@ class Configuration:
     version: int = 0
     resources: Mapping[str, Resource] = field(default_factory=dict)
     gateway: Gateway | None = None
+    hostnames: tuple[Hostname, ...] = ()
     external: ExternalCache | None = None
+    tls: ServerTls | None = None
     newest: int = 0  # the version that the agent holds
     reached: int = 0  # the newest revision that it is the content of
     confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
@@ -93,6 +100,9 @@ class Configuration:
         gc.disable()
         try:
             self.gateway, issues = build(self.resources, self.gateway, skipping=self.skipping, touched=touched)
+            if self.tls is not None and self.gateway.hostnames != self.hostnames:
+                self.hostnames = self.gateway.hostnames
+                self.tls.use(self.hostnames)
             took = (time.monotonic() - began) * 1000
             providers, small = self.gateway.providers(), len(upserts) <= SOON_LOOKED_AT
             self.loop.call_soon_threadsafe(self._publish, self.gateway, providers, dataset, version, small, in_force)
@@ -178,6 +188,7 @@ def main() -> int:
     if number is not None:
         workers.end_with_parent(settings.values)
     gc.set_threshold(*COLLECT_AFTER)
+    sys.setswitchinterval(GIVE_WAY_AFTER)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(settings, number))
 
@@ -191,13 +202,16 @@ async def run(settings: Settings, worker: int | None = None) -> int:
 
     instance = settings.instance if worker is None else f"{settings.instance}/{worker}"
     figures = WaitingFigures()
-    journal = Journal(settings.values, instance, figures=figures.add)
+    # Without telemetry no child is started, and a journal without room takes nothing.
+    limit = QUEUE_LIMIT if settings.telemetry else 0
+    journal = Journal(settings.values, instance, limit=limit, figures=figures.add)
     try:
         cache, external = local_cache(settings.values), redis_cache.from_settings(settings.values)
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    clock, counters, quotas = SystemClock(), LocalCounters(), LocalQuotas()
+    shared, quotas_shared = (workers.siblings(settings.values, worker, kind) for kind in KINDS)
+    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas(siblings=quotas_shared)
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
@@ -229,8 +243,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
         if secured is not None:
-            tls = ServerTls(secured)
-            await server.listen(settings.https_host, settings.https_port, shared=worker is not None, tls=tls)
+            configuration.tls = ServerTls(secured)
+            https = settings.https_host, settings.https_port
+            await server.listen(*https, shared=worker is not None, tls=configuration.tls)
     except SettingError as wrong:  # the files changed since they were looked at
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
@@ -244,7 +259,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     if external is not None:
         external.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
-    telling = loop.call_later(JOURNAL_DELAY, journal.start)
+    telling = loop.call_later(JOURNAL_DELAY, journal.start) if settings.telemetry else None
     started = time.time()
     sync = SyncThread(
         settings.sync_endpoint,
@@ -257,6 +272,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         sidecar.traces,
         figures,
         quotas,
+        settings.instance if shared is not None else "",
         configuration.stand,
     )
     sync.start()
@@ -276,7 +292,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await grants.close()
     await transport.close()
     await caches.close()
-    telling.cancel()
+    if telling is not None:
+        telling.cancel()
     await journal.close(0.2 if again.is_set() else 2.0)
     await asyncio.to_thread(sync.finish)
     await asyncio.to_thread(sync.stop, 1.0)

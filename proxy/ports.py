@@ -92,7 +92,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     return response
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # not frozen, which would cost more than the look itself
 class Reading:
     """A counter after a look or an increment. `count` is calls in the window; `reset_after` seconds until one frees."""
 
@@ -106,6 +106,10 @@ class Counters(Protocol):
     def peek(self, key: str, period: float) -> Reading: ...
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading: ...
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        """Add unless the limit is reached, with nobody between; the reading from before."""
+        ...
 
 
 @dataclass(slots=True, frozen=True)

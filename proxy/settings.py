@@ -40,6 +40,7 @@ class Settings:
     https_host: str = ""
     https_port: int = 8081
     dapr: str = "http://localhost:3500"
+    telemetry: bool = True
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -65,6 +66,7 @@ class Settings:
             https_host=values.get("net.server.https.host") or values.get("net.server.http.host", "0.0.0.0"),  # noqa: S104
             https_port=integer(values, "net.server.https.port", 8081, 0, 65535),
             dapr=_dapr(values),
+            telemetry=boolean(values, "telemetry.enabled", True),
         )
 
 

@@ -15,7 +15,6 @@ import logging
 import os
 import queue
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -47,8 +46,9 @@ SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
-# orjson turns an integer beyond 64 bits into a float; one that long goes through the exact parser.
-LONG_NUMBER = re.compile(rb"\d{19}")
+# orjson turns an integer beyond 64 bits into a float: one that long goes through the exact parser.
+LONG_NUMBER = b"0" * 19
+DIGITS = bytes(0x30 if chr(each) in "0123456789" else 0x20 for each in range(256))  # all else becomes a space
 
 # What waits to be sent; None ends the stream, TRACES and FIGURES say that such wait.
 Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
@@ -125,7 +125,7 @@ class SyncThread:
     """Keeps the streams to the agent. `apply`, `status`, `stand` and `counters` are called in its threads.
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
-    shared token, empty when none is asked for.
+    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count.
     """
 
     def __init__(
@@ -140,6 +140,7 @@ class SyncThread:
         traces: FinishedTraces | None = None,
         figures: WaitingFigures | None = None,
         quotas: SharedQuotas | None = None,
+        group: str = "",
         stand: Stand | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
@@ -149,7 +150,7 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
-        self._quotas, self._epoch, self._figures = quotas, "", figures
+        self._quotas, self._epoch, self._group, self._figures = quotas, "", group, figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
@@ -247,10 +248,8 @@ class SyncThread:
             held_version=self._held[1],
             token=self._token,
         )
-        outbox.put(config_sync_pb2.FromSidecar(hello=hello))
-        outbox.put(self._status_message())
-        outbox.put(TRACES)
-        outbox.put(FIGURES)
+        for first in (config_sync_pb2.FromSidecar(hello=hello), self._status_message(), TRACES, FIGURES):
+            outbox.put(first)
         stub, pending = config_sync_pb2_grpc.ConfigSyncStub(channel), _Pending()  # type: ignore[no-untyped-call]
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
@@ -364,7 +363,7 @@ class SyncThread:
         greeted: threading.Event,
         held: queue.SimpleQueue[list[QuotaCount]],
     ) -> Iterator[counter_sync_pb2.Counts]:
-        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token)
+        yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token, group=self._group)
         again = True
         while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
             drained = [count for count in counters.drain() if len(count[0]) <= LONGEST_KEY]
@@ -415,13 +414,14 @@ class _Pending:
         if diff.nonce != self.nonce:
             self._begin(diff.nonce)
         for wire in diff.upserts:
-            if hashlib.sha256(wire.body).digest() != wire.digest:
-                self.corrupt = self.corrupt or wire.id
+            id, digest, body = wire.id, wire.digest, wire.body  # each look makes a copy
+            if hashlib.sha256(body).digest() != digest:
+                self.corrupt = self.corrupt or id
                 continue
             try:
-                self.upserts.append(Resource(wire.id, wire.digest.hex(), checked(wire.body)))
+                self.upserts.append(Resource(id, digest.hex(), checked(body)))
             except ValueError as error:
-                self.issues.append(ResourceIssue(wire.id, 0, 0, "", f"The body cannot be read: {error}"))
+                self.issues.append(ResourceIssue(id, 0, 0, "", f"The body cannot be read: {error}"))
         self.removals.extend(diff.removals)
 
     def _begin(self, nonce: str) -> None:
@@ -433,7 +433,7 @@ class _Pending:
 
 def checked(body: bytes) -> dict[str, Any] | bytes:
     """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
-    exact = LONG_NUMBER.search(body) is not None
+    exact = LONG_NUMBER in body.translate(DIGITS)
     try:
         value = json.loads(body) if exact else orjson.loads(body)
     except RecursionError:

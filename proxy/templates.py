@@ -11,7 +11,10 @@ Rules
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from proxy.config.resources import Operation
@@ -30,15 +33,19 @@ class Candidate:
     query: tuple[tuple[str, str, bool], ...] = ()  # (name, value or parameter name, is it a parameter)
 
 
+Candidates = dict[str, list["Candidate"]]  # by method
+_NONE: dict[str, Any] = {}  # never written: most nodes have but one of the four, and there are two for each operation
+
+
 @dataclass(slots=True)
 class Node:
     """One segment of the tree; `ends` and `rests` are candidates by method: the path ends here, or anything follows."""
 
-    literals: dict[str, Node] = field(default_factory=dict)
-    mixed: list[tuple[re.Pattern[str], Node]] = field(default_factory=list)
+    literals: dict[str, Node] = field(default_factory=lambda: _NONE)
+    mixed: Sequence[tuple[re.Pattern[str], Node]] = ()
     parameter: Node | None = None
-    ends: dict[str, list[Candidate]] = field(default_factory=dict)
-    rests: dict[str, list[Candidate]] = field(default_factory=dict)
+    ends: Candidates = field(default_factory=lambda: _NONE)
+    rests: Candidates = field(default_factory=lambda: _NONE)
 
 
 @dataclass(slots=True)
@@ -111,22 +118,33 @@ class OperationTree:
             last = index == len(segments) - 1
             if last and (segment == "*" or (segment.startswith("{*") and segment.endswith("}"))):
                 names.append(segment.strip("{*}") or "*")
-                _put(node.rests, Candidate(operation, tuple(names), _requirements(query)))
+                node.rests = _with(node.rests, Candidate(operation, tuple(names), _requirements(query)))
                 return
             node = _descend(node, segment, names)
-        _put(node.ends, Candidate(operation, tuple(names), _requirements(query)))
+        node.ends = _with(node.ends, Candidate(operation, tuple(names), _requirements(query)))
 
 
-def _put(table: dict[str, list[Candidate]], candidate: Candidate) -> None:
+def _with(table: Candidates, candidate: Candidate) -> Candidates:
+    """The table, or a new one in place of the one that is never written."""
+    if table is _NONE:
+        table = {}
     listed = table.setdefault(candidate.operation.method.upper(), [])
     listed.append(candidate)
-    listed.sort(key=lambda each: -len(each.query))
+    if len(listed) > 1:
+        listed.sort(key=lambda each: -len(each.query))
+    return table
 
 
 def _descend(node: Node, segment: str, names: list[str]) -> Node:
-    found = _PARAMETER.findall(segment)
+    found = _PARAMETER.findall(segment) if "{" in segment else None
     if not found:
-        return node.literals.setdefault(quote(segment, safe=_SAFE).lower(), Node())
+        literal = _literal(segment)
+        if literal in node.literals:
+            return node.literals[literal]
+        if node.literals is _NONE:
+            node.literals = {}
+        node.literals[literal] = child = Node()
+        return child
     names.extend(name.lstrip("*") for name in found)
     if segment == "{" + found[0] + "}":
         if node.parameter is None:
@@ -137,8 +155,13 @@ def _descend(node: Node, segment: str, names: list[str]) -> Node:
         if known.pattern == pattern:
             return child
     child = Node()
-    node.mixed.append((re.compile(pattern, re.IGNORECASE), child))
+    node.mixed = (*node.mixed, (re.compile(pattern, re.IGNORECASE), child))
     return child
+
+
+@lru_cache(maxsize=16_384)
+def _literal(segment: str) -> str:
+    return quote(segment, safe=_SAFE).lower()
 
 
 def _mixed(segment: str) -> str:
@@ -151,8 +174,10 @@ def _mixed(segment: str) -> str:
 
 
 def _requirements(query: str) -> tuple[tuple[str, str, bool], ...]:
+    if not query:
+        return ()
     needs: list[tuple[str, str, bool]] = []
-    for part in query.split("&") if query else ():
+    for part in query.split("&"):
         name, _, value = part.partition("=")
         found = _PARAMETER.fullmatch(value)
         needs.append((unquote(name), found[1] if found else unquote(value), bool(found)))

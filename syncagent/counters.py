@@ -24,17 +24,22 @@ class Relay:
 
     def __init__(self) -> None:
         self._pending: dict[object, dict[Slot, int]] = {}
+        self._groups: dict[object, str] = {}
 
-    def join(self, stream: object) -> None:
+    def join(self, stream: object, group: str = "") -> None:
+        """Streams of one group hear of each other without the relay."""
         self._pending[stream] = {}
+        self._groups[stream] = group
 
     def leave(self, stream: object) -> None:
         self._pending.pop(stream, None)
+        self._groups.pop(stream, None)
 
     def report(self, stream: object, counts: list[tuple[Slot, int]]) -> None:
         """`stream` counted; the others shall know."""
+        group = self._groups.get(stream, "")
         for other, pending in self._pending.items():
-            if other is stream:
+            if other is stream or (group and self._groups[other] == group):
                 continue
             for slot, increment in counts:
                 pending[slot] = pending.get(slot, 0) + increment

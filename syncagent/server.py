@@ -220,7 +220,7 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         if len(self._readers) >= MAX_SIDECARS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_SIDECARS} sidecars")
         stream = object()
-        self._relay.join(stream)
+        self._relay.join(stream, first.group[:256])
         self._quotas.join(stream)
         self._take(first, stream)
         reader = asyncio.create_task(self._read(messages, stream))

@@ -4,8 +4,9 @@ Rules
 1. `append` costs less than a microsecond and never waits: the queue is bounded, and when it is full the new record is
    dropped and counted.
 2. The event loop writes batches to a pipe without blocking; a full pipe leaves the records in the queue.
-3. A dead telemetry child is replaced with a back-off; requests never notice. The child is started by exec, never by a
-   bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed parent.
+3. A dead telemetry child is replaced with a back-off, one that reads nothing is ended; requests never notice. The child
+   is started by exec, never by a bare fork, and ends by itself when the pipe closes, so it cannot outlive a killed
+   parent.
 4. What policies want said (`event`) waits in a queue of its own, bounded in bytes; a record never waits behind it.
 5. What the child counted comes back on a second pipe, a document every few seconds, and goes to `figures` unread.
 6. Where telemetry waits on disk for its destination, each record is also on a trail (`trail.py`) until it is safe, so
@@ -51,6 +52,7 @@ FRAMES_PER_TURN = 4  # so that a backlog never holds the loop for more than a fe
 FLUSH_INTERVAL = 0.1  # seconds
 BACKOFF = (0.2, 10.0)  # seconds: first and longest wait before a dead child is replaced
 HEALTHY_AFTER = 30.0  # seconds a child must live for the back-off to start anew
+STUCK = 30.0  # seconds without reading anything from a full pipe, after which a child is ended and replaced
 PIPE_BYTES = 1024 * 1024
 READ = 256 * 1024  # bytes
 # The child makes and frees messages of a mebibyte all the time; asking the kernel for new pages each time would be a
@@ -105,6 +107,7 @@ class Journal:
         self._way_back = -1
         self._heard = bytearray()
         self._waiting_for_room = False
+        self._waiting_since = 0.0
         self._born = 0.0
         self._backoff = BACKOFF[0]
         self._respawn_at = 0.0
@@ -304,6 +307,13 @@ class Journal:
         now = time.monotonic()
         if self._child is not None and self._child.poll() is not None:
             self._child_died(f"it ended with code {self._child.returncode}")
+        elif self._child is not None and self._waiting_for_room and now - self._waiting_since > STUCK:
+            logger.warning(
+                "The telemetry child has read nothing for %.0f s; it is ended.",
+                STUCK,
+                extra={"event": "TelemetryChildStuck"},
+            )
+            self._child.kill()  # the next tick sees it gone
         elif self._child is None and now >= self._respawn_at:
             self.respawned += 1
             self._spawn()
@@ -359,6 +369,7 @@ class Journal:
     def _wait_for_room(self) -> None:
         if self._loop is not None and not self._waiting_for_room:
             self._waiting_for_room = True
+            self._waiting_since = time.monotonic()
             self._loop.add_writer(self._pipe, self._room)
 
     def _room(self) -> None:

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-# what a test leaves undelivered is not the next one's; those of the spool name a folder of their own
-os.environ.setdefault("telemetry.spool.path", "none")
-
 if TYPE_CHECKING:
     from tests.lanes import Lanes
+
+# what a test leaves undelivered is not the next one's; those of the spool name a folder of their own
+os.environ.setdefault("telemetry.spool.path", "none")
 
 ROOT = Path(__file__).resolve().parent.parent
 

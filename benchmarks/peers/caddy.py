@@ -34,6 +34,6 @@ http://127.0.0.1:{job.port} {{{rules}
 
 
 peer = Peer(
-    "Caddy", on_path("caddy"), "apt-get install caddy", launch, "no rate limit, no token, no trace",
+    "Caddy", on_path("caddy"), "apt-get install caddy", launch, "no rate limit, no token, no trace, no spans",
     environment={"GOMAXPROCS": "1"},
 )  # fmt: skip

@@ -50,7 +50,21 @@ def _header(name: str, value: str) -> dict[str, Any]:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def launch(job: Job) -> list[str]:
+def _tracing(job: Job) -> dict[str, Any]:
+    """Spans to the collector, over HTTP."""
+    uri = f"http://127.0.0.1:{job.collector}/v1/traces"
+    service = {"http_uri": {"uri": uri, "cluster": "collector", "timeout": "5s"}}
+    settings = {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "http_service": service,
+                "service_name": "envoy"}  # fmt: skip
+    provider = {"name": "envoy.tracers.opentelemetry", "typed_config": settings}
+    return {"provider": provider, "random_sampling": {"value": 100}}
+
+
+def launch_traced(job: Job) -> list[str]:
+    return launch(job, spans=True)
+
+
+def launch(job: Job, spans: bool = False) -> list[str]:
     host: dict[str, Any] = {
         "name": "all",
         "domains": ["*"],
@@ -61,25 +75,32 @@ def launch(job: Job) -> list[str]:
         "stat_prefix": "front",
         "route_config": {"virtual_hosts": [host]},
         "http_filters": _filters(job),
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
     }
     if job.full:
         host["request_headers_to_add"] = [_header("X-Tenant", "contoso"), _header("X-Api", "full")]
         host["response_headers_to_add"] = [_header("X-Served-By", "envoy")]
         log = {"@type": f"{TYPES}.access_loggers.file.v3.FileAccessLog", "path": f"{job.directory}/envoy-access.log"}
         manager["access_log"] = [{"name": "file", "typed_config": log}]
+    if spans:
+        manager["tracing"] = _tracing(job)
 
     def address(port: int) -> dict[str, Any]:
         return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
-    ends = [{"lb_endpoints": [{"endpoint": {"address": address(job.backend)}}]}]
+    def cluster(name: str, port: int) -> dict[str, Any]:
+        ends = [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]
+        return {"name": name, "type": "STATIC", "connect_timeout": "5s",
+                "load_assignment": {"cluster_name": name, "endpoints": ends}}  # fmt: skip
+
+    clusters = [cluster("backend", job.backend), *([cluster("collector", job.collector)] if spans else [])]
     front = {"name": "front", "address": address(job.port),
              "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}]}  # fmt: skip
-    cluster = {"name": "backend", "type": "STATIC", "connect_timeout": "5s",
-               "load_assignment": {"cluster_name": "backend", "endpoints": ends}}  # fmt: skip
-    text = json.dumps({"static_resources": {"listeners": [front], "clusters": [cluster]}}, indent=1)
-    config = job.write(f"envoy-{job.full}.json", text)
+    text = json.dumps({"static_resources": {"listeners": [front], "clusters": clusters}}, indent=1)
+    config = job.write(f"envoy-{'traced' if spans else job.full}.json", text)
     options = ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
     return [program() or "envoy", "-c", str(config), *options]
 
 
-peer = Peer("Envoy", program, "make peers", launch, "no trace")
+peer = Peer("Envoy", program, "make peers", launch, "no trace, no spans, no metrics sent")
+traced = Peer("Envoy with spans", program, "make peers", launch_traced, "no logs or metrics sent", plain=False)

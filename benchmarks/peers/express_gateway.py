@@ -29,8 +29,8 @@ def program() -> str | None:
 def launch(job: Job) -> list[str]:
     config = FOLDER / "express-gateway-config"
     (config / "models").mkdir(parents=True, exist_ok=True)
-    (config / "gateway.config.yml").write_text(GATEWAY.format(port=job.port, backend=job.backend))
-    (config / "system.config.yml").write_text(SYSTEM)
+    job.write("gateway.config.yml", GATEWAY.format(port=job.port, backend=job.backend), config)
+    job.write("system.config.yml", SYSTEM, config)
     models = FOLDER / "node_modules" / "express-gateway" / "lib" / "config" / "models"
     for model in models.glob("*.json"):
         (config / "models" / model.name).write_bytes(model.read_bytes())

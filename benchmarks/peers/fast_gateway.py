@@ -50,9 +50,9 @@ def launch(job: Job) -> list[str]:
         "backend": job.backend, "port": job.port, "key": job.key, "header": KEY_HEADER.lower(),
         "pem": job.issuer.public_pem, "directory": job.directory,
     }  # fmt: skip
-    script = FOLDER / f"fast-gateway-{job.full}.js"  # beside its modules, where Node looks for them
-    script.write_text((FULL if job.full else PLAIN) % values)
+    text = (FULL if job.full else PLAIN) % values
+    script = job.write(f"fast-gateway-{job.full}.js", text, FOLDER)  # beside its modules, where Node looks for them
     return [program() or "node", str(script)]
 
 
-peer = Peer("fast-gateway", program, "make peers", launch, "no trace")
+peer = Peer("fast-gateway", program, "make peers", launch, "no trace, no spans, no metrics")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.peers.peer import Job, Peer, on_path
 
 LUA = """
@@ -19,7 +21,12 @@ LUA = """
 """
 
 
-def launch(job: Job) -> list[str]:
+def launch_large(job: Job) -> list[str]:
+    """For large bodies: without buffering, what is read at once is one buffer, which is small by default."""
+    return launch(job, buffer="64k")
+
+
+def launch(job: Job, buffer: str = "8k") -> list[str]:
     modules = ""
     if job.full:
         names = ("ndk_http_module", "ngx_http_lua_module")
@@ -39,6 +46,8 @@ http {{
     listen 127.0.0.1:{job.port} backlog=1024;
     location / {{
       proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+      proxy_buffer_size {buffer}; proxy_buffers 8 {buffer};
+      proxy_request_buffering off; client_max_body_size 0;
     }}
   }}
 }}
@@ -49,5 +58,10 @@ http {{
 
 
 peer = Peer(
-    "nginx", on_path("nginx"), "apt-get install nginx libnginx-mod-http-lua", launch, "with Lua; no token, no trace"
+    "nginx",
+    on_path("nginx"),
+    "apt-get install nginx libnginx-mod-http-lua",
+    launch,
+    "with Lua; no token, no trace, no spans, no metrics",
 )
+large = replace(peer, launch=launch_large)

@@ -1,12 +1,14 @@
-"""What a peer is, and the job that all peers get.
+"""What a peer is, and the jobs that all peers get.
 
-The full job: 401 without the subscription key, at most 10^9 calls a minute per key, a token verified (RS256), three
-headers set (two towards the backend, one towards the client), one line of access log a request. What a peer cannot do
-of it stands in `lacks`, so that a reader can judge the row.
+Plain proxying is that and no more: no log, no other telemetry. The full job: 401 without the subscription key, at most
+10^9 calls a minute per key, a token verified (RS256), three headers set (two towards the backend, one towards the
+client), one line of access log a request. What a peer cannot do of it stands in `lacks`, so that a reader can judge the
+row.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +23,10 @@ PATH = "/item"
 
 @dataclass(frozen=True)
 class Job:
-    """Where a peer listens, what it forwards to, and where its files go. `full`: the full job, else plain proxying."""
+    """Where a peer listens, what it forwards to, and where its files go. `full`: the full job, else plain proxying.
+
+    `collector` is a port that takes OTLP over HTTP. `written` are the configuration files of the peer, once launched.
+    """
 
     full: bool
     port: int
@@ -29,11 +34,24 @@ class Job:
     directory: Path
     issuer: Issuer
     key: str = KEY
+    collector: int = 0
+    written: list[Path] = field(default_factory=list)
 
-    def write(self, name: str, text: str) -> Path:
-        path = self.directory / name
+    def write(self, name: str, text: str, folder: Path | None = None) -> Path:
+        path = (folder or self.directory) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        self.written.append(path)
         return path
+
+    def shown(self, text: str) -> str:
+        """A text with what differs from run to run replaced by its name, to be published."""
+        text = text.replace(str(self.directory), "DIRECTORY").replace(str(Path.cwd()), ".")
+        text = re.sub(rf"\b{self.port}\b", "PORT", text)
+        text = re.sub(rf"\b{self.backend}\b", "BACKEND", text)
+        if self.collector:
+            text = re.sub(rf"\b{self.collector}\b", "COLLECTOR", text)
+        return text.replace(self.issuer.public_pem.strip(), "PUBLIC KEY").replace(self.issuer.modulus, "MODULUS")
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,7 @@ class Peer:
     """`launch` writes the configuration and answers the command line; `install` says how to get it.
 
     `cost` divides the number of requests of a round, for those that would take minutes. `lacks` is None for a peer
-    without a full job."""
+    without a full job; `plain` is False for one that has nothing else."""
 
     name: str
     program: Callable[[], str | None]
@@ -50,6 +68,7 @@ class Peer:
     lacks: str | None = None
     cost: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    plain: bool = True
 
 
 def on_path(name: str) -> Callable[[], str | None]:

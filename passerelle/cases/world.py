@@ -81,6 +81,12 @@ class FakeCounters:
         self.calls[key].append((self.clock.now, increment))
         return self.peek(key, period)
 
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        reading = self.peek(key, period)
+        if reading.count < limit:
+            self.add(key, period, increment)
+        return reading
+
 
 @dataclass
 class Sent:

@@ -9,21 +9,26 @@ Rules
 4. When the clock is set back, what was counted in a time to come is forgotten: nobody is refused until then.
 5. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
    `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
+6. Workers of one port hear each other before every look (siblings.py); what they tell goes to nobody through `drain`.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from proxy.adapters.siblings import Siblings
 from proxy.ports import Reading
 
 SLICES = 60
 MAX_KEYS = 200_000
+_TOLD = struct.Struct("=qqq")  # to siblings, before the key: slice in milliseconds, slot, increment
 
 
 # One message of the counter stream: key, slice in milliseconds, slot, increment.
@@ -32,15 +37,23 @@ Increment = tuple[str, int, int, int]
 
 @dataclass(slots=True)
 class _Window:
-    """Counts by slot; `total` is their sum, `swept` the slot in which passed ones were last dropped."""
+    """Counts by slot; `total` is their sum, `swept` the slot in which passed ones were last dropped, `oldest` the
+    first slot that has one."""
 
     slice_ms: int
     counts: dict[int, int] = field(default_factory=dict)
     total: int = 0
     swept: int = 0
+    oldest: int = 0
 
     def add(self, slot: int, increment: int) -> None:
-        self.counts[slot] = self.counts.get(slot, 0) + increment
+        counts = self.counts
+        if slot in counts:
+            counts[slot] += increment
+        else:
+            counts[slot] = increment
+            if slot < self.oldest or len(counts) == 1:
+                self.oldest = slot
         self.total += increment
 
     def read(self, now_ms: float) -> Reading:
@@ -51,58 +64,99 @@ class _Window:
             self.swept = present
             for slot in [slot for slot in counts if not present - SLICES < slot <= present + 1]:
                 self.total -= counts.pop(slot)
+            self.oldest = min(counts, default=0)
         if not counts:
             return Reading(0, 0.0)
-        return Reading(self.total, max((min(counts) + SLICES) * self.slice_ms - now_ms, 0.0) / 1000)
+        return Reading(self.total, max((self.oldest + SLICES) * self.slice_ms - now_ms, 0.0) / 1000)
 
 
 class LocalCounters:
     """`now` gives Unix seconds. Thread-safe."""
 
-    def __init__(self, now: Callable[[], float] = time.time, max_keys: int = MAX_KEYS, report: bool = False) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = time.time,
+        max_keys: int = MAX_KEYS,
+        report: bool = False,
+        siblings: Siblings | None = None,
+    ) -> None:
         self._now = now
         self._max_keys = max_keys
         self._report = report
         self._lock = threading.Lock()
         self._windows: OrderedDict[tuple[str, int], _Window] = OrderedDict()
         self._pending: dict[tuple[str, int, int], int] = {}
+        self._siblings = siblings
+        self._hear()
 
     def __len__(self) -> int:
         return len(self._windows)
 
     def peek(self, key: str, period: float) -> Reading:
         with self._lock:
+            if self._siblings is not None:
+                self._hear()
             return self._window(key, _slice_ms(period)).read(self._now() * 1000)
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         slice_ms = _slice_ms(period)
         with self._lock:
+            if self._siblings is not None:
+                self._hear()
             window = self._window(key, slice_ms)
             now_ms = self._now() * 1000
-            slot = int(now_ms // slice_ms)
-            window.add(slot, increment)
-            if self._report:
-                self._note(key, slice_ms, slot, increment)
+            self._add(key, window, int(now_ms // slice_ms), increment)
             return window.read(now_ms)
+
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        slice_ms = _slice_ms(period)
+        with self._lock:
+            if self._siblings is not None:
+                self._hear()
+            window = self._window(key, slice_ms)
+            now_ms = self._now() * 1000
+            reading = window.read(now_ms)
+            if reading.count < limit:
+                self._add(key, window, int(now_ms // slice_ms), increment)
+            return reading
+
+    def _add(self, key: str, window: _Window, slot: int, increment: int) -> None:
+        window.add(slot, increment)
+        if self._report:
+            self._note(key, window.slice_ms, slot, increment)
+        if self._siblings is not None:
+            text = key.encode("utf-8", "surrogatepass")
+            self._siblings.tell(_TOLD.pack(window.slice_ms, slot, increment) + text)
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """Add what another sidecar counted; slots outside of the window are ignored."""
-        present = int(self._now() * 1000 // slice_ms)
-        if present - SLICES < slot <= present + 1:
-            with self._lock:
-                self._window(key, slice_ms).add(slot, increment)
+        with self._lock:
+            self._merge(key, slice_ms, slot, increment)
 
     def drain(self) -> list[Increment]:
         """What was counted here since the last call. The first call begins the reporting."""
         with self._lock:
+            self._hear()  # by the way, so that a worker that limits nobody does not fall behind
             self._report = True
             pending, self._pending = self._pending, {}
         return [(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
 
+    def _hear(self) -> None:
+        for record in self._siblings.news() if self._siblings is not None else ():
+            slice_ms, slot, increment = _TOLD.unpack_from(record)
+            self._merge(record[_TOLD.size :].decode("utf-8", "surrogatepass"), slice_ms, slot, increment)
+
+    def _merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
+        present = int(self._now() * 1000 // slice_ms)
+        if present - SLICES < slot <= present + 1:
+            self._window(key, slice_ms).add(slot, increment)
+
     def _note(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
-        name = (key, slice_ms, slot)
-        if name in self._pending or len(self._pending) < self._max_keys:
-            self._pending[name] = self._pending.get(name, 0) + increment
+        name, pending = (key, slice_ms, slot), self._pending
+        if name in pending:
+            pending[name] += increment
+        elif len(pending) < self._max_keys:
+            pending[name] = increment
 
     def _window(self, key: str, slice_ms: int) -> _Window:
         name = (key, slice_ms)
@@ -127,6 +181,7 @@ class LocalCounters:
             del self._windows[oldest]
 
 
+@lru_cache(maxsize=4096)
 def _slice_ms(period: float) -> int:
     """The slice of a window of `period` seconds, in milliseconds."""
     return max(1, math.floor(period * 1000 / SLICES))

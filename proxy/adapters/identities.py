@@ -47,6 +47,12 @@ def make_context(pem: bytes, verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SS
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    load_pem(context, pem)
+    return context
+
+
+def load_pem(context: ssl.SSLContext, pem: bytes) -> None:
+    """Have the context show this certificate, with its chain and key."""
     if hasattr(os, "memfd_create"):
         file = os.memfd_create("identity", os.MFD_CLOEXEC)
         try:
@@ -54,9 +60,8 @@ def make_context(pem: bytes, verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SS
             context.load_cert_chain(f"/proc/self/fd/{file}")
         finally:
             os.close(file)
-        return context
+        return
     with tempfile.NamedTemporaryFile() as named:  # made with mode 0600
         named.write(pem)
         named.flush()
         context.load_cert_chain(named.name)
-    return context

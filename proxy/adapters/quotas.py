@@ -9,6 +9,8 @@ Rules
 4. Keys are bounded: a window that has passed is forgotten by the way, and above the bound the least recently used key,
    which is logged, since its quota begins anew.
 5. One lock, held for microseconds, since the counter stream lives in a thread.
+6. Workers of one port hear each other before every look (siblings.py), and so know more than the last total of the
+   agent says: within a window the larger one counts, unless the agent's went back, since the plane has set it.
 """
 
 from __future__ import annotations
@@ -16,18 +18,22 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+import struct
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from proxy.adapters.siblings import Siblings
 from proxy.ports import Usage
 
 log = logging.getLogger("proxy.quotas")
 
 MAX_KEYS = 200_000
 LONGEST_SHARED = 1_024  # characters of a key; longer ones count in this process only
+
+_TOLD = struct.Struct("=dqqqq")  # to siblings, before the key: start, period, window, calls, bytes
 
 # One message of the counter stream: key, start, period, window, calls, bytes.
 QuotaCount = tuple[str, float, int, int, int, int]
@@ -47,15 +53,21 @@ _Counts = dict[_Name, _Count]
 class LocalQuotas:
     """`now` gives Unix seconds."""
 
-    def __init__(self, now: Callable[[], float] | None = None, max_keys: int = MAX_KEYS) -> None:
+    def __init__(
+        self, now: Callable[[], float] | None = None, max_keys: int = MAX_KEYS, siblings: Siblings | None = None
+    ) -> None:
         self._now = now or steady_time()
         self._max_keys = max_keys
         self._lock = threading.Lock()
         self._counts: OrderedDict[_Name, _Count] = OrderedDict()
-        # what the agent does not know yet, or has not said that it knows; `None` until there is an agent
-        self._fresh: _Counts | None = None
+        # what the agent does not know yet, or has not said that it knows; `None` until there is an agent. Beside
+        # siblings it is kept from the beginning, apart from what they counted.
+        self._fresh: _Counts | None = None if siblings is None else {}
         self._reported: _Counts = {}
         self._sequence = secrets.randbits(48)
+        self._siblings = siblings
+        self._totals: _Counts = {}  # the agent's last word, where there are siblings
+        self._hear()
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -65,6 +77,8 @@ class LocalQuotas:
         window = _window(now, start, period)
         renews_after = start + (window + 1) * period - now if period else None
         with self._lock:
+            if self._siblings is not None:
+                self._hear()
             count = self._counts.get((key, start, period))
             if count is None or count.window != window:
                 return Usage(0, 0, renews_after)
@@ -78,11 +92,25 @@ class LocalQuotas:
             self._counts.move_to_end(name)
             if self._fresh is not None and _shared(name) and len(self._fresh) < self._max_keys:
                 _count(self._fresh, name, window, calls, size)
+            if self._siblings is not None:
+                text = key.encode("utf-8", "surrogatepass")
+                self._siblings.tell(_TOLD.pack(start, period, window, calls, size) + text)
             self._forget()
+
+    def _hear(self) -> None:
+        for record in self._siblings.news() if self._siblings is not None else ():
+            start, period, window, calls, size = _TOLD.unpack_from(record)
+            key = record[_TOLD.size :].decode("utf-8", "surrogatepass")
+            if window == _window(self._now(), start, period):
+                _count(self._counts, (key, start, period), window, calls, size)
+                self._counts.move_to_end((key, start, period))
+                self._forget()
 
     def held(self) -> list[QuotaCount]:
         """The totals without what is still to be reported: for an agent that may not know them."""
         with self._lock:
+            if self._siblings is not None:  # what is known beyond that is for them to report
+                return [_told(*each) for each in self._totals.items() if _shared(each[0])]
             if self._fresh is None:  # the first agent: all of it is to be reported
                 return []
             return [_told(name, self._less(name, count)) for name, count in self._counts.items() if _shared(name)]
@@ -103,21 +131,37 @@ class LocalQuotas:
     def merge(self, totals: Iterable[QuotaCount], answered: int) -> None:
         """The agent's totals; `answered` is the last report that they include."""
         with self._lock:
+            self._hear()  # before the totals, which include it
             fresh = self._begin()
             if answered == self._sequence:
                 self._reported = {}
             for key, start, period, window, calls, size in totals:
                 name = (key, start, period)
                 count = _Count(window, calls, size)
+                ahead = self._ahead(name, count)
                 for more in (self._reported.get(name), fresh.get(name)):
                     if more is not None and more.window > count.window:
                         count = _Count(more.window, more.calls, more.bytes)
                     elif more is not None and more.window == count.window:
                         count.calls += more.calls
                         count.bytes += more.bytes
+                if ahead is not None and ahead.window == count.window:
+                    count.calls, count.bytes = max(count.calls, ahead.calls), max(count.bytes, ahead.bytes)
                 self._counts[name] = count
             if self._counts:
                 self._forget()
+
+    def _ahead(self, name: _Name, total: _Count) -> _Count | None:
+        """What is known of a counter beyond the agent's new total; None where nothing may be."""
+        if self._siblings is None:
+            return None
+        last = self._totals.get(name)
+        if len(self._totals) >= self._max_keys:
+            self._totals.clear()
+        self._totals[name] = _Count(total.window, total.calls, total.bytes)
+        if last is not None and last.window == total.window and (total.calls < last.calls or total.bytes < last.bytes):
+            return None
+        return self._counts.get(name)
 
     def _begin(self) -> _Counts:
         """There is an agent: what was counted before is to be reported."""

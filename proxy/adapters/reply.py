@@ -45,7 +45,8 @@ class Reply:
 
     async def send(self, response: Response) -> None:
         body, status = response.body, response.status
-        if type(body) is Body and body.buffered and not self._head and status >= 200 and status not in _BODILESS:
+        plain = type(body) is Body and body.buffered and not body.trailers
+        if plain and not self._head and status >= 200 and status not in _BODILESS:
             content = body.content()
             head = self._encode(response, self._framing(status, False, len(content), False))
             self._write_whole(head + content, status)
@@ -67,15 +68,17 @@ class Reply:
             return
         bodiless = self._head or status in _BODILESS or status < 200
         length = body.would_be if isinstance(body, HeadOnly) and bodiless else body.length
-        chunked = length is None and not bodiless and self._modern
+        chunked = (length is None or bool(body.trailers)) and not bodiless and self._modern
         if length is None and not bodiless and not chunked:
             self.keep = False
         head = self._encode(response, self._framing(status, bodiless, length, chunked))
         stream = body.take()
         if stream is None or bodiless:
             content = b"" if bodiless else body.content()
-            self._write_whole(head + content, status)
             self.sent = len(content)
+            if chunked:
+                content = b"%x\r\n%b\r\n%b" % (len(content), content, last_chunk(body.trailers))
+            self._write_whole(head + content, status)
             if stream is not None and (close := getattr(stream, "aclose", None)) is not None:
                 await close()
             return

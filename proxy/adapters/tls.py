@@ -1,7 +1,8 @@
 """TLS towards clients: the server's certificates, what is negotiated, and what a handshake has told.
 
 Rules
-1. The first certificate is the default; another is chosen by the name a client asks for, exact names before wildcards.
+1. The first certificate of the settings is the default; another is chosen by the name a client asks for, exact names
+   before wildcards, those of files before those of the plane. Without any in the settings the plane's first is it.
 2. Files are looked at again, and what changed serves the next handshake. Files that cannot be used are told in the log,
    and the certificates that were read last go on.
 3. HTTP/2 is offered before HTTP/1.1. TLS below 1.2 and renegotiation are not spoken.
@@ -16,13 +17,15 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from proxy.adapters.identities import load_pem
+from proxy.config.hostnames import Hostname
 from proxy.settings import SettingError, boolean, choice
 
 _CERTIFICATES, _KEYS = "net.server.https.certificate.file", "net.server.https.key.file"
@@ -30,6 +33,7 @@ _AUTHORITIES, _REQUIRED = (
     "net.server.https.client.certificate.ca.file",
     "net.server.https.client.certificate.required",
 )
+_PORT = "net.server.https.port"
 _SUITES, _MINIMUM = "net.server.tls.ciphers.allowed-suites", "net.server.tls.version.minimum"
 _TLS13 = frozenset({"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"})
 
@@ -65,13 +69,16 @@ class TlsSettings:
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> TlsSettings | None:
-        """None without a certificate; raises SettingError."""
+        """None without certificates and without a port, for which the plane's certificates will do; raises
+        SettingError."""
         certificates, keys = _files(values, _CERTIFICATES), _files(values, _KEYS)
         if not certificates:
-            for name in (_KEYS, _AUTHORITIES, "net.server.https.port"):
-                if values.get(name, "").strip():
-                    raise SettingError(f"{name} needs {_CERTIFICATES}, which is not set.")
-            return None
+            if keys:
+                raise SettingError(f"{_KEYS} needs {_CERTIFICATES}, which is not set.")
+            if not values.get(_PORT, "").strip():
+                if values.get(_AUTHORITIES, "").strip():
+                    raise SettingError(f"{_AUTHORITIES} needs {_CERTIFICATES} or {_PORT}: there is no TLS port.")
+                return None
         if keys and len(keys) != len(certificates):
             raise SettingError(f"{_KEYS} names {len(keys)} files and {_CERTIFICATES} {len(certificates)}.")
         authorities = values.get(_AUTHORITIES, "").strip()
@@ -103,10 +110,24 @@ class ServerTls:
         self._seen = self._stamp()
         try:
             self._by_name, self._default = self._read()
-            self.context = self._context(*settings.pairs[0])
+            self.context = self._context()
         except (OSError, ValueError) as wrong:
             raise SettingError(f"TLS cannot be offered: {wrong}.") from wrong
+        self._given: dict[str, ssl.SSLContext] = {}  # by the plane
         self.context.sni_callback = self._choose
+
+    def use(self, hostnames: Iterable[Hostname]) -> None:
+        """Serve the plane's host names too. Blocks: call it in a thread."""
+        given = {}
+        for each in hostnames:
+            try:
+                context = self._context(each.http2)
+                load_pem(context, each.pem)
+            except (OSError, ValueError) as wrong:
+                log.error("'%s' is not served over TLS: %s", each.name, _text(wrong), extra={"event": "TlsFiles"})
+            else:
+                given[each.name] = context
+        self._given = given
 
     def refresh(self) -> None:
         """Read the files again if they changed. Blocks: call it in a thread."""
@@ -121,10 +142,16 @@ class ServerTls:
         else:
             log.info("new TLS certificates are in force", extra={"event": "TlsFiles"})
 
-    def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+    def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> int | None:
         lower = (name or "").lower()
         wildcard = f"*.{lower.partition('.')[2]}"
-        connection.context = self._by_name.get(lower) or self._by_name.get(wildcard) or self._default
+        files, given = self._by_name, self._given
+        found = files.get(lower) or given.get(lower) or files.get(wildcard) or given.get(wildcard) or self._default
+        found = found or next(iter(given.values()), None)
+        if found is None:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        connection.context = found
+        return None
 
     def _stamp(self) -> tuple[object, ...]:
         files = [file for pair in self._settings.pairs for file in pair]
@@ -139,28 +166,30 @@ class ServerTls:
                 stamps.append(None)
         return tuple(stamps)
 
-    def _read(self) -> tuple[dict[str, ssl.SSLContext], ssl.SSLContext]:
+    def _read(self) -> tuple[dict[str, ssl.SSLContext], ssl.SSLContext | None]:
         by_name: dict[str, ssl.SSLContext] = {}
-        made = []
+        first = None
         for certificate, key in self._settings.pairs:
-            context = self._context(certificate, key)
-            made.append(context)
+            context = self._context()
+            try:
+                context.load_cert_chain(certificate, key, password=_no_password)
+            except (OSError, ValueError) as wrong:
+                told = f"{certificate} and {key} are no PEM certificate and its key ({_text(wrong)})"
+                raise ValueError(told) from wrong
+            first = first or context
             for name in _names(certificate):
                 by_name.setdefault(name, context)
-        return by_name, made[0]
+        return by_name, first
 
-    def _context(self, certificate: Path, key: Path) -> ssl.SSLContext:
+    def _context(self, http2: bool = True) -> ssl.SSLContext:
+        """One without a certificate."""
         settings = self._settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version, context.maximum_version = settings.minimum, settings.maximum
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION
-        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         if settings.suites:
             context.set_ciphers(settings.suites)
-        try:
-            context.load_cert_chain(certificate, key, password=_no_password)
-        except (OSError, ValueError) as wrong:
-            raise ValueError(f"{certificate} and {key} are no PEM certificate and its key ({_text(wrong)})") from wrong
         if settings.authorities is not None:
             try:
                 context.load_verify_locations(settings.authorities)

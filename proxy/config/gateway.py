@@ -25,6 +25,7 @@ from proxy.config.diagnostics import Telling, diagnostic, telling
 from proxy.config.diagnostics import logger as told_logger
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.graphs import GraphEntry, graphs
+from proxy.config.hostnames import Hostname, hostnames_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
@@ -72,6 +73,7 @@ class Gateway:
     unread: Mapping[str, ResourceIssue]
     cache: Address | None = None  # the external one
     graphs: Mapping[str, GraphEntry] = field(default_factory=dict)
+    hostnames: tuple[Hostname, ...] = ()
     telling: Telling = field(default_factory=Telling)
     # what debug tokens may be signed with: the key of this gateway, that of the service
     debug_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -158,15 +160,17 @@ def _build(resources: Mapping[str, Resource], before: Gateway, ids: Iterable[str
     environment, references = _environment(after, touched)
     entries, routes = _apis(after, touched, {each.id for each in (*changed, *removed)})
     subscriptions, access = _access(after, touched, changed, removed)
-    deployment = before.deployment
+    deployment, hostnames = before.deployment, before.hostnames
     if touched & {"", "gateways", "certificates"}:
         deployment = deployment_of(shelves, environment)
+        hostnames = hostnames_of(shelves.get("gateways", _EMPTY), deployment.certificates, unread)
     diagnostics, told = _diagnostics(after, environment, entries, touched, deployment.service_name)
     documents = _documents(after, environment, references, changed, removed)
     prepare_operations(entries, documents.values(), access.products.values())
     return replace(
         after,
         deployment=deployment,
+        hostnames=hostnames,
         cache=_cache(after, environment, deployment)
         if touched & {"caches", "namedValues", "gateways"}
         else before.cache,
@@ -309,7 +313,8 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
         return after.entries.get(name)
     below = f"/apis/{name}/operations/"
     held = after.entries.get(name)
-    given = {key: each for key, each in shelf.items() if key.startswith(f"/apis/{name}/schemas/")}
+    described = f"/apis/{name}/schemas/"
+    given = {key: each for key, each in shelf.items() if key.startswith(described)}
     api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
         {key: each for key, each in shelf.items() if key.startswith(below)},
@@ -330,10 +335,10 @@ def _access(
     if "subscriptions" in touched:
         entries: dict[str, Subscription | None] = {}
         for each in (*changed, *removed):
-            if shelf_of(each.id) == "subscriptions":
+            if each.id.startswith("/subscriptions/") and shelf_of(each.id) == "subscriptions":
                 entries[each.id] = None
         old = [subscriptions[name] for name in entries if name in subscriptions]
-        fresh = {r.id: r for r in changed if shelf_of(r.id) == "subscriptions"}
+        fresh = {each.id: each for each in changed if each.id in entries}
         found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
         entries.update((resource.id, value) for resource, value in found)
         access = access.with_subscriptions(old, [value for _, value in found])

@@ -11,6 +11,7 @@ import base64
 import datetime
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from proxy.config.certificates import open_pfx
@@ -88,44 +89,55 @@ def operation(name: str, api_name: str, body: Body) -> Operation:
         url_template=body.get("urlTemplate") or "/",
         api=api_name,
         template_parameters=_parameters(body.get("templateParameters")),
-        examples=tuple(
-            example
-            for response in body.get("responses") or ()
-            for shape in response.get("representations") or ()
-            for example in _examples(int(response["statusCode"]), shape)
-        ),
+        examples=_all_examples(body.get("responses") or ()),
         query_parameters=_parameters(request.get("queryParameters")),
         headers=_parameters(request.get("headers")),
         request=_representations(request),
-        responses=tuple(
-            ResponseShape(int(each["statusCode"]), _representations(each), _parameters(each.get("headers")))
-            for each in body.get("responses") or ()
-        ),
+        responses=tuple(_response(each) for each in body.get("responses") or ()),
     )
+
+
+def _response(body: Body) -> ResponseShape:
+    return _shape(int(body["statusCode"]), _representations(body), _parameters(body.get("headers")))
 
 
 def _parameters(bodies: Iterable[Body] | None) -> tuple[Parameter, ...]:
-    return tuple(parameter(each) for each in bodies or ())
+    return tuple(map(parameter, bodies)) if bodies else ()
 
 
 def parameter(body: Body) -> Parameter:
-    default = body.get("defaultValue")
-    return Parameter(
-        name=body["name"],
-        required=bool(body.get("required")),
-        type=body.get("type") or "string",
-        default=None if default is None else str(default),
-        values=tuple(str(each) for each in body.get("values") or ()),
-        schema=name_of(body.get("schemaId")),
-        type_name=body.get("typeName") or "",
+    default, values, schema = body.get("defaultValue"), body.get("values"), body.get("schemaId")
+    return _parameter(
+        body["name"],
+        bool(body.get("required")),
+        body.get("type") or "string",
+        None if default is None else str(default),
+        tuple(map(str, values)) if values else (),
+        name_of(schema) if schema else "",
+        body.get("typeName") or "",
     )
 
 
+# The same parameters and responses stand in thousands of operations: what is equal is one object.
+_parameter = lru_cache(maxsize=16_384)(Parameter)
+_shape = lru_cache(maxsize=16_384)(ResponseShape)
+
+
 def _representations(message: Body) -> tuple[Representation, ...]:
+    if not message.get("representations"):
+        return ()
     return tuple(
         Representation(each.get("contentType") or "", name_of(each.get("schemaId")), each.get("typeName") or "")
         for each in message.get("representations") or ()
     )
+
+
+def _all_examples(responses: Iterable[Body]) -> tuple[Example, ...]:
+    found: list[Example] = []
+    for response in responses:
+        for shape in response.get("representations") or ():
+            found += _examples(int(response["statusCode"]), shape)
+    return tuple(found)
 
 
 def _examples(status: int, shape: Body) -> list[Example]:

@@ -51,6 +51,11 @@ class KeyList(Generic[K]):
         self.any = True
         self._computed.append(make)
 
+    @property
+    def fixed(self) -> tuple[K, ...] | None:
+        """The keys when no request changes them, once all are added."""
+        return None if self._computed else tuple(self._fixed)
+
     def get(self, exchange: Exchange) -> tuple[K, ...]:
         found = list(self._fixed)
         for make in self._computed:

@@ -204,9 +204,10 @@ class Trust:
             return False
         if not known.key:
             return self.unsigned
-        return any(known.key in each.fingerprints for each in self.providers) or any(
-            known.key == key.fingerprint for key in self.keys
-        )
+        for key in self.keys:
+            if known.key == key.fingerprint:
+                return True
+        return any(known.key in each.fingerprints for each in self.providers)
 
     def _signer(self, token: Signed) -> bytes:
         algorithm = token.header["alg"]

@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/api-management/ip-filter-policy
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ def ip_filter(element: Element, compiler: Compiler) -> Handler:
     return handle
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """An address, an IPv4 one also when it is written as IPv4-mapped IPv6; None when it is none."""
     try:

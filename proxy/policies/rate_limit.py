@@ -40,12 +40,21 @@ def rate_limit(element: Element, compiler: Compiler) -> Handler:
     whole = _limit(element, f"rate-limit/{compiler.definition_id}")
     apis = tuple(_part(child, whole.key) for child in element.children("api"))
     operations = tuple(_part(child, whole.key) for child in element.children("operation"))
+    simple = not apis and not operations
 
     def handle(exchange: Exchange) -> None:
         subscription = exchange.subscription
         if subscription is None:
             return
         counters = exchange.ports.counters
+        if simple:
+            key = f"{whole.key}/{subscription.id}"
+            reading = counters.take(key, whole.period, whole.calls)
+            if reading.count >= whole.calls:
+                detail = counter(key, reading.count, whole.calls, whole.period)
+                raise announcement.refuse(exchange, reading.reset_after, whole.calls, detail)
+            announcement.allow(exchange, whole.calls - reading.count - 1, whole.calls)
+            return
         limits = [(f"{limit.key}/{subscription.id}", limit) for limit in _applicable(exchange, whole, apis, operations)]
         remaining = whole.calls
         exceeded = []

@@ -29,17 +29,18 @@ def rate_limit_by_key(element: Element, compiler: Compiler) -> Handler:
     after = element.literal_boolean("increment-after-response", False)  # undocumented; the policy toolkit writes it
     deferred = after or not (condition.constant and increment.constant)
 
+    counted = 0 if deferred or not condition.value else increment.value  # at once, with the look at the limit
+
     reads = condition.reads | increment.reads
 
     def handle(exchange: Exchange) -> None:
         key = f"rate-limit-by-key/{counter_key.get(exchange)}"
         limit, seconds = calls.get(exchange), period.get(exchange)
         counters = exchange.ports.counters
-        reading = counters.peek(key, seconds)
+        reading = counters.take(key, seconds, limit, counted) if counted else counters.peek(key, seconds)
         if reading.count >= limit:
             detail = counter(key, reading.count, limit, seconds)
             raise announcement.refuse(exchange, reading.reset_after, limit, detail)
-        counted = 0
         if deferred:
 
             def count(exchange: Exchange) -> None:
@@ -48,9 +49,6 @@ def rate_limit_by_key(element: Element, compiler: Compiler) -> Handler:
                     counters.add(key, seconds, step)
 
             exchange.after_outbound.append(Late(count, reads))
-        elif condition.value and increment.value:
-            counted = increment.value
-            counters.add(key, seconds, counted)
         announcement.allow(exchange, limit - reading.count - counted, limit)
 
     return handle

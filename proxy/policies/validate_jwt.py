@@ -35,8 +35,12 @@ def validate_jwt(element: Element, compiler: Compiler) -> Handler:
         message = "There is neither <openid-config> nor a key in <issuer-signing-keys>, so no token is valid."
         element.issue(message, "missing-element", severity="warning")
 
+    settled: Trust | None = None
+    if keys.fixed is not None and openers.fixed is not None and require_signed.constant:
+        settled = Trust(keys.fixed, (), openers.fixed, not require_signed.value)
+
     def trust(exchange: Exchange) -> Trust:
-        return Trust(keys.get(exchange), (), openers.get(exchange), not require_signed.get(exchange))
+        return settled or Trust(keys.get(exchange), (), openers.get(exchange), not require_signed.get(exchange))
 
     def handle(exchange: Exchange) -> None:
         try:
@@ -75,9 +79,12 @@ def _checks(element: Element) -> Callable[[Exchange, Verified, Trust], None]:
         if audiences is not None:
             claims.check_audience(payload, audiences(exchange))
         published = trust.issuers(verified)
-        if issuers is not None or published:
+        if published:
             claims.check_issuer(payload, (*(issuers(exchange) if issuers is not None else ()), *published))
-        claims.check_required(payload, required(exchange))
+        elif issuers is not None:
+            claims.check_issuer(payload, issuers(exchange))
+        if wanted := required(exchange):
+            claims.check_required(payload, wanted)
 
     return check
 

@@ -41,7 +41,10 @@ def check_lifetime(payload: Json, now: float, skew: float, expires: bool) -> Non
 
 
 def check_audience(payload: Json, allowed: Collection[str]) -> None:
-    found = texts(payload.get("aud"))
+    audience = payload.get("aud")
+    if isinstance(audience, str) and audience in allowed:
+        return
+    found = texts(audience)
     if not any(each in allowed for each in found):
         raise denied(AUDIENCE, "Audience validation failed. Audiences did not match.", f"aud is {_shown(found)}")
 

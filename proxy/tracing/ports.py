@@ -131,6 +131,13 @@ class _Counters:
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
         return self._told(f"+{increment} is", key, period, self.inner.add(key, period, increment))
 
+    def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
+        reading = self.inner.take(key, period, limit, increment)
+        self._told("is", key, period, reading)
+        if reading.count < limit:
+            self._told(f"+{increment} is", key, period, self.inner.peek(key, period))
+        return reading
+
     def _told(self, verb: str, key: str, period: float, reading: Reading) -> Reading:
         frees = f", one frees in {reading.reset_after:.1f} s" if reading.count else ""
         answer = f"{verb} {reading.count} in {period:g} s{frees}"

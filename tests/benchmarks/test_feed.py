@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import aiohttp
+
 from benchmarks import configuration, seed
-from benchmarks.feed import snapshot
+from benchmarks.feed import Feed
 from proxy.check import Environment, check_document
 from syncagent.feed import FeedParser
 
 
 def test_the_snapshot_is_whole() -> None:
     resources = configuration.resources("http://127.0.0.1:1")
-    text, _ = snapshot(resources)
+    text = Feed(resources).snapshot()
     parser = FeedParser()
     parser.write(text)
     feed = parser.close()
@@ -29,3 +31,26 @@ def test_a_seeded_service_has_the_size_that_is_asked_for() -> None:
     assert len(set(ids)) == len(ids)
     assert sum("/operations/" in id and not id.endswith("/policy") for id in ids) == 1000
     assert sum(id.startswith("/subscriptions/") for id in ids) == 1000
+
+
+async def test_a_change_is_fed_to_an_agent_that_is_one_behind() -> None:
+    fed = Feed(configuration.resources("http://127.0.0.1:1"))
+    await fed.start()
+    try:
+        fed.change("/apis/plain/operations/item", configuration.operation("/other"))
+        url = f"{fed.endpoint}/gateways/local/events"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(url, params={"dataset": "benchmark", "cursor": "1"}) as response:
+                parser = FeedParser()
+                parser.write(await response.read())
+            changes = parser.close()
+            async with session.get(url, params={"dataset": "benchmark", "cursor": "2"}) as response:
+                parser = FeedParser()
+                parser.write(await response.read())
+            nothing = parser.close()
+    finally:
+        await fed.stop()
+    assert (changes.kind, changes.cursor, len(changes.operations)) == ("changes", 2, 1)
+    whole = FeedParser()
+    whole.write(fed.snapshot())
+    assert (nothing.kind, nothing.fingerprint) == ("none", whole.close().fingerprint)

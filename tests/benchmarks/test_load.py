@@ -81,3 +81,35 @@ async def test_a_request_in_pieces_is_answered_once() -> None:
     writer.close()
     await writer.wait_closed()
     server.close()
+
+
+async def test_paced_requests_take_their_time(backend: asyncio.Server) -> None:
+    port = backend.sockets[0].getsockname()[1]
+    asked = [b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(3)]
+    result = await load.paced(port, asked, rate=500, count=50, length=len(BODY), connections=4)
+    backend.close()
+    assert (len(result.latencies), result.failures) == (50, 0)
+    assert result.seconds >= 0.05 + 49 / 500
+
+
+async def test_what_waits_for_a_connection_counts_from_when_it_was_due() -> None:
+    class Slow(Backend):
+        def data_received(self, data: bytes) -> None:
+            asyncio.get_running_loop().call_later(0.05, super().data_received, data)
+
+    server = await asyncio.get_running_loop().create_server(Slow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    asked = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    result = await load.paced(port, asked, rate=1000, count=6, length=len(BODY), connections=1)
+    server.close()
+    assert result.failures == 0
+    assert max(result.latencies) >= 5 * 0.05
+
+
+async def test_a_server_that_is_not_there_is_a_failure_of_each_request() -> None:
+    server = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    result = await load.run(port, b"GET / HTTP/1.1\r\n\r\n", count=20, connections=3, length=1)
+    assert (len(result.latencies), result.failures) == (0, 20)

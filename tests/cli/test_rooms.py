@@ -38,6 +38,16 @@ def test_sidecars_differ_in_name_and_ports_only(plan: Plan) -> None:
     assert differing == {"instance.id", "net.server.http.port", "telemetry.metrics.local.prometheus.endpoint"}
 
 
+def test_tls_ports_are_asked_for(tmp_path: Path, plan: Plan) -> None:
+    assert not [name for name in rooms.sidecar(plan, 1).settings if name.startswith("net.server.https.")]
+    secure = make_plan(Options(tmp_path, 0, 0, 0, sidecars=2, gateway_tls_port=0), Home(tmp_path))
+    assert len(set(secure.gateway_tls_ports) | set(secure.gateway_ports)) == 4
+    settings = rooms.sidecar(secure, 2).settings
+    assert settings["net.server.https.port"] == str(secure.gateway_tls_ports[1])
+    documented = set(re.findall(r"`([a-z][\w.]+)`", (ROOT / "docs" / "settings.md").read_text()))
+    assert {name for name in settings if "https" in name} <= documented
+
+
 def test_gateway_ports_follow_the_first(tmp_path: Path) -> None:
     free = make_plan(Options(tmp_path, 0, 0, 0, sidecars=1), Home(tmp_path)).gateway_ports[0]
     plan = make_plan(Options(tmp_path, 0, free, 0, sidecars=3), Home(tmp_path))

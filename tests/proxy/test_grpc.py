@@ -11,6 +11,8 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_backend import LARGE, METHODS, SERVICE, Service, start
+from http2_peer import PREFACE, Peer, peer, request
+from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 from sidecar_harness import Harness, api, operation, policy
 
 from proxy.config.resources import Resource
@@ -81,6 +83,23 @@ async def test_the_three_kinds_of_streams(stage: Stage) -> None:
         assert await chat.read() == b"you said " + word
     await chat.done_writing()
     assert await chat.read() is grpc.aio.EOF
+
+
+async def test_a_chat_of_many_small_messages_is_no_flood(stage: Stage) -> None:
+    """gRPC's client opens windows for each message that it gets, several times."""
+    chat = stage.channel.stream_stream(f"/{SERVICE}/Chat")()
+
+    async def talk() -> None:
+        for _ in range(2000):
+            await chat.write(b"m")
+        await chat.done_writing()
+
+    talking = asyncio.create_task(talk())
+    heard = 0
+    while await chat.read() is not grpc.aio.EOF:
+        heard += 1
+    await talking
+    assert heard == 2000
 
 
 async def test_messages_larger_than_every_window(stage: Stage) -> None:
@@ -224,3 +243,50 @@ async def test_a_body_that_a_policy_reads_still_passes(stage: Stage) -> None:
     call = stage.unary("Echo")(b"hello")
     assert await call == b"hello"
     assert dict(await call.trailing_metadata())["x-cost"] == "7"
+
+
+def call(name: str, *extra: tuple[str, str]) -> list[tuple[str, str]]:
+    return request(f"/{SERVICE}/{name}", "POST", ("content-type", "application/grpc"), ("te", "trailers"), *extra)
+
+
+MESSAGE = b"\0\0\0\0\0"
+
+
+async def test_a_deadline_that_nobody_else_watches(stage: Stage) -> None:
+    """The client does not cancel, and the service goes on."""
+    async with peer(stage.harness.port) as client:
+        client.write(client.head(1, call("Sleep", ("grpc-timeout", "200m")), end=False))
+        client.write(DataFrame(1, MESSAGE, flags=["END_STREAM"]))
+        head, body, _ = await client.answer(1)
+    assert (head[":status"], head["grpc-status"], body) == ("200", "4", b"")
+    assert head["content-type"] == "application/grpc"
+
+
+async def test_a_service_that_breaks_off_ends_with_a_status(stage: Stage) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        service = Peer(reader, writer)
+        await reader.readexactly(len(PREFACE))
+        service.write(SettingsFrame(0))
+        await service.until(HeadersFrame)
+        service.write(service.head(1, [(":status", "200"), ("content-type", "application/grpc")], end=False))
+        service.write(DataFrame(1, MESSAGE))
+        await asyncio.sleep(0.05)
+        service.write(RstStreamFrame(1, error_code=2))
+        await service.read()
+        writer.close()
+
+    listener = await asyncio.start_server(cut, "127.0.0.1", 0)
+    stage.harness.configure(*grpc_api(listener.sockets[0].getsockname()[1]))
+    async with peer(stage.harness.port) as client:
+        client.write(client.head(1, call("Echo"), end=False), DataFrame(1, MESSAGE, flags=["END_STREAM"]))
+        head, body, trailers = await client.answer(1)
+    assert (head[":status"], body, trailers["grpc-status"]) == ("200", MESSAGE, "14")
+    listener.close()
+
+
+async def test_what_no_api_takes_is_a_status_too(stage: Stage) -> None:
+    async with peer(stage.harness.port) as client:
+        client.write(client.head(1, call("Nothing"), end=False), DataFrame(1, MESSAGE, flags=["END_STREAM"]))
+        head, body, _ = await client.answer(1)
+    assert (head[":status"], head["grpc-status"], body) == ("200", "12", b"")
+    assert "content-length" not in head

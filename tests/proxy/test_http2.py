@@ -98,6 +98,29 @@ async def test_headers_of_another_connection_do_not_smuggle(harness: Harness, ba
     assert len(backend.seen) == 1
 
 
+async def test_trailers_and_interim_answers_of_http_1_backends(harness: Harness, backend: Backend) -> None:
+    backend.answer = (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n"
+    )
+    trailed: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        trailed.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(backend.answer)
+        await writer.drain()
+
+    backend.script = script
+    async with peer(harness.port) as client:
+        client.write(client.head(1, request("/a/x", "POST"), end=False), DataFrame(1, b"abc"))
+        client.write(client.head(1, [("x-check", "1"), ("content-length", "7")]))
+        assert (await client.until(HeadersFrame)).fields == {":status": "103", "link": "</a>"}
+        head, body, trailers = await client.answer(1)
+        assert (head[":status"], body, trailers) == ("200", b"ok", {"x-sum": "7"})
+    assert trailed == [b"3\r\nabc\r\n0\r\nx-check: 1\r\n\r\n"]
+
+
 async def test_expect_100_continue(harness: Harness) -> None:
     async with peer(harness.port) as client:
         fields = request("/a/x", "POST", ("expect", "100-continue"), ("content-length", "2"))

@@ -315,8 +315,18 @@ async def test_streams_beyond_the_limit_are_refused_and_the_others_go_on(harness
         assert (await client.answer(301))[1] == b"ok"
 
 
-async def test_a_stream_that_is_done_early_is_reset_without_an_error(harness: Harness) -> None:
+async def test_a_stream_that_is_done_early_is_reset_without_an_error(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.adapters.http2.connection.LINGER", 0.2)
     async with peer(harness.port) as client:
         client.write(client.head(1, request("/nowhere", "POST"), end=False))
         assert (await client.answer(1))[0][":status"] == "404"
+        client.write(DataFrame(1, b"x" * 1000))  # it is read away
         assert (await client.until(RstStreamFrame)).error_code == 0
+        client.write(client.head(3, request("/nowhere", "POST"), end=False))
+        assert (await client.answer(3))[0][":status"] == "404"
+        client.write(DataFrame(3, b"", flags=["END_STREAM"]))
+        client.write(client.head(5, request()))
+        assert (await client.answer(5))[1] == b"ok"
+        assert not any(isinstance(each, RstStreamFrame) and each.stream_id == 3 for each in client.frames)

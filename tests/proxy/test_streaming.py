@@ -270,6 +270,27 @@ async def test_head_and_not_modified_keep_the_length_of_the_body_they_do_not_hav
     assert (answer.status, answer.body, answer.header("Content-Length")) == (200, b"", "99")
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+async def test_trailers_follow_a_chunked_answer(harness: Harness, backend: Backend, pause: float) -> None:
+    """Whether it arrives in one piece or in several."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n"):
+            writer.write(piece)
+            if pause:
+                await writer.drain()
+                await asyncio.sleep(pause)
+
+    backend.script = script
+    harness.configure(*open_api("a", backend.url))
+    data = await harness.raw(b"GET /a/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert b"content-length" not in data.lower()
+    assert data.endswith(b"\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n")
+    data = await harness.raw(b"GET /a/x HTTP/1.0\r\nHost: h\r\n\r\n")
+    assert data.endswith(b"\r\n\r\nok")
+
+
 async def test_http_1_0_gets_no_chunks(harness: Harness, backend: Backend) -> None:
     backend.answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     harness.configure(*open_api("a", backend.url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import shutil
 import ssl
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from certificates import self_signed
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 from http2_peer import Peer, request
-from sidecar_harness import FORWARD, Backend, Harness, api, operation, parse, policy
+from sidecar_harness import FORWARD, Backend, Harness, api, operation, parse, policy, resource
 
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.config.resources import Resource
@@ -130,6 +133,44 @@ async def test_a_certificate_for_each_name(harness: Harness, pem: Path, tmp_path
     }  # fmt: skip
 
 
+def hostname(id: str, host: str, **more: object) -> Resource:
+    body = {"hostname": host, "certificateId": f"/certificates/{id}", **more}
+    return resource(f"/gateways/g/hostnameConfigurations/{id}", body)
+
+
+def uploaded(id: str, file: Path) -> Resource:
+    """A certificate of the plane, from a PEM file."""
+    pem = file.read_bytes()
+    key, made = load_pem_private_key(pem, None), x509.load_pem_x509_certificate(pem)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    pfx = pkcs12.serialize_key_and_certificates(None, key, made, None, NoEncryption())
+    return resource(f"/certificates/{id}", {"data": base64.b64encode(pfx).decode(), "password": ""})
+
+
+async def test_host_names_of_the_plane(harness: Harness, backend: Backend, pem: Path, tmp_path: Path) -> None:
+    one, two = self_signed(tmp_path / "1.pem", "one.test"), self_signed(tmp_path / "2.pem", "*.two.test")
+    settings = TlsSettings.read({"net.server.https.port": "0"})
+    assert settings is not None
+    tls = ServerTls(settings)
+    await harness.server.listen("127.0.0.1", 0, tls=tls)
+    with pytest.raises((ssl.SSLError, ConnectionError)):  # nothing is known yet
+        await get(harness.server, trusting(one, "h2"))
+    listed = [*an_api(backend), uploaded("c1", one), uploaded("c2", two), hostname("c1", "ONE.test")]
+    told = hostname("c2", "*.two.test", http2Enabled=False, tls10Enabled=True, negotiateClientCertificate=True)
+    issues = harness.configure(*listed, told, hostname("c3", "three.test"))
+    assert [each.message.count(";") for each in issues] == [1, 0]
+    assert "there is no certificate 'c3'" in issues[1].message
+    assert harness.sidecar.gateway is not None
+    tls.use(harness.sidecar.gateway.hostnames)
+    for name, trusted, chosen in (("one.test", one, "h2"), ("x.two.test", two, None), ("other.test", one, "h2")):
+        peer = await connect(harness.server, trusting(trusted, "h2"), name)
+        assert peer.writer.get_extra_info("ssl_object").selected_alpn_protocol() == chosen
+        peer.writer.close()
+    assert not harness.configure(*listed)  # what was wrong is gone
+    gateway = harness.sidecar.gateway
+    assert [each.name for each in gateway.hostnames] == ["one.test"]
+
+
 async def test_files_that_change_serve_the_next_handshake(
     harness: Harness, pem: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -196,7 +237,7 @@ def test_settings_that_are_wrong(tmp_path: Path) -> None:
     text.write_text("no certificate")
     for values, told in (
         ({KEY: "x"}, f"needs {CERTIFICATE}"),
-        ({"net.server.https.port": "8081"}, f"needs {CERTIFICATE}"),
+        ({AUTHORITIES: "x"}, "there is no TLS port"),
         ({CERTIFICATE: "a,b", KEY: "c"}, "names 1 files"),
         ({CERTIFICATE: str(pem), REQUIRED: "true"}, f"needs {AUTHORITIES}"),
         ({CERTIFICATE: str(pem), MINIMUM: "1.1"}, "must be one of 1.2, 1.3"),

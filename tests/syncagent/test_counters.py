@@ -55,3 +55,14 @@ def test_a_slow_reader_loses_the_oldest() -> None:
     relay.leave(slow)
     relay.report(busy, [(Slot("k", 1, 1), 1)])
     assert relay.take(slow) == {}
+
+
+def test_workers_that_tell_each_other_are_told_only_what_others_counted() -> None:
+    relay, workers, other = Relay(), [object(), object()], object()
+    for stream in workers:
+        relay.join(stream, "host:8080")
+    relay.join(other)
+    slot = Slot("a", 1000, 1)
+    relay.report(workers[0], [(slot, 2)])
+    relay.report(other, [(slot, 3)])
+    assert [relay.take(stream) for stream in (*workers, other)] == [{slot: 3}, {slot: 3}, {slot: 2}]

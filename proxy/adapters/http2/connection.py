@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,14 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
-from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, MIN_RATE
-from proxy.adapters.http2.allowance import FRAME, RESET, SETTINGS, Allowance
+from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, LINGER, MIN_RATE
+from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.adapters.screen import MAX_HEADERS
 from proxy.adapters.tls import Secured
-from proxy.errors import BadRequest, ClientConnectionFailure
+from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
 from proxy.lifecycle import Incoming
 from proxy.messages import Body, Headers
 
@@ -50,10 +51,10 @@ class _Stream:
     """A request in flight. `mark` is where a measurement of its body began: time, bytes; `stuck` since when it cannot
     send."""
 
-    __slots__ = ("grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task")
+    __slots__ = ("began", "grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task")
 
-    def __init__(self, inflow: Inflow, reply: Http2Reply, length: int | None) -> None:
-        self.inflow, self.reply, self.length = inflow, reply, length
+    def __init__(self, inflow: Inflow, reply: Http2Reply, length: int | None, began: float) -> None:
+        self.inflow, self.reply, self.length, self.began = inflow, reply, length, began
         self.grpc = reply.grpc
         self.mark = (0.0, 0)
         self.sent, self.stuck = 0, 0.0
@@ -153,7 +154,7 @@ class Http2Connection(Link):
             return
         grpc = head.method == "POST" and grpc_status.is_grpc(head.headers)
         inflow = Inflow(self, stream_id)
-        stream = _Stream(inflow, Http2Reply(self, stream_id, inflow, head.method, grpc), head.length)
+        stream = _Stream(inflow, Http2Reply(self, stream_id, inflow, head.method, grpc), head.length, self.loop.time())
         self._streams[stream_id] = stream
         if event.stream_ended is not None:
             inflow.end()
@@ -162,7 +163,9 @@ class Http2Connection(Link):
     def _data(self, event: events.DataReceived) -> None:
         self.wire.received(event.flow_controlled_length)
         stream = self._streams.get(event.stream_id)
-        if not event.data and event.stream_ended is None:
+        if event.data:
+            self._allowance.earn(FRAME)
+        elif event.stream_ended is None:
             self._take(FRAME)
         if stream is not None:
             stream.inflow.feed(event.data, event.flow_controlled_length)
@@ -186,9 +189,10 @@ class Http2Connection(Link):
         flow.end()
 
     def _reset(self, event: events.StreamReset) -> None:
-        self._take(RESET)
         self.window_opened()
         stream = self._streams.get(event.stream_id)
+        if stream is None or self.loop.time() - stream.began < YOUNG:
+            self._take(RESET)
         if stream is not None:
             self._give_up(stream)
 
@@ -199,7 +203,7 @@ class Http2Connection(Link):
 
     def _take(self, cost: float) -> None:
         if self.cut or self.whole:
-            self._allowance.earn(2 * self.whole)
+            self._allowance.earn(SENT * self.whole)
             self.cut = self.whole = 0
         if not self._allowance.take(cost, self.loop.time()):
             log.warning("a client floods with frames: %s", self._peer, extra={"event": "ProtocolError"})
@@ -215,6 +219,8 @@ class Http2Connection(Link):
                 await self._status(stream_id, head.method, *status)
             else:
                 await house.serve(self._incoming(stream_id, stream, head), reply)
+            if self.open(stream_id) and reply.whole and not (head.waits or reply.grpc):
+                await self._read_away(stream.inflow)
             if self.open(stream_id):
                 # Complete, and the client still sends: it need not (RFC 9113 section 8.1). Else what failed is told.
                 self.reset(stream_id, ErrorCodes.NO_ERROR if reply.whole else ErrorCodes.INTERNAL_ERROR)
@@ -230,6 +236,13 @@ class Http2Connection(Link):
             self._since = self.loop.time()
             self._close_when_left()
 
+    async def _read_away(self, flow: Inflow) -> None:
+        """Read the rest of a body for a moment: some clients take a reset for an answer that they did not get."""
+        with contextlib.suppress(TimeoutError, GatewayError):
+            async with asyncio.timeout(LINGER):
+                async for _ in flow:
+                    pass
+
     async def _status(self, stream_id: int, method: str, status: int, body: bytes) -> None:
         headers = Headers({"content-type": "application/json", "cache-control": "no-store"})
         self.send_head(stream_id, response_fields(status, headers, len(body)), end=method == "HEAD")
@@ -238,7 +251,7 @@ class Http2Connection(Link):
 
     def _incoming(self, stream_id: int, stream: _Stream, head: RequestHead) -> Incoming:
         flow, secured = stream.inflow, self._secured
-        if flow.ended and flow.error is None:
+        if flow.ended and flow.error is None and not flow.trailers:  # over HTTP/1.1 trailers need chunks
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
             source = Waiting(self, stream_id, flow) if head.waits else flow

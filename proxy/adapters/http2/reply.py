@@ -5,7 +5,7 @@ Rules
 2. Nothing follows a head that is out: if the body fails or is too short, the stream is reset, so that no client takes a
    part for the whole. A gRPC client is told by its own kind of trailers.
 3. Trailers follow the body. A gRPC client gets an answer that is not gRPC's as a status in one head without a body.
-4. A complete response ends the stream: what the client still sends is not waited for.
+4. A complete response ends the stream: what the client still sends is read away for a moment, and then not waited for.
 """
 
 from __future__ import annotations

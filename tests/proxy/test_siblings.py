@@ -1,0 +1,160 @@
+"""Workers hear what the others count: all of it, once, whatever the rings did meanwhile."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.adapters import siblings
+from proxy.adapters.counters import LocalCounters
+from proxy.adapters.quotas import LocalQuotas
+from proxy.adapters.siblings import LIMITS, QUOTAS, Siblings, shared_memory
+
+
+@pytest.fixture
+def memory() -> Iterator[int]:
+    descriptor = shared_memory(3)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def pair(memory: int) -> tuple[Siblings, Siblings]:
+    """One that tells, one that hears."""
+    return Siblings(memory, 0, LIMITS), Siblings(memory, 1, LIMITS)
+
+
+def test_a_limit_holds_across_workers(memory: int) -> None:
+    counters = [LocalCounters(lambda: 1000.0, siblings=Siblings(memory, number, LIMITS)) for number in range(3)]
+    passed = sum(counters[turn % 3].take("änn \udce4", 60, 100).count < 100 for turn in range(300))
+    assert passed == 100
+    assert [each.peek("änn \udce4", 60).count for each in counters] == [100, 100, 100]
+
+
+def test_every_record_arrives_once_and_in_order(pair: tuple[Siblings, Siblings]) -> None:
+    """Also when a ring has gone round many times."""
+    teller, hearer = pair
+    pick = random.Random(1)
+    told: list[bytes] = []
+    heard: list[bytes] = []
+    for number in range(40_000):
+        told.append(b"%d" % number * pick.randrange(1, 40))
+        teller.tell(told[-1])
+        if pick.random() < 0.01:
+            heard += hearer.news()
+    heard += hearer.news()
+    assert heard == told
+    assert list(hearer.news()) == []
+
+
+def test_one_that_is_too_long_is_not_shared(pair: tuple[Siblings, Siblings]) -> None:
+    teller, hearer = pair
+    teller.tell(b"x" * (siblings.LONGEST + 1))
+    teller.tell(b"short")
+    assert list(hearer.news()) == [b"short"]
+
+
+def test_one_that_was_away_for_too_long_hears_the_newest(pair: tuple[Siblings, Siblings]) -> None:
+    teller, hearer = pair
+    for number in range(60_000):
+        teller.tell(b"%032d" % number)
+    found = list(map(int, hearer.news()))
+    assert 10_000 < len(found) < 60_000
+    assert found == list(range(60_000 - len(found), 60_000))
+    teller.tell(b"next")
+    assert list(hearer.news()) == [b"next"]
+
+
+def test_a_record_that_is_not_whole_yet_is_heard_later(pair: tuple[Siblings, Siblings]) -> None:
+    teller, hearer = pair
+    teller.tell(b"ann")
+    place = siblings._START + siblings._HEAD.size
+    teller._map[place] ^= 1
+    assert list(hearer.news()) == []
+    teller._map[place] ^= 1
+    assert list(hearer.news()) == [b"ann"]
+
+
+def test_a_worker_that_replaces_one_knows_what_was_counted(memory: int) -> None:
+    def worker(number: int) -> LocalCounters:
+        return LocalCounters(lambda: 1000.0, siblings=Siblings(memory, number, LIMITS))
+
+    for number in (0, 1):
+        worker(number).add("ann", 60, 5)
+    again, other = worker(0), worker(1)
+    assert again.peek("ann", 60).count == 10
+    again.add("ann", 60)
+    assert other.peek("ann", 60).count == 11
+
+
+CHILD = """
+import sys
+from proxy.adapters.siblings import Siblings
+mine = Siblings(int(sys.argv[1]), int(sys.argv[2]), 0)
+for number in range(20_000):
+    mine.tell(b"%d" % number)
+"""
+
+
+def test_processes_that_tell_at_once(memory: int) -> None:
+    hearer = Siblings(memory, 2, LIMITS)
+    children = [
+        subprocess.Popen([sys.executable, "-c", CHILD, str(memory), str(number)], pass_fds=(memory,))
+        for number in range(2)
+    ]
+    heard: list[int] = []
+    while any(child.poll() is None for child in children):
+        heard += map(int, hearer.news())
+    heard += map(int, hearer.news())
+    assert [child.returncode for child in children] == [0, 0]
+    assert sorted(heard) == [number for number in range(20_000) for _ in range(2)]
+
+
+def quotas(memory: int, number: int) -> LocalQuotas:
+    return LocalQuotas(lambda: 50.0, siblings=Siblings(memory, number, QUOTAS))
+
+
+def calls(of: LocalQuotas, key: str = "ann") -> int:
+    return of.usage(key, 0.0, 3600).calls
+
+
+def test_a_quota_is_the_same_for_all_workers_at_once(memory: int) -> None:
+    one, two = quotas(memory, 0), quotas(memory, 1)
+    one.add("ann", 0.0, 3600, 1, 10)
+    two.add("ann", 0.0, 3600, 1, 20)
+    two.add("bob", 0.0, 3600, 1, 0)
+    assert [calls(one), calls(two), calls(one, "bob")] == [2, 2, 1]
+    assert one.usage("ann", 0.0, 3600).bytes == 30
+
+
+def test_each_worker_reports_only_what_it_counted(memory: int) -> None:
+    one, two = quotas(memory, 0), quotas(memory, 1)
+    one.add("ann", 0.0, 3600, 3, 0)
+    two.add("ann", 0.0, 3600, 4, 0)
+    assert [calls(one), calls(two)] == [7, 7]
+    reports = [each.report(False) for each in (one, two)]
+    assert [report[1][0][4] for report in reports if report is not None] == [3, 4]
+    assert one.held() == two.held() == []
+
+
+def test_what_siblings_counted_outlasts_an_older_total_of_the_agent(memory: int) -> None:
+    one, two = quotas(memory, 0), quotas(memory, 1)
+    two.add("ann", 0.0, 3600, 5, 0)
+    one.merge([("ann", 0.0, 3600, 0, 2, 0)], 0)  # the agent knows of others, and not yet of this
+    assert calls(one) == 5
+    one.merge([("ann", 0.0, 3600, 0, 7, 0)], 0)
+    assert calls(one) == 7
+    assert one.held() == [("ann", 0.0, 3600, 0, 7, 0)]
+
+
+def test_a_quota_that_the_plane_sets_back_is_set_back(memory: int) -> None:
+    one, two = quotas(memory, 0), quotas(memory, 1)
+    two.add("ann", 0.0, 3600, 5, 0)
+    for total, known in ((9, 9), (0, 0), (1, 1)):
+        one.merge([("ann", 0.0, 3600, 0, total, 0)], 0)
+        assert calls(one) == known
