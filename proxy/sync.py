@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue]]
 # requests and 5xx answers since start, and the start in Unix seconds
 Status = Callable[[], tuple[int, int, float]]
-# dataset and version that the agent holds, and when that was last confirmed to be the newest, Unix seconds
-Stand = Callable[[str, int, float], None]
+# dataset and version that the agent holds, when that was last said to be the newest (Unix seconds), its newest revision
+Stand = Callable[[str, int, float, int], None]
 # key, slice in milliseconds, slot = floor(unix time / slice), increment
 Count = tuple[str, int, int, int]
 
@@ -150,8 +150,7 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
-        self._quotas, self._epoch, self._group = quotas, "", group
-        self._figures = figures
+        self._quotas, self._epoch, self._group, self._figures = quotas, "", group, figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
@@ -249,10 +248,8 @@ class SyncThread:
             held_version=self._held[1],
             token=self._token,
         )
-        outbox.put(config_sync_pb2.FromSidecar(hello=hello))
-        outbox.put(self._status_message())
-        outbox.put(TRACES)
-        outbox.put(FIGURES)
+        for first in (config_sync_pb2.FromSidecar(hello=hello), self._status_message(), TRACES, FIGURES):
+            outbox.put(first)
         stub, pending = config_sync_pb2_grpc.ConfigSyncStub(channel), _Pending()  # type: ignore[no-untyped-call]
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
@@ -260,7 +257,8 @@ class SyncThread:
                 if kind == "figures_taken":
                     self._figures_taken(message.figures_taken)
                 if kind == "standing" and self._stand is not None:
-                    self._stand(message.standing.dataset, message.standing.version, message.standing.confirmed)
+                    told = message.standing
+                    self._stand(told.dataset, told.version, told.confirmed, told.reached)
                 if kind != "diff":
                     continue
                 pending.add(message.diff)
