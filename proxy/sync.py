@@ -10,7 +10,6 @@ Rules
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import queue
@@ -21,10 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import grpc
-import orjson
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
-from proxy.config.resources import Resource, ResourceIssue
+from proxy.config.resources import Resource, ResourceIssue, checked
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +44,6 @@ SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
-# orjson turns an integer beyond 64 bits into a float: one that long goes through the exact parser.
-LONG_NUMBER = b"0" * 19
-DIGITS = bytes(0x30 if chr(each) in "0123456789" else 0x20 for each in range(256))  # all else becomes a space
 
 # What waits to be sent; None ends the stream, TRACES and FIGURES say that such wait.
 Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
@@ -429,18 +424,6 @@ class _Pending:
         self.upserts: list[Resource] = []
         self.removals: list[str] = []
         self.issues: list[ResourceIssue] = []
-
-
-def checked(body: bytes) -> dict[str, Any] | bytes:
-    """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
-    exact = LONG_NUMBER in body.translate(DIGITS)
-    try:
-        value = json.loads(body) if exact else orjson.loads(body)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object")
-    return value if exact else body
 
 
 def _reason(error: grpc.RpcError) -> str:

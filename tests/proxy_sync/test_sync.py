@@ -14,8 +14,8 @@ import pytest
 from proto import config_sync_pb2
 from proxy import sync
 from proxy.adapters.figures import WaitingFigures
-from proxy.config.resources import Resource, ResourceIssue
-from proxy.sync import SyncThread, checked
+from proxy.config.resources import Resource, ResourceIssue, checked
+from proxy.sync import SyncThread
 from tests.proxy_sync.agent import ScriptedAgent, resource
 
 Nack = config_sync_pb2.Nack
