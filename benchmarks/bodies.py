@@ -149,7 +149,7 @@ def _verdict(name: str, cell: Cell, nginx: Cell | None) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bodies", description=__doc__)
     parser.add_argument("--megabytes", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, help="put the table into this page")
     arguments = parser.parse_args()
     try:

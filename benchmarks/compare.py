@@ -194,8 +194,8 @@ class Bench:
     def _publish(self, name: str, job: Job, argv: list[str]) -> None:
         folder = f"{name.lower().replace(' + ', '-').replace(' ', '-')}-{'full' if job.full else 'plain'}"
         self.published[folder] = {path.name: job.shown(path.read_text()) for path in job.written}
-        program = [Path(word).name if word.startswith("/") else word for word in argv]
-        self.commands[folder] = job.shown(" ".join(program)).replace(sys.executable, "python")
+        words = [job.shown(word).replace(sys.executable, "python") for word in argv]
+        self.commands[folder] = " ".join(Path(word).name if word.startswith("/") else word for word in words)
 
     async def _prove(self, entry: Entry) -> None:
         first = await load.head(entry.port, entry.request)
@@ -318,7 +318,8 @@ def publish(published: Mapping[str, Mapping[str, str]], folder: Path) -> None:
             old.unlink()
         for file, text in files.items():
             place.mkdir(parents=True, exist_ok=True)
-            (place / file).write_text(text)
+            shown = f"{file}.txt" if file.endswith(".py") else file  # no module of ours
+            (place / shown).write_text(text)
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ def launch_large(job: Job) -> list[str]:
     return launch(job, buffer="64k")
 
 
-def launch(job: Job, buffer: str = "8k") -> list[str]:
+def launch(job: Job, buffer: str = "4k") -> list[str]:
     modules = ""
     if job.full:
         names = ("ndk_http_module", "ngx_http_lua_module")
