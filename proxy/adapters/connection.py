@@ -65,9 +65,9 @@ class Connection(RequestHandler):
         "_large",
         "_mark",
         "_opening",
-        "_reply",
         "_serving",
         "_since",
+        "reply",
         "secured",
         "tunnel",
     )
@@ -93,7 +93,7 @@ class Connection(RequestHandler):
         self._body: StreamReader | None = None
         self._client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
-        self._reply: Reply | None = None  # and its answer
+        self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
         self.secured: Secured | None = None  # what TLS told, where it ends here
@@ -230,7 +230,7 @@ class Connection(RequestHandler):
         path = request.target
         self._request_count += 1
         self._since = self._loop.time()
-        reply = self._reply = Reply(self, method, True, not house.draining)
+        reply = self.reply = Reply(self, method, True, not house.draining)
         if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
@@ -264,7 +264,7 @@ class Connection(RequestHandler):
 
     def _served(self, failure: BaseException | None) -> None:
         """The end of a request of the short way."""
-        reply, self._reply, self._drive = self._reply, None, None
+        reply, self.reply, self._drive = self.reply, None, None
         self._serving, self._bytes = False, 0
         self._since = self._loop.time()
         if failure is not None and not isinstance(failure, asyncio.CancelledError):
@@ -323,7 +323,7 @@ class Connection(RequestHandler):
                 keep = await self._request(message, payload)
                 if self._behind and self._fed == self._opening + payload.total_bytes:
                     self._behind = b""  # head and body are all that came
-                self._serving, self._body, self._bytes = False, None, 0
+                self._serving, self._body, self._bytes, self.reply = False, None, 0, None
                 self._since = self._loop.time()
                 if not keep:
                     break
@@ -336,7 +336,7 @@ class Connection(RequestHandler):
         """Serve one request; True when the connection may carry another."""
         house = self._house
         modern = message.version != HttpVersion10
-        reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
             reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
