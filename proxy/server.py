@@ -2,7 +2,8 @@
 
 Rules
 1. Ready means: a configuration is in force and no end was asked for. Both status paths say the same.
-2. Draining: nothing new is accepted, idle connections close, requests in flight may end until the drain timeout.
+2. Draining: nothing new is accepted, idle connections close, requests in flight may end, and their answers leave, until
+   the drain timeout.
 3. A port that is taken is an error that names it.
 """
 
@@ -119,10 +120,16 @@ class Server(web.Server):
         end = time.monotonic() + timeout
         while True:
             self.outbox.flush()
+            unsent = False
             for connection in self.connections:
-                if isinstance(connection, Connection) and connection.idle and connection.transport is not None:
+                if not isinstance(connection, Connection) or connection.transport is None:
+                    continue
+                if connection.idle:
                     connection.transport.close()
-            if not self.sidecar.in_flight:
+                elif connection.reply is not None:
+                    connection.reply.keep = False
+                unsent = unsent or connection.transport.get_write_buffer_size() > 0
+            if not (self.sidecar.in_flight or unsent):
                 await asyncio.sleep(0)
                 return True
             if time.monotonic() >= end:

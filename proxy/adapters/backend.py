@@ -7,7 +7,7 @@ Rules
 1. One answer at a time. Bytes that nobody asked for, or that come behind an answer, make the connection useless.
 2. The head is there once its last line is; of the body so much is held that reading goes on smoothly (READ_BUFFER),
    then the backend waits.
-3. Answers to HEAD, and 1xx, 204 and 304, have no body, whatever their fields say.
+3. Answers to HEAD, and 204 and 304, have no body, whatever their fields say; a 1xx that says it has one is no answer.
 4. An answer without a length ends with the connection; any other that ends with it is broken.
 5. What is wrong is kept in `failure`, and everybody who waits is told.
 """
@@ -86,6 +86,7 @@ class BackendConnection(ResponseHandler):
         self._stopped = False
         self._keeps = False
         self._size = 0
+        self._bare = 0  # bytes since the last of a body
         self._held = 0
         self._parts: list[bytes] = []
 
@@ -100,8 +101,13 @@ class BackendConnection(ResponseHandler):
             self._reader = HttpResponseParser(self)
         self.asked, self.used, self.deadline = True, True, deadline
         self._head_only = head_only
+<<<<<<< HEAD
         self.headed = self.complete = self._until_end = self._keeps = self._bodiless = False
         self._size = self._held = 0
+=======
+        self._headed = self.complete = self._until_end = self._keeps = self._bodiless = False
+        self._size = self._held = self._bare = 0
+>>>>>>> path-tests
         self.length = None
         self.fields = []
         self.trailers = []
@@ -193,8 +199,14 @@ class BackendConnection(ResponseHandler):
             raise ValueError(_TOO_LARGE)
         status = self.status = reader.get_status_code()
         if status < 200 and status != 101:
+            kinds = {name_of(raw).kind: value for raw, value in self.fields}
+            if status < 100 or CODING in kinds or kinds.get(LENGTH, b"0").strip(b"0 "):
+                raise ValueError("an informational answer has a body, or none that is known")
             return
+<<<<<<< HEAD
         self.headed = True
+=======
+>>>>>>> path-tests
         self._bodiless = self._head_only or status in (204, 304) or status == 101
         self._keeps = reader.should_keep_alive()
         coded, size = False, 0
@@ -213,6 +225,7 @@ class BackendConnection(ResponseHandler):
             self.length = None
         elif self.length is None and not self._bodiless:
             self._until_end = True
+        self._headed = True
 
     def on_body(self, part: bytes) -> None:
         if self._bodiless or self._surplus:
@@ -220,6 +233,7 @@ class BackendConnection(ResponseHandler):
             return
         self._parts.append(part)
         self._held += len(part)
+        self._bare = 0
 
     def on_message_complete(self) -> None:
         if self._surplus:
@@ -242,6 +256,7 @@ class BackendConnection(ResponseHandler):
             else:
                 self.retire()
             return
+        self._bare += len(data)
         try:
             reader.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -257,12 +272,19 @@ class BackendConnection(ResponseHandler):
             cause = problem.__context__
             self._broken(str(cause if isinstance(cause, ValueError) else problem))
             return
+<<<<<<< HEAD
         if not self.headed or self.trailers:
             self._size += len(data)
             if self._size > MAX_HEAD + len(data) or len(self.trailers) > MAX_FIELDS:
                 self._broken(_TOO_LARGE)
                 return
         if self.headed:
+=======
+        if self._bare > 2 * MAX_HEAD:
+            self._broken("its fields have no end")
+            return
+        if self._headed:
+>>>>>>> path-tests
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None

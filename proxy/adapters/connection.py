@@ -13,9 +13,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import HttpVersion10
@@ -30,8 +28,9 @@ from proxy.adapters.hops import end_to_end
 from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
+from proxy.adapters.streams import Upload, read_away
 from proxy.adapters.tls import Secured
-from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
+from proxy.errors import BadRequest, GatewayError
 from proxy.lifecycle import Incoming, serve
 from proxy.messages import Body
 from proxy.target import Target, canonical
@@ -45,9 +44,7 @@ HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end 
 IDLE = 75.0  # seconds between requests
 MIN_RATE = 240  # body bytes per second that a client must send ...
 GRACE = 5.0  # ... measured over this many seconds
-LINGER = 2.0  # seconds to read what a client still sends after an early answer
 _EMPTY_LINE = b"\r\n\r\n"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(RequestHandler):
@@ -65,9 +62,9 @@ class Connection(RequestHandler):
         "_large",
         "_mark",
         "_opening",
-        "_reply",
         "_serving",
         "_since",
+        "reply",
         "secured",
         "tunnel",
     )
@@ -93,7 +90,7 @@ class Connection(RequestHandler):
         self._body: StreamReader | None = None
         self._client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
-        self._reply: Reply | None = None  # and its answer
+        self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
         self.secured: Secured | None = None  # what TLS told, where it ends here
@@ -122,8 +119,10 @@ class Connection(RequestHandler):
             self._feed(data)
             self._large = True  # what is pipelined is measured field by field
             body = self._body
-            if body is not None and not body.is_eof() and self._bytes > 16 * 1024 + 8 * (body.total_bytes + 1):
-                self.abort()  # chunk extensions and one-byte chunks without end
+            if body is not None and not body.is_eof():
+                self._judge(body)
+                if self._bytes > 16 * 1024 + 8 * (body.total_bytes + 1):
+                    self.abort()  # chunk extensions and one-byte chunks without end
             return
         if not self._bytes:
             if self._fresh and (data := self._first(data)) == b"":
@@ -145,6 +144,11 @@ class Connection(RequestHandler):
         last = (self._behind + data[-4:])[-4:]
         self._behind = b"" if last == _EMPTY_LINE else last
         super().data_received(data)
+
+    def _judge(self, body: StreamReader) -> None:
+        """What follows a body that has not ended can only be what is wrong with it: tell whoever reads it."""
+        if self._messages and not body.is_eof():
+            body.set_exception(RequestPayloadError("malformed"))
 
     def _first(self, data: bytes) -> bytes:
         """The first bytes; none while they may become the preface of HTTP/2, whose connection takes over then."""
@@ -230,7 +234,7 @@ class Connection(RequestHandler):
         path = request.target
         self._request_count += 1
         self._since = self._loop.time()
-        reply = self._reply = Reply(self, method, True, not house.draining)
+        reply = self.reply = Reply(self, method, True, not house.draining)
         if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
@@ -264,7 +268,7 @@ class Connection(RequestHandler):
 
     def _served(self, failure: BaseException | None) -> None:
         """The end of a request of the short way."""
-        reply, self._reply, self._drive = self._reply, None, None
+        reply, self.reply, self._drive = self.reply, None, None
         self._serving, self._bytes = False, 0
         self._since = self._loop.time()
         if failure is not None and not isinstance(failure, asyncio.CancelledError):
@@ -320,10 +324,11 @@ class Connection(RequestHandler):
                 self._serving = True
                 self._body = None if payload is EMPTY_PAYLOAD else payload
                 self._bytes, self._mark = 0, (0.0, 0)
+                self._judge(payload)
                 keep = await self._request(message, payload)
                 if self._behind and self._fed == self._opening + payload.total_bytes:
                     self._behind = b""  # head and body are all that came
-                self._serving, self._body, self._bytes = False, None, 0
+                self._serving, self._body, self._bytes, self.reply = False, None, 0, None
                 self._since = self._loop.time()
                 if not keep:
                     break
@@ -336,7 +341,7 @@ class Connection(RequestHandler):
         """Serve one request; True when the connection may carry another."""
         house = self._house
         modern = message.version != HttpVersion10
-        reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
             reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
@@ -346,7 +351,7 @@ class Connection(RequestHandler):
         incoming, body = self._incoming(message, payload, reply)
         await house.serve(incoming, reply)
         if payload is not EMPTY_PAYLOAD and not payload.is_eof():
-            reply.keep = reply.keep and not (body is not None and body.waits) and await _read_away(payload)
+            reply.keep = reply.keep and not (body is not None and body.waits) and await read_away(payload)
         return reply.keep and not self._upgraded
 
     def _incoming(
@@ -394,46 +399,6 @@ class Connection(RequestHandler):
             problem=problem,
         )
         return incoming, upload
-
-
-class Upload(AsyncIterator[bytes]):
-    """A request body on its way in. `waits`: the client waits for 100 Continue, which the first read sends."""
-
-    __slots__ = ("_connection", "_payload", "_reply", "waits")
-
-    def __init__(self, connection: Connection, payload: StreamReader, reply: Reply, waits: bool) -> None:
-        self._connection, self._payload, self._reply, self.waits = connection, payload, reply, waits
-
-    async def __anext__(self) -> bytes:
-        if self.waits:
-            self.waits = False
-            if self._connection.transport is not None:
-                self._connection.write_whole(_CONTINUE, keep=False)
-        try:
-            chunk = await self._payload.readany()
-        except GatewayError:
-            self._reply.keep = False
-            raise
-        except RequestPayloadError as malformed:
-            self._reply.keep = False
-            raise BadRequest("The request body is malformed.") from malformed
-        except (ConnectionError, OSError) as gone:
-            self._reply.keep = False
-            raise ClientConnectionFailure("The client closed the connection while it sent the request.") from gone
-        if not chunk:
-            raise StopAsyncIteration
-        self._reply.received += len(chunk)
-        return chunk
-
-
-async def _read_away(payload: StreamReader) -> bool:
-    """Read the rest of a body for a moment, so that an early answer is not lost to a reset; True when it ended."""
-    with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, GatewayError):
-        async with asyncio.timeout(LINGER):
-            while not payload.is_eof():
-                await payload.readany()
-            return True
-    return False
 
 
 def _malformed(message: Any) -> GatewayError:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 import aiohttp
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.adapters.backend import BackendConnection
 from proxy.adapters.fields import end_to_end
 from proxy.adapters.heads import last_chunk
-from proxy.errors import BackendConnectionFailure, GatewayError
+from proxy.errors import BackendConnectionFailure, BadRequest, ClientConnectionFailure, GatewayError
 from proxy.messages import Body, Headers
+
+if TYPE_CHECKING:
+    from proxy.adapters.connection import Connection
+    from proxy.adapters.reply import Reply
+
+LINGER = 2.0  # seconds to read what a client still sends after an early answer
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 async def upload(
@@ -97,3 +107,43 @@ def _broken_off(failure: BaseException) -> BaseException:
 def drop(upload: asyncio.Task[None] | None) -> None:
     if upload is not None:
         upload.cancel()
+
+
+class Upload(AsyncIterator[bytes]):
+    """A request body on its way in. `waits`: the client waits for 100 Continue, which the first read sends."""
+
+    __slots__ = ("_connection", "_payload", "_reply", "waits")
+
+    def __init__(self, connection: Connection, payload: StreamReader, reply: Reply, waits: bool) -> None:
+        self._connection, self._payload, self._reply, self.waits = connection, payload, reply, waits
+
+    async def __anext__(self) -> bytes:
+        if self.waits:
+            self.waits = False
+            if self._connection.transport is not None:
+                self._connection.write_whole(_CONTINUE, keep=False)
+        try:
+            chunk = await self._payload.readany()
+        except GatewayError:
+            self._reply.keep = False
+            raise
+        except RequestPayloadError as malformed:
+            self._reply.keep = False
+            raise BadRequest("The request body is malformed.") from malformed
+        except (ConnectionError, OSError) as gone:
+            self._reply.keep = False
+            raise ClientConnectionFailure("The client closed the connection while it sent the request.") from gone
+        if not chunk:
+            raise StopAsyncIteration
+        self._reply.received += len(chunk)
+        return chunk
+
+
+async def read_away(payload: StreamReader) -> bool:
+    """Read the rest of a body for a moment, so that an early answer is not lost to a reset; True when it ended."""
+    with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, GatewayError):
+        async with asyncio.timeout(LINGER):
+            while not payload.is_eof():
+                await payload.readany()
+            return True
+    return False

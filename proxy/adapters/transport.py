@@ -3,7 +3,7 @@
 Rules
 1. The URL goes on the wire as it is; no second reading of it, no redirects unless asked, no cookies, no inflating.
 2. A body streams both ways with backpressure; a response that is already there becomes bytes at once.
-3. A pooled connection that died is tried once more for an idempotent request whose body can be sent again.
+3. When a pooled connection died, an idempotent request whose body can be sent again is tried once more on a new one.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it. The last one used
    is the first one taken, so that what is not needed idles out.
 5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
@@ -94,9 +94,9 @@ class HttpTransport:
             return answer
         name = self._name(request)
         again = request.method in _IDEMPOTENT and request.body.buffered
+        connection = self._pooled(name)
         deadline = monotonic() + request.timeout
         while True:
-            connection = self._pooled(name)
             pooled = connection is not None
             if connection is None:
                 connection = await self._open(request, name, deadline)
@@ -115,7 +115,7 @@ class HttpTransport:
                 connection.close()
                 if not (pooled and again):
                     raise BackendConnectionFailure(f"The backend closed the connection: {_text(broken)}") from broken
-                again = False
+                connection = None  # others of the pool may be as dead
             except BaseException as failure:
                 drop(sending)
                 connection.close()

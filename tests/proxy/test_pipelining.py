@@ -218,3 +218,19 @@ async def test_who_takes_no_answers_is_served_no_more(harness: Harness) -> None:
         await reader.readexactly(500000)
     await harness.recorded(60)
     writer.close()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.03])
+async def test_a_body_whose_chunks_go_wrong_later_is_refused_at_once(
+    client: Client, harness: Harness, pause: float
+) -> None:
+    """aiohttp's parser tells of it, but not to who waits for the body."""
+    client.send(b"POST /upload HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await asyncio.sleep(pause)
+    client.send(b"3\r\nabc\r\n")
+    await asyncio.sleep(pause)
+    client.send(b"no size\r\n")
+    async with asyncio.timeout(1):
+        status, body = await client.answer()
+    assert (status, b"malformed" in body) == (400, True)
+    assert await client.ended()

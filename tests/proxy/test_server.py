@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
-from sidecar_harness import Backend, Harness, api, open_api, operation
+from sidecar_harness import Backend, Harness, api, open_api, operation, policy
 
 from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, Connection
 from proxy.server import PortTaken, Server
@@ -157,3 +158,69 @@ async def test_an_api_is_found_by_its_protocols_when_a_proxy_tells_the_scheme(
     harness.server._forwarded_proto = harness.sidecar.by_scheme = believe
     reply = await harness.request("GET", "/shop/x", {"X-Forwarded-Proto": told} if told else {})
     assert reply.status == status
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_what_is_in_flight_when_draining_begins_says_that_it_is_the_last(
+    harness: Harness, backend: Backend, pieces: int
+) -> None:
+    go = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await go.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    backend.script = script
+    harness.configure(*open_api("slow", backend.url))
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    data = b"GET /slow/x HTTP/1.1\r\nHost: h\r\n\r\n"
+    for piece in (data,) if pieces == 1 else (data[:9], data[9:]):
+        writer.write(piece)
+        await asyncio.sleep(0.05)
+    draining = asyncio.create_task(harness.server.drain(5))
+    await asyncio.sleep(0.05)
+    go.set()
+    answer = await asyncio.wait_for(reader.read(), 2)
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.endswith(b"ok")
+    assert await draining is True
+    writer.close()
+
+
+async def test_draining_waits_for_answers_to_leave(harness: Harness) -> None:
+    size = 2_000_000
+    harness.configure(
+        *open_api("a", "http://127.0.0.1:1"),
+        policy(
+            "/apis/a",
+            "<policies><inbound><return-response><set-status code='200'/>"
+            f"<set-body>@(new string('x', {size}))</set-body>"
+            "</return-response></inbound><backend/><outbound/><on-error/></policies>",
+        ),
+    )
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", harness.port))
+    reader, writer = await asyncio.open_connection(sock=narrow, limit=1024)
+    await asyncio.sleep(0.01)
+    [connection] = harness.server.connections
+    assert connection.transport is not None
+    connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    writer.write(b"GET /a/x HTTP/1.1\r\nHost: h\r\n\r\n")
+    await harness.recorded()
+    assert connection.transport.get_write_buffer_size()
+
+    async def end() -> bool:
+        drained = await harness.server.drain(5)
+        await harness.server.close()
+        return bool(drained)
+
+    ending = asyncio.create_task(end())
+    await asyncio.sleep(0.1)
+    assert not ending.done()
+    received = await asyncio.wait_for(reader.read(), 5)
+    assert len(received.partition(b"\r\n\r\n")[2]) == size
+    assert await ending is True
+    writer.close()

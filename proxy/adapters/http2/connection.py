@@ -23,12 +23,13 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
-from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, LINGER, MIN_RATE
+from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, MIN_RATE
 from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.adapters.screen import MAX_HEADERS
+from proxy.adapters.streams import LINGER
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
 from proxy.lifecycle import Incoming
