@@ -31,7 +31,6 @@ READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
 MAX_HEAD = 256 * 1024  # bytes of all fields of an answer
 MAX_FIELDS = 512
 _ENDED = "the backend closed the connection"
-_TOO_LARGE = "the header fields of the answer are too many or too large"
 
 Informed = Callable[[int, Headers], None]
 
@@ -85,7 +84,6 @@ class BackendConnection(ResponseHandler):
         self._until_end = False
         self._stopped = False
         self._keeps = False
-        self._size = 0
         self._bare = 0  # bytes since the last of a body
         self._held = 0
         self._parts: list[bytes] = []
@@ -101,13 +99,8 @@ class BackendConnection(ResponseHandler):
             self._reader = HttpResponseParser(self)
         self.asked, self.used, self.deadline = True, True, deadline
         self._head_only = head_only
-<<<<<<< HEAD
         self.headed = self.complete = self._until_end = self._keeps = self._bodiless = False
-        self._size = self._held = 0
-=======
-        self._headed = self.complete = self._until_end = self._keeps = self._bodiless = False
-        self._size = self._held = self._bare = 0
->>>>>>> path-tests
+        self._held = self._bare = 0
         self.length = None
         self.fields = []
         self.trailers = []
@@ -196,17 +189,13 @@ class BackendConnection(ResponseHandler):
         if self._surplus or reader is None:
             return
         if len(self.fields) > MAX_FIELDS:
-            raise ValueError(_TOO_LARGE)
+            raise ValueError("the header fields of the answer are too many or too large")
         status = self.status = reader.get_status_code()
         if status < 200 and status != 101:
             kinds = {name_of(raw).kind: value for raw, value in self.fields}
             if status < 100 or CODING in kinds or kinds.get(LENGTH, b"0").strip(b"0 "):
                 raise ValueError("an informational answer has a body, or none that is known")
             return
-<<<<<<< HEAD
-        self.headed = True
-=======
->>>>>>> path-tests
         self._bodiless = self._head_only or status in (204, 304) or status == 101
         self._keeps = reader.should_keep_alive()
         coded, size = False, 0
@@ -220,12 +209,12 @@ class BackendConnection(ResponseHandler):
                     raise ValueError("its transfer coding is not chunked alone")
                 coded = True
         if size > MAX_HEAD:
-            raise ValueError(_TOO_LARGE)
+            raise ValueError("the header fields of the answer are too many or too large")
         if coded:
             self.length = None
         elif self.length is None and not self._bodiless:
             self._until_end = True
-        self._headed = True
+        self.headed = True
 
     def on_body(self, part: bytes) -> None:
         if self._bodiless or self._surplus:
@@ -239,10 +228,11 @@ class BackendConnection(ResponseHandler):
         if self._surplus:
             return
         if self.headed:
+            if len(self.trailers) > MAX_FIELDS:
+                raise ValueError("the trailers of the answer are too many")
             self.complete = True
             return
         status, fields, self.fields, self.reason = self.status, self.fields, [], ""
-        self._size = 0
         if self.interim is not None and (status != 100 or isinstance(self.interim, Interim)):
             self.interim(status, end_to_end(fields))
 
@@ -272,19 +262,10 @@ class BackendConnection(ResponseHandler):
             cause = problem.__context__
             self._broken(str(cause if isinstance(cause, ValueError) else problem))
             return
-<<<<<<< HEAD
-        if not self.headed or self.trailers:
-            self._size += len(data)
-            if self._size > MAX_HEAD + len(data) or len(self.trailers) > MAX_FIELDS:
-                self._broken(_TOO_LARGE)
-                return
-        if self.headed:
-=======
         if self._bare > 2 * MAX_HEAD:
             self._broken("its fields have no end")
             return
-        if self._headed:
->>>>>>> path-tests
+        if self.headed:
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
