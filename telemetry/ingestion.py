@@ -51,7 +51,9 @@ class Insights:
         parts = connection_string(credentials.get("connectionString", ""))
         key = parts.get("instrumentationkey") or credentials.get("instrumentationKey", "").strip()
         if not key or "{{" in key:
-            raise ValueError("there is no instrumentation key")
+            raise ValueError(
+                "there is no instrumentation key; it must be InstrumentationKey=...;IngestionEndpoint=https://..."
+            )
         if parts.get("authorization", "ikey").lower() != "ikey":
             raise ValueError("the connection string's Authorization must be ikey")
         endpoint, identity = _endpoint(parts, plain), credentials.get("identityClientId")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 _SECRET = re.compile(
-    r"([?&](?:subscription-key|api[-_]?key|access_token|id_token|client_secret|password|sig|signature"
-    r"|awsaccesskeyid|x-(?:amz|goog)-signature)=)[^&#]*",
+    r"([?&](?:subscription-key|api[-_]?key|access_token|id_token|refresh_token|client_secret|client_assertion|secret"
+    r"|password|passwd|passphrase|pwd|sig|signature|awsaccesskeyid|x-amz-security-token|x-(?:amz|goog)-signature)=)"
+    r"[^&#]*",
     re.IGNORECASE,
 )
 
@@ -17,7 +18,9 @@ def url(text: str) -> str:
         return text
     # Every name above has one of these, and most queries have none: quicker to see than to search.
     small = text.lower()
-    if "key" in small or "token" in small or "sig" in small or "secret" in small or "password" in small:
+    if "key" in small or "token" in small or "sig" in small or "secret" in small or "pass" in small:
+        return _SECRET.sub(r"\1REDACTED", text)
+    if "pwd" in small or "assertion" in small:
         return _SECRET.sub(r"\1REDACTED", text)
     return text
 

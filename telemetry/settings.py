@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from telemetry.log import choice
 
@@ -91,7 +92,7 @@ def duration(settings: Mapping[str, str], name: str, default: float) -> float:
         return default
     try:
         parts = [float(part) for part in text.split(":")]
-        if len(parts) not in (1, 3) or any(part < 0 for part in parts):
+        if len(parts) not in (1, 3) or not all(0 <= part < math.inf for part in parts):
             raise ValueError
     except ValueError:
         raise ValueError(f"setting {name} is {text!r}; it must be hh:mm:ss or seconds") from None
@@ -133,9 +134,10 @@ def collector(settings: Mapping[str, str]) -> Collector | None:
     standard = {name: settings.get(f"OTEL_EXPORTER_OTLP_{variable}", "") for name, variable in STANDARD.items()}
     given = {**standard, **{name: text for name, text in settings.items() if name.startswith(prefix) and text.strip()}}
     uri = given[f"{prefix}.collector.uri"].strip()
-    if not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", uri):
+    if not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", uri) or not _has_port(uri):
         raise ValueError(
-            f"setting {prefix}.collector.uri is {uri!r}; with {prefix}.enabled it must be http(s)://host:port"
+            f"setting {prefix}.collector.uri is {_without_user(uri)!r}; with {prefix}.enabled it must be "
+            f"http(s)://host:port; a name and a password go into {prefix}.collector.headers.file"
         )
     host = uri.split("://", 1)[1].split("/", 1)[0]
     guess = "http/protobuf" if host.endswith(":4318") else "grpc"
@@ -160,6 +162,19 @@ def collector(settings: Mapping[str, str]) -> Collector | None:
     )
 
 
+def _has_port(uri: str) -> bool:
+    """Whether the port of a URL is one, or left out."""
+    try:
+        return urlsplit(uri).port != 0
+    except ValueError:
+        return False
+
+
+def _without_user(uri: str) -> str:
+    """For messages: a URL whose name and password nobody reads."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", uri)
+
+
 def _readable(settings: Mapping[str, str], name: str) -> str:
     """The name of a file that can be read, or ""."""
     path = settings.get(name, "").strip()
@@ -179,9 +194,10 @@ def _headers(settings: Mapping[str, str], name: str, file: str) -> tuple[tuple[s
         pairs += [
             (key.strip(), value.strip()) for key, _, value in (line.partition("=") for line in lines if line.strip())
         ]
-    for key, value in pairs:
+    for number, (key, value) in enumerate(pairs, 1):
         if not _TOKEN.fullmatch(key) or key.lower().endswith("-bin") or not (value.isprintable() and value.isascii()):
-            raise ValueError(f"setting {name}: {key!r} must be name=value, with a value of printable ASCII")
+            # What is wrong may be the secret itself.
+            raise ValueError(f"setting {name}: number {number} must be name=value, with a value of printable ASCII")
     return tuple((key.lower(), value) for key, value in pairs)
 
 
@@ -191,7 +207,7 @@ def metrics(settings: Mapping[str, str]) -> MetricSettings:
     text = settings.get(name, "").strip() or AZURE_BUCKETS
     try:
         buckets = tuple(float(part) for part in text.split(","))
-        if list(buckets) != sorted(set(buckets)):
+        if list(buckets) != sorted(set(buckets)) or not all(0 <= bucket < math.inf for bucket in buckets):
             raise ValueError
     except ValueError:
         raise ValueError(f"setting {name} is {text!r}; it must be increasing milliseconds, comma-separated") from None

@@ -44,6 +44,9 @@ def test_a_bad_collector_names_its_setting(name: str, value: str) -> None:
     [
         (f"{PREFIX}.histogram.buckets", "5,x"),
         (f"{PREFIX}.histogram.buckets", "5,5"),
+        (f"{PREFIX}.histogram.buckets", "nan"),
+        (f"{PREFIX}.histogram.buckets", "5,inf"),
+        (f"{PREFIX}.metrics.interval", "inf"),
         (f"{PREFIX}.metrics.interval", "1:2"),
         (f"{PREFIX}.metrics.interval", "-3"),
         ("telemetry.metrics.naming", "prometheus"),
@@ -106,7 +109,12 @@ def test_opentelemetrys_own_variables_stand_in() -> None:
         ("collector.headers.file", "/nowhere/at/all"),
         ("collector.tls.ca", "/nowhere/at/all"),
         ("collector.tls.key", __file__),
-        ("collector.uri", "http://user:secret@c:4317"),
+        ("collector.headers", "Authorization: Bearer b%0Ac"),
+        ("collector.timeout", "nan"),
+        ("collector.uri", "http://user:b%0Ac@c:4317"),
+        ("collector.uri", "user:b%0Ac@c:4317"),
+        ("collector.uri", "http://user:b%0Ac/x@c:4317"),
+        ("collector.uri", "https://c:99999"),
     ],
 )
 def test_bad_collector_settings_name_themselves(name: str, value: str) -> None:
