@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import os
 import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -142,7 +144,8 @@ async def run(settings: dict[str, str], count: int) -> tuple[float, float, float
     """Microseconds per record: making it, append, both and flush, the child."""
     record = making(count)
     journal = Journal({**QUIET, **settings}, "benchmark:1", figures=lambda _: None)
-    journal.start()
+    with nowhere():
+        journal.start()
     warm, measured = records(4000, 1), records(count, 2)
     for each in warm:
         journal.append(each)
@@ -184,6 +187,20 @@ async def _idle(pid: int) -> None:
         now = cpu(pid)
         quiet = quiet + 1 if now - used < 0.004 else 0
         used = now
+
+
+@contextmanager
+def nowhere() -> Iterator[None]:
+    """What starts in here has its standard output in no place."""
+    sys.stdout.flush()
+    here, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        yield
+    finally:
+        os.dup2(here, 1)
+        os.close(here)
+        os.close(null)
 
 
 @contextmanager
@@ -247,15 +264,27 @@ def main() -> None:
     if options.collect:
         collect(options.collect)
         return
-    with collector("grpc") as grpc, collector("http/protobuf") as http, tempfile.TemporaryDirectory() as spool:
+    with (
+        collector("grpc") as grpc,
+        collector("http/protobuf") as http,
+        tempfile.TemporaryDirectory() as spool,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log,
+    ):
+        log.bind(("127.0.0.1", 0))  # what is sent to it is dropped by the kernel
         QUIET["telemetry.spool.path"] = spool
+        local = {
+            "telemetry.logs.local": "json",
+            "telemetry.logs.local.json.endpoint": f"127.0.0.1:{log.getsockname()[1]}",
+        }
         only_metrics = {f"{OTLP}.traces.enabled": "false", f"{OTLP}.logs.enabled": "false"}
         lines = {
             "nothing on (the reports' figures)": {},
             "OTLP grpc, metrics": {**grpc, **only_metrics},
             "OTLP grpc, logs, spans and metrics": grpc,
             "OTLP http, logs, spans and metrics": http,
-            "json to a local log": {"telemetry.logs.local": "json"},
+            "text on standard output": {"telemetry.logs.std": "text"},
+            "json on standard output": {"telemetry.logs.std": "json"},
+            "json to a local log": local,
         }
         rows: dict[str, list[tuple[float, ...]]] = {}
         for _ in range(options.rounds):

@@ -164,11 +164,13 @@ class FiguresTaken(_message.Message):
     def __init__(self, source: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Standing(_message.Message):
-    __slots__ = ("dataset", "version", "confirmed")
+    __slots__ = ("dataset", "version", "confirmed", "reached")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     version: int
     confirmed: float
-    def __init__(self, dataset: _Optional[str] = ..., version: _Optional[int] = ..., confirmed: _Optional[float] = ...) -> None: ...
+    reached: int
+    def __init__(self, dataset: _Optional[str] = ..., version: _Optional[int] = ..., confirmed: _Optional[float] = ..., reached: _Optional[int] = ...) -> None: ...

@@ -84,6 +84,7 @@ class Configuration:
     external: ExternalCache | None = None
     tls: ServerTls | None = None
     newest: int = 0  # the version that the agent holds
+    reached: int = 0  # the newest revision that it is the content of
     confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
@@ -129,10 +130,10 @@ class Configuration:
             self.external.use(gateway.cache)
         self.sidecar.publish(gateway)
         if dataset != self.dataset:
-            self.newest = 0
+            self.newest = self.reached = 0
         self.dataset, self.version = dataset, version
         self.journal.identify(gateway.deployment.gateway_id, gateway.deployment.region)
-        self.journal.stand(version, max(version, self.newest), self.confirmed)
+        self._tell_standing()
         self.journal.direct(gateway.telling.frame, gateway.telling.sends)
         # A configuration is millions of objects that stay: the collector would only stop requests to look at them. What
         # compiling left in cycles has to go before, since what is frozen is never looked at again. This is a look at
@@ -143,14 +144,19 @@ class Configuration:
         gc.freeze()
         in_force.set()
 
-    def stand(self, dataset: str, newest: int, confirmed: float) -> None:
+    def stand(self, dataset: str, newest: int, confirmed: float, reached: int) -> None:
         """Where the agent stands; any thread."""
-        self.loop.call_soon_threadsafe(self._stand, dataset, newest, confirmed)
+        self.loop.call_soon_threadsafe(self._stand, dataset, newest, confirmed, reached)
 
-    def _stand(self, dataset: str, newest: int, confirmed: float) -> None:
+    def _stand(self, dataset: str, newest: int, confirmed: float, reached: int) -> None:
         if dataset == self.dataset:
-            self.newest, self.confirmed = newest, confirmed
-            self.journal.stand(self.version, max(self.version, newest), confirmed)
+            self.newest, self.confirmed, self.reached = newest, confirmed, reached
+            self._tell_standing()
+
+    def _tell_standing(self) -> None:
+        """Who holds what the agent holds is where the agent is, also after revisions that changed nothing here."""
+        version = self.reached if self.version == self.newest else self.version
+        self.journal.stand(version, max(version, self.reached), self.confirmed)
 
     def details(self) -> Mapping[str, Any]:
         return {"version": VERSION, "dataset": self.dataset, "configuration": self.version}

@@ -10,7 +10,6 @@ Rules
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import queue
@@ -21,10 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import grpc
-import orjson
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
-from proxy.config.resources import Resource, ResourceIssue
+from proxy.config.resources import Resource, ResourceIssue, checked
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +30,8 @@ logger = logging.getLogger(__name__)
 Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue]]
 # requests and 5xx answers since start, and the start in Unix seconds
 Status = Callable[[], tuple[int, int, float]]
-# dataset and version that the agent holds, and when that was last confirmed to be the newest, Unix seconds
-Stand = Callable[[str, int, float], None]
+# dataset and version that the agent holds, when that was last said to be the newest (Unix seconds), its newest revision
+Stand = Callable[[str, int, float, int], None]
 # key, slice in milliseconds, slot = floor(unix time / slice), increment
 Count = tuple[str, int, int, int]
 
@@ -46,9 +44,6 @@ SOCKET_CHECK = 0.05
 FIRST_BACKOFF, MAX_BACKOFF = 0.2, 0.5
 # A resource larger than a frame of 1 MiB travels in a larger one.
 MAX_MESSAGE = 64 * 1024 * 1024
-# orjson turns an integer beyond 64 bits into a float: one that long goes through the exact parser.
-LONG_NUMBER = b"0" * 19
-DIGITS = bytes(0x30 if chr(each) in "0123456789" else 0x20 for each in range(256))  # all else becomes a space
 
 # What waits to be sent; None ends the stream, TRACES and FIGURES say that such wait.
 Outbox = queue.SimpleQueue["config_sync_pb2.FromSidecar | None"]
@@ -150,8 +145,7 @@ class SyncThread:
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
-        self._quotas, self._epoch, self._group = quotas, "", group
-        self._figures = figures
+        self._quotas, self._epoch, self._group, self._figures = quotas, "", group, figures
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
@@ -249,10 +243,8 @@ class SyncThread:
             held_version=self._held[1],
             token=self._token,
         )
-        outbox.put(config_sync_pb2.FromSidecar(hello=hello))
-        outbox.put(self._status_message())
-        outbox.put(TRACES)
-        outbox.put(FIGURES)
+        for first in (config_sync_pb2.FromSidecar(hello=hello), self._status_message(), TRACES, FIGURES):
+            outbox.put(first)
         stub, pending = config_sync_pb2_grpc.ConfigSyncStub(channel), _Pending()  # type: ignore[no-untyped-call]
         try:
             for message in self._messages(lambda: stub.Stream(self._outgoing(outbox))):
@@ -260,7 +252,8 @@ class SyncThread:
                 if kind == "figures_taken":
                     self._figures_taken(message.figures_taken)
                 if kind == "standing" and self._stand is not None:
-                    self._stand(message.standing.dataset, message.standing.version, message.standing.confirmed)
+                    told = message.standing
+                    self._stand(told.dataset, told.version, told.confirmed, told.reached)
                 if kind != "diff":
                     continue
                 pending.add(message.diff)
@@ -431,18 +424,6 @@ class _Pending:
         self.upserts: list[Resource] = []
         self.removals: list[str] = []
         self.issues: list[ResourceIssue] = []
-
-
-def checked(body: bytes) -> dict[str, Any] | bytes:
-    """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
-    exact = LONG_NUMBER in body.translate(DIGITS)
-    try:
-        value = json.loads(body) if exact else orjson.loads(body)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object")
-    return value if exact else body
 
 
 def _reason(error: grpc.RpcError) -> str:

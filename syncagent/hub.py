@@ -82,11 +82,13 @@ class Step(NamedTuple):
 @dataclass(slots=True)
 class Hub:
     """`revision` grows whenever something changed that a heartbeat tells; `confirmed_at` is when the source of the
-    configuration last said that this is the newest, Unix seconds."""
+    configuration last said that this is the newest, Unix seconds; `reached` is the newest revision that `current` is
+    the content of: revisions that change nothing for this gateway are not sent on."""
 
     current: Snapshot | None = None
     confirmed: bool = False
     confirmed_at: float = 0.0
+    reached: int = 0
     revision: int = 0
     sidecars: dict[str, Sidecar] = field(default_factory=dict)
     traces: Traces = field(default_factory=Traces)
@@ -98,7 +100,7 @@ class Hub:
 
     def publish(self, snapshot: Snapshot) -> None:
         """Make `snapshot` the version that sidecars should hold; the same content again is nothing."""
-        old = self.current
+        old, self.reached = self.current, snapshot.cursor
         if old is not None and old.content == snapshot.content:
             return
         self.current = snapshot

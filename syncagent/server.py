@@ -192,7 +192,9 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
 def _standing(hub: Hub) -> config_sync_pb2.Standing:
     held = hub.current
     dataset, version = (held.dataset, held.cursor) if held is not None else ("", 0)
-    return config_sync_pb2.Standing(dataset=dataset, version=version, confirmed=hub.confirmed_at)
+    return config_sync_pb2.Standing(
+        dataset=dataset, version=version, confirmed=hub.confirmed_at, reached=max(hub.reached, version)
+    )
 
 
 class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):

@@ -23,7 +23,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from telemetry import frames
@@ -36,8 +36,8 @@ from telemetry.keeping import Keeping
 from telemetry.lane import Lane
 from telemetry.log import configure
 from telemetry.metrics import Metric, RequestMetrics
-from telemetry.records import EventRecord
-from telemetry.recovery import Recovery
+from telemetry.records import EventRecord, Row
+from telemetry.recovery import EXPORTERS, FIRST, SUMS, Recovery, Safe, Said
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
 from telemetry.state import GatewayMetrics, Standing
@@ -50,6 +50,8 @@ READ = 256 * 1024  # bytes
 TICK = 0.5  # seconds
 FIGURES_INTERVAL = 5.0  # seconds
 DRAFT = 1.0  # seconds
+
+Taker = Callable[[Batch, Resource], None]
 
 
 class Child:
@@ -68,13 +70,17 @@ class Child:
         self._kinds = Kinds()
         self._journal = JournalCounts()
         self._exporters: list[Exporter] = []
-        for factory in FACTORIES:
+        self._slots: list[int] = []  # of the exporters, on the trail
+        assert len(FACTORIES) <= EXPORTERS
+        for slot, factory in enumerate(FACTORIES, FIRST):
             exporter = factory(settings, self.read)
             if exporter is not None:
                 self._exporters.append(exporter)
+                self._slots.append(slot)
         self._keeping = Keeping(settings)
         self._keeping.attach(self._lanes())
-        self._recovery = Recovery(settings, self._resource.instance_id)
+        self._said = Said()
+        self._recovery = Recovery(settings, self._resource.instance_id, self._slots)
         self._draft_at = 0.0  # 0 for not before there is something new
         self._draft_after = DRAFT
         self._export_at = time.monotonic() + self._metric_settings.interval
@@ -95,14 +101,13 @@ class Child:
         if kind == frames.RECORDS:
             self._recover()
             self._journal.dropped, self._journal.respawned, rows = content
+            self._recovery.took(len(rows))
             try:
                 batch = self._kinds.batch(frames.rows(rows))
             except Exception:
                 self._broken(len(rows))
             else:
                 self._records(batch)
-            self._recovery.took(len(rows))
-            self._recovery.settle(self._waiting())
         elif kind == frames.TRAIL:
             self._recovery.follow(*content)
         elif kind == frames.IDENTITY:
@@ -111,8 +116,12 @@ class Child:
         elif kind == frames.STANDING:
             self._gateway.standing = Standing._make(content)
         elif kind == frames.EVENTS:
-            self._journal.dropped_events, events = content
-            self._events([text(EventRecord._make(each)) for each in events])
+            self._journal.dropped_events, events, path, number = content
+            for left in self._said.follow(path, number - len(events)):
+                self._events(left)
+            self._events(events)
+            self._said.took(number)
+            self._settle_events()
         elif kind == frames.LOGGERS:
             directory = Directory(content)
             for exporter in self._exporters:
@@ -123,12 +132,13 @@ class Child:
         self._keeping.tick(self._lanes())
         if not self._recovery.patient():
             self._recover()
-        for exporter in self._exporters:
+        for slot, exporter in zip(self._slots, self._exporters, strict=True):
             try:
                 exporter.tick(self._resource)
             except Exception:
                 self._broken(0)
-        self._recovery.settle(self._waiting())
+            self._recovery.settle(slot, _waiting(exporter))
+        self._settle_events()
         now = time.monotonic()
         if now >= self._export_at:
             self._export_at = now + self._metric_settings.interval
@@ -176,12 +186,13 @@ class Child:
         lanes = self._lanes()
         dropped = sum(sum(lane.dropped.values()) for lane in lanes)
         self._export_metrics()
-        for exporter in self._exporters:
+        for slot, exporter in zip(self._slots, self._exporters, strict=True):
             if isinstance(exporter, Holding):
                 exporter.flush()
+            self._recovery.settle(slot, _waiting(exporter))
         if dropped != sum(sum(lane.dropped.values()) for lane in lanes):
             self._export_metrics()  # what the last records pushed out is told too
-        self._recovery.settle(self._waiting())
+        self._settle_events()
         for lane in lanes:
             lane.finish(deadline)
         for lane in lanes:
@@ -196,33 +207,55 @@ class Child:
     def _lanes(self) -> list[Lane]:
         return [lane for exporter in self._exporters for lane in exporter.lanes]
 
-    def _waiting(self) -> int:
-        """How many of the last records are in some exporter, but not in its lanes."""
-        return max((getattr(exporter, "waiting", 0) for exporter in self._exporters), default=0)
-
     def _recover(self) -> None:
         """What the dead left goes to those who keep it from dying again, and into the sums; it is on no log twice."""
         try:
-            for rows in self._recovery.rows():
-                keeping = [each for each in self._exporters if any(lane.spool for lane in each.lanes)]
-                self._records(self._kinds.batch(rows), keeping)
+            for safe, records in self._recovery.records():
+                self._recovered(safe, records)
+            for rows in self._recovery.said():
+                self._events(rows)
+                for each in self._exporters:
+                    if isinstance(each, Eventful):
+                        each.flush()
         except Exception:
             self._broken(0)
 
-    def _records(self, batch: Batch, exporters: Sequence[Exporter] | None = None) -> None:
+    def _recovered(self, safe: Safe, records: Sequence[tuple[int, Row]]) -> None:
         self._keeping.attach(self._lanes())
-        self._draft_at = self._draft_at or time.monotonic() + self._draft_after
-        takers = [self._requests.add, self._gateway.add, self._custom.add]
-        takers += [each.records for each in (self._exporters if exporters is None else exporters)]
-        if self._way_back is not None:
-            takers.append(self._figures.add)
-        for take in takers:
-            try:
-                take(batch, self._resource)
-            except Exception:
-                self._broken(len(batch))
+        takers: list[tuple[int, Taker]] = [(SUMS, take) for take in self._sums()]
+        for slot, exporter in zip(self._slots, self._exporters, strict=True):
+            if any(lane.spool for lane in exporter.lanes):
+                takers.append((slot, exporter.records))
+        for slot, take in takers:
+            rows = [row for number, row in records if number >= safe[slot]]
+            if rows:
+                self._give(take, self._kinds.batch(rows))
 
-    def _events(self, events: Sequence[EventRecord]) -> None:
+    def _records(self, batch: Batch) -> None:
+        self._keeping.attach(self._lanes())
+        for take in self._sums():
+            self._give(take, batch)
+        for slot, exporter in zip(self._slots, self._exporters, strict=True):
+            self._give(exporter.records, batch)
+            self._recovery.settle(slot, _waiting(exporter))
+
+    def _sums(self) -> list[Taker]:
+        self._draft_at = self._draft_at or time.monotonic() + self._draft_after
+        told = [self._figures.add] if self._way_back is not None else []
+        return [self._requests.add, self._gateway.add, self._custom.add, *told]
+
+    def _give(self, take: Taker, batch: Batch) -> None:
+        try:
+            take(batch, self._resource)
+        except Exception:
+            self._broken(len(batch))
+
+    def _settle_events(self) -> None:
+        if not any(isinstance(each, Eventful) and each.holds for each in self._exporters):
+            self._said.settle()
+
+    def _events(self, rows: Sequence[Row]) -> None:
+        events = [text(EventRecord._make(row)) for row in rows]
         self._keeping.attach(self._lanes())
         for exporter in self._exporters:
             if isinstance(exporter, Eventful):
@@ -245,17 +278,25 @@ class Child:
                 draft(metrics, self._resource)
             except Exception:
                 self._broken(0)
+        self._recovery.settle(SUMS)
         self._draft_at = 0.0
         self._draft_after = max(DRAFT, 50 * (time.monotonic() - began))
 
     def _export_metrics(self) -> None:
         self._draft_at = 0.0
         metrics = self.read()
-        for exporter in self._exporters:
+        for slot, exporter in zip(self._slots, self._exporters, strict=True):
             try:
                 exporter.metrics(metrics, self._resource)
             except Exception:
                 self._broken(0)
+            self._recovery.settle(slot, _waiting(exporter))
+        self._recovery.settle(SUMS)
+
+
+def _waiting(exporter: Exporter) -> int:
+    """How many of the last records it holds, but has not put into its lanes."""
+    return getattr(exporter, "waiting", 0)
 
 
 def serve(child: Child, descriptor: int) -> None:

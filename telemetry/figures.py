@@ -87,6 +87,8 @@ class Figures:
             (self._well if 100 <= shared.status < 400 else self._badly).extend(records[-REQUESTS:])
             counted, called = outcome(shared.status), kind.backend_origin
             cached = CACHED.get(shared.cache)
+            begins = ends = 0  # of the minute that `minute` is the row of
+            minute: list[float] = []
             for start_ns, time, backend, client, received, sent, subscription, user in map(_own, records):
                 key = (start_ns // QUARTER_NS, subscription, user)
                 row = rows.get(key)
@@ -110,16 +112,16 @@ class Figures:
                         row[13] = backend
                     row[10] += 1
                     row[11] += backend
-                start = start_ns // MINUTE_NS
-                row = minutes.get(start)
-                if row is None:
-                    row = minutes[start] = self._minute(start, shared)
-                row[0] += 1
-                row[1] += time
-                if time > row[2]:
-                    row[2] = time
-                row[3] += backend
-                row[4] += client
+                if not begins <= start_ns < ends:
+                    start = start_ns // MINUTE_NS
+                    begins, ends = start * MINUTE_NS, (start + 1) * MINUTE_NS
+                    minute = minutes.get(start) or minutes.setdefault(start, self._minute(start, shared))
+                minute[0] += 1
+                minute[1] += time
+                if time > minute[2]:
+                    minute[2] = time
+                minute[3] += backend
+                minute[4] += client
 
     def cut(self) -> bytes | None:
         """The document of what was counted since the last call; None for nothing."""

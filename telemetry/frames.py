@@ -5,7 +5,8 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
     records   (dropped, respawned, [record, ...])  the journal's own counters so far, then plain request tuples, or the
                                                    `marshal` of them where they have been on a trail
     trail     (path, number)                       the sidecar's trail, and the number of the first record in this pipe
-    events    (dropped, [event, ...])              events that the journal dropped so far, then plain event tuples
+    events    (dropped, [event, ...], path, number)  events that the journal dropped so far, then plain event tuples;
+                                                   their own trail, and the number of the next event
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
     standing  (version, newest, confirmed)         which configuration is in force, see `state.py`; replaces likewise
     loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
@@ -28,7 +29,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from telemetry.records import Row, places
+from telemetry.records import EventRecord, Row, places
 
 MAX_FRAME = 4 * 1024 * 1024
 RECORDS = "records"
@@ -39,6 +40,7 @@ EVENTS = "events"
 LOGGERS = "loggers"
 TRAIL = "trail"
 
+EVENT_FIELDS = len(EventRecord._fields)
 LENGTH = struct.Struct(">I")
 _NESTED = places("last_error", "errors", "traces", "metrics")
 _nested = itemgetter(*_NESTED)
@@ -77,9 +79,9 @@ def pack_records(records: Sequence[Row | bytes], dropped: int, respawned: int) -
 
 
 def packed(row: Row) -> bytes:
-    """One record by itself, as `rows` reads it. Raises ValueError when it cannot be packed."""
+    """One record, or one event, by itself, as `rows` reads it. Raises ValueError when it cannot be packed."""
     try:
-        return marshal.dumps(_fast(row), VERSION)
+        return marshal.dumps(_fast(row) if len(row) > EVENT_FIELDS else row, VERSION)
     except ValueError:
         return marshal.dumps(plain(row), VERSION)
 

@@ -41,10 +41,12 @@ from telemetry.frames import (
     plain,
 )
 from telemetry.records import EventRecord, Row
+from telemetry.trail import EVENTS as TRAIL_OF_EVENTS
 from telemetry.trail import Trail, begin
 
 QUEUE_LIMIT = 50_000  # records
 BATCH = 512  # records per frame
+EVENT_HUB = b"azureEventHub"  # in a frame of loggers
 EVENT_BYTES = 32 * 1024 * 1024  # of events that wait
 EVENT_COST = 500  # bytes in memory beside its own, at most
 EVENT_FRAME = 1024 * 1024  # bytes of events per frame
@@ -98,6 +100,8 @@ class Journal:
         self._frames: collections.deque[tuple[bytes, int]] = collections.deque()
         self._events: collections.deque[EventRecord] = collections.deque()
         self._event_bytes = 0
+        self._event_trail: Trail | None = None
+        self._announced = True  # to the child: where the trail of events is
         self._offset = 0  # bytes of the first frame that the pipe has taken
         self._told: dict[str, bytes] = {}  # the newest frame of each kind: the next child has to hear it, too
         self._untold: set[str] = set()  # kinds whose newest frame is not on its way yet
@@ -145,6 +149,8 @@ class Journal:
             return False
         self._events.append(event)
         self._event_bytes += size
+        if self._event_trail is not None:
+            self._event_trail.write(plain(event))
         return True
 
     def keep_trail(self) -> None:
@@ -167,6 +173,9 @@ class Journal:
         it sends any."""
         if sends:
             self.keep_trail()
+        if EVENT_HUB in loggers and self._event_trail is None:
+            self._event_trail = begin({**os.environ, **self._settings}, self._instance, TRAIL_OF_EVENTS)
+            self._announced = False
         self._tell(LOGGERS, loggers)
 
     def _tell(self, kind: str, frame: bytes) -> None:
@@ -196,9 +205,10 @@ class Journal:
         self._close_pipe()
         if self._child is not None:
             await self._end(self._child, deadline)
-        if self._trail is not None:
-            self._trail.close()
-            self._trail = None
+        for trail in (self._trail, self._event_trail):
+            if trail is not None:
+                trail.close()
+        self._trail = self._event_trail = None
 
     async def _end(self, child: subprocess.Popen[bytes], deadline: float) -> None:
         # A process's end is no event that every event loop knows, so it is looked for.
@@ -258,6 +268,7 @@ class Journal:
         self._offset = 0
         self._frames.extendleft((frame, 0) for frame in self._told.values())
         self._untold.clear()
+        self._announced = self._event_trail is None
         if self._trail is not None:
             waiting = len(self._queue) + sum(count for _, count in self._frames)
             self._frames.appendleft((self._trail_frame(waiting), 0))
@@ -363,8 +374,12 @@ class Journal:
             size += _size(event)
             events.append(plain(event))
         self._event_bytes -= size
-        if events:
-            self._frames.append((pack(EVENTS, (self.dropped_events, events)), 0))
+        if events or not self._announced:
+            # Nothing waits in front of it, so the child has the events before these, or they are on the trail.
+            trail = self._event_trail
+            path, number = (str(trail.path), trail.number - len(self._events)) if trail is not None else ("", 0)
+            self._frames.append((pack(EVENTS, (self.dropped_events, events, path, number)), 0))
+            self._announced = True
 
     def _wait_for_room(self) -> None:
         if self._loop is not None and not self._waiting_for_room:

@@ -21,9 +21,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from telemetry.payload import Later, Partly, Payload, Refused
 from telemetry.spool import Folder, Stored
+
+__all__ = ["Lane", "Later", "Partly", "Payload", "Refused", "Send"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,45 +35,6 @@ MAX_BYTES = 16 * 1024 * 1024
 SEND_TIMEOUT = 10.0  # seconds
 PACK_ABOVE = 1024  # bytes
 GZIP = b"\x1f\x8b"  # how what is packed already begins
-
-
-@dataclass(slots=True)
-class Later(Exception):
-    """The destination cannot take it now. `after` is its own wish in seconds; 0 leaves it to the back-off."""
-
-    reason: str
-    after: float = 0.0
-
-
-@dataclass(slots=True)
-class Refused(Exception):
-    """The destination will never take it."""
-
-    reason: str
-
-
-@dataclass(slots=True)
-class Partly(Exception):
-    """The destination took some: it refused `refused` items for good, and `rest`, a payload of `rest_count` items, is
-    to be tried again, after `after` seconds if it said so. All others are delivered."""
-
-    reason: str
-    refused: int
-    rest: bytes = b""
-    rest_count: int = 0
-    after: float = 0.0
-
-
-@dataclass(slots=True)
-class Payload:
-    """Encoded once, sent as it is. `count` is items: records, spans or data points; `key` is when it was put, in Unix
-    nanoseconds, and its place. `data` or `stored` or both are there; `left` says that an earlier process put it."""
-
-    key: int
-    count: int
-    data: bytes | None
-    stored: Stored | None = None
-    left: bool = False
 
 
 Send = Callable[[bytes, float], None]
@@ -162,20 +125,36 @@ class Lane:
             self._inherit(left)
 
     def put(self, data: bytes, count: int) -> None:
+        self.commit(self.prepare(data, count))
+
+    def prepare(self, data: bytes, count: int) -> Payload:
+        """The work of a `put`. Who puts the same records into several lanes commits them together, so that a kill does
+        not find them in some."""
+        with self._changed:
+            self._key = max(self._key + 1, time.time_ns())
+            payload = Payload(self._key, count, data)
+            self._stage(payload)
+            return payload
+
+    def publish(self, payload: Payload) -> None:
+        """The part of `commit` that waits for the kernel: done for all lanes first, the rest takes microseconds."""
+        with self._changed:
+            self._publish(payload)
+
+    def commit(self, payload: Payload) -> None:
+        """Put what was prepared; in the order in which it was."""
         with self._changed:
             if self._deadline is not None and self._folder is None:
-                self.dropped["shutdown"] += count
+                self.dropped["shutdown"] += payload.count
                 return
             if self._latest:
                 self._supersede()
-            self._key = max(self._key + 1, time.time_ns())
-            payload = Payload(self._key, count, data)
-            self._items += count
-            if self._store(payload):
+            self._items += payload.count
+            if payload.stored is not None or self._publish(payload):
                 self._on_disk.append(payload)
             else:
                 self._in_memory.append(payload)
-                self._bytes += len(data)
+                self._bytes += len(payload.data or b"")
             self._undraft()
             self._trim()
             self._changed.notify()
@@ -228,33 +207,55 @@ class Lane:
 
     def _store(self, payload: Payload) -> bool:
         """Make a file of it; False while that cannot be done."""
-        if self._folder is None or payload.data is None:
-            return False
-        behind = self._failing or bool(self._on_disk)
+        self._stage(payload)
+        return self._publish(payload)
+
+    def _stage(self, payload: Payload) -> None:
+        data = payload.data
+        if self._folder is None or data is None:
+            return
+        # A short outage need not cost the time to compress; in a long one four times as much finds room, or more.
+        scarce = self._disk > self._max_disk // 4 or len(data) > self._max_disk // 8
+        pack = scarce and len(data) > PACK_ABOVE and not data.startswith(GZIP)
         try:
-            pack = len(payload.data) > PACK_ABOVE and not payload.data.startswith(GZIP)
-            pack = pack and (behind or len(payload.data) > self._max_disk // 8)
-            stored = self._folder.write(payload.key, payload.data, payload.count, pack)
-            if stored.room > self._max_disk:
-                self._folder.remove(stored)
-                return False
-            payload.stored = stored
+            staged = self._folder.stage(payload.key, data, payload.count, pack)
+            if staged.room > self._max_disk:
+                self._folder.withdraw(staged)
+            else:
+                payload.staged = staged
         except OSError as failure:
-            if not self._unwritable:
-                logger.warning(
-                    "Telemetry for %s cannot be kept on disk: %s. It is kept in memory, oldest dropped first; check "
-                    "telemetry.spool.path.",
-                    self.name,
-                    failure.strerror or failure,
-                    extra={"event": "TelemetrySpoolFailed"},
-                )
-            self._unwritable = True
+            self._not_written(failure)
+
+    def _publish(self, payload: Payload) -> bool:
+        staged, payload.staged = payload.staged, None
+        if self._folder is None or staged is None:
             return False
+        try:
+            self._folder.publish(staged)
+        except OSError as failure:
+            self._not_written(failure)
+            return False
+        payload.stored = staged
         self._unwritable = False
-        self._disk += payload.stored.room
-        if behind:
+        self._disk += staged.room
+        if self._behind:
             payload.data = None  # it waits there; what is sent at once need not be read again
         return True
+
+    @property
+    def _behind(self) -> bool:
+        return self._failing or bool(self._on_disk)
+
+    def _not_written(self, failure: OSError) -> None:
+        if not self._unwritable:
+            logger.warning(
+                "Telemetry for %s cannot be kept on disk: %s. It is kept in memory, oldest dropped first; check "
+                "telemetry.spool.path.",
+                self.name,
+                failure.strerror or failure,
+                extra={"event": "TelemetrySpoolFailed"},
+            )
+        self._unwritable = True
 
     def _undraft(self) -> None:
         if self._draft is not None and self._folder is not None:

@@ -72,21 +72,35 @@ class Folder:
         return sorted(whole), broken
 
     def write(self, key: int, data: bytes, count: int, pack: bool) -> Stored:
+        stored = self.stage(key, data, count, pack)
+        self.publish(stored)
+        return stored
+
+    def stage(self, key: int, data: bytes, count: int, pack: bool) -> Stored:
+        """Write it under a temporary name."""
         if pack:
             data = zlib.compress(data, 1)
         stored = Stored(key, count, len(data), pack)
-        temporary = self._path / f"{stored.name}.tmp"
         try:
-            _write(temporary, data)
-            os.rename(temporary, self._path / stored.name)
+            _write(self._temporary(stored), data)
         except FileNotFoundError:
             _make(self._path)  # somebody cleared the folder away: the next payload finds it
             raise
         except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            self.withdraw(stored)
             raise
         return stored
+
+    def publish(self, stored: Stored) -> None:
+        """Give what was staged its name."""
+        os.rename(self._temporary(stored), self._path / stored.name)
+
+    def withdraw(self, stored: Stored) -> None:
+        with contextlib.suppress(OSError):
+            self._temporary(stored).unlink(missing_ok=True)
+
+    def _temporary(self, stored: Stored) -> Path:
+        return self._path / f"{stored.name}.tmp"
 
     def read(self, stored: Stored) -> bytes:
         """Raises OSError or ValueError when it is not what was written."""

@@ -5,7 +5,7 @@ memory of the telemetry child. So the sidecar also writes it to a trail, a file 
 with its child, and the child says in it up to which record everything is on disk or delivered. When both are killed,
 the next child sends the rest.
 
-    head      safe: the number of the first record that is not safe yet
+    head      by taker: the number of the first record that is not safe yet; the first is that of all (`recovery.py`)
     segment   number of its first record; then length and `marshal` of each, up to a length of 0      (SEGMENTS times)
 
 Rules
@@ -36,10 +36,12 @@ from telemetry.frames import packed
 from telemetry.spool import ADOPT_AFTER, safe
 
 SHARED = Path("/dev/shm")  # noqa: S108 - the folder in it is checked
-HEAD = 64  # bytes
+SLOTS = 32
+HEAD = SLOTS * 8  # bytes
 SEGMENTS = 8
 SEGMENT = 1024 * 1024  # bytes
 BATCH = 512  # records
+EVENTS = ".events"  # at the end of the name: what policies said is on a trail of its own, where one slot is enough
 _NUMBER = 8  # bytes
 _LENGTH = struct.Struct("<I")
 _END = _LENGTH.pack(0)
@@ -136,24 +138,26 @@ class Reader:
             raise
         self._numbers = memoryview(self._map).cast("Q")
 
-    def keep(self, number: int) -> None:
-        """All records before `number` are safe."""
-        if number > self._numbers[0]:
-            self._numbers[0] = number
+    def safe(self, slot: int) -> int:
+        return self._numbers[slot]
 
-    def left(self, before: int | None = None) -> Iterator[list[tuple[Any, ...]]]:
-        """Records that are not safe, in order; those of a living sidecar only `before` the one that its pipe has."""
-        first = self._numbers[0]
-        rows: list[tuple[Any, ...]] = []
+    def keep(self, slot: int, number: int) -> None:
+        """All records before `number` are safe for that taker."""
+        if number > self._numbers[slot]:
+            self._numbers[slot] = number
+
+    def left(self, first: int, before: int) -> Iterator[list[tuple[int, tuple[Any, ...]]]]:
+        """Numbered records that are still there, in order."""
+        found: list[tuple[int, tuple[Any, ...]]] = []
         for start in sorted(range(HEAD, HEAD + SEGMENTS * SEGMENT, SEGMENT), key=self._number):
             for number, row in self._rows(start):
-                if number >= first and (before is None or number < before) and row is not None:
-                    rows.append(row)
-                    if len(rows) == BATCH:
-                        yield rows
-                        rows = []
-        if rows:
-            yield rows
+                if first <= number < before and row is not None:
+                    found.append((number, row))
+                    if len(found) == BATCH:
+                        yield found
+                        found = []
+        if found:
+            yield found
 
     def remove(self) -> None:
         _remove(self.path)
@@ -237,8 +241,8 @@ def folder(settings: Mapping[str, str]) -> Path | None:
     return SHARED / f"passerelle-{os.geteuid()}-{hashlib.blake2s(spool.encode(), digest_size=6).hexdigest()}"
 
 
-def begin(settings: Mapping[str, str], instance: str) -> Trail | None:
-    """A new trail; None where there can be none."""
+def begin(settings: Mapping[str, str], instance: str, kind: str = "") -> Trail | None:
+    """A new trail; None where there can be none. `kind` is "" for records, or EVENTS."""
     where = folder(settings)
     if where is None:
         return None
@@ -247,7 +251,7 @@ def begin(settings: Mapping[str, str], instance: str) -> Trail | None:
             where.mkdir(mode=0o700, exist_ok=True)
             if not _ours(where) and where.exists():
                 return None  # somebody else was there first
-            return Trail(where / f"{safe(instance)}.{time.time_ns():020d}.{os.getpid()}")
+            return Trail(where / f"{safe(instance)}.{time.time_ns():020d}.{os.getpid()}{kind}")
         except FileNotFoundError:
             continue  # the last one has just removed it
         except OSError:

@@ -311,9 +311,8 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
     except _UNREADABLE as problem:
         _unreadable(own, problem, after.unread)
         return after.entries.get(name)
-    below = f"/apis/{name}/operations/"
+    below, described = f"/apis/{name}/operations/", f"/apis/{name}/schemas/"
     held = after.entries.get(name)
-    described = f"/apis/{name}/schemas/"
     given = {key: each for key, each in shelf.items() if key.startswith(described)}
     api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
     operations = _read_all(
@@ -333,10 +332,8 @@ def _access(
 ) -> tuple[Mapping[str, Subscription], Access]:
     access, subscriptions = after.access, after.subscriptions
     if "subscriptions" in touched:
-        entries: dict[str, Subscription | None] = {}
-        for each in (*changed, *removed):
-            if each.id.startswith("/subscriptions/") and shelf_of(each.id) == "subscriptions":
-                entries[each.id] = None
+        names = (each.id for each in (*changed, *removed) if each.id.startswith("/subscriptions/"))
+        entries: dict[str, Subscription | None] = {name: None for name in names if shelf_of(name) == "subscriptions"}
         old = [subscriptions[name] for name in entries if name in subscriptions]
         fresh = {each.id: each for each in changed if each.id in entries}
         found = _read_all(fresh, after.unread, lambda r: read.subscription(_name(r), r.body))
@@ -344,9 +341,8 @@ def _access(
         access = access.with_subscriptions(old, [value for _, value in found])
         subscriptions = layers.changed(subscriptions, entries)
     if touched & {"products", "groups"}:
-        access = access.with_products(
-            _guarded(after, "/products", lambda: products_of(after.shelves), access.products.values())
-        )
+        products = _guarded(after, "/products", lambda: products_of(after.shelves), access.products.values())
+        access = access.with_products(products)
     if touched & {"users", "groups"}:
         access = access.with_users(_guarded(after, "/users", lambda: users_of(after.shelves), access.users.values()))
     return subscriptions, access

@@ -8,6 +8,7 @@ resource, with secrets in clear and with ids relative to the service ("/products
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,10 @@ import orjson
 from proxy.ports import ClientIdentity, HttpProxy
 from proxy.schemas.library import Library
 from telemetry.event_hub import EventHub
+
+# orjson turns an integer beyond 64 bits into a float: one that long goes through the exact parser.
+LONG_NUMBER = b"0" * 19
+DIGITS = bytes(0x30 if chr(each) in "0123456789" else 0x20 for each in range(256))  # all else becomes a space
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,6 +41,18 @@ class Resource:
             parsed: dict[str, Any] = orjson.loads(self.content)
             return parsed
         return self.content
+
+
+def checked(body: bytes) -> dict[str, Any] | bytes:
+    """The text of a JSON object; the object itself where orjson would not keep its numbers. Raises ValueError."""
+    exact = LONG_NUMBER in body.translate(DIGITS)
+    try:
+        value = json.loads(body) if exact else orjson.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value if exact else body
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,8 +1,9 @@
 """Requests as spans and log records in one pass, since the two have ids, URLs and callers in common.
 
 What a kind decides is made once, by `spans.py` and `logs.py`; here is what is left of each request: ids, times, sizes,
-addresses. This loop is most of what telemetry costs, so it is written flat, and a value that is nearly always the same
-length, or the same number, is looked up with everything that stands before it (see `wire.py`).
+addresses. This loop is most of what telemetry costs, so it is written flat, and what is nearly always the same length,
+or one of a few numbers, is looked up with everything that stands before it (see `wire.py`). What can be anything, such
+as the size of a response, is not: a large table costs more than the work, since it is never in the processor's cache.
 
 Field numbers are those of opentelemetry/proto/trace/v1/trace.proto and logs/v1/logs.proto in
 https://github.com/open-telemetry/opentelemetry-proto
@@ -13,11 +14,11 @@ from __future__ import annotations
 import os
 import struct
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from telemetry.batch import Batch, Kind, origin_of
 from telemetry.encode import logs, spans
-from telemetry.encode.wire import TABLE, Nested, Number, Text
+from telemetry.encode.wire import TABLE, Nested, Number, Text, attributes, varint
 from telemetry.lines import timestamp
 from telemetry.records import places
 
@@ -56,6 +57,7 @@ _TRACE_ID, _SPAN_ID, _PARENT_ID, _START, _END, _FLAGS = b"\x0a\x10", b"\x12\x08"
 # Of a log record: time, time of observation; trace id, span id, flags.
 _TIMES = struct.Struct("<BQBQ").pack
 _CONTEXT = struct.Struct("<2s16s2s8sBI").pack
+SMALL = [bytes((number,)) for number in range(128)]
 _MILLISECONDS = [b".%03d" % number for number in range(1000)]
 
 
@@ -84,8 +86,7 @@ class RequestEncoder:
         self._made = object()  # the key of kinds' parts that have this region
         self._span = _SpanPieces()
         self._log = _LogPieces()
-        self._callers = Both(("apim.subscription.id", "apim.user.id"), ("apimSubscriptionId", "userId"))
-        self._addresses = Both(("client.address",), ("callerIpAddress",))
+        self._callers = Callers()
 
     def encode(self, batch: Batch, region: str, now_ns: int) -> tuple[list[bytes], list[bytes]]:
         """Spans and log records for an `export_request`, each after a piece of its own with its length. `now_ns` is
@@ -96,10 +97,10 @@ class RequestEncoder:
         span, log = self._span, self._log
         fromhex, join, urandom = bytes.fromhex, b"".join, os.urandom
         item, body_head, text_head = log.item, log.body, log.text
-        span_path, span_query, span_correlation = span.path, span.query, span.correlation
+        span_path, span_query, span_address, span_correlation = span.path, span.query, span.address, span.correlation
         span_full, span_received, span_sent = span.full, span.received, span.sent
         log_total, log_client, log_cache, log_backend = log.total, log.client, log.cache, log.backend
-        log_received, log_sent, callers, addresses = log.received, log.sent, self._callers, self._addresses
+        log_received, log_sent, callers, log_address = log.received, log.sent, self._callers, log.address
         log_correlation, log_url, log_backend_url, log_when = log.correlation, log.url, log.backend_url, log.when
         spans_found: list[bytes] = []
         logs_found: list[bytes] = []
@@ -118,13 +119,13 @@ class RequestEncoder:
             try:
                 trace_id, span_id, parent_id = fromhex(trace_text), fromhex(span_text), fromhex(parent_text)
                 call_id, url, backend_url = fromhex(call_text), url_text.encode(), backend_text.encode()
-                correlation = correlation_text.encode()
+                correlation, address = correlation_text.encode(), address_text.encode()
             except ValueError:  # an id that is none, or a text that is none
                 trace_id, span_id, parent_id = hex_id(trace_text), hex_id(span_text), hex_id(parent_text)
                 call_id, url, backend_url = hex_id(call_text), utf8(url_text), utf8(backend_text)
-                correlation = utf8(correlation_text)
+                correlation, address = utf8(correlation_text), utf8(address_text)
             span_caller, log_caller = callers[subscription, user]
-            span_address, log_address = addresses[address_text]
+            size = SMALL[sent] if 0 <= sent < 128 else varint(sent)
             end = start + int(total_ms * 1e6)
             if want_logs:
                 if len(trace_id) == 16 and len(span_id) == 8:
@@ -139,11 +140,12 @@ class RequestEncoder:
                 data = join(
                     (
                         log_part, _TIMES(0x09, end, 0x59, now_ns), context,
-                        body_head[len(text) + length], text, verb, url, status, log_caller, log_address,
+                        body_head[len(text) + length], text, verb, url, status, log_caller,
+                        log_address[len(address)], address,
                         log_total[round(total_ms)], log_client[round(client_ms)],
                         log_cache[round(cache_ms)] if cache_ms else b"",
                         log_backend[round(backend_ms)] if called or backend_url else b"",
-                        log_received[received], log_sent[sent],
+                        log_received[received], log_sent[len(size)], size,
                         second_text, _MILLISECONDS[rest // 1_000_000],
                         log_correlation[len(correlation)], correlation,
                         log_url[len(url)], url, log_backend_url[len(backend_url)], backend_url,
@@ -172,9 +174,10 @@ class RequestEncoder:
             path, _, query = url[at:].partition(b"?")
             data = join(
                 (
-                    server, head, span_caller, span_address, span_path[len(path)], path,
+                    server, head, span_caller, span_address[len(address)], address, span_path[len(path)], path,
                     span_query[len(query)], query,
-                    span_correlation[len(correlation)], correlation, span_received[received], span_sent[sent],
+                    span_correlation[len(correlation)], correlation, span_received[received],
+                    span_sent[len(size)], size,
                 )
             )  # fmt: skip
             if error is not None or errors or traces:
@@ -199,23 +202,19 @@ class RequestEncoder:
         return spans_found, logs_found
 
 
-class Both(dict[Any, tuple[bytes, bytes]]):
-    """The attributes of one text, or of some, in a span and in a log record. One too many is not kept, so that a
-    thousand callers are quick even among a million others."""
+class Callers(dict[tuple[str, str], tuple[bytes, bytes]]):
+    """The attributes of a subscription and its user, in a span and in a log record. One too many is not kept, so that
+    a thousand callers are quick even among a million others."""
 
-    def __init__(self, span: tuple[str, ...], log: tuple[str, ...]) -> None:
-        self._span = [Text(spans.ATTRIBUTES, name) for name in span]
-        self._log = [Text(logs.ATTRIBUTES, name) for name in log]
-
-    def __missing__(self, key: str | tuple[str, ...]) -> tuple[bytes, bytes]:
-        span = log = b""
-        for text, in_span, in_log in zip((key,) if isinstance(key, str) else key, self._span, self._log, strict=True):
-            data = utf8(text)
-            span += in_span[len(data)] + data
-            log += in_log[len(data)] + data
+    def __missing__(self, key: tuple[str, str]) -> tuple[bytes, bytes]:
+        subscription, user = key
+        made = (
+            attributes(spans.ATTRIBUTES, (("apim.subscription.id", subscription), ("apim.user.id", user))),
+            attributes(logs.ATTRIBUTES, (("apimSubscriptionId", subscription), ("userId", user))),
+        )
         if len(self) < TABLE:
-            self[key] = span, log
-        return span, log
+            self[key] = made
+        return made
 
 
 class _SpanPieces:
@@ -227,7 +226,8 @@ class _SpanPieces:
         self.correlation = Text(spans.ATTRIBUTES, "apim.correlation.id")
         self.full = Text(spans.ATTRIBUTES, "url.full")
         self.received = Number(spans.ATTRIBUTES, "http.request.body.size")
-        self.sent = Number(spans.ATTRIBUTES, "http.response.body.size")
+        self.sent = Number(spans.ATTRIBUTES, "http.response.body.size").heads
+        self.address = Text(spans.ATTRIBUTES, "client.address")
 
 
 class _LogPieces:
@@ -239,7 +239,8 @@ class _LogPieces:
         self.client = Number(logs.ATTRIBUTES, "clientTime")
         self.cache = Number(logs.ATTRIBUTES, "cacheTime", zero=False)
         self.received = Number(logs.ATTRIBUTES, "requestSize")
-        self.sent = Number(logs.ATTRIBUTES, "responseSize")
+        self.sent = Number(logs.ATTRIBUTES, "responseSize").heads
+        self.address = Text(logs.ATTRIBUTES, "callerIpAddress")
         self.when = Text(logs.ATTRIBUTES, "timeGenerated")[len(timestamp(0))]
         self.correlation = Text(logs.ATTRIBUTES, "correlationId")
         self.url = Text(logs.ATTRIBUTES, "url")

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from telemetry.settings import Resource
 
 SCOPE = "passerelle.telemetry"
-TABLE = 16_384  # pieces that one table holds: some megabytes when all are in use
+TABLE = 4096  # pieces that one table holds
 SERVICE = "passerelle-gateway"
 
 _DOUBLE = struct.Struct("<d")
@@ -112,17 +112,17 @@ class Number(Table[int]):
     def __init__(self, number: int, name: str, zero: bool = True) -> None:
         self._zero = zero
         key = nested(1, name.encode())
-        # By the number of bytes of the varint, 0 to 10.
-        self._heads = []
+        # What stands before the number, by how many bytes it has, 0 to 10.
+        self.heads: list[bytes] = []
         for size in range(11):
             value = tag(2, 2) + varint(1 + size) + tag(3, 0)
-            self._heads.append(tag(number, 2) + varint(len(key) + len(value) + size) + key + value)
+            self.heads.append(tag(number, 2) + varint(len(key) + len(value) + size) + key + value)
 
     def make(self, key: int) -> bytes:
         if not key and not self._zero:
             return b""
         data = varint(key)
-        return self._heads[len(data)] + data
+        return self.heads[len(data)] + data
 
 
 class Nested(Table[int]):

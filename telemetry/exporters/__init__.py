@@ -67,7 +67,13 @@ class Directed(Protocol):
 class Eventful(Protocol):
     """An exporter that takes what policies want said, beside what is recorded of requests."""
 
+    @property
+    def holds(self) -> bool:
+        """Is some of it in no lane yet?"""
+
     def events(self, events: Iterable[EventRecord]) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 @runtime_checkable

@@ -58,7 +58,7 @@ class _Hub:
         self._origin: Origin | None = None  # of the lane's thread, for what was the hub when it was made
         self._origin_url = ""
         self._buffered = True
-        self._waiting: dict[Group, tuple[list[bytes], int]] = {}
+        self.waiting: dict[Group, tuple[list[bytes], int]] = {}
         self.since = 0.0
         self.lane = Lane(f"the event hub of logger {name}", self._send, spool=f"eventhub-{name}")
 
@@ -69,21 +69,21 @@ class _Hub:
         if not self._buffered:
             self._put((event.partition_id, event.partition_key), [event.content])
             return
-        if not self._waiting:
+        if not self.waiting:
             self.since = time.monotonic()
         group = (event.partition_id, event.partition_key)
-        held, size = self._waiting.pop(group, ([], 0))
+        held, size = self.waiting.pop(group, ([], 0))
         cost = len(event.content) + EACH
         if held and size + cost > LIMIT:
             self._put(group, held)
             held, size = [], 0
         held.append(event.content)
-        self._waiting[group] = (held, size + cost)
+        self.waiting[group] = (held, size + cost)
 
     def flush(self) -> None:
-        for group, (held, _) in self._waiting.items():
+        for group, (held, _) in self.waiting.items():
             self._put(group, held)
-        self._waiting.clear()
+        self.waiting.clear()
 
     def _put(self, group: Group, events: list[bytes]) -> None:
         """A line that says where to, then the body."""
@@ -137,6 +137,10 @@ class EventHubs:
     @property
     def lanes(self) -> Sequence[Lane]:
         return [hub.lane for hub in (*self._hubs.values(), *self._leaving)]
+
+    @property
+    def holds(self) -> bool:
+        return any(hub.waiting for hub in self._hubs.values())
 
     def direct(self, directory: Directory) -> None:
         found = {each.id.lower(): each for each in directory.named(KIND)}

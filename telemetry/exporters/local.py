@@ -7,12 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from telemetry import gateway_logs
+from telemetry.batch import Batch
 from telemetry.lane import Lane, Refused
-from telemetry.lines import json_line, text_line, timestamp
 from telemetry.log import FORMATS, LEVELS, choice, colored
 from telemetry.metrics import Metric
-from telemetry.records import RequestRecord
+from telemetry.request_lines import RequestLines
 from telemetry.settings import Resource
 
 # A pipe takes this much in one piece, so lines of several writers do not mix.
@@ -23,29 +22,19 @@ class LocalLog:
     """Lines as the self-hosted gateway writes them."""
 
     def __init__(self, shape: str, color: bool, descriptor: int) -> None:
-        self._json = shape == "json"
-        self._color = color
+        self._lines = RequestLines(shape, color)
         self._descriptor = descriptor
         self.lanes = (Lane("standard output", self._write),)
 
-    def records(self, batch: Sequence[RequestRecord], resource: Resource) -> None:
-        lines = [self._line(record, resource.region) for record in batch]
-        self.lanes[0].put(b"".join(lines), len(lines))
+    def records(self, batch: Batch, resource: Resource) -> None:
+        text = "\n".join([*self._lines.lines(batch, resource.region), ""])
+        self.lanes[0].put(text.encode("utf-8", "replace"), len(batch))
 
     def metrics(self, metrics: Sequence[Metric], resource: Resource) -> None:
         """Metrics are not logged."""
 
     def tick(self, resource: Resource) -> None:
         """Lines do not wait."""
-
-    def _line(self, record: RequestRecord, region: str) -> bytes:
-        when = timestamp(gateway_logs.finished(record))
-        fields = gateway_logs.fields(record, region)
-        if self._json:
-            line = json_line("Info", when, gateway_logs.EVENT, fields)
-        else:
-            line = text_line("Info", when, gateway_logs.EVENT, fields, self._color)
-        return line.encode("utf-8", "replace") + b"\n"
 
     def _write(self, data: bytes, timeout: float) -> None:
         start = 0

@@ -15,7 +15,7 @@ from telemetry.batch import Batch
 from telemetry.encode import metrics as encode_metrics
 from telemetry.encode.requests import RequestEncoder
 from telemetry.encode.wire import export_request
-from telemetry.lane import Lane
+from telemetry.lane import Lane, Payload
 from telemetry.metrics import Metric
 from telemetry.settings import Collector, Resource
 from telemetry.settings import collector as collector_settings
@@ -36,6 +36,14 @@ class Signal:
         self._since = 0.0
         self._resource: Resource | None = None
 
+    @property
+    def enough(self) -> bool:
+        return self._bytes >= ENOUGH
+
+    @property
+    def due(self) -> bool:
+        return bool(self._pieces) and time.monotonic() - self._since >= LINGER
+
     def add(self, pieces: list[bytes], records: int, resource: Resource) -> None:
         if resource is not self._resource:
             self.flush()
@@ -45,19 +53,25 @@ class Signal:
         self._pieces += pieces
         self._bytes += sum(map(len, pieces))
         self.waiting += records
-        if self._bytes >= ENOUGH:
-            self.flush()
-
-    def tick(self) -> None:
-        if time.monotonic() - self._since >= LINGER:
-            self.flush()
 
     def flush(self) -> None:
+        self.commit(self.prepare())
+
+    def prepare(self) -> list[Payload]:
+        """Messages of all that was added, ready to be put."""
+        made: list[Payload] = []
         if self._pieces and self._resource is not None:
             for part, length in self._parts():
-                self.lane.put(self._pack(export_request(self._resource, part, length)), len(part) // 2)
+                data = self._pack(export_request(self._resource, part, length))
+                made.append(self.lane.prepare(data, len(part) // 2))
         self._pieces = []
-        self._bytes = self.waiting = 0
+        self._bytes = 0
+        return made
+
+    def commit(self, prepared: list[Payload]) -> None:
+        for payload in prepared:
+            self.lane.commit(payload)
+        self.waiting = 0
 
     def _parts(self) -> Iterator[tuple[list[bytes], int]]:
         """In messages that a collector takes, unless one item alone is longer; and their bytes."""
@@ -105,10 +119,21 @@ class Otlp:
             self._spans.add(spans, len(batch), resource)
         if self._logs is not None:
             self._logs.add(logs, len(batch), resource)
+        if any(signal.enough for signal in self._signals):
+            self._flush()
 
     def tick(self, resource: Resource) -> None:
-        for signal in self._signals:
-            signal.tick()
+        if any(signal.due for signal in self._signals):
+            self._flush()
+
+    def _flush(self) -> None:
+        """All together, so that a kill does not find a record in one signal's lane only."""
+        prepared = [(signal, signal.prepare()) for signal in self._signals]
+        for signal, payloads in prepared:
+            for payload in payloads:
+                signal.lane.publish(payload)
+        for signal, payloads in prepared:
+            signal.commit(payloads)
 
     def draft(self, metrics: Sequence[Metric], resource: Resource) -> None:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
@@ -119,8 +144,7 @@ class Otlp:
         data, count = encode_metrics.encode(metrics, resource, self._start_ns, time.time_ns())
         if count:
             self._metrics.put(self._collector.pack(data), count)
-        for signal in self._signals:
-            signal.flush()
+        self._flush()
 
     def _lane(self, signal: str, latest: bool = False) -> Lane:
         send = self._collector.send(signal)

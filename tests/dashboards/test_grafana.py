@@ -7,10 +7,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -18,6 +21,7 @@ from dashboards import build
 from telemetry.child import Child
 from telemetry.exporters.prometheus import exposition
 from telemetry.state import Standing
+from tests.dashboards import install
 from tests.dashboards.conftest import Store, requests
 
 FILES = {name: json.loads((build.FOLDER / name).read_text(encoding="utf-8")) for name in build.BOARDS}
@@ -130,3 +134,14 @@ def test_a_scrape_has_the_names_and_labels_of_the_queries() -> None:
             assert any(re.fullmatch(pattern, name) for name in names), pattern
         for label in re.findall(r'(\w+)=~?"', expression):
             assert label in labels | {"__name__"}, label
+
+
+def test_prometheus_itself_would_take_every_query(tools: None, tmp_path: Path) -> None:
+    """The store of the tests takes more than PromQL."""
+    rules = [{"record": f"q:{at}", "expr": filled(str(query.values[0]))} for at, query in enumerate(QUERIES)]
+    file = tmp_path / "rules.yaml"
+    for extra, code in ([], 0), ([{"record": "q:wrong", "expr": "sum(rate(a[5m])) keep_metric_names"}], 1):
+        file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": [*rules, *extra]}]}))
+        command = [str(install.PROMTOOL), "check", "rules", str(file)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert ran.returncode == code, ran.stderr

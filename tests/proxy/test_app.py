@@ -17,6 +17,9 @@ class IdentifiedJournal:
     def identify(self, gateway_id: str, region: str) -> None:
         self.identity = (gateway_id, region)
 
+    def stand(self, version: int, newest: int, confirmed: float) -> None:
+        """Nobody is told."""
+
     def direct(self, loggers: bytes, sends: bool) -> None:
         """Nobody is told."""
 

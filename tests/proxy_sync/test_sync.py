@@ -14,8 +14,8 @@ import pytest
 from proto import config_sync_pb2
 from proxy import sync
 from proxy.adapters.figures import WaitingFigures
-from proxy.config.resources import Resource, ResourceIssue
-from proxy.sync import SyncThread, checked
+from proxy.config.resources import Resource, ResourceIssue, checked
+from proxy.sync import SyncThread
 from tests.proxy_sync.agent import ScriptedAgent, resource
 
 Nack = config_sync_pb2.Nack
@@ -247,15 +247,15 @@ def test_a_status_is_told_however_much_else_is(
 
 
 def test_where_the_agent_stands_is_passed_on(agent: ScriptedAgent, applied: Applied) -> None:
-    heard: list[tuple[str, int, float]] = []
+    heard: list[tuple[str, int, float, int]] = []
     thread = SyncThread(
         agent.endpoint, "sidecar-1", "0.1.0", "", applied, lambda: (1, 1, 1.0), stand=lambda *told: heard.append(told)
     )
     thread.start()
     try:
         agent.hear()
-        agent.stand(dataset="d", version=4, confirmed=7.5)
+        agent.stand(dataset="d", version=4, confirmed=7.5, reached=9)
         until(lambda: heard)
     finally:
         thread.stop()
-    assert heard == [("d", 4, 7.5)]
+    assert heard == [("d", 4, 7.5, 9)]

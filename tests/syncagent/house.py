@@ -124,7 +124,7 @@ class FakeSidecar:
     applied: list[tuple[str, int, bool, int, int]] = field(default_factory=list)
     complain: Callable[[list[Resource]], list[ResourceIssue]] = lambda upserts: []
     thread: SyncThread | None = None
-    stands: list[tuple[str, int, float]] = field(default_factory=list)
+    stands: list[tuple[str, int, float, int]] = field(default_factory=list)
 
     def connect(self, endpoint: str, id: str = "sidecar-1", token: str = "") -> FakeSidecar:
         self.thread = SyncThread(
@@ -144,8 +144,8 @@ class FakeSidecar:
         self.applied.append((dataset, version, full, len(upserts), len(removals)))
         return self.complain(upserts)
 
-    def stand(self, dataset: str, version: int, confirmed: float) -> None:
-        self.stands.append((dataset, version, confirmed))
+    def stand(self, dataset: str, version: int, confirmed: float, reached: int) -> None:
+        self.stands.append((dataset, version, confirmed, reached))
 
     @property
     def version(self) -> int:

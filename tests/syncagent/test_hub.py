@@ -197,3 +197,11 @@ def test_those_who_left_are_forgotten_in_the_end() -> None:
         hub.disconnect(hub.connect(str(number), "1", None))
     assert len(hub.sidecars) == hubs.MAX_GONE
     assert "199" in hub.sidecars
+
+
+def test_a_revision_that_changes_nothing_is_reached_without_an_offer() -> None:
+    hub, versions = published(2)
+    sidecar = hub.connect("a", "1", Version("d", 2))
+    hub.publish(apply(versions[-1], [], "d", 7))
+    assert hub.next(sidecar) is None
+    assert (hub.current and hub.current.cursor, hub.reached) == (2, 7)

@@ -42,7 +42,8 @@ async def main(source: int, life: int, rate: float, acknowledged: str, settings:
     while not ended.is_set():
         due = int((time.monotonic() - began) * rate)
         while number < due:
-            journal.append(record(trace_id=trace_id(source, life, number), correlation_id=f"{source}.{life}.{number}"))
+            url = f"http://gw/{os.urandom(40).hex()}"  # what waits is compressed, and paths are not all alike
+            journal.append(record(trace_id=trace_id(source, life, number), url=url))
             number += 1
             os.pwrite(file, COUNT.pack(number), 0)
         await asyncio.sleep(STEP)

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,9 @@ from telemetry.exporters import event_hubs
 from telemetry.journal import EVENT_BYTES, Journal
 from telemetry.records import EventRecord
 from telemetry.settings import Resource
+from telemetry.trail import EVENTS, SHARED, begin, folder
 from tests.telemetry.azure import FakeAzure
+from tests.telemetry.sample import record
 from tests.telemetry.waiting import until
 
 RESOURCE = Resource("sidecar-1", "gw", "lab")
@@ -240,6 +244,59 @@ async def test_events_survive_the_end_of_everything(azure: FakeAzure, tmp_path: 
     await second.close()
     bodies = [each["Body"] for call in azure.calls for each in call.json]
     assert bodies == [f"{number}" for number in range(20)]
+
+
+async def test_events_survive_a_killed_child(azure: FakeAzure, tmp_path: Path) -> None:
+    settings = {**ALLOWED, "telemetry.logs.std": "none", "telemetry.spool.path": str(tmp_path / "spool")}
+    journal = Journal(settings, "host:1")
+    journal.start()
+    journal.direct(loggers_frame(keyed(azure)), True)
+    assert journal.event(EventRecord("hub", "", "", b"first"))
+    await until(lambda: azure.calls)
+    child = journal.child_pid
+    assert child is not None
+    os.kill(child, signal.SIGSTOP)  # what it is told now it will not have put anywhere
+    for number in range(5):
+        assert journal.event(EventRecord("hub", "", "", f"{number}".encode()))
+    await until(lambda: not journal._events and not journal._frames)
+    os.kill(child, signal.SIGKILL)
+    assert journal.event(EventRecord("hub", "", "", b"last"))
+    await until(lambda: len(said(azure)) == 7)
+    await journal.close()
+    assert said(azure) == ["first", *(f"{number}" for number in range(5)), "last"]
+    assert not list(SHARED.glob(f"{trails(settings)}/*"))
+
+
+async def test_events_survive_the_end_of_a_pair_without_notice(azure: FakeAzure, tmp_path: Path) -> None:
+    settings = {**ALLOWED, "telemetry.logs.std": "none", "telemetry.spool.path": str(tmp_path / "spool")}
+    trail = begin(settings, "host:1", EVENTS)
+    assert trail is not None
+    trail.write(("hub", "", "a", b"left"))
+    trail.close()
+    journal = Journal(settings, "host:1")
+    journal.start()
+    journal.direct(loggers_frame(keyed(azure)), True)
+    journal.append(record())
+    await until(lambda: azure.calls)
+    await journal.close()
+    assert said(azure) == ["left"]
+    assert json.loads(azure.calls[0].headers["brokerproperties"]) == {"PartitionKey": "a"}
+    assert not list(SHARED.glob(f"{trails(settings)}/*"))
+
+
+def trails(settings: dict[str, str]) -> str:
+    where = folder(settings)
+    assert where is not None
+    return where.name
+
+
+def said(azure: FakeAzure) -> list[str]:
+    """What came, in order."""
+    return [
+        text
+        for call in list(azure.calls)
+        for text in ([each["Body"] for each in call.json] if call.content[:1] == b"[" else [call.content.decode()])
+    ]
 
 
 def loggers_frame(*loggers: Logger) -> bytes:

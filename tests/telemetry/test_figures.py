@@ -1,4 +1,6 @@
-"""What telemetry costs, printed; the bounds are far above, to catch a change of kind and not a busy machine."""
+"""What telemetry costs, printed; the bounds are far above, to catch a change of kind and not a busy machine.
+
+`make bench-telemetry` measures it properly."""
 
 from __future__ import annotations
 
@@ -70,4 +72,4 @@ async def test_figures(capfd: pytest.CaptureFixture[str]) -> None:
             )
     assert max(otlp[0], quiet[0], text[0]) < 3
     assert max(otlp[1], quiet[1], text[1]) < 15
-    assert otlp[2] < 400
+    assert otlp[2] < 90

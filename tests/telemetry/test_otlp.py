@@ -124,6 +124,7 @@ async def test_a_batch_too_long_for_one_message_is_sent_in_parts() -> None:
         journal.start()
         for number in range(100):
             journal.append(record(url=f"http://gw/{number}" + "x" * 60_000))
+        await asyncio.to_thread(sink.wait, lambda: len(sink.logs()) == 100)
         await journal.close()
     assert len(sink.logs()) == 100
     assert len(sink.requests["logs"]) > 1

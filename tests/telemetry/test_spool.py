@@ -137,7 +137,7 @@ def test_one_that_does_not_fit_at_all_is_packed_or_else_in_memory(tmp_path: Path
 
 def test_what_waits_is_packed_and_arrives_unpacked(tmp_path: Path, folder: Folder) -> None:
     down = Down()
-    lane = spooled(down, folder)
+    lane = spooled(down, folder, limit=400_000)
     lane.put(b"x" * 100_000, 1)
     until(lambda: down.asked)
     lane.put(b"y" * 100_000, 1)
@@ -178,7 +178,7 @@ def test_a_start_removes_what_was_never_finished(tmp_path: Path, folder: Folder)
 
 def test_a_file_that_went_bad_while_it_waited_ends_nothing(tmp_path: Path, folder: Folder) -> None:
     down = Down()
-    lane = spooled(down, folder)
+    lane = spooled(down, folder, limit=8 * BLOCK)
     lane.put(b"a", 1)
     until(lambda: down.asked)
     lane.put(b"b" * 5000, 2)

@@ -12,7 +12,7 @@ import pytest
 
 from telemetry import trail as module
 from telemetry.frames import rows
-from telemetry.recovery import Recovery
+from telemetry.recovery import ALL, DONE, FIRST, SUMS, Recovery
 from telemetry.trail import HEAD, SEGMENT, SEGMENTS, Left, Reader, Trail, begin, folder
 from tests.telemetry.sample import failed, record
 
@@ -36,19 +36,20 @@ def numbered(number: int, size: int = 0) -> tuple[object, ...]:
     return tuple(record(correlation_id=f"{number}", url="x" * size))
 
 
-def left(path: Path, before: int | None = None) -> list[int]:
+def left(path: Path, before: int = DONE) -> list[int]:
     reader = Reader(path)
-    found = [int(row[5]) for batch in reader.left(before) for row in batch]
+    found = list(reader.left(reader.safe(ALL), before))
     reader.close()
-    return found
+    assert all(int(row[5]) == number for records in found for number, row in records)
+    return [number for records in found for number, _ in records]
 
 
 def test_what_is_not_safe_is_left_in_order(trail: Trail) -> None:
     for number in range(1000):
         trail.write(numbered(number))
     reader = Reader(trail.path)
-    reader.keep(10)
-    reader.keep(3)  # it never goes back
+    reader.keep(ALL, 10)
+    reader.keep(ALL, 3)  # it never goes back
     reader.close()
     assert trail.safe == 10
     assert left(trail.path) == list(range(10, 1000))
@@ -62,7 +63,7 @@ def test_what_is_sent_is_the_same_as_what_is_left(trail: Trail) -> None:
     sent = [trail.write(each) for each in (record(status=Code.OK), failed(), tuple(record()))]
     assert all(type(each) is bytes for each in sent)
     reader = Reader(trail.path)
-    assert [row for batch in reader.left() for row in batch] == rows(sent)
+    assert [row for records in reader.left(0, DONE) for _, row in records] == rows(sent)
     assert rows(sent)[2] == tuple(record())
     assert rows(sent)[0][19] == 200
     reader.close()
@@ -72,7 +73,7 @@ def test_round_and_round_while_the_child_keeps_up(trail: Trail) -> None:
     reader = Reader(trail.path)
     for number in range(200):
         trail.write(numbered(number, 100_000))
-        reader.keep(number - 20)
+        reader.keep(ALL, number - 20)
     reader.close()
     assert left(trail.path) == list(range(179, 200))
 
@@ -83,7 +84,7 @@ def test_without_room_records_go_their_way_and_are_numbered(trail: Trail) -> Non
         assert type(trail.write(numbered(number, 100_000))) is bytes
     assert left(trail.path) == list(range(fits))
     reader = Reader(trail.path)
-    reader.keep(200)
+    reader.keep(ALL, 200)
     reader.close()
     for number in range(200, 205):
         trail.write(numbered(number, 100_000))
@@ -100,7 +101,7 @@ def test_one_longer_than_a_segment(trail: Trail) -> None:
 def test_a_trail_that_is_not_needed_any_more_goes_with_its_sidecar(trail: Trail, tmp_path: Path) -> None:
     trail.write(numbered(0))
     reader = Reader(trail.path)
-    reader.keep(1)
+    reader.keep(ALL, 1)
     reader.close()
     trail.close()
     assert list(tmp_path.iterdir()) == []
@@ -130,6 +131,13 @@ def test_an_instance_that_does_not_come_back_is_finished_by_another(
     found.remove()
 
 
+OTLP, OTHER = FIRST, FIRST + 1
+
+
+def recovered(recovery: Recovery, slot: int = OTLP) -> list[int]:
+    return [int(row[5]) for safe, records in recovery.records() for number, row in records if number >= safe[slot]]
+
+
 def test_recovered_records_come_first_and_are_kept_until_they_are_safe(settings: dict[str, str], trail: Trail) -> None:
     for number in range(3):
         trail.write(numbered(number))
@@ -139,19 +147,57 @@ def test_recovered_records_come_first_and_are_kept_until_they_are_safe(settings:
     assert living
     for number in range(3, 8):
         living.write(numbered(number))
-    recovery = Recovery(settings, "host:1")
+    recovery = Recovery(settings, "host:1", [OTLP])
     recovery.follow(str(living.path), 2)  # two were in the pipe of a child that is gone
-    assert [int(row[5]) for batch in recovery.rows() for row in batch] == [0, 1, 2, 3, 4]
-    assert list(recovery.rows()) == []
+    assert recovered(recovery) == [0, 1, 2, 3, 4]
+    assert recovered(recovery) == []
     recovery.took(1)
-    recovery.settle(6)
+    recovery.settle(OTLP, 6)
+    recovery.settle(SUMS)
     assert dead.exists()
     assert living.safe == 0
     recovery.took(2)
-    recovery.settle(2)
+    recovery.settle(OTLP, 2)
     assert not dead.exists()
     assert living.safe == 3
     living.close()
+
+
+def test_each_taker_gets_what_it_had_not_finished(settings: dict[str, str], trail: Trail) -> None:
+    for number in range(10):
+        trail.write(numbered(number))
+    child = Recovery(settings, "host:1", [OTLP, OTHER])
+    child.follow(str(trail.path), 0)
+    assert recovered(child) == []
+    child.took(10)
+    for slot, waiting in ((OTLP, 3), (OTHER, 0), (SUMS, 5)):
+        child.settle(slot, waiting)
+    assert trail.safe == 7
+    assert child._own
+    child._own.close()
+    trail.close()
+    for slot, expected in ((OTLP, [7, 8, 9]), (OTHER, []), (SUMS, [5, 6, 7, 8, 9])):
+        next_child = Recovery(settings, "host:1", [OTLP, OTHER])
+        assert recovered(next_child, slot) == expected
+        next_child._claimed[0].close()
+
+
+def test_a_child_that_is_killed_while_it_recovers_is_followed_by_one_that_goes_on(
+    settings: dict[str, str], trail: Trail
+) -> None:
+    trail.write(numbered(0))
+    trail.close()
+    first = Recovery(settings, "host:1", [OTLP, OTHER])
+    assert recovered(first) == [0]
+    first.settle(OTLP)
+    first._claimed[0].close()
+    second = Recovery(settings, "host:1", [OTLP, OTHER])
+    (found,) = list(second.records())
+    assert found[0][OTLP] == DONE
+    assert found[0][OTHER] == 0
+    for slot in (OTLP, OTHER, SUMS):
+        second.settle(slot)
+    assert not trail.path.exists()
 
 
 def test_records_of_an_older_version_get_the_new_fields(
@@ -161,8 +207,10 @@ def test_records_of_an_older_version_get_the_new_fields(
     trail.write(tuple(record())[:-1])
     trail.write((*record(), "of a newer one"))
     trail.close()
-    (found,) = list(Recovery(settings, "host:1").rows())
-    assert found == [tuple(record()), tuple(record())]
+    recovery = Recovery(settings, "host:1", [OTLP])
+    ((_, found),) = list(recovery.records())
+    assert [row for _, row in found] == [tuple(record()), tuple(record())]
+    recovery._claimed[0].close()
 
 
 def test_nobody_else_may_read_it_and_nobody_elses_folder_is_used(

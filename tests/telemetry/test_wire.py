@@ -7,7 +7,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from telemetry.encode import wire
-from telemetry.encode.requests import Both
+from telemetry.encode.requests import Callers
 from telemetry.encode.wire import Nested, Number, Text, attributes, nested
 
 NUMBERS = [0, 1, 127, 128, 16_383, 16_384, 2**21 - 1, 2**31, 2**63 - 1, -1, -(2**63)]
@@ -60,7 +60,7 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_callers_beyond_the_bound_are_written_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telemetry.encode.requests.TABLE", 2)
-    both = Both(("s", "u"), ("t", "v"))
+    callers = Callers()
     for number in range(5):
-        assert pairs(both[f"s{number}", ""][0]) == [("s", f"s{number}")]
-    assert len(both) == 2
+        assert pairs(callers[f"s{number}", ""][0]) == [("apim.subscription.id", f"s{number}")]
+    assert len(callers) == 2
