@@ -118,6 +118,11 @@ class Body:
         """True when there is certainly nothing in it."""
         return self.length == 0
 
+    @property
+    def spent(self) -> bool:
+        """Whether it was a stream that somebody took, so that nothing of it is left to send."""
+        return self._stream is None and self.length != len(self._buffer or b"")
+
     def content(self) -> bytes:
         """The whole content; only after `read()` or when it never was a stream."""
         if self._buffer is None:

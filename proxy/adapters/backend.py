@@ -62,7 +62,8 @@ class BackendConnection(ResponseHandler):
         super().__init__(loop)
         self.bell = Bell(loop)
         self.asked = False  # an exchange is going on
-        self.complete = False
+        self.headed = False  # the final head is here
+        self.complete = False  # and all of the answer
         self.deadline = 0.0
         self.since = 0.0  # when it went back to its pool
         self.used = False
@@ -75,27 +76,19 @@ class BackendConnection(ResponseHandler):
         self.interim: Informed | None = None
         self.timer: asyncio.TimerHandle | None = None  # of a wait that is short
         self.tunnelled = False
-        self._pool: list[BackendConnection] | None = None
+        self.pool: list[BackendConnection] | None = None  # where it waits for the next request
         self._reader: HttpResponseParser | None = None
         self._head_only = False
-        self._headed = False
         self._bodiless = False
         self._surplus = False
         self._until_end = False
         self._stopped = False
         self._keeps = False
-        self._size = 0
         self._bare = 0  # bytes since the last of a body
         self._held = 0
         self._parts: list[bytes] = []
 
     # what the transport does with it
-
-    @property
-    def usable(self) -> bool:
-        """Whether another request may be sent over it."""
-        transport = self.transport
-        return transport is not None and self.failure is None and not transport.is_closing()
 
     def send(self, data: bytes, head_only: bool, deadline: float, outbox: Outbox | None = None) -> None:
         """Begin an exchange with a request head and as much of its body as is there; `outbox` if that is all."""
@@ -106,8 +99,8 @@ class BackendConnection(ResponseHandler):
             self._reader = HttpResponseParser(self)
         self.asked, self.used, self.deadline = True, True, deadline
         self._head_only = head_only
-        self._headed = self.complete = self._until_end = self._keeps = self._bodiless = False
-        self._size = self._held = self._bare = 0
+        self.headed = self.complete = self._until_end = self._keeps = self._bodiless = False
+        self._held = self._bare = 0
         self.length = None
         self.fields = []
         self.trailers = []
@@ -117,11 +110,6 @@ class BackendConnection(ResponseHandler):
             transport.write(data)
         else:
             outbox.write(transport, data)
-
-    @property
-    def headed(self) -> bool:
-        """Whether the final head is here."""
-        return self._headed
 
     def content(self) -> bytes:
         """What is here of the body, taken."""
@@ -143,7 +131,8 @@ class BackendConnection(ResponseHandler):
         """End the exchange; True when another one may follow."""
         self.asked = False
         self.interim = None
-        if self._keeps and self.complete and not self._surplus and self.usable and not self._parts:
+        whole = self.complete and not self._surplus and not self._parts
+        if whole and self._keeps and self.transport is not None and self.failure is None:
             if self._bodiless:
                 self._reader = None  # it may still wait for a body that does not come
             return True
@@ -170,14 +159,14 @@ class BackendConnection(ResponseHandler):
 
     def late(self) -> None:
         """A timer's: no head came in time."""
-        if self.asked and not self._headed:
+        if self.asked and not self.headed:
             self.fail(TimeoutError())
 
     def uploaded(self, upload: asyncio.Task[None]) -> None:
         """The end of the task that sent the body. A client that failed to send is the cause of what follows; a backend
         that closed while we sent may have answered before, and that answer is read."""
         failure = None if upload.cancelled() else upload.exception()
-        if isinstance(failure, GatewayError) and self.asked and not self._headed:
+        if isinstance(failure, GatewayError) and self.asked and not self.headed:
             self.fail(failure)
 
     # what llhttp calls
@@ -190,18 +179,18 @@ class BackendConnection(ResponseHandler):
         self.reason += str(reason, "latin-1")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._surplus:
-            return
-        self._size += len(name) + len(value)
-        fields = self.trailers if self._headed else self.fields
-        if self._size > MAX_HEAD or len(fields) >= MAX_FIELDS:
-            raise ValueError("the header fields of the answer are too many or too large")
-        fields.append((name, value))
+        if self.headed:
+            if not self._surplus:
+                self.trailers.append((name, value))
+        else:
+            self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         reader = self._reader
         if self._surplus or reader is None:
             return
+        if len(self.fields) > MAX_FIELDS:
+            raise ValueError("the header fields of the answer are too many or too large")
         status = self.status = reader.get_status_code()
         if status < 200 and status != 101:
             kinds = {name_of(raw).kind: value for raw, value in self.fields}
@@ -210,8 +199,9 @@ class BackendConnection(ResponseHandler):
             return
         self._bodiless = self._head_only or status in (204, 304) or status == 101
         self._keeps = reader.should_keep_alive()
-        coded = False
+        coded, size = False, 0
         for raw, value in self.fields:
+            size += len(raw) + len(value)
             kind = name_of(raw).kind
             if kind is LENGTH:
                 self.length = int(value)
@@ -219,11 +209,13 @@ class BackendConnection(ResponseHandler):
                 if coded or value.strip().lower() != b"chunked":
                     raise ValueError("its transfer coding is not chunked alone")
                 coded = True
+        if size > MAX_HEAD:
+            raise ValueError("the header fields of the answer are too many or too large")
         if coded:
             self.length = None
         elif self.length is None and not self._bodiless:
             self._until_end = True
-        self._headed = True
+        self.headed = True
 
     def on_body(self, part: bytes) -> None:
         if self._bodiless or self._surplus:
@@ -236,11 +228,12 @@ class BackendConnection(ResponseHandler):
     def on_message_complete(self) -> None:
         if self._surplus:
             return
-        if self._headed:
+        if self.headed:
+            if len(self.trailers) > MAX_FIELDS:
+                raise ValueError("the trailers of the answer are too many")
             self.complete = True
             return
         status, fields, self.fields, self.reason = self.status, self.fields, [], ""
-        self._size = 0
         if self.interim is not None and (status != 100 or isinstance(self.interim, Interim)):
             self.interim(status, end_to_end(fields))
 
@@ -273,7 +266,7 @@ class BackendConnection(ResponseHandler):
         if self._bare > 2 * MAX_HEAD:
             self._broken("its fields have no end")
             return
-        if self._headed:
+        if self.headed:
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
@@ -285,12 +278,14 @@ class BackendConnection(ResponseHandler):
             self.bell.ring()
 
     def eof_received(self) -> None:
-        if not self.asked and not self.tunnelled:
+        if self.pool is not None:
+            self.retire()
+        elif not self.asked and not self.tunnelled:
             super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         asked = self.asked
-        if asked and self._headed and not self.complete:
+        if asked and self.headed and not self.complete:
             if self._until_end and exc is None and self.failure is None:
                 self.complete, self._keeps = True, False
             elif self.failure is None:
@@ -298,20 +293,16 @@ class BackendConnection(ResponseHandler):
         elif asked and not self.complete and self.failure is None:
             self.failure = aiohttp.ServerDisconnectedError(str(exc or _ENDED))
         self._reader = None
-        pool, self._pool = self._pool, None
+        pool, self.pool = self.pool, None
         if pool is not None and self in pool:
             pool.remove(self)
         super().connection_lost(exc)
         if asked:
             self.bell.ring()
 
-    def kept_in(self, pool: list[BackendConnection] | None, now: float = 0.0) -> None:
-        """In which pool it waits since when, so that it can leave it by itself."""
-        self._pool, self.since = pool, now
-
     def retire(self) -> None:
         """Leave the pool for good."""
-        pool, self._pool = self._pool, None
+        pool, self.pool = self.pool, None
         if pool is not None and self in pool:
             pool.remove(self)
         self.close()

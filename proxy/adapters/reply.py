@@ -48,9 +48,15 @@ class Reply:
         plain = type(body) is Body and body.buffered and not body.trailers
         if plain and not self._head and status >= 200 and status not in _BODILESS:
             content = body.content()
-            head = self._encode(response, self._framing(status, False, len(content), False))
-            self._write_whole(head + content, status)
-            self.sent = len(content)
+            headers, size = response.headers, len(content)
+            more = [] if "Date" in headers else [f"Date: {_date()}"]
+            more.append(f"Content-Length: {size}")
+            if not self.keep:
+                more.append("Connection: close")
+            elif not self._modern:
+                more.append("Connection: keep-alive")
+            self._write_whole(_head(status, response.reason, headers, more) + content, status)
+            self.sent = size
             return
         try:
             await self._send(response)

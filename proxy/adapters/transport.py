@@ -176,8 +176,8 @@ class HttpTransport:
         pool = self._pools.get(name)
         while pool:
             connection = pool.pop()
-            connection.kept_in(None)
-            if connection.usable:
+            connection.pool = None
+            if connection.transport is not None and connection.failure is None:
                 return connection
             connection.close()
         return None
@@ -187,7 +187,7 @@ class HttpTransport:
         if pool is None:
             pool = self._pools[name] = []
         pool.append(connection)
-        connection.kept_in(pool, monotonic())
+        connection.pool, connection.since = pool, monotonic()
 
     async def _open(self, request: Outgoing, name: PoolName, deadline: float) -> BackendConnection:
         url = request.url

@@ -40,12 +40,8 @@ class _Reader:
     __slots__ = ("body", "complete", "fields", "url")
 
     def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.url = b""
+        self.url = self.body = b""
         self.fields: list[Field] = []
-        self.body = b""
         self.complete = 0
 
     def on_url(self, url: bytes) -> None:
@@ -70,7 +66,9 @@ def read(data: bytes) -> Whole | None:
     if len(data) > LARGEST or b"  " in data[:32]:
         return None
     reader, parser = _reader, _parser
-    reader.clear()
+    reader.url = reader.body = b""
+    reader.fields = []
+    reader.complete = 0
     try:
         parser.feed_data(data)
     except Exception:

@@ -22,7 +22,7 @@ from proxy.messages import Body, Headers, Response
 from proxy.pipeline.link import Pipeline
 from proxy.pipeline.preflight import is_preflight
 from proxy.pipeline.registry import ANSWERED, RESPOND
-from proxy.pipeline.steps import Late, Step, read_bodies, run_steps
+from proxy.pipeline.steps import Late, Step, located, read_bodies, run_steps
 
 
 def execute(pipeline: Pipeline, exchange: Exchange) -> Awaitable[None]:
@@ -39,7 +39,14 @@ async def _execute(pipeline: Pipeline, exchange: Exchange) -> None:
             return
         outcome = await run_steps(inbound, exchange) if inbound else None
         if outcome is None:
-            outcome = await run_steps(pipeline.backend, exchange)
+            backend = pipeline.backend
+            if len(backend) == 1 and backend[0].is_async and not backend[0].reads and exchange.watch is None:
+                try:  # as `run_steps` would, without a coroutine for the loop
+                    outcome = await backend[0].run(exchange)
+                except Exception as problem:
+                    raise located(problem, backend[0]) from problem.__cause__
+            else:
+                outcome = await run_steps(backend, exchange)
         if outcome is not RESPOND:
             if exchange.response is None:
                 exchange.response = Response()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.errors import BackendConnectionFailure, BackendErrorStatus, BadRequest, GatewayError
-from proxy.messages import Body, Headers, Response
+from proxy.messages import Headers, Response
 from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, remember_session, with_credentials
 from proxy.pipeline.registry import BACKEND, Handler, policy
 from proxy.pipeline.service_fabric import repeated
@@ -39,6 +39,10 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
     element.literal_boolean("buffer-response", True)  # bytes stream as they come, in both cases
     fail_on_error = element.literal_boolean("fail-on-error-status-code", False)
 
+    timeout = seconds.value if milliseconds is None and seconds.constant else None
+    buffers = not buffer_request.constant or buffer_request.value
+    follows = not follow_redirects.constant or follow_redirects.value
+
     async def send(exchange: Exchange) -> Response:
         request = exchange.request
         backend = member = exchange.backend
@@ -49,8 +53,12 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         outgoing = _outgoing(exchange, member)
         if member is not None and member.managed_identity[0]:
             await authorized(exchange, member, outgoing)
-        outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
-        outgoing.continue_timeout = continue_timeout.get(exchange) if continue_timeout else None
+        if timeout is not None:
+            outgoing.timeout = timeout
+        else:
+            outgoing.timeout = seconds.get(exchange) if milliseconds is None else milliseconds.get(exchange) / 1000
+        if continue_timeout is not None:
+            outgoing.continue_timeout = continue_timeout.get(exchange)
         outgoing.http_version = http_version
         if exchange.api is not None and exchange.api.type == "grpc":
             if request.http_version != "2":
@@ -58,7 +66,8 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
             outgoing.http_version = "2"
         outgoing.identity = exchange.identity or outgoing.identity
         outgoing.proxy = exchange.proxy or outgoing.proxy
-        outgoing.follow_redirects = follow_redirects.get(exchange)
+        if follows:
+            outgoing.follow_redirects = follow_redirects.get(exchange)
         outgoing.inform = exchange.inform
         clock = exchange.ports.clock
         started = clock.monotonic()
@@ -87,22 +96,20 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         if exchange.response is not None:  # what an earlier attempt left
             await exchange.response.body.discard()
             exchange.response = None
-        if buffer_request.get(exchange):
+        if buffers and buffer_request.get(exchange):
             await request.body.read()
-        if _spent(request.body):
+        if request.body.spent:
             raise BackendConnectionFailure(
                 'The request body was already sent once. Set buffer-request-body="true" to send it again.'
             )
-        response = await (send(exchange) if fabric is None else repeated(exchange, fabric, lambda: send(exchange)))
+        if fabric is None:
+            response = await send(exchange)
+        else:
+            response = await repeated(exchange, fabric, lambda: send(exchange))
         if fail_on_error and response.status >= 400:
             raise BackendErrorStatus(response.status, response.reason)
 
     return handle
-
-
-def _spent(body: Body) -> bool:
-    """Whether the body was a stream that somebody took, so that nothing of it is left to send."""
-    return body.buffered and body.length != len(body.content())
 
 
 def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
