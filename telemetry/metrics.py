@@ -176,8 +176,10 @@ class RequestMetrics:
 
         self.requests = Counter("Requests", "Requests the gateway processed", REQUEST_DIMENSIONS, limit)
         self.duration = milliseconds("DurationInMs", "From the first byte received to the last byte sent")
-        self.backend = milliseconds("BackendDurationInMs", "Spent with the backend")
-        self.client = milliseconds("ClientDurationInMs", "Spent with the client")
+        self.backend = milliseconds("BackendDurationInMs", "Until the backend's status and headers")
+        self.client = milliseconds(
+            "ClientDurationInMs", "Sending the response, with what it waits for the backend's body"
+        )
         self.gateway = milliseconds("GatewayDurationInMs", "Spent in the gateway itself")
         self.server = Histogram(
             "http.server.request.duration", "Duration of HTTP server requests", SERVER_DIMENSIONS, limit, "s", SECONDS
