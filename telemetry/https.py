@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -28,6 +29,9 @@ from telemetry.lane import Later, Refused
 from telemetry.settings import flag
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# of Azure, Alibaba Cloud and AWS, where they are not link-local; the same as for policies (proxy/adapters/reach.py)
+_METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 MAX_ANSWER = 64 * 1024  # bytes
 # Beside what is busy: a missing permission or a rule that is not there is put right by an operator, and what waits is
 # worth keeping until then.
@@ -64,9 +68,12 @@ def closed_to(settings: Mapping[str, str]) -> Closed:
     loopback = flag(settings, "net.client.loopback.allowed", False)
 
     def closed(address: str) -> bool:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        found = getattr(found, "ipv4_mapped", None) or found
-        return found.is_link_local or found.is_unspecified or (found.is_loopback and not loopback)
+        found: Any = ipaddress.ip_address(address.partition("%")[0])
+        if found.version == 6:
+            wrapped = ipaddress.ip_address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
+            found = wrapped or found.ipv4_mapped or found.sixtofour or found
+        never = found.is_link_local or found.is_unspecified or found.is_multicast or found in _METADATA
+        return never or (found.is_loopback and not loopback)
 
     return closed
 

@@ -134,6 +134,10 @@ def test_addresses_that_are_closed() -> None:
         True, True, False, False,
     ]  # fmt: skip
     assert [opened(each) for each in ("127.0.0.1", "169.254.169.254")] == [False, True]
+    for never in ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "224.0.0.1", "64:ff9b::a9fe:a9fe"):
+        assert opened(never), never
+    assert not closed("64:ff9b::1401:203")
+    assert opened("2002:a9fe:a9fe::1")  # 6to4
 
 
 def test_answers_and_their_waits() -> None:
