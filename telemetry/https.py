@@ -68,7 +68,10 @@ def closed_to(settings: Mapping[str, str]) -> Closed:
     loopback = flag(settings, "net.client.loopback.allowed", False)
 
     def closed(address: str) -> bool:
-        found: Any = ipaddress.ip_address(address.partition("%")[0])
+        try:
+            found: Any = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False  # a name
         if found.version == 6:
             wrapped = ipaddress.ip_address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
             found = wrapped or found.ipv4_mapped or found.sixtofour or found
@@ -99,12 +102,10 @@ class Origin:
             connection.sock.settimeout(timeout)
         try:
             if connection.sock is None:
+                self._permit(self._parts.hostname or "")
                 connection.connect()
-                address = _peer(connection)
-                if self._closed(address):
-                    self.close()
-                    where = f"{self._parts.hostname} is at {address}"
-                    raise Refused(f"{where}, where loggers may not send: see net.client.loopback.allowed")
+                if _proxy(self._parts) is None:  # behind a proxy, which is the operator's own, it would be the proxy's
+                    self._permit(_peer(connection))
             connection.request(method, self._parts.path.rstrip("/") + target, body or None, headers)
             response = connection.getresponse()
             content = response.read(MAX_ANSWER)
@@ -115,6 +116,12 @@ class Origin:
             self.close()
         location = response.getheader("Location", "")
         return Answer(response.status, seconds(response.getheader("Retry-After", "")), content, location)
+
+    def _permit(self, address: str) -> None:
+        if self._closed(address):
+            self.close()
+            where = f"{self._parts.hostname} is at {address}"
+            raise Refused(f"{where}, where loggers may not send: see net.client.loopback.allowed")
 
     def close(self) -> None:
         if self._connection is not None:
@@ -167,19 +174,26 @@ def seconds(text: str) -> float:
 
 
 def _connect(parts: SplitResult) -> http.client.HTTPConnection:
-    host = parts.hostname or ""
+    host, port = parts.hostname or "", parts.port or 443
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port or 80)
     context = ssl.create_default_context()
-    port = parts.port or 443
-    proxies = getproxies()
-    proxy = urlsplit(proxies.get("https") or proxies.get("all") or "")
-    if not proxy.hostname or host in LOOPBACK or proxy_bypass(f"{host}:{port}"):
+    proxy = _proxy(parts)
+    if proxy is None:
         return http.client.HTTPSConnection(host, port, context=context)
-    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port or 80, context=context)
+    connection = http.client.HTTPSConnection(proxy.hostname or "", proxy.port or 80, context=context)
     headers = {}
     if proxy.username is not None:
         user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
     connection.set_tunnel(host, port, headers)
     return connection
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """What stands between us and that place."""
+    host, port = parts.hostname or "", parts.port or 443
+    proxies = getproxies()
+    proxy = urlsplit(proxies.get("https") or proxies.get("all") or "")
+    direct = parts.scheme == "http" or not proxy.hostname or host in LOOPBACK or proxy_bypass(f"{host}:{port}")
+    return None if direct else proxy

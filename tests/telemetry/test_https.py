@@ -103,7 +103,9 @@ def test_a_proxy_and_another_authority(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("SSL_CERT_FILE", str(azure.certificate))
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@127.0.0.1:{tunnel.port}")
         monkeypatch.setenv("NO_PROXY", "other.test")
-        origin = Origin(azure.url.replace("127.0.0.1", "azure.test"))
+        with pytest.raises(Refused, match="may not send"):
+            Origin("https://169.254.169.254", closed_to({})).post("/x", b"", {}, 5)  # the proxy is not asked
+        origin = Origin(azure.url.replace("127.0.0.1", "azure.test"), closed_to({}))
         assert origin.post("/x", b"body", {"Content-Length": "4"}, 5).status == 204
         origin.close()
         tunnel.close()
