@@ -78,6 +78,7 @@ class Sidecar:
                 "gateway.name": GATEWAY,
                 "instance.id": f"benchmark-{name}",
                 "config.sync.endpoint": self._socket,
+                "telemetry.spool.path": f"{self._directory}/telemetry",
                 "net.server.http.host": "127.0.0.1",
                 "net.server.http.port": str(port),
                 **settings,

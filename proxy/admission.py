@@ -16,6 +16,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from multidict import MultiMapping
@@ -74,8 +75,9 @@ class Access:
         return replace(self, users={user.id.lower(): user for user in users})
 
 
+@lru_cache(maxsize=4096)
 def digest(key: str) -> bytes:
-    """SHA-256 of a key; any text will do, also what is not UTF-8."""
+    """SHA-256 of a key; any text will do, also what is not UTF-8. Those used last are remembered."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 

@@ -235,6 +235,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         instance=instance,
         by_scheme=settings.forwarded_proto,
         certificate_header=settings.forwarded_certificate,
+        recording=settings.telemetry,
     )
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
     configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)

@@ -3,7 +3,7 @@
     accept -> route -> admit -> link -> inbound -> backend -> outbound -> respond -> record
 
 Rules
-1. Every request ends in exactly one record, however it ended.
+1. Every request ends in exactly one record, however it ended; without telemetry in none.
 2. Without a configuration the answer is 503; never a 2xx.
 3. An error before the pipeline (404, 401) runs the on-error sections of the scopes that are known by then.
 4. Once the response head is out, a failure aborts the connection; the outlet does so, and here it is only recorded.
@@ -105,6 +105,8 @@ class Sidecar:
     by_scheme: bool = False
     # The header in which a proxy in front tells the client's certificate; empty: none does.
     certificate_header: str = ""
+    # Somebody takes records: telemetry is on.
+    recording: bool = True
 
     def publish(self, gateway: Gateway) -> None:
         """Put a configuration in force; on the event loop."""
@@ -173,7 +175,8 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
             for each in exchange.at_end or ():
                 each(outlet.received, outlet.sent)
         finally:
-            sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+            if sidecar.recording:
+                sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
             if tracing is not None:
                 tracing.finish(exchange, sidecar.traces, outlet.status, outlet.received, outlet.sent)
 

@@ -145,6 +145,7 @@ class BackendConnection(ResponseHandler):
             self.timer.cancel()
             self.timer = None
         self._reader = None
+        self.failure = None  # its traceback knows who asked
         self._parts.clear()
         super().close()
 

@@ -25,6 +25,10 @@ CACHING = """<policies><inbound><cache-lookup vary-by-developer="false" vary-by-
 class Journal:
     def identify(self, gateway_id: str, region: str) -> None: ...
 
+    def stand(self, version: int, newest: int, confirmed: float) -> None: ...
+
+    def direct(self, loggers: bytes, sends: bool) -> None: ...
+
 
 def cache(connection: str, location: str = "default", name: str = "default") -> Resource:
     return resource(f"/caches/{name}", {"connectionString": connection, "useFromLocation": location})
