@@ -163,7 +163,7 @@ class Wire(H2Connection):
         return events
 
     def _too_late(self, stream_id: int, code: ErrorCodes, events: list[Event]) -> tuple[list[Any], list[Event]]:
-        """A frame of a stream that has ended: we had reset it before (then there are no `events` of this), and the frame
+        """A frame of a stream that has ended: we had reset it (then there are no `events` of this), and the frame
         was on its way; or the peer knows, and then it is told again, which is to cost it something."""
         if not events and self._stream_closed_by(stream_id) is StreamClosedBy.SEND_RST_STREAM:
             return [], []
