@@ -26,12 +26,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
+from aiohttp import web
+
 from management.keys import same, shared_access
 from management.store import Store
 from management.transaction import reading
 from management.user_tokens import User, user_of
 
 Role = Literal["contributor", "reader"]
+ROLE: web.RequestKey[object] = web.RequestKey("role", object)  # in a request: who asks
 LIFE = 3600
 LONGEST = 4096
 BEARER, SIGNED = "bearer ", "sharedaccesssignature "

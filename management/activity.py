@@ -126,13 +126,13 @@ def requests(tx: Transaction, query: Mapping[str, str]) -> list[Item]:
     return sorted((_request(tx, each) for each in found), key=lambda item: str(item["timestamp"]), reverse=True)
 
 
-def request(tx: Transaction, id: str) -> Item:
-    """One request, with the trace of it that is kept. Raises ArmError."""
+def request(tx: Transaction, id: str, traced: bool) -> Item:
+    """One request, and if `traced` the trace of it that is kept. Raises ArmError."""
     found = figures.last_requests(tx.connection, tx.vault, tx.service, id=id, most=1)
     if not found:
         raise not_found("Request")
     name = id.replace("-", "").lower()
-    trace = traces.find(tx, name, None) if TRACE.fullmatch(name) else None
+    trace = traces.find(tx, name, None) if traced and TRACE.fullmatch(name) else None
     return _request(tx, found[0]) | ({"trace": trace} if trace is not None else {})
 
 

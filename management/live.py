@@ -15,6 +15,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from management import activity, quotas, reports, user_tokens
+from management.access import ROLE
 from management.arm import json_response, page, tx_of
 from management.bodies import read_body
 from management.connectivity import Connectivity
@@ -80,7 +81,8 @@ class Live:
         if names[0].lower() != "requests" or len(names) > 2:
             raise ArmError(404, "ResourceNotFound", "There are activity, activity/requests and activity/requests/ID.")
         if len(names) == 2:
-            return json_response(await self._read(path, lambda tx: activity.request(tx, names[1])))
+            traced = request.get(ROLE) == "contributor"  # listTrace is for contributors, too
+            return json_response(await self._read(path, lambda tx: activity.request(tx, names[1], traced)))
         items = await self._read(path, lambda tx: activity.requests(tx, request.query))
         return json_response(page(request, items, len(items)))
 

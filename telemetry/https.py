@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -28,6 +29,9 @@ from telemetry.lane import Later, Refused
 from telemetry.settings import flag
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# of Azure, Alibaba Cloud and AWS, where they are not link-local; the same as for policies (proxy/adapters/reach.py)
+_METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 MAX_ANSWER = 64 * 1024  # bytes
 # Beside what is busy: a missing permission or a rule that is not there is put right by an operator, and what waits is
 # worth keeping until then.
@@ -64,9 +68,15 @@ def closed_to(settings: Mapping[str, str]) -> Closed:
     loopback = flag(settings, "net.client.loopback.allowed", False)
 
     def closed(address: str) -> bool:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        found = getattr(found, "ipv4_mapped", None) or found
-        return found.is_link_local or found.is_unspecified or (found.is_loopback and not loopback)
+        try:
+            found: Any = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False  # a name
+        if found.version == 6:
+            wrapped = ipaddress.ip_address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
+            found = wrapped or found.ipv4_mapped or found.sixtofour or found
+        never = found.is_link_local or found.is_unspecified or found.is_multicast or found in _METADATA
+        return never or (found.is_loopback and not loopback)
 
     return closed
 
@@ -92,12 +102,10 @@ class Origin:
             connection.sock.settimeout(timeout)
         try:
             if connection.sock is None:
+                self._permit(self._parts.hostname or "")
                 connection.connect()
-                address = _peer(connection)
-                if self._closed(address):
-                    self.close()
-                    where = f"{self._parts.hostname} is at {address}"
-                    raise Refused(f"{where}, where loggers may not send: see net.client.loopback.allowed")
+                if _proxy(self._parts) is None:  # behind a proxy, which is the operator's own, it would be the proxy's
+                    self._permit(_peer(connection))
             connection.request(method, self._parts.path.rstrip("/") + target, body or None, headers)
             response = connection.getresponse()
             content = response.read(MAX_ANSWER)
@@ -108,6 +116,12 @@ class Origin:
             self.close()
         location = response.getheader("Location", "")
         return Answer(response.status, seconds(response.getheader("Retry-After", "")), content, location)
+
+    def _permit(self, address: str) -> None:
+        if self._closed(address):
+            self.close()
+            where = f"{self._parts.hostname} is at {address}"
+            raise Refused(f"{where}, where loggers may not send: see net.client.loopback.allowed")
 
     def close(self) -> None:
         if self._connection is not None:
@@ -160,19 +174,26 @@ def seconds(text: str) -> float:
 
 
 def _connect(parts: SplitResult) -> http.client.HTTPConnection:
-    host = parts.hostname or ""
+    host, port = parts.hostname or "", parts.port or 443
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port or 80)
     context = ssl.create_default_context()
-    port = parts.port or 443
-    proxies = getproxies()
-    proxy = urlsplit(proxies.get("https") or proxies.get("all") or "")
-    if not proxy.hostname or host in LOOPBACK or proxy_bypass(f"{host}:{port}"):
+    proxy = _proxy(parts)
+    if proxy is None:
         return http.client.HTTPSConnection(host, port, context=context)
-    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port or 80, context=context)
+    connection = http.client.HTTPSConnection(proxy.hostname or "", proxy.port or 80, context=context)
     headers = {}
     if proxy.username is not None:
         user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
     connection.set_tunnel(host, port, headers)
     return connection
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """What stands between us and that place."""
+    host, port = parts.hostname or "", parts.port or 443
+    proxies = getproxies()
+    proxy = urlsplit(proxies.get("https") or proxies.get("all") or "")
+    direct = parts.scheme == "http" or not proxy.hostname or host in LOOPBACK or proxy_bypass(f"{host}:{port}")
+    return None if direct else proxy

@@ -6,7 +6,8 @@ Rules
 1. 206 means that some items were taken: those that may be tried again are, the others are counted as refused.
 2. What is busy or not permitted is tried again (401, 403, 408, 429, 5xx; 402 and 439, an exhausted quota, only when the
    service says when); anything else is refused for good.
-3. A permanent redirection, such as from the global endpoint to that of a region, is followed and remembered.
+3. A permanent redirection, such as from the global endpoint to that of a region, is followed and remembered, for as
+   long as there are answers from there.
 4. A logger with an identity sends a token; without one the key in the connection string is what authenticates.
 
 https://learn.microsoft.com/azure/azure-monitor/app/connection-strings
@@ -92,6 +93,7 @@ class Ingestion:
         self._token = token
         self._closed = closed
         self._origin = Origin(insights.endpoint, closed)
+        self._at_home = True
 
     def send(self, data: bytes, timeout: float) -> None:
         """`data` is a JSON array of envelopes. Raises Later, Partly or Refused."""
@@ -99,24 +101,43 @@ class Ingestion:
         if self._token is not None and self._insights.identity is not None:
             headers["Authorization"] = f"Bearer {self._token(self._insights.audience, self._insights.identity)}"
         body = gzip.compress(data, 1)
-        answer = self._origin.post(PATH, body, headers, timeout)
-        for _ in range(REDIRECTIONS):
-            if answer.status not in (307, 308) or not self._moved(answer.location):
-                break
+        try:
             answer = self._origin.post(PATH, body, headers, timeout)
+            for _ in range(REDIRECTIONS):
+                if answer.status not in (307, 308) or not self._moved(answer.location):
+                    break
+                answer = self._origin.post(PATH, body, headers, timeout)
+        except (Later, Refused):
+            self._back()
+            raise
         judge(answer, data)
 
     def close(self) -> None:
         """After the lane has ended."""
         self._origin.close()
 
+    def _back(self) -> None:
+        """Ask at the endpoint itself again, next time."""
+        if self._at_home:
+            return
+        self._origin.close()
+        self._origin, self._at_home = Origin(self._insights.endpoint, self._closed), True
+
     def _moved(self, location: str) -> bool:
         """Go where the service says from now on; False when that is no place to go to."""
-        target = urlsplit(urljoin(self._insights.endpoint, location))
-        if target.scheme != urlsplit(self._insights.endpoint).scheme or not target.hostname or target.username:
+        now = urlsplit(self._insights.endpoint)
+        try:
+            target = urlsplit(urljoin(self._insights.endpoint, location))
+            usable = bool(target.hostname) and not target.username and target.port != 0
+        except ValueError:
             return False
+        if not usable or target.scheme != now.scheme:
+            return False
+        if now.scheme == "http" and now.hostname in LOOPBACK and target.hostname not in LOOPBACK:
+            return False  # what may go unencrypted on this machine may not leave it so
         self._origin.close()
         self._origin = Origin(f"{target.scheme}://{target.netloc}{target.path.removesuffix(PATH)}", self._closed)
+        self._at_home = False
         return True
 
 

@@ -104,9 +104,11 @@ class Folder:
 
     def read(self, stored: Stored) -> bytes:
         """Raises OSError or ValueError when it is not what was written."""
-        data = (self._path / stored.name).read_bytes()
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # nothing but a file, whoever put it there
+        with os.fdopen(os.open(self._path / stored.name, flags), "rb") as file:
+            data = file.read(stored.size + 1)
         if len(data) != stored.size:
-            raise ValueError(f"{stored.name} has {len(data)} bytes")
+            raise ValueError(f"{stored.name} has not {stored.size} bytes")
         try:
             return zlib.decompress(data) if stored.packed else data
         except zlib.error as failure:
@@ -242,7 +244,7 @@ def _listed(path: Path) -> Iterator[tuple[Stored, int]]:
             os.unlink(entry.path)
         elif found := _NAME.fullmatch(entry.name):
             key, count, size, packed = found.groups()
-            yield Stored(int(key), int(count), int(size), packed is not None), entry.stat().st_size
+            yield Stored(int(key), int(count), int(size), packed is not None), entry.stat(follow_symlinks=False).st_size
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -13,14 +13,18 @@ Several workers cannot share a port and are not one series: each child takes the
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import logging
 import math
 import re
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 from telemetry.encode.wire import resource_values
 from telemetry.lane import Lane
@@ -33,6 +37,7 @@ logger = logging.getLogger(__name__)
 SETTING = "telemetry.metrics.local.prometheus.endpoint"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PORTS = 16
+DEADLINE = 5.0  # seconds for one scrape
 NOBODY = Resource("")
 SHOWN = ("service.instance.id", "apim.gateway.id", "apim.region")  # of the resource
 UNITS = {"s": "seconds", "By": "bytes"}
@@ -66,11 +71,31 @@ class Prometheus:
 
 
 class _Server(HTTPServer):
-    """One scrape at a time, so that a client who dawdles costs two seconds and no memory."""
+    """One scrape at a time, so that a client who dawdles costs `DEADLINE` and no memory."""
 
     allow_reuse_address = True
     read: Callable[[], list[Metric]]
     resource: Resource
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """A timeout of the socket is for one read or write alone: who sends byte by byte would keep all others out."""
+        late = threading.Timer(DEADLINE, _end, (request,))
+        late.daemon = True
+        late.start()
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            late.cancel()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A scraper that went away is not an event."""
+        if not isinstance(sys.exception(), OSError):
+            logger.exception("A scrape failed.", extra={"event": "PrometheusFailed"})
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ from telemetry.figures import MINUTE, Figures
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
 from tests.management.agent import token
-from tests.management.conftest import Plane
+from tests.management.conftest import TOKEN, Plane
 from tests.telemetry.sample import ERROR, record
 
 RESOURCE = Resource("host:1", "gw")
@@ -104,6 +104,24 @@ async def test_a_request_down_to_its_error(shop: Plane) -> None:
     assert (found["totalTime"], found["backendTime"], found["clientTime"]) == (374, 300, 14)
     assert (found["backendUrl"], "trace" in found) == (bad.backend_url, False)
     assert (await shop.call("GET", "/activity/requests/nobody")).status == 404
+
+
+async def test_only_contributors_see_its_trace(shop: Plane) -> None:
+    id = "0123456789abcdef0123456789abcdef"
+    await tell(shop, [now(correlation_id=id)])
+    url = str(shop.server.make_url("/configuration/passerelle/gateways/gw/traces"))
+    headers = {"Authorization": f"GatewayKey {await token(shop, 'gw')}"}
+    trace = {"traceId": id, "traceEntries": {"inbound": [{"data": "hush"}]}}
+    async with shop.session.post(url, json={"traces": [{"id": id, "document": trace}]}, headers=headers) as response:
+        assert response.status < 300
+    assert (await shop.get(f"/activity/requests/{id}"))["trace"] == trace
+    asked = {"grant_type": "client_credentials", "client_id": "reader", "client_secret": TOKEN}
+    async with shop.session.post(shop.server.make_url("/adfs/oauth2/token"), data=asked) as response:
+        reader = (await response.json())["access_token"]
+    shop.headers = {"Authorization": f"Bearer {reader}"}
+    found = await shop.get(f"/activity/requests/{id}")
+    assert found["requestId"] == id
+    assert "trace" not in found
 
 
 async def test_the_many_do_not_push_out_the_few() -> None:

@@ -23,6 +23,8 @@ from hyperframe.frame import (
 )
 from sidecar_harness import Backend, Harness, open_api
 
+from proxy.adapters.http2.wire import LARGEST_TABLE, Wire
+
 PROTOCOL, FLOW, SETTINGS_TIMEOUT, CLOSED, SIZE, REFUSED = 1, 3, 4, 5, 6, 7
 COMPRESSION, CALM = 9, 11
 
@@ -258,6 +260,11 @@ def empty_frames(client: Peer) -> bytes:
     return client.head(1, request("/a/x", "POST"), end=False).serialize() + DataFrame(1, b"").serialize() * 3000
 
 
+def frames_behind_a_reset(client: Peer) -> bytes:
+    head = client.head(1, request("/a/slow", "POST"), end=False).serialize()
+    return head + RstStreamFrame(1, error_code=8).serialize() + DataFrame(1, b"x").serialize() * 1000
+
+
 def priorities(client: Peer) -> bytes:
     return PriorityFrame(3, depends_on=1).serialize() * 3000
 
@@ -266,7 +273,19 @@ def window_updates(client: Peer) -> bytes:
     return WindowUpdateFrame(0, 1).serialize() * 3000
 
 
-@pytest.mark.parametrize("flood", [pings, settings, rapid_reset, made_resets, empty_frames, priorities, window_updates])
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pings,
+        settings,
+        rapid_reset,
+        made_resets,
+        empty_frames,
+        frames_behind_a_reset,
+        priorities,
+        window_updates,
+    ],
+)
 async def test_a_flood_ends_the_connection(harness: Harness, backend: Backend, flood: Callable[[Peer], bytes]) -> None:
     backend.script = _silent
     async with peer(harness.port) as client:
@@ -278,6 +297,24 @@ async def test_a_flood_ends_the_connection(harness: Harness, backend: Backend, f
     async with asyncio.timeout(3):
         while harness.sidecar.in_flight:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_late_for_a_stream_that_was_refused_passes(harness: Harness) -> None:
+    async with peer(harness.port) as client:
+        head = client.head(1, [*request("/a/x", "POST"), ("connection", "close")], end=False)
+        client.write(head, *[DataFrame(1, b"x")] * 3000, client.head(3, request()))
+        assert (await client.answer(3))[1] == b"ok"
+
+
+def test_no_peer_makes_the_table_of_sent_fields_large() -> None:
+    wire = Wire(client=False, max_streams=1, max_header_list=1000)
+    wire.begin()
+    wire.receive_data(PREFACE + SettingsFrame(0, {1: 2**32 - 1}).serialize())
+    for number in range(1000):
+        wire.encoder.encode([(b"x-id", b"%d" % number)])
+    assert wire.encoder.header_table._current_size <= LARGEST_TABLE
+    wire.receive_data(SettingsFrame(0, {1: 100}).serialize())
+    assert wire.encoder.header_table_size == 100
 
 
 async def test_continuations_without_end(harness: Harness) -> None:

@@ -274,6 +274,20 @@ def test_a_redirection_is_followed_and_remembered(endpoint: Breeze) -> None:
         close(it)
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.1:1/", "http://127.0.0.1:99999/", "http://[", "http://gone.invalid/", "https://127.0.0.1/"],
+)
+def test_a_redirection_to_nowhere_is_not_remembered(endpoint: Breeze, location: str) -> None:
+    endpoint.replies = [Reply(308, {"Location": location}), Reply(308, {"Location": location})]
+    it = exporter(directory(logger(endpoint)))
+    for _ in range(3):
+        send(it, record())
+        time.sleep(0.05)
+    until(lambda: len(endpoint.items) >= TWO)
+    close(it)
+
+
 def test_loopback_is_closed_to_loggers_unless_it_is_allowed(endpoint: Breeze) -> None:
     it = exporter(directory(logger(endpoint)), {"net.client.loopback.allowed": "false"})
     send(it, record())

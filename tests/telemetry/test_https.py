@@ -103,7 +103,9 @@ def test_a_proxy_and_another_authority(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("SSL_CERT_FILE", str(azure.certificate))
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@127.0.0.1:{tunnel.port}")
         monkeypatch.setenv("NO_PROXY", "other.test")
-        origin = Origin(azure.url.replace("127.0.0.1", "azure.test"))
+        with pytest.raises(Refused, match="may not send"):
+            Origin("https://169.254.169.254", closed_to({})).post("/x", b"", {}, 5)  # the proxy is not asked
+        origin = Origin(azure.url.replace("127.0.0.1", "azure.test"), closed_to({}))
         assert origin.post("/x", b"body", {"Content-Length": "4"}, 5).status == 204
         origin.close()
         tunnel.close()
@@ -134,6 +136,10 @@ def test_addresses_that_are_closed() -> None:
         True, True, False, False,
     ]  # fmt: skip
     assert [opened(each) for each in ("127.0.0.1", "169.254.169.254")] == [False, True]
+    for never in ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "224.0.0.1", "64:ff9b::a9fe:a9fe"):
+        assert opened(never), never
+    assert not closed("64:ff9b::1401:203")
+    assert opened("2002:a9fe:a9fe::1")  # 6to4
 
 
 def test_answers_and_their_waits() -> None:

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import re
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
@@ -218,3 +220,29 @@ async def test_the_next_port_when_the_first_is_taken(capfd: pytest.CaptureFixtur
 def test_an_address_that_is_not_ours_names_the_setting() -> None:
     with pytest.raises(ValueError, match=re.escape(prometheus.SETTING)):
         prometheus.from_settings({prometheus.SETTING: "192.0.2.1:9464"}, list)
+
+
+def test_who_sends_byte_by_byte_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus, "DEADLINE", 0.3)
+    server = prometheus.Prometheus("127.0.0.1", 0, list)
+    port = int(server.address.rpartition(":")[2])
+    done = threading.Event()
+
+    def drip(client: socket.socket) -> None:
+        try:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+            while not done.wait(0.05):
+                client.sendall(b"a")
+        except OSError:
+            done.set()
+
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        dripping = threading.Thread(target=drip, args=(slow,))
+        dripping.start()
+        began = time.monotonic()
+        assert fetch(port)[0] == prometheus.CONTENT_TYPE
+        assert time.monotonic() - began < 3
+        assert done.wait(2), "it was let go"
+        dripping.join()
+    server._server.shutdown()
+    server._server.server_close()

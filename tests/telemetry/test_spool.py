@@ -479,3 +479,16 @@ def test_the_spool_is_among_the_metrics(folder: Folder) -> None:
     assert found["apim.telemetry.retried"].points[0].value >= 1
     for each in Exporter.lanes:
         end(each)
+
+
+def test_a_link_that_somebody_put_there_leads_nowhere(tmp_path: Path, folder: Folder) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"hush")
+    path = tmp_path / "otlp-logs"
+    one, other = Stored(1, 1, len(os.fsencode(secret))), Stored(2, 1, 4)
+    for stored in (one, other):
+        (path / stored.name).symlink_to(secret)
+    assert folder.index() == ([one], [other])
+    with pytest.raises(OSError, match="symbolic links"):
+        folder.read(one)
+    assert secret.read_bytes() == b"hush"

@@ -5,7 +5,7 @@ Rules
    not the streams beside it. What breaks the framing or the compression ends the connection.
 2. A GOAWAY ends nothing by itself: streams that are open may finish on both sides.
 3. A stream over the advertised limit is refused, so that its sender may try again; the library would end the
-   connection.
+   connection. Frames that are late for a stream that we have reset pass unanswered; the library would answer each.
 4. Bodies flow both ways with backpressure. What a stream may hold unread is STREAM_WINDOW; a reader that rests holds up
    its own stream only. What is sent waits for the peer's windows and for the socket.
 Source: RFC 9113.
@@ -30,6 +30,7 @@ from h2.exceptions import (
     StreamIDTooLowError,
 )
 from h2.settings import SettingCodes, Settings
+from h2.stream import StreamClosedBy
 from hpack import Encoder
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
@@ -38,6 +39,7 @@ from proxy.messages import Headers
 STREAM_WINDOW = 128 * 1024  # bytes of a body that may wait here to be read
 CONNECTION_WINDOW = 1024 * 1024
 LARGEST_FRAME = 64 * 1024  # bytes sent in one DATA frame, where the peer allows as much
+LARGEST_TABLE = 4096  # bytes of the fields that were sent and may be referred to
 LAST_STREAM = 2**31 - 1
 _UNLIMITED = 2**31
 
@@ -55,7 +57,19 @@ class _Advertised(Settings):
 
 
 class _PlainEncoder(Encoder):
-    """Without Huffman coding, which costs more time than the bytes are worth between neighbours."""
+    """Without Huffman coding, which costs more time than the bytes are worth between neighbours, and with a table that
+    is never larger than LARGEST_TABLE: a peer may allow any size, but each of our fields is looked for in all of it."""
+
+    @property
+    def header_table_size(self) -> int:
+        return int(self.header_table.maxsize)
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        size = min(value, LARGEST_TABLE)
+        self.header_table.maxsize = size
+        if self.header_table.resized:
+            self.table_size_changes.append(size)
 
     def encode(self, headers: Any, huffman: bool = False) -> bytes:
         return super().encode(headers, huffman=False)
@@ -138,15 +152,23 @@ class Wire(H2Connection):
         except StreamClosedError as closed:
             if not self._stream_is_closed_by_reset(closed.stream_id):
                 raise
-            frames, events = [RstStreamFrame(closed.stream_id, error_code=closed.error_code)], closed._events
+            frames, events = self._too_late(closed.stream_id, closed.error_code, closed._events)
         except StreamIDTooLowError as low:
             if self._stream_is_closed_by_end(low.stream_id):
                 raise StreamClosedError(low.stream_id) from low
             if not self._stream_is_closed_by_reset(low.stream_id):
                 raise
-            frames, events = [RstStreamFrame(low.stream_id, error_code=ErrorCodes.STREAM_CLOSED)], []
+            frames, events = self._too_late(low.stream_id, ErrorCodes.STREAM_CLOSED, [])
         self._prepare_for_sending(frames)
         return events
+
+    def _too_late(self, stream_id: int, code: ErrorCodes, events: list[Event]) -> tuple[list[Any], list[Event]]:
+        """A frame of a stream that has ended: we had reset it (then there are no `events` of this), and the frame
+        was on its way; or the peer knows, and then it is told again, which is to cost it something."""
+        if not events and self._stream_closed_by(stream_id) is StreamClosedBy.SEND_RST_STREAM:
+            return [], []
+        told = events or [StreamReset(stream_id=stream_id, error_code=code, remote_reset=False)]
+        return [RstStreamFrame(stream_id, error_code=code)], told
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Any], list[Event]]:
         event = ConnectionTerminated()
@@ -163,6 +185,11 @@ class Wire(H2Connection):
             return [], [
                 StreamReset(stream_id=frame.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR, remote_reset=False)
             ]
+
+    def _handle_data_on_closed_stream(self, events: Any, exc: Any, frame: Any) -> tuple[list[Any], list[Event]]:
+        frames, _ = super()._handle_data_on_closed_stream(events, exc, frame)
+        told, ours = self._too_late(exc.stream_id, exc.error_code, exc._events)
+        return [*frames[:-1], *told], [*events, *ours]  # the last one is its RST_STREAM
 
     def _receive_rst_stream_frame(self, frame: Any) -> tuple[list[Any], list[Event]]:
         highest = (
