@@ -28,6 +28,9 @@ from proxy.exchange import Exchange
 from proxy.templates import query_values
 
 
+REMEMBERED = 256  # characters
+
+
 @dataclass(slots=True, frozen=True)
 class Access:
     """`keys` is digest -> subscription; `open_products` API name -> the first open product that holds it."""
@@ -75,10 +78,16 @@ class Access:
         return replace(self, users={user.id.lower(): user for user in users})
 
 
-@lru_cache(maxsize=4096)
 def digest(key: str) -> bytes:
-    """SHA-256 of a key; any text will do, also what is not UTF-8. Those used last are remembered."""
+    """SHA-256 of a key; any text will do, also what is not UTF-8. Short ones used last are remembered."""
+    return _remembered(key) if len(key) <= REMEMBERED else _digest(key)
+
+
+def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+_remembered = lru_cache(maxsize=4096)(_digest)
 
 
 def admit(access: Access, exchange: Exchange) -> None:
