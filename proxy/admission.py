@@ -27,7 +27,6 @@ from proxy.errors import SubscriptionKeyInvalid, SubscriptionKeyMissing
 from proxy.exchange import Exchange
 from proxy.templates import query_values
 
-
 REMEMBERED = 256  # characters
 
 
