@@ -60,6 +60,7 @@ class Exchange:
     backend_http_version: str = "1.1"
     backend_ms: float = 0.0
     responding: float = 0.0  # when the response began to be sent, on the monotonic clock; 0: not yet
+    awaited_ms: float = 0.0  # of that time, waiting for the backend's body
     cache: str = "none"
     cache_ms: float = 0.0
     # what cache-lookup found out, for cache-store; None: this response may not be cached

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from proxy.admission import admit
+from proxy.awaited import Awaited
 from proxy.capture import begin as begin_capture
 from proxy.config.gateway import Gateway
 from proxy.config.resources import Deployment
@@ -185,6 +186,9 @@ async def respond(exchange: Exchange, outlet: Outlet) -> None:
     """Send the response; one whose head cannot be written (rule 4 is not touched yet) becomes an error response."""
     assert exchange.response is not None
     exchange.responding = exchange.ports.clock.monotonic()
+    body = exchange.response.body
+    if not body.buffered and exchange.backend_status:
+        body.through(lambda stream: Awaited(exchange, stream))
     try:
         await outlet.send(exchange.response)
     except GatewayError as error:

@@ -30,7 +30,7 @@ def record(exchange: Exchange, status: int, received: int, sent: int) -> Row:
         int(exchange.timestamp.timestamp() * 1_000_000_000),
         total_ms,
         exchange.backend_ms,
-        (now - responding) * 1000 if responding else 0.0,
+        max((now - responding) * 1000 - exchange.awaited_ms, 0.0) if responding else 0.0,
         exchange.cache_ms,
         exchange.activity_id,
         exchange.trace_id,

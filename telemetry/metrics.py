@@ -178,7 +178,7 @@ class RequestMetrics:
         self.duration = milliseconds("DurationInMs", "From the first byte received to the last byte sent")
         self.backend = milliseconds("BackendDurationInMs", "Until the backend's status and headers")
         self.client = milliseconds(
-            "ClientDurationInMs", "Sending the response, with what it waits for the backend's body"
+            "ClientDurationInMs", "Sending the response; waiting for the backend's body is backend time"
         )
         self.gateway = milliseconds("GatewayDurationInMs", "Spent in the gateway itself")
         self.server = Histogram(

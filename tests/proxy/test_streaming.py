@@ -297,3 +297,19 @@ async def test_http_1_0_gets_no_chunks(harness: Harness, backend: Backend) -> No
     data = await harness.raw(b"GET /a/x HTTP/1.0\r\nHost: h\r\n\r\n")
     assert b"chunked" not in data.lower()
     assert data.endswith(b"\r\n\r\nok")
+
+
+async def test_waiting_for_a_backends_body_is_backend_time(harness: Harness, backend: Backend) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        await asyncio.sleep(0.2)
+        writer.write(b"cd")
+
+    backend.script = script
+    harness.configure(*open_api("slow", backend.url))
+    assert (await harness.request("GET", "/slow/x")).body == b"abcd"
+    record = (await harness.recorded())[0]
+    assert record.backend_ms >= 190
+    assert record.client_ms < record.backend_ms
+    assert record.total_ms >= record.backend_ms
