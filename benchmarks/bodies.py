@@ -15,9 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import uvloop
 
 from benchmarks import results
 from benchmarks.goals import OURS
@@ -150,17 +147,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bodies", description=__doc__)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, help="put the table into this page")
-    arguments = parser.parse_args()
-    try:
-        text = uvloop.run(measure(arguments))
-    except NotReady as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(text)
-    if arguments.out is not None:
-        results.put(arguments.out, {"Large bodies": text})
-    return 0
+    return results.command(parser, measure, "Large bodies")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,6 @@ import argparse
 import asyncio
 import resource
 import sys
-from pathlib import Path
-
-import uvloop
 
 from benchmarks import results
 from benchmarks.bodies import family
@@ -113,17 +110,7 @@ async def measure(arguments: argparse.Namespace) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.idle", description=__doc__)
     parser.add_argument("--clients", type=int, default=10_000)
-    parser.add_argument("--out", type=Path, help="put the table into this page")
-    arguments = parser.parse_args()
-    try:
-        text = uvloop.run(measure(arguments))
-    except NotReady as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(text)
-    if arguments.out is not None:
-        results.put(arguments.out, {"Idle connections": text})
-    return 0
+    return results.command(parser, measure, "Idle connections")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
+import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks.processes import NotReady
 
 PAGE = Path(__file__).with_name("results.md")
 HEAD = """# Results
@@ -30,6 +38,23 @@ ORDER = (
 
 def machine() -> str:
     return f"Python {platform.python_version()}, {os.cpu_count()} CPUs"
+
+
+def command(
+    parser: argparse.ArgumentParser, measure: Callable[[argparse.Namespace], Coroutine[Any, Any, str]], title: str
+) -> int:
+    """Measure, print, and put the text under its title into the page that `--out` names; the exit code."""
+    parser.add_argument("--out", type=Path, help="put the figures into this page")
+    arguments = parser.parse_args()
+    try:
+        text = uvloop.run(measure(arguments))
+    except NotReady as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(text)
+    if arguments.out is not None:
+        put(arguments.out, {title: text})
+    return 0
 
 
 def put(page: Path, sections: dict[str, str]) -> None:

@@ -21,9 +21,6 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-import uvloop
 
 from benchmarks import results
 from benchmarks.goals import OURS
@@ -208,17 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.streams", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="events, frames ... of a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="put the table into this page")
-    arguments = parser.parse_args()
-    try:
-        text = uvloop.run(measure(arguments))
-    except NotReady as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(text)
-    if arguments.out is not None:
-        results.put(arguments.out, {"Streams": text})
-    return 0
+    return results.command(parser, measure, "Streams")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,6 @@ import argparse
 import statistics
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import uvloop
 
 from benchmarks import load, results
 from benchmarks.peers.backend import BODY
@@ -123,17 +120,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=32, help="for each worker")
-    parser.add_argument("--out", type=Path, help="put the tables into this page")
-    arguments = parser.parse_args()
-    try:
-        text = uvloop.run(measure(arguments))
-    except NotReady as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(text)
-    if arguments.out is not None:
-        results.put(arguments.out, {"Workers": text})
-    return 0
+    return results.command(parser, measure, "Workers")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.adapters import whole
 from proxy.adapters.drive import Drive
-from proxy.adapters.hops import end_to_end
+from proxy.adapters.fields import end_to_end
 from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
@@ -357,7 +357,7 @@ class Connection(RequestHandler):
     def _incoming(
         self, message: RawRequestMessage, payload: StreamReader, reply: Reply
     ) -> tuple[Incoming, Upload | None]:
-        headers = end_to_end(message.headers)
+        headers = end_to_end(message.raw_headers)
         for name in [name for name in headers if is_twin(name)]:
             headers.popall(name, None)
         problem: GatewayError | None = None

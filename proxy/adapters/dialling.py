@@ -62,14 +62,11 @@ class Dialler:
         connector = self._screened if request.guarded else self._open
         transport, early, chosen = await connector.dial(destination)
         if request.thumbprints:
-            tls_seen = transport.get_extra_info("ssl_object")
-            shown = tls_seen.getpeercert(binary_form=True) if tls_seen is not None else None
-            if (
-                shown is None
-                or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in request.thumbprints
-            ):
+            try:
+                check_thumbprint(transport, request.thumbprints)
+            except BackendConnectionFailure:
                 transport.abort()
-                raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
+                raise
         return transport, early, chosen
 
     async def _tls(self, request: Outgoing) -> ssl.SSLContext:
@@ -81,6 +78,14 @@ class Dialler:
             found = await asyncio.to_thread(_context, verify)
             self._contexts[verify] = found
         return found
+
+
+def check_thumbprint(transport: asyncio.BaseTransport | None, thumbprints: frozenset[str]) -> None:
+    """Raises BackendConnectionFailure unless the server showed one of these certificates."""
+    secured = transport.get_extra_info("ssl_object") if transport is not None else None
+    shown = secured.getpeercert(binary_form=True) if secured is not None else None
+    if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
+        raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
 
 
 def _context(verify: bool) -> ssl.SSLContext:

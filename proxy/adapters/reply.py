@@ -49,7 +49,7 @@ class Reply:
         if plain and not self._head and status >= 200 and status not in _BODILESS:
             content = body.content()
             headers, size = response.headers, len(content)
-            more = [] if "Date" in headers else [f"Date: {_date()}"]
+            more = [] if "Date" in headers else [f"Date: {http_date()}"]
             more.append(f"Content-Length: {size}")
             if not self.keep:
                 more.append("Connection: close")
@@ -118,7 +118,7 @@ class Reply:
 
     def _encode(self, response: Response, framing: list[str]) -> bytes:
         if "Date" not in response.headers:
-            framing.insert(0, f"Date: {_date()}")
+            framing.insert(0, f"Date: {http_date()}")
         return _head(response.status, response.reason, response.headers, framing)
 
     def inform(self, status: int, headers: Headers) -> None:
@@ -168,7 +168,7 @@ def error_reply(error: GatewayError) -> bytes:
 
 def plain(status: int, body: bytes, keep: bool) -> bytes:
     """A whole JSON response of our own, for the status endpoints."""
-    headers = Headers({"Content-Type": "application/json", "Cache-Control": "no-store", "Date": _date()})
+    headers = Headers({"Content-Type": "application/json", "Cache-Control": "no-store", "Date": http_date()})
     framing = [f"Content-Length: {len(body)}", f"Connection: {'keep-alive' if keep else 'close'}"]
     return _head(status, "", headers, framing) + body
 
@@ -183,7 +183,7 @@ def _phrase(status: int) -> str:
 _DATE: tuple[int, str] = (0, "")
 
 
-def _date() -> str:
+def http_date() -> str:
     """The present second as an HTTP date; made once per second."""
     global _DATE
     now = int(time.time())

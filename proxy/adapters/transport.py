@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import ssl
 from time import monotonic
 from urllib.parse import urljoin
@@ -25,7 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.adapters.backend import BackendConnection, Interim
 from proxy.adapters.destination import Destination
-from proxy.adapters.dialling import Dialler
+from proxy.adapters.dialling import Dialler, check_thumbprint
 from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
@@ -62,15 +61,16 @@ class HttpTransport:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
         self._connector = ProxyingConnector(limit=0)
-        self._reach = reach or Reach()
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(self._reach))
+        reach = reach or Reach()
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
         self._identities = Identities()
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
         self._destinations: dict[PoolName, Destination] = {}
         self._pools: dict[PoolName, list[BackendConnection]] = {}
         self._connections: set[BackendConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._http2 = Http2Backends(Dialler(self._reach, self._identities, http2_tls))
+        self._dialler = Dialler(reach, self._identities, http2_tls)
+        self._http2 = Http2Backends(self._dialler)
 
     async def close(self) -> None:
         if self._sweeper is not None:
@@ -103,7 +103,7 @@ class HttpTransport:
             sending: asyncio.Task[None] | None = None
             try:
                 if request.thumbprints:
-                    _pinned(connection, request.thumbprints)
+                    check_thumbprint(connection.transport, request.thumbprints)
                 sending = self._begin(request, connection, deadline)
                 while not connection.headed:
                     if connection.failure is not None:
@@ -211,12 +211,9 @@ class HttpTransport:
 
     async def _destination(self, request: Outgoing, name: PoolName) -> Destination:
         url, identity, proxy = request.url, request.identity, request.proxy
-        if request.guarded:
-            objection = self._reach.objection(url)
-            if objection is None and proxy is not None:  # whatever is plain http on the way to it, was decided before
-                objection = self._reach.objection(Url("https", proxy.host, proxy.port))
-            if objection:
-                raise BackendConnectionFailure(objection)
+        objection = self._dialler.objection(request)
+        if objection:
+            raise BackendConnectionFailure(objection)
         destination = self._destinations.get(name)
         if destination is not None:
             return destination
@@ -321,14 +318,6 @@ def _tunnel(request: Outgoing, connection: BackendConnection) -> TunnelBody:
     if not accepts(request.headers, handshake):
         raise BackendConnectionFailure("The backend's WebSocket handshake is not valid.")
     return TunnelBody(connection)
-
-
-def _pinned(connection: BackendConnection, thumbprints: frozenset[str]) -> None:
-    """Raises BackendConnectionFailure unless the server showed one of these certificates."""
-    secured = connection.transport.get_extra_info("ssl_object") if connection.transport is not None else None
-    shown = secured.getpeercert(binary_form=True) if secured is not None else None
-    if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
-        raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
 
 
 def _late(request: Outgoing) -> BackendTimeout:

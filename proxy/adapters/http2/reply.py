@@ -18,7 +18,7 @@ from h2.errors import ErrorCodes
 from proxy import grpc_status
 from proxy.adapters.http2.head import Fields, response_fields, trailer_fields
 from proxy.adapters.http2.wire import LARGEST_FRAME, Inflow, StreamGone
-from proxy.adapters.reply import _date
+from proxy.adapters.reply import http_date
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
 from proxy.messages import Headers, HeadOnly, Response
@@ -124,7 +124,7 @@ class Http2Reply:
         except ValueError as wrong:
             raise GatewayError(f"The response cannot be sent: {wrong}.", reason="InvalidHeader") from wrong
         if "Date" not in headers:
-            fields.append((b"date", _date().encode()))
+            fields.append((b"date", http_date().encode()))
         return fields
 
     def _begin(self, status: int, fields: Fields, end: bool) -> None:
