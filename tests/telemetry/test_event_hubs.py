@@ -261,9 +261,12 @@ async def test_events_survive_a_killed_child(azure: FakeAzure, tmp_path: Path) -
     await until(lambda: not journal._events and not journal._frames)
     os.kill(child, signal.SIGKILL)
     assert journal.event(EventRecord("hub", "", "", b"last"))
-    await until(lambda: len(said(azure)) == 7)
+    expected = ["first", *(f"{number}" for number in range(5)), "last"]
+    await until(lambda: set(said(azure)) >= set(expected), 20)
     await journal.close()
-    assert said(azure) == ["first", *(f"{number}" for number in range(5)), "last"]
+    # the child may have been stopped between the answer and its note of it: then the first came twice
+    came = said(azure)
+    assert came == expected or came == ["first", *expected], came
     assert not list(SHARED.glob(f"{trails(settings)}/*"))
 
 
