@@ -275,6 +275,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         quotas,
         settings.instance if shared is not None else "",
         configuration.stand,
+        settings.sync_tls,
     )
     sync.start()
 

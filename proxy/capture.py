@@ -17,7 +17,7 @@ https://learn.microsoft.com/azure/azure-monitor/app/correlation
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from proxy.config.diagnostics import UNSEEN
@@ -163,8 +163,8 @@ class Capture:
             self._backend_said = Side()
             self._backend_said.look(response.headers, response.body, self._plan.backend_response)
 
-    def row(self) -> Any:
-        """Plain, as it crosses the pipe."""
+    def row(self, hide: Callable[[str], str] | None = None) -> Any:
+        """Plain, as it crosses the pipe; what `hide` finds is taken out of URLs and of what the backend was sent."""
         asked, said, sent, got = self._asked, self._said, self._backend_asked, self._backend_said
         return (
             self._api_type,
@@ -174,11 +174,11 @@ class Capture:
             asked.body,
             said.headers,
             said.body,
-            sent.headers,
+            sent.headers if hide is None else tuple((name, hide(value)) for name, value in sent.headers),
             sent.body,
             got.headers,
             got.body,
-            tuple(self._calls),
+            tuple(self._calls if hide is None else ((*call[:3], hide(call[3]), *call[4:]) for call in self._calls)),
         )
 
     def _legacy(self, exchange: Exchange) -> None:
