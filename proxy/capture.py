@@ -164,22 +164,15 @@ class Capture:
             self._backend_said.look(response.headers, response.body, self._plan.backend_response)
 
     def row(self, hide: Callable[[str], str] | None = None) -> Any:
-        """Plain, as it crosses the pipe; what `hide` finds is taken out of URLs and of what the backend was sent."""
-        asked, said, sent, got = self._asked, self._said, self._backend_asked, self._backend_said
-        return (
-            self._api_type,
-            self._operation,
-            self._parent,
-            asked.headers,
-            asked.body,
-            said.headers,
-            said.body,
-            sent.headers if hide is None else tuple((name, hide(value)) for name, value in sent.headers),
-            sent.body,
-            got.headers,
-            got.body,
-            tuple(self._calls if hide is None else ((*call[:3], hide(call[3]), *call[4:]) for call in self._calls)),
-        )
+        """Plain, as it crosses the pipe; `hide` takes the configuration's secrets out of texts."""
+        sides, calls = (self._asked, self._said, self._backend_asked, self._backend_said), self._calls
+        held = [part for side in sides for part in (side.headers, side.body)]
+        if hide is not None:
+            calls = [(*call[:3], hide(call[3]), *call[4:]) for call in calls]
+            for at in range(0, len(held), 2):
+                held[at] = tuple((name, hide(value)) for name, value in held[at])
+                held[at + 1] = hide(held[at + 1].decode("latin-1")).encode("latin-1") if held[at + 1] else held[at + 1]
+        return (self._api_type, self._operation, self._parent, *held, tuple(calls))
 
     def _legacy(self, exchange: Exchange) -> None:
         headers = exchange.request.headers
