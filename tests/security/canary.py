@@ -1,8 +1,8 @@
 """Secrets that are planted to be looked for: everywhere a secret can live, and in every form in which it may get out.
 
 Each is a value that exists nowhere else. `Canaries.hits` searches bytes for all of them: as they are, in capitals, in
-Base64 at any alignment, in hexadecimal, in UTF-16, and within gzip and zlib streams. Percent-encoding and the escapes of
-JSON, XML and HTML leave the letters and digits of a value as they are.
+Base64 at any alignment, in hexadecimal, in UTF-16, and within gzip and zlib streams. Percent-encoding and the escapes
+of JSON, XML and HTML leave the letters and digits of a value as they are.
 """
 
 from __future__ import annotations

@@ -395,7 +395,16 @@ class Planted:
     def export(self, folder: Path) -> None:
         """What `passerelle export` writes, which goes into repositories."""
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-        command = [sys.executable, "-m", "passerelle", "export", "--out", str(folder), "--data", str(self.house.data)]
+        command = [
+            sys.executable,
+            "-m",
+            "passerelle",
+            "export",
+            str(folder),
+            "--management",
+            self.house.info["management"],
+        ]
+        command += ["--token", f"@{self.house.data / 'admin.token'}", "--service", self.house.info["service"]]
         ran = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
         assert ran.returncode == 0, ran.stderr[-2000:]
         self.answers.append(("the words of an export", Reply(ran.returncode, {}, ran.stdout + ran.stderr)))
