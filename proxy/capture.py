@@ -166,12 +166,15 @@ class Capture:
     def row(self, hide: Callable[[str], str] | None = None) -> Any:
         """Plain, as it crosses the pipe; `hide` takes the configuration's secrets out of texts."""
         sides, calls = (self._asked, self._said, self._backend_asked, self._backend_said), self._calls
-        held = [part for side in sides for part in (side.headers, side.body)]
+        held: list[Any] = []
+        for side in sides:
+            headers, body = side.headers, side.body
+            if hide is not None:
+                headers = tuple((name, hide(value)) for name, value in headers)
+                body = hide(body.decode("latin-1")).encode("latin-1") if body else body
+            held += [headers, body]
         if hide is not None:
             calls = [(*call[:3], hide(call[3]), *call[4:]) for call in calls]
-            for at in range(0, len(held), 2):
-                held[at] = tuple((name, hide(value)) for name, value in held[at])
-                held[at + 1] = hide(held[at + 1].decode("latin-1")).encode("latin-1") if held[at + 1] else held[at + 1]
         return (self._api_type, self._operation, self._parent, *held, tuple(calls))
 
     def _legacy(self, exchange: Exchange) -> None:
