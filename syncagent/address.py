@@ -24,7 +24,6 @@ def prepare(listen: str) -> None:
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     _check_directory(path.parent)
-    _check_place(path.parent.parent)
     _remove_stale(path)
 
 
@@ -36,14 +35,6 @@ def _check_directory(directory: Path) -> None:
         raise AddressError(f"{directory} belongs to another user; give config.sync.listen a directory of its own")
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise AddressError(f"{directory} is open to other users; `chmod 700` it, or give config.sync.listen another")
-
-
-def _check_place(above: Path) -> None:
-    """Where others may rename what is ours, a directory of ours is worth nothing; a sticky one is like /tmp."""
-    status = above.stat()
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o002 and not mode & stat.S_ISVTX:
-        raise AddressError(f"{above} may be written by all users; `chmod o-w` it, or change config.sync.listen")
 
 
 def _remove_stale(path: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 from proxy.settings import SettingError
 from proxy.settings import Settings as SidecarSettings
 from proxy.sync import SyncThread
-from syncagent.address import AddressError, prepare
 from syncagent.settings import Settings, SettingsError
 from tests.ports import free_port
 from tests.syncagent.house import Agent, FakeSidecar, eventually
@@ -143,13 +142,3 @@ async def test_g3_nor_to_a_socket_of_another_user(
         with pytest.raises(TimeoutError):
             server.accept()
     await eventually(lambda: "run agent and sidecar as one user" in caplog.text)
-
-
-def test_g3_a_place_that_anybody_may_rename_things_in_is_refused(tmp_path: Path) -> None:
-    open_to_all = tmp_path / "open"
-    open_to_all.mkdir()
-    open_to_all.chmod(0o777)
-    with pytest.raises(AddressError, match="all users"):
-        prepare(f"unix:{open_to_all}/d/agent.sock")
-    open_to_all.chmod(0o1777)
-    prepare(f"unix:{open_to_all}/d/agent.sock")
