@@ -1,9 +1,8 @@
 """Which plane a command talks to, with what token, about which service: the same options for every such command.
 
 Rules
-1. What is not said is that of a `passerelle up` in --data: its plane, its admin bearer, its service, its authority.
-2. A token on the command line is visible to every user of the machine, so @FILE and PASSERELLE_TOKEN are the ways to give
-   one.
+1. What is not said is that of a `passerelle up` in --data: its plane, its admin bearer, its service.
+2. A token on the command line is visible to every user of the machine, so give one by @FILE or PASSERELLE_TOKEN.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from passerelle.plane import SERVICE, Plane
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DATA = ".passerelle"
+DEFAULT = "http://127.0.0.1:9080"  # where a plane listens that was not told otherwise
 
 _OPTIONS = (
     click.option(
@@ -95,7 +95,7 @@ def _given_plane(command: Command, given: Callable[[Callable[[], Plane]], dict[s
 def connect(management: str | None, token: str | None, service: str | None, ca: Path | None, home: Home) -> Plane:
     """Raises click.UsageError, which says what is missing."""
     up = found_in(home)
-    if not management and up is None:
+    if not management and not token and up is None:
         raise click.UsageError(
             f"{home.root} is no directory of a running `passerelle up`. Give --data, or --management (or "
             "PASSERELLE_MANAGEMENT) with the URL of the plane."
@@ -106,7 +106,7 @@ def connect(management: str | None, token: str | None, service: str | None, ca: 
     if not bearer:
         raise click.UsageError("Give the admin bearer by --token @FILE, or in PASSERELLE_TOKEN.")
     try:
-        return Plane(management or (up.url if up else ""), bearer, service or (up.service if up else SERVICE), ca)
+        return Plane(management or (up.url if up else DEFAULT), bearer, service or (up.service if up else SERVICE), ca)
     except OSError as problem:
         raise click.UsageError(f"--ca: {ca} cannot be read: {problem.strerror or problem}") from None
 

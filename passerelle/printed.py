@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-NARROW = 100  # columns of what is no terminal
+WIDE = 100_000  # columns of what is no terminal
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value, for scripts.")
 
@@ -29,7 +29,9 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], nothing: str) -> None:
     """`nothing` is said in place of an empty table."""
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -38,12 +40,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], no
     if not table.row_count:
         click.echo(nothing)
         return
-    width = console.width if console.is_terminal else max(NARROW, console.measure(table).maximum)
-    console.print(table, width=width)
+    console.print(table)
 
 
 def ago(seconds: float) -> str:
     """`3 min ago`."""
+    if seconds == float("inf"):
+        return "never"
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"

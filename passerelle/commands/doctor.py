@@ -42,7 +42,10 @@ def doctor(data: Path, everything: bool, as_json: bool) -> None:
         print_json([{"of": n, "state": f.state, "text": f.text, "remedy": f.remedy} for n, f in found])
     else:
         if not processes:
-            click.echo(f"{data} is no directory of `passerelle up`, and no settings are in the environment.", err=True)
+            raise click.UsageError(
+                f"{data} is no directory of `passerelle up`, and the environment has no settings of a process: nothing "
+                "to look at. Give --data, or run it where a process runs."
+            )
         _print([(name, each) for name, each in found if everything or each.state != GOOD])
         _sum_up([each for _, each in found])
     if any(each.state == WRONG for _, each in found):
@@ -70,7 +73,7 @@ def _print(found: list[tuple[str, Finding]]) -> None:
             console.print(Text(name, "bold"))
             said = name
         mark, colour = MARKS[finding.state]
-        console.print(Text.assemble(f"  ", (mark, colour), f" {finding.text}"))
+        console.print(Text.assemble("  ", (mark, colour), f" {finding.text}"))
         if finding.remedy:
             console.print(Text(f"    → {finding.remedy}", "dim"))
 

@@ -1,4 +1,4 @@
-"""`passerelle gateways`: who serves what: each gateway's instances, the revision they hold, and what they complain of."""
+"""`passerelle gateways`: who serves what: the instances of each gateway, what they hold, their problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRONG = 3
 def gateways(plane: Plane, name: str | None, check: bool, as_json: bool) -> None:
     """List the gateways with their sidecars, or say all of the gateway NAME.
 
-    A gateway that was heard of in the last 150 s is up. `behind` is how many revisions of the service it has yet to get.
+    A gateway that was heard of in the last 150 s is up. Behind: revisions it has yet to get.
     """
     try:
         known = [plane.get(f"/gateways/{name}")] if name else list(plane.all("/gateways"))

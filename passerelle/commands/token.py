@@ -21,9 +21,7 @@ from passerelle.private import write_private
 @click.option("--wait", type=float, default=0.0, help="Seconds to wait for the plane and the admin bearer.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Written with mode 0600.")
 @json_option
-def token(
-    connection: Callable[[], Plane], gateway: str, days: int, wait: float, out: Path, as_json: bool
-) -> None:
+def token(connection: Callable[[], Plane], gateway: str, days: int, wait: float, out: Path, as_json: bool) -> None:
     """Write a fresh gateway token to a file that an agent reads (config.service.auth.key.file)."""
     deadline = time.monotonic() + wait
     while True:

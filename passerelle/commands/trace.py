@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 from passerelle import story
-from passerelle.connection import connected
+from passerelle.connection import connecting
 from passerelle.plane import Plane, PlaneError
 from passerelle.printed import json_option, print_json
 
@@ -30,12 +31,19 @@ TOLD = ("Apim-Debug-Authorization-Expired", "Apim-Debug-Authorization-WrongAPI",
 @click.option("--api", default="", metavar="NAME", help="The API to trace, where the URL does not tell.")
 @click.option("--gateway", default="managed", show_default=True, help="Whose credentials: managed means any gateway.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@connected
+@connecting
 @json_option
 def trace(
-    plane: Plane, url: str, method: str, headers: tuple[str, ...], body: str | None, api: str, gateway: str, style: str,
+    connection: Callable[[], Plane],
+    url: str,
+    method: str,
+    headers: tuple[str, ...],
+    body: str | None,
+    api: str,
+    gateway: str,
+    style: str,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Send one request to a gateway and print its trace.
 
     \b
@@ -49,6 +57,7 @@ def trace(
         raise click.UsageError(f"{url} is no URL of a gateway, such as http://127.0.0.1:8080/shop/books.")
     given = [_header(each) for each in headers]
     content = _content(body)
+    plane = connection()
     try:
         name = api or _api_of(plane, target.path)
         wish = {"apiId": f"{plane.id}/apis/{name}", "purposes": ["tracing"], "credentialsExpireAfter": "PT5M"}

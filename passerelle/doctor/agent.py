@@ -1,4 +1,4 @@
-"""The sync agent: its settings, its token, the plane as it sees it, its backup's volume, its socket, what it says itself."""
+"""The sync agent: its settings, its token, the plane as it sees it, its backup's volume, its socket, its own words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from syncagent.settings import Settings, SettingsError
 
 MOST_SKEW = 30.0  # seconds
 STALE = 3  # polls without a word of the plane
-NEW_TOKEN = "passerelle token --gateway NAME --out FILE, at the plane; the file is read again while the agent runs"
+RENEW = "passerelle token --gateway NAME --out FILE, at the plane; the file is read again while the agent runs"
 
 
 def examine(process: Process) -> Iterator[Finding]:
@@ -49,15 +49,15 @@ def examine(process: Process) -> Iterator[Finding]:
 def _plane(settings: Settings) -> Iterator[Finding]:
     credential = Credential(settings.token, settings.token_file)
     if not credential.token:
-        yield wrong("it has no gateway token", NEW_TOKEN)
+        yield wrong("it has no gateway token", RENEW)
         return
     if settings.token_file is not None:
         yield from files.private(settings.token_file, "the gateway token")
     expires, now = credential.expires, datetime.datetime.now(datetime.UTC)
     if expires is not None and expires < now:
-        yield wrong(f"the gateway token expired on {expires:%Y-%m-%d %H:%M} UTC", NEW_TOKEN)
+        yield wrong(f"the gateway token expired on {expires:%Y-%m-%d %H:%M} UTC", RENEW)
     elif expires is not None and expires - now < datetime.timedelta(days=7):
-        yield warning(f"the gateway token expires on {expires:%Y-%m-%d %H:%M} UTC", NEW_TOKEN)
+        yield warning(f"the gateway token expires on {expires:%Y-%m-%d %H:%M} UTC", RENEW)
     name = credential.gateway_id
     if settings.gateway_name and name and settings.gateway_name.lower() != name.lower():
         yield wrong(f"the token is of gateway {name}, and gateway.name is {settings.gateway_name}", "make them equal")
@@ -88,7 +88,7 @@ def _asked(settings: Settings, credential: Credential) -> Iterator[Finding]:
         case 200:
             yield good(f"{settings.endpoint} answers, and takes the token of gateway {gateway}")
         case 401 | 403:
-            yield wrong(f"{settings.endpoint} refuses the token of gateway {gateway}", NEW_TOKEN)
+            yield wrong(f"{settings.endpoint} refuses the token of gateway {gateway}", RENEW)
         case 404:
             remedy = "make the gateway at the plane, or correct config.service.endpoint (.../configuration/SERVICE)"
             yield wrong(f"{settings.endpoint} has no gateway {gateway}", remedy)
@@ -132,7 +132,8 @@ def _itself(settings: Settings, process: Process) -> Iterator[Finding]:
     if not facts.get("ready"):
         yield wrong(f"it has no configuration: {facts.get('lastError') or 'none came yet'}", "mend what is above")
     else:
-        yield good(f"it serves version {facts.get('cursor')} from the {facts.get('source')} to {facts.get('sidecars')} sidecars")
+        what = f"version {facts.get('cursor')} from the {facts.get('source')}"
+        yield good(f"it serves {what} to {facts.get('sidecars')} sidecars")
         if (facts.get("age") or 0.0) > STALE * settings.poll_interval + settings.timeout:
             problem = facts.get("lastError") or "the plane is away"
             yield warning(f"its version was confirmed {facts['age']:.0f} s ago: {problem}", "serving goes on meanwhile")

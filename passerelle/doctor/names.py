@@ -1,4 +1,4 @@
-"""`python -m passerelle.doctor.names docs/settings.md`: write the names of all settings to settings.txt, for `doctor`."""
+"""`python -m passerelle.doctor.names docs/settings.md`: the names of all settings, for `doctor`, to settings.txt."""
 
 from __future__ import annotations
 

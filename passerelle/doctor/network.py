@@ -35,7 +35,9 @@ def get(url: str, headers: Mapping[str, str], context: ssl.SSLContext | None = N
     else:
         connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     try:
-        connection.request("GET", f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", headers=dict(headers))
+        connection.request(
+            "GET", f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", headers=dict(headers)
+        )
         answer = connection.getresponse()
         return Answer(answer.status, "", answer.read(most), _skew(answer.headers.get("Date")))
     except (OSError, http.client.HTTPException, ValueError) as problem:
@@ -63,7 +65,7 @@ def why(problem: Exception, host: str) -> str:
 
 
 def reach(host: str, port: int) -> str:
-    """"" when a connection can be made."""
+    """Nothing ("") when a connection can be made."""
     try:
         socket.create_connection((host, port), TIMEOUT).close()
     except OSError as problem:
@@ -72,7 +74,7 @@ def reach(host: str, port: int) -> str:
 
 
 def reach_socket(path: Path) -> str:
-    """"" when somebody listens at a unix socket."""
+    """Nothing ("") when somebody listens at a unix socket."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as tried:
             tried.settimeout(TIMEOUT)

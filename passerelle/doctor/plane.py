@@ -27,15 +27,15 @@ def examine(process: Process) -> Iterator[Finding]:
         yield from files.certificate(settings.data / "server.pem", "its certificate")
     url = f"http://{settings.http_host}:{settings.http_port}"
     bearer = _text(settings.token_file)
-    answer = network.get(
-        f"{url}{settings.service}?api-version={API_VERSION}", {"Authorization": f"Bearer {bearer}"}
-    )
+    answer = network.get(f"{url}{settings.service}?api-version={API_VERSION}", {"Authorization": f"Bearer {bearer}"})
     match answer.status:
         case 0:
             yield wrong(f"{url} does not answer: {answer.problem}", _start(process))
             return
         case 401 | 403:
-            yield wrong(f"{url} refuses the admin bearer in {settings.token_file}", "it was replaced: restart the plane")
+            yield wrong(
+                f"{url} refuses the admin bearer in {settings.token_file}", "it was replaced: restart the plane"
+            )
             return
         case 404:
             yield wrong(f"{url} has no service {settings.service}", "correct management.service")

@@ -29,7 +29,9 @@ def examine(process: Process) -> Iterator[Finding]:
     address = f"{settings.plane}{settings.service}?api-version={API_VERSION}"
     answer = network.get(address, {"Authorization": f"Bearer {bearer}"}, context)
     if answer.status == 0:
-        yield wrong(f"{settings.plane} does not answer: {answer.problem}", "start the plane, or correct portal.management.url")
+        yield wrong(
+            f"{settings.plane} does not answer: {answer.problem}", "start the plane, or correct portal.management.url"
+        )
     elif answer.status != 200:
         remedy = "portal.management.token.file and portal.service must be those of the plane"
         yield wrong(f"{settings.plane} answers {answer.status} for {settings.service}", remedy)

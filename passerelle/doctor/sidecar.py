@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from passerelle.doctor import files, network
 from passerelle.doctor.finding import Finding, good, warning, wrong
 from passerelle.doctor.setup import Process
-from proxy.settings import Settings, SettingError
+from proxy.settings import SettingError, Settings
 from telemetry import settings as telemetry
 
 STATUS = "/status-0123456789abcdef"
@@ -100,10 +100,12 @@ def _cache(values: Mapping[str, str]) -> Iterator[Finding]:
     try:
         host, port = address.hostname or "", address.port or 6379
     except ValueError:
-        yield wrong("policy.cache.external.connection is no address", "it is redis://host:port, or host:port,password=...")
+        yield wrong(
+            "policy.cache.external.connection is no address", "it is redis://host:port, or host:port,password=..."
+        )
         return
-    if problem := network.reach(host, port):
+    if unreachable := network.reach(host, port):
         remedy = "start it; until then the cache finds nothing, and requests go on"
-        yield warning(f"the external cache at {host}:{port} cannot be reached: {problem}", remedy)
+        yield warning(f"the external cache at {host}:{port} cannot be reached: {unreachable}", remedy)
     else:
         yield good(f"the external cache at {host}:{port} can be reached")
