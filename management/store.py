@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -157,7 +158,9 @@ class Store:
     async def write(self, work: Callable[[], Result]) -> Result:
         """One at a time, first come first served: who waits holds no thread."""
         async with self._writing:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            # the author of the change goes along
+            run = contextvars.copy_context().run
+            return await asyncio.get_running_loop().run_in_executor(self._threads, run, work)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -188,7 +191,7 @@ class Store:
                 more = more or horizon < wanted
                 if horizon == held:
                     continue
-                for table in (schema.log, schema.former):
+                for table in (schema.log, schema.former, schema.authors):
                     connection.execute(delete(table).where(table.c.service == number, table.c.revision <= horizon))
                 mine = schema.services.c.number == number
                 connection.execute(update(schema.services).where(mine).values(horizon=horizon))
