@@ -72,7 +72,7 @@ def record(exchange: Exchange, gateway: Gateway | None, status: int, received: i
         exchange.subscription.id if exchange.subscription else "",
         exchange.user.id if exchange.user else "",
         _error(last_error, hide) if last_error else None,
-        tuple(_error(each, hide) for each in exchange.errors),
+        tuple(_error(each, hide) for each in exchange.errors) if exchange.errors else (),
         tuple(_trace(each, hide) for each in traces) if traces else (),
         exchange.metrics,
         None if capture is None else capture.row() if hide is None else capture.row(hide),

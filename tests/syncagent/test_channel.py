@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +145,19 @@ async def test_g3_nor_to_a_socket_of_another_user(
         with pytest.raises(TimeoutError):
             server.accept()
     await eventually(lambda: "run agent and sidecar as one user" in caplog.text)
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+async def test_g1_another_user_of_the_host_does_not_get_in(new_agent: NewAgent) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        path = f"{place}/sync/agent.sock"
+        agent = new_agent(**{"config.sync.listen": f"unix:{path}"}).start()
+        await agent.until_ready()
+        ran = await asyncio.to_thread(
+            subprocess.run, ["/bin/ls", path], user=12345, group=12345, extra_groups=[], cwd="/", env={"LC_ALL": "C"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Permission denied" in ran.stderr
+        agent.terminate()
