@@ -32,7 +32,7 @@ def audited(lock: str, tool: Path = TOOL) -> tuple[int, list[str]]:
         last = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1]
         return 2, [
             f"NOT CHECKED: the advisory service could not be asked ({last[:300]}).",
-            "Run it again where https://pypi.org can be reached.",
+            "Run it again where the package index can be reached.",
         ]
     lines = [
         f"{each['name']} {each['version']}: {one['id']}, fixed in {', '.join(one.get('fix_versions') or ['none'])}"
