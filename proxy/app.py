@@ -37,7 +37,8 @@ from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
-from proxy.adapters.siblings import KINDS
+from proxy.adapters.shared_memory import LIMITS, QUOTAS, shared_with_siblings
+from proxy.adapters.siblings import Siblings
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
@@ -64,6 +65,7 @@ SOON_LOOKED_AT = 5_000  # resources
 # Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
 # everybody.
 COLLECT_AFTER = (20_000, 20, 50)
+HEAR_EVERY = 1.0  # seconds between two looks at what siblings counted, where no request looks
 # Seconds after which a thread that builds a configuration gives way to the event loop, which asks for its turn several
 # times per request; Python's own 5 ms would be 15 ms and more for each request meanwhile.
 GIVE_WAY_AFTER = 0.0005
@@ -210,8 +212,10 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    shared, quotas_shared = (workers.siblings(settings.values, worker, kind) for kind in KINDS)
-    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas(siblings=quotas_shared)
+    memory = shared_with_siblings(settings.sync_endpoint) if settings.memory else None
+    clock = SystemClock()
+    counters = LocalCounters(siblings=None if memory is None else Siblings(memory, LIMITS), share=settings.share_alone)
+    quotas = LocalQuotas(siblings=None if memory is None else Siblings(memory, QUOTAS))
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
@@ -273,10 +277,11 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         sidecar.traces,
         figures,
         quotas,
-        settings.instance if shared is not None else "",
+        "" if memory is None else memory.group,
         configuration.stand,
     )
     sync.start()
+    hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None
 
     await asked.wait()
     log.info("draining, at most %g s", settings.drain_timeout, extra={"event": "GatewayStopping"})
@@ -293,13 +298,23 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await grants.close()
     await transport.close()
     await caches.close()
-    if telling is not None:
-        telling.cancel()
+    for each in (telling, hearing):
+        if each is not None:
+            each.cancel()
     await journal.close(0.2 if again.is_set() else 2.0)
     await asyncio.to_thread(sync.finish)
     await asyncio.to_thread(sync.stop, 1.0)
+    if memory is not None and not sync.running:
+        memory.close()
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0
+
+
+async def _hear(counters: LocalCounters, quotas: LocalQuotas) -> None:
+    while True:
+        await asyncio.sleep(HEAR_EVERY)
+        counters.hear()
+        quotas.hear()
 
 
 def _token(path: str) -> str:

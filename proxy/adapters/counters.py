@@ -9,7 +9,10 @@ Rules
 4. When the clock is set back, what was counted in a time to come is forgotten: nobody is refused until then.
 5. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
    `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
-6. Workers of one port hear each other before every look (siblings.py); what they tell goes to nobody through `drain`.
+6. Sidecars on one host hear each other before every look (siblings.py); what they tell goes to nobody through `drain`.
+7. What counts towards a limit that is half used, or not known here, should be told to other hosts at once: `stir`.
+8. While the agent is gone each host counts for itself: up to the whole limit, or (`share`) as if all others counted as
+   much as this one, so that together they keep it when the load is even.
 """
 
 from __future__ import annotations
@@ -79,7 +82,10 @@ class LocalCounters:
         max_keys: int = MAX_KEYS,
         report: bool = False,
         siblings: Siblings | None = None,
+        share: bool = False,
     ) -> None:
+        self.stir: Callable[[], None] | None = None
+        self._share, self._weight = share, 1
         self._now = now
         self._max_keys = max_keys
         self._report = report
@@ -117,13 +123,16 @@ class LocalCounters:
             now_ms = self._now() * 1000
             reading = window.read(now_ms)
             if reading.count < limit:
-                self._add(key, window, int(now_ms // slice_ms), increment)
+                self._add(key, window, int(now_ms // slice_ms), increment, 2 * reading.count >= limit)
             return reading
 
-    def _add(self, key: str, window: _Window, slot: int, increment: int) -> None:
-        window.add(slot, increment)
+    def _add(self, key: str, window: _Window, slot: int, increment: int, hot: bool = True) -> None:
         if self._report:
             self._note(key, window.slice_ms, slot, increment)
+            if hot and self.stir is not None:
+                self.stir()
+        increment *= self._weight
+        window.add(slot, increment)
         if self._siblings is not None:
             text = key.encode("utf-8", "surrogatepass")
             self._siblings.tell(_TOLD.pack(window.slice_ms, slot, increment) + text)
@@ -136,10 +145,18 @@ class LocalCounters:
     def drain(self) -> list[Increment]:
         """What was counted here since the last call. The first call begins the reporting."""
         with self._lock:
-            self._hear()  # by the way, so that a worker that limits nobody does not fall behind
             self._report = True
             pending, self._pending = self._pending, {}
         return [(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
+
+    def hear(self) -> None:
+        """Not to fall behind where nobody asks."""
+        with self._lock:
+            self._hear()
+
+    def part(self, groups: int) -> None:
+        """The agent is gone, and so many counted apart from each other; 0: it is back."""
+        self._weight = max(groups, 1) if self._share else 1
 
     def _hear(self) -> None:
         for record in self._siblings.news() if self._siblings is not None else ():
