@@ -25,7 +25,7 @@ from typing import Any
 import uvloop
 
 from proxy import workers
-from proxy.adapters import redis_cache
+from proxy.adapters import redis_cache, redis_limits
 from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
@@ -170,6 +170,7 @@ def main() -> int:
         settings = Settings.read()
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
+        redis_limits.configured(settings.values)
         secured = TlsSettings.read(settings.values)
         if secured is not None:
             ServerTls(secured)
@@ -216,16 +217,21 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     clock = SystemClock()
     counters = LocalCounters(siblings=None if memory is None else Siblings(memory, LIMITS), share=settings.share_alone)
     quotas = LocalQuotas(siblings=None if memory is None else Siblings(memory, QUOTAS))
+    try:
+        limits = redis_limits.from_settings(settings.values, counters, quotas)
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
         transport=transport,
-        counters=counters,
+        counters=counters if limits is None else limits.counters,
         clock=clock,
         journal=journal,
         cache=cache,
-        quotas=quotas,
+        quotas=quotas if limits is None else limits.quotas,
         external_cache=external,
         errands=errands,
         keys=keys,
@@ -233,6 +239,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         grants=grants,
         dapr=target_of(settings.dapr),
         service_bus=settings.values.get("policy.servicebus.namespace", ""),
+        waits=limits is not None,
     )
     sidecar = Sidecar(
         ports,
@@ -263,6 +270,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         log.info("listening with TLS on %s:%d", *server.tls_address, extra={"event": "GatewayStartup"})
     if external is not None:
         external.start()
+    if limits is not None:
+        limits.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
     telling = loop.call_later(JOURNAL_DELAY, journal.start) if settings.telemetry else None
     started = time.time()
@@ -279,6 +288,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         quotas,
         "" if memory is None else memory.group,
         configuration.stand,
+        lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
     )
     sync.start()
     hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None
@@ -298,6 +308,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await grants.close()
     await transport.close()
     await caches.close()
+    if limits is not None:
+        await limits.close()
     for each in (telling, hearing):
         if each is not None:
             each.cancel()

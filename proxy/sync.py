@@ -70,7 +70,8 @@ class SyncThread:
     """Keeps the streams to the agent. `apply`, `status`, `stand` and `counters` are called in its threads.
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
-    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count.
+    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count; `problems` are
+    of this process.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class SyncThread:
         quotas: SharedQuotas | None = None,
         group: str = "",
         stand: Stand | None = None,
+        problems: Callable[[], list[str]] = list,
     ) -> None:
         self._endpoint, self._token = endpoint, token
         self._id, self._software_version = sidecar_id, software_version
@@ -96,7 +98,7 @@ class SyncThread:
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
         self._quotas, self._epoch, self._group, self._figures = quotas, "", group, figures
-        self._groups = 0
+        self._groups, self._problems = 0, problems
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
@@ -282,7 +284,9 @@ class SyncThread:
 
     def _status_message(self) -> config_sync_pb2.FromSidecar:
         requests, failures, started = self._status()
-        status = config_sync_pb2.Status(requests=requests, failures=failures, started=started)
+        status = config_sync_pb2.Status(
+            requests=requests, failures=failures, started=started, problems=self._problems()
+        )
         return config_sync_pb2.FromSidecar(status=status)
 
     # Counters

@@ -28,6 +28,7 @@ Message = TypeVar("Message")
 MAX_FRAME = 1024 * 1024
 MAX_SIDECARS = 256
 MAX_ISSUES = 200
+MAX_PROBLEMS, MAX_PROBLEM = 20, 500
 HELLO_DEADLINE = 10.0
 COUNTER_INTERVAL, COUNTER_SPACING = 0.25, 0.02
 COUNTS_PER_FRAME = 4_000
@@ -171,6 +172,7 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
             elif kind == "status":
                 status = message.status
                 sidecar.requests, sidecar.failures, sidecar.started = status.requests, status.failures, status.started
+                self._hub.complain(sidecar, tuple(each[:MAX_PROBLEM] for each in status.problems[:MAX_PROBLEMS]))
                 sidecar.asks = True
             elif kind == "trace":
                 if not self._hub.traces.add(message.trace.id, message.trace.document):

@@ -22,11 +22,11 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.adapters.siblings import Siblings
-from proxy.ports import Usage
+from proxy.ports import QuotaWant, Usage
 
 log = logging.getLogger("proxy.quotas")
 
@@ -99,6 +99,14 @@ class LocalQuotas:
                 text = key.encode("utf-8", "surrogatepass")
                 self._siblings.tell(_TOLD.pack(start, period, window, calls, size) + text)
             self._forget()
+
+    def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
+        usages = [self.usage(want.key, want.start, want.period) for want in wants]
+        if not any(want.exceeded(usage) for want, usage in zip(wants, usages, strict=True)):
+            for want in wants:
+                if want.increment:
+                    self.add(want.key, want.start, want.period, want.increment, 0)
+        return usages
 
     def hear(self) -> None:
         """Not to fall behind where nobody asks."""
