@@ -28,7 +28,7 @@ from proxy.ports import QuotaWant, Reading, Usage, Want
 from proxy.settings import choice, duration
 
 SETTING = "policy.limits.redis.connection"
-TIMEOUT = 0.03  # seconds for one answer
+TIMEOUT = 0.045  # seconds for one answer
 LONGEST_KEY = 512
 RETRY_AFTER = 5  # seconds that a refused client is asked to wait
 

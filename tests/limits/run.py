@@ -63,9 +63,9 @@ def rows(now: datetime.datetime) -> list[Row]:
     even, uneven, lone = (1, 1, 1, 1), (7, 2, 1, 0), (1, 1, 0, 0)
     return [
         Row("rate-limit", '<rate-limit calls="100" renewal-period="10" />', 100, 10, 2, even),
-        Row("rate-limit", '<rate-limit calls="60" renewal-period="5" />', 60, 5, 3, uneven),
+        Row("rate-limit", '<rate-limit calls="120" renewal-period="5" />', 120, 5, 3, uneven),
         Row("rate-limit-by-key", f'<rate-limit-by-key calls="100" renewal-period="10" {KEY} />', 100, 10, 1.5, uneven),
-        Row("rate-limit-by-key", f'<rate-limit-by-key calls="60" renewal-period="5" {KEY} />', 60, 5, 3, lone),
+        Row("rate-limit-by-key", f'<rate-limit-by-key calls="120" renewal-period="5" {KEY} />', 120, 5, 3, lone),
         Row("rate-limit-by-key", f'<rate-limit-by-key calls="20" renewal-period="2" {KEY} />', 20, 2, 2, even),
         Row("quota", '<quota calls="150" renewal-period="10" />', 150, 10, 2, even, True, True),
         Row("quota, KB", '<quota bandwidth="150" renewal-period="10" />', 150, 10, 2, uneven, True, True),
