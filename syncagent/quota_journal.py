@@ -146,6 +146,8 @@ class QuotaJournal:
                 raise Unusable(f"it is damaged at entry {number}", True) from None
             _read(plain, found)
             at, number = end + size, number + 1
+        if not number:
+            raise Unusable("it ends behind its header", True)
 
     def _open(self, content: bytes) -> tuple[int, AESGCM]:
         """Where the entries begin, and their key."""
