@@ -89,7 +89,11 @@ class Place:
         self.backend = self._line(("127.0.0.1", echo.port or 80))
         self._service = str(house.info["service"]).rsplit("/", 1)[1]
         self.allowed = TIGHT * len(house.gateways)
-        self.restart_agent(**{"config.service.endpoint": self.endpoint})
+        patience = {"backoff.maximum": "60", "heartbeat.interval": "60"}
+        if not self.options.full:
+            patience = {"backoff.maximum": f"{2 * self.options.poll:g}", "heartbeat.interval": "10"}
+        own = {f"config.service.{name}": value for name, value in patience.items()}
+        self.restart_agent(**own, **{"config.service.endpoint": self.endpoint})
         self._provision()
 
     def _line(self, target: tuple[str, int]) -> Line:
@@ -240,7 +244,18 @@ class Place:
         self.allowed += TIGHT
         self.oracle.forget(gateway)
 
+    def token(self, key: str = "primary") -> str:
+        """A fresh gateway token for the agent, by this key of the gateway."""
+        expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+        path = f"/gateways/{self.house.gateway_id}/generateToken"
+        return str(self.house.arm(path, "POST", {"keyType": key, "expiry": expiry}).json["value"])
+
     # The processes
+
+    @property
+    def token_file(self) -> Path:
+        """Where the agent reads its token."""
+        return Path(self.agent.environment["config.service.auth.key.file"])
 
     @property
     def agent(self) -> Process:
