@@ -4,6 +4,7 @@ Rules
 1. Every failure is a `CallFailed`.
 2. Redirects are failures: the token goes to the configured host only.
 3. A plane that asked to be left alone (Retry-After) is asked nothing until then, by any call.
+4. A network that swallows packets is given up within seconds, so that its return is met at the next poll.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import datetime
 import email.utils
 import io
 import json
+import socket
 import ssl
 import time
 import zlib
@@ -32,6 +34,9 @@ HEAD_DEADLINE = 30.0
 MAX_RETRY_AFTER = 3600.0
 CHUNK = 64 * 1024
 LARGEST_ANSWER = 4 * 1024 * 1024
+# Left to itself the kernel waits ever longer between two packets, and would answer a healed network after a minute.
+CONNECTING = 1  # packets sent again before a connection that nobody answers is given up: 3 s
+UNACKNOWLEDGED = 10_000  # milliseconds that what was sent may stay without an acknowledgement
 
 
 class Plane:
@@ -120,7 +125,7 @@ class Plane:
         if self._session is None:
             authority = self._settings.endpoint.partition("://")[2].partition("/")[0]
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4),
+                connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4, socket_factory=_socket),
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
                 auto_decompress=False,
                 trust_env=not is_loopback(authority),
@@ -132,7 +137,7 @@ class Plane:
 
 
 class _Patience:
-    """Around each call: whatever goes wrong inside leaves as a CallFailed, and what the plane asked for is remembered."""
+    """Around each call: whatever goes wrong inside leaves as a CallFailed, and what the plane asked for is kept."""
 
     def __init__(self) -> None:
         self._until = 0.0  # monotonic
@@ -156,6 +161,14 @@ class _Patience:
             raise CallFailed(f"the plane cannot be reached: {reason}", answered=False) from None
         if isinstance(error, ValueError):
             raise CallFailed(f"the call cannot be made: {error}") from None
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    for option, value in (("TCP_SYNCNT", CONNECTING), ("TCP_USER_TIMEOUT", UNACKNOWLEDGED)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 def _check(response: aiohttp.ClientResponse, *wanted: int) -> None:

@@ -202,7 +202,7 @@ class Place:
     @property
     def kinds(self) -> list[Kind]:
         """Open, with a key, with a token, limited, and what is to be refused; the right status of each is known."""
-        good, old = f"Bearer {token(3600)}", f"Bearer {token(-3600)}"
+        good, old = f"Bearer {token(86_400)}", f"Bearer {token(-86_400)}"
         return [
             Kind("open", "/shop/open", frozenset({200}), versioned=True),
             Kind("key", "/keyed/x", frozenset({200}), ((KEY_HEADER, self.key),)),

@@ -22,8 +22,9 @@ ZIPPED = {**NDJSON, "Content_Encoding": "gzip"}
 
 @contextlib.contextmanager
 def agent_with(place: Place, **settings: str) -> Iterator[None]:
-    """The agent with other settings of `config.service` for a while, e.g. `poll_interval`."""
+    """The agent with other settings of `config.service` for a while, e.g. `poll_interval`; its log tells all."""
     named = {f"config.service.{name.replace('_', '.')}": value for name, value in settings.items()}
+    named["telemetry.logs.std.level"] = "debug"
     before = place.restart_agent(**named).environment
     try:
         wait_until(lambda: place.ready().get("source") == "plane", 30, what="the agent to be in sync")
