@@ -35,6 +35,7 @@ from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
+from proxy.adapters.places import SharedPlaces
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.shared_memory import LIMITS, QUOTAS, shared_with_siblings
@@ -46,7 +47,7 @@ from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
-from proxy.ports import Ports
+from proxy.ports import Places, Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
@@ -231,6 +232,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         clock=clock,
         journal=journal,
         cache=cache,
+        in_flight=Places() if memory is None else SharedPlaces(memory),
         quotas=quotas if limits is None else limits.quotas,
         external_cache=external,
         errands=errands,

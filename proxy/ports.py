@@ -169,6 +169,24 @@ class Quotas(Protocol):
         ...
 
 
+class Places(dict[str, int]):
+    """Requests of this process inside limit-concurrency, by key; a key without any is not in it."""
+
+    def enter(self, name: str, maximum: int) -> int:
+        """Take a place, unless so many are taken; how many were, before."""
+        inside = self.get(name, 0)
+        if inside < maximum:
+            self[name] = inside + 1
+        return inside
+
+    def leave(self, name: str) -> None:
+        inside = self[name] - 1
+        if inside:
+            self[name] = inside
+        else:
+            del self[name]
+
+
 class Cache(Protocol):
     """Bytes by key, for a time. Never fails: a cache in trouble answers None or False, and soon."""
 
@@ -296,11 +314,11 @@ class _Nobody:
 class Ports:
     """Everything a policy may reach, in one hand.
 
-    `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool; `resolved` is
-    where partitions of Service Fabric services are. `dapr` is where the Dapr runtime beside this sidecar listens;
-    `service_bus` is the namespace for documents that name none. `waits`: counters and quotas may wait for a server, so
-    that policies must run where they can.
+    `in_flight` counts the requests inside limit-concurrency. `circuits` is what is remembered of backends by name:
+    failures, open circuit breakers, whose turn it is in a pool; `resolved` is where partitions of Service Fabric
+    services are. `dapr` is where the Dapr runtime beside this sidecar listens; `service_bus` is the namespace for
+    documents that name none. `waits`: counters and quotas may wait for a server, so that policies must run where they
+    can.
     """
 
     transport: Transport
@@ -311,7 +329,7 @@ class Ports:
     quotas: Quotas
     external_cache: Cache | None = None
     errands: Errands = field(default_factory=NoErrands)
-    in_flight: dict[str, int] = field(default_factory=dict)
+    in_flight: Places = field(default_factory=Places)
     circuits: dict[str, Circuit] = field(default_factory=dict)
     resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import pytest
 
 from proxy.adapters import siblings
 from proxy.adapters.counters import LocalCounters
+from proxy.adapters.places import SharedPlaces
 from proxy.adapters.quotas import LocalQuotas
-from proxy.adapters.shared_memory import LIMITS, QUOTAS, START, SharedMemory, open_memory
+from proxy.adapters.shared_memory import LAYOUT, LIMITS, MOST, QUOTAS, START, NotShared, SharedMemory, open_memory
 from proxy.adapters.siblings import Siblings
 
 Memory = list[SharedMemory]
@@ -101,7 +103,8 @@ def test_a_worker_that_replaces_one_knows_what_was_counted(memory: Memory) -> No
 
 CHILD = """
 import pathlib, sys
-from proxy.adapters.shared_memory import open_memory
+from proxy.adapters.places import SharedPlaces
+from proxy.adapters.shared_memory import LAYOUT, LIMITS, MOST, QUOTAS, START, NotShared, SharedMemory, open_memory
 from proxy.adapters.siblings import Siblings
 mine = Siblings(open_memory("unix:/nowhere", pathlib.Path(sys.argv[1])), 0)
 for number in range(20_000):
@@ -163,3 +166,90 @@ def test_a_quota_that_the_plane_sets_back_is_set_back(memory: Memory) -> None:
     for total, known in ((9, 9), (0, 0), (1, 1)):
         one.merge([("ann", 0.0, 3600, 0, total, 0)], 0)
         assert calls(one) == known
+
+
+def test_memory_is_shared_while_somebody_is_there(tmp_path: Path) -> None:
+    one = open_memory("unix:/nowhere", tmp_path)
+    two, elsewhere = open_memory("unix:/nowhere", tmp_path), open_memory("unix:/elsewhere", tmp_path)
+    assert (one.number, two.number, elsewhere.number) == (0, 1, 0)
+    assert one.group == two.group != elsewhere.group
+    group = one.group
+    one.close()
+    three = open_memory("unix:/nowhere", tmp_path)
+    assert (three.number, three.group) == (0, group)
+    two.close()
+    three.close()
+    elsewhere.close()
+    assert list(tmp_path.iterdir()) == []
+    again = open_memory("unix:/nowhere", tmp_path)
+    assert again.group != group
+    again.close()
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from proxy.adapters.places import SharedPlaces
+from proxy.adapters.places import SharedPlaces
+from proxy.adapters.shared_memory import LAYOUT, LIMITS, MOST, QUOTAS, START, NotShared, SharedMemory, open_memory
+from proxy.adapters.counters import LocalCounters
+from proxy.adapters.siblings import Siblings
+memory = open_memory("unix:/nowhere", pathlib.Path(sys.argv[1]))
+LocalCounters(siblings=Siblings(memory, LIMITS)).add("ann", 60, 7)
+SharedPlaces(memory).enter("door", 3)
+print("inside", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_counted_stays_and_its_places_are_free(tmp_path: Path) -> None:
+    mine = open_memory("unix:/nowhere", tmp_path)
+    counters, places = LocalCounters(siblings=Siblings(mine, LIMITS)), SharedPlaces(mine)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"inside\n"
+        assert [places.enter("door", 2), places.enter("door", 2), places.enter("other", 1)] == [1, 2, 0]
+        child.kill()
+    assert places.enter("door", 2) == 1
+    assert places == {"door": 2, "other": 1}
+    assert counters.peek("ann", 60).count == 7
+    left = tmp_path / f"passerelle-{LAYOUT}-{os.getuid()}-left"
+    left.write_bytes(b"of one that was killed")
+    second = open_memory("unix:/nowhere", tmp_path)
+    assert not left.exists()
+    assert second.number == 1, "the place of the killed one"
+    assert SharedPlaces(second).enter("door", 2) == 2
+    for each in ("door", "door", "other"):
+        places.leave(each)
+    fresh = SharedPlaces(second)
+    assert [fresh.enter(f"key {number}", 1) for number in range(3_000)] == [0] * 3_000, "more than the table holds"
+    for number in range(3_000):
+        fresh.leave(f"key {number}")
+    assert places.enter("key 5", 1) == 0
+    second.close()
+    mine.close()
+
+
+def test_a_file_of_others_is_not_used(tmp_path: Path) -> None:
+    mine = open_memory("unix:/nowhere", tmp_path)
+    (path,) = tmp_path.iterdir()
+    mine.close()
+    path.symlink_to(tmp_path / "target")
+    with pytest.raises(NotShared):
+        open_memory("unix:/nowhere", tmp_path)
+    path.unlink()
+    path.write_bytes(b"")
+    path.chmod(0o666)
+    with pytest.raises(NotShared, match="not a file of ours alone"):
+        open_memory("unix:/nowhere", tmp_path)
+    path.unlink()
+
+
+def test_more_processes_than_places(tmp_path: Path) -> None:
+    opened = [open_memory("unix:/nowhere", tmp_path) for _ in range(MOST)]
+    with pytest.raises(NotShared, match=f"more than {MOST}"):
+        open_memory("unix:/nowhere", tmp_path)
+    for each in opened:
+        each.close()
+    assert list(tmp_path.iterdir()) == []

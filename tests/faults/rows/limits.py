@@ -134,5 +134,6 @@ def limits_server_away_and_closed(place: Place) -> Figures:
             began = time.monotonic()
             wait_until(lambda: request(gateway + PATH).status == 200, 20)
             figures.at_most("200 again after", time.monotonic() - began, 6, "s", 15)
+            time.sleep(1.5)
         figures.failed(load)
     return figures
