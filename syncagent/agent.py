@@ -98,7 +98,9 @@ class Agent:
                     f"without the {self._source} this agent cannot start"
                 )
             return
-        self._restore_quotas()
+        if self._journal is not None and (wrong := restore(self._journal, self._hub.quotas)):
+            self._problems["QuotasUnusable"] = wrong
+            self._log.error("QuotasUnusable", wrong)
         restored = self._backup.restore()
         for complaint in restored.complaints:
             self._log.error("LocalBackupUnusable", complaint)
@@ -120,14 +122,6 @@ class Agent:
             resources=len(snapshot.resources),
             age=round(time.time() - restored.saved),
         )
-
-    def _restore_quotas(self) -> None:
-        if self._journal is None:
-            return
-        complaints = restore(self._journal, self._hub.quotas)
-        if complaints:
-            self._problems["QuotasUnusable"] = "at start: " + "; ".join(complaints)
-            self._log.error("QuotasUnusable", self._problems["QuotasUnusable"])
 
     async def run(self, plane: Plane, wake: Callable[[], None]) -> None:
         """Until cancelled."""
@@ -333,8 +327,6 @@ class Agent:
 
     async def _save_quotas(self) -> None:
         """Behind a save of the configuration in flight. Never raises."""
-        if self._journal is None:
-            return
         problem = await keep(self._journal, self._hub.quotas, self._saver)
         if problem:
             self._save_failed("QuotasNotSaved", problem)

@@ -169,17 +169,17 @@ class QuotaJournal:
             raise Unusable(str(problem)) from None
 
 
-def restore(journal: QuotaJournal, quotas: Quotas) -> list[str]:
-    """Count on from the journal; answers what was wrong with it."""
+def restore(journal: QuotaJournal, quotas: Quotas) -> str:
+    """Count on from the journal; answers what was wrong with it, or nothing."""
     counted, complaints = journal.load()
     quotas.hold(counted)
-    return complaints
+    return f"at start: {'; '.join(complaints)}" if complaints else ""
 
 
-async def keep(journal: QuotaJournal, quotas: Quotas, saver: Executor) -> str | None:
+async def keep(journal: QuotaJournal | None, quotas: Quotas, saver: Executor) -> str | None:
     """Write what changed, in the thread of `saver`; answers what was wrong, or None when there was nothing to write."""
     changed = quotas.unsaved()
-    if not changed:
+    if journal is None or not changed:
         return None
     loop = asyncio.get_running_loop()
     try:

@@ -20,6 +20,7 @@ MAX_VALUE = 8 * 1024 * 1024
 LONGEST_KEY = 512
 
 SETTING = "policy.cache.external.connection"
+FILE_SETTING = "policy.cache.external.connection.file"
 USE = Use(
     "external cache", SETTING, "lookups miss", logging.getLogger("proxy.cache"), "ExternalCacheUp", "ExternalCacheDown"
 )
@@ -38,7 +39,7 @@ def prefix(values: Mapping[str, str]) -> str:
 
 def configured(values: Mapping[str, str]) -> Address | None:
     """Where the server of the settings is, if there is one. Raises SettingError."""
-    return redis_link.configured(values, SETTING)
+    return redis_link.configured(values, SETTING, FILE_SETTING)
 
 
 class RedisCache:

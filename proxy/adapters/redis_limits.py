@@ -28,6 +28,7 @@ from proxy.ports import QuotaWant, Reading, Usage, Want
 from proxy.settings import choice, duration
 
 SETTING = "policy.limits.redis.connection"
+FILE_SETTING = "policy.limits.redis.connection.file"
 TIMEOUT = 0.045  # seconds for one answer
 LONGEST_KEY = 512
 RETRY_AFTER = 5  # seconds that a refused client is asked to wait
@@ -123,7 +124,7 @@ def configured(values: Mapping[str, str]) -> Address | None:
     """Where the server of the settings is, if there is one. Raises SettingError."""
     choice(values, "policy.limits.redis.failure", "open", ("open", "closed"))
     duration(values, "policy.limits.redis.timeout", TIMEOUT)
-    return redis_link.configured(values, SETTING)
+    return redis_link.configured(values, SETTING, FILE_SETTING)
 
 
 def from_settings(values: Mapping[str, str], counters: LocalCounters, quotas: LocalQuotas) -> RedisLimits | None:
@@ -138,7 +139,7 @@ def from_settings(values: Mapping[str, str], counters: LocalCounters, quotas: Lo
             duration(values, "policy.limits.redis.timeout", TIMEOUT),
             values.get("policy.limits.redis.authorities.file", "").strip(),
         ),
-        values.get("policy.limits.redis.prefix", "").strip() or "passerelle/limits/",
+        values.get("policy.limits.redis.prefix", "").strip() or "passerelle-limits/",
         counters,
         quotas,
         closed=choice(values, "policy.limits.redis.failure", "open", ("open", "closed")) == "closed",

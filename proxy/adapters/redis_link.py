@@ -49,15 +49,15 @@ class Use:
     strict: bool = False
 
 
-def configured(values: Mapping[str, str], setting: str) -> Address | None:
-    """Where the server is that a setting names, or the file that `setting`.file names. Raises SettingError."""
+def configured(values: Mapping[str, str], setting: str, file_setting: str) -> Address | None:
+    """Where the server is that a setting names, or a file with its text. Raises SettingError."""
     text = values.get(setting, "").strip()
-    path = values.get(f"{setting}.file", "").strip()
+    path = values.get(file_setting, "").strip()
     if path and not text:
         try:
             text = Path(path).read_text(encoding="utf-8").strip()
         except OSError as problem:
-            raise SettingError(f"{setting}.file: {path} cannot be read: {problem.strerror}.") from problem
+            raise SettingError(f"{file_setting}: {path} cannot be read: {problem.strerror}.") from problem
     if not text:
         return None
     try:

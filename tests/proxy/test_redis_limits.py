@@ -187,7 +187,7 @@ async def test_a_user_with_a_password_over_tls(tmp_path: Path) -> None:
         check=True, capture_output=True,
     )  # fmt: skip
     rule = "+evalsha +script|load +ping +time +hmget +hgetall +hset +hdel +hincrby +pexpire"
-    (tmp_path / "users.acl").write_text(f"user default off\nuser gate on >s3cret ~passerelle/limits/* {rule}\n")
+    (tmp_path / "users.acl").write_text(f"user default off\nuser gate on >s3cret ~passerelle-limits/* {rule}\n")
     server = Redis(tmp_path)
     server.options = (
         "--tls-port", str(server.port), "--port", "0", "--tls-auth-clients", "no",
