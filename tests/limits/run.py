@@ -6,7 +6,7 @@ Each row is one policy under steady load, offered at a multiple of its limit in 
 bursts come from all sidecars at once. `--apart`: sidecars that share no memory, as on several hosts, so that the agent
 passes counts on. `--redis`: counts in a Redis server that is started here. `--kill-agent`: kill -9 of the agent in the
 middle, which is away for five seconds. Ends with 1 when a promise does not hold: at steady load at most 5 % above and
-2 % below the limit in any period (and one call, where that is more), no answer but 200, 429 and 403.
+2 % below the limit in each of the periods that follow each other (and one call, where that is more), no answer but 200, 429 and 403.
 
 A call was let pass somewhere between its sending and its answer: for the most in a period count those that were wholly
 in it, for the least those that were partly.
@@ -157,18 +157,13 @@ async def offer(
 
 
 def spread(row: Row, seconds: float) -> tuple[int, int]:
-    """The fewest and the most calls in any whole period after the first; of one that does not end, what passed."""
+    """The fewest and the most calls in the whole periods; of one that does not end, what passed."""
     if row.period > seconds / 2:
         inside = sum(answered <= row.period for _, answered in row.admitted)
         return inside, inside
-    if row.fixed:
-        # When windows begin is found by trying: where the fullest one is least full.
-        steps = [row.period * each / 100 for each in range(100)]
-        return min(
-            (_spread(row, _starts(row, step, row.period, seconds)) for step in steps), key=lambda it: it[1] - it[0]
-        )
-    least, _ = _spread(row, _starts(row, row.period, row.period / 20, seconds))
-    return least, max(_spread(row, [sent])[1] for sent, _ in row.admitted)
+    # Periods follow each other; when the first begins is found by trying: where the fullest one is least full.
+    steps = [row.period * each / 100 for each in range(100)]
+    return min((_spread(row, _starts(row, step, row.period, seconds)) for step in steps), key=lambda it: it[1] - it[0])
 
 
 def _starts(row: Row, first: float, step: float, seconds: float) -> list[float]:
