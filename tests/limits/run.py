@@ -6,7 +6,8 @@ Each row is one policy under steady load, offered at a multiple of its limit in 
 bursts come from all sidecars at once. `--apart`: sidecars that share no memory, as on several hosts, so that the agent
 passes counts on. `--redis`: counts in a Redis server that is started here. `--kill-agent`: kill -9 of the agent in the
 middle, which is away for five seconds. Ends with 1 when a promise does not hold: at steady load at most 5 % above and
-2 % below the limit in each of the periods that follow each other (and one call, where that is more), no answer but 200, 429 and 403.
+2 % below the limit in each of the periods that follow each other (and one call, where that is more), no answer but
+200, 429 and 403.
 
 A call was let pass somewhere between its sending and its answer: for the most in a period count those that were wholly
 in it, for the least those that were partly.
