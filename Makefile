@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: security audit sbom run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: security audit sbom run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -52,6 +52,11 @@ build/audit/.installed: requirements/audit.txt | python
 	build/audit/bin/python -m pip install --disable-pip-version-check --quiet -r requirements/audit.txt
 	@touch $@
 
+# Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
+# ARGUMENTS="--full --out docs/reliability.md".
+faults: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(ARGUMENTS)
+
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
@@ -59,6 +64,10 @@ kills: setup $(VENV)/.dev
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
+limits: setup $(VENV)/.dev
+	$(BIN)/python -m tests.limits.run $(ARGUMENTS)
 
 # Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
 test-clients: setup $(VENV)/.dev

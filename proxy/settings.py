@@ -53,6 +53,8 @@ class Settings:
     dapr: str = "http://localhost:3500"
     telemetry: bool = True
     sync_tls: SyncTls | None = None
+    memory: bool = True
+    share_alone: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -80,6 +82,8 @@ class Settings:
             dapr=_dapr(values),
             telemetry=boolean(values, "telemetry.enabled", True),
             sync_tls=_sync_tls(values),
+            memory=boolean(values, "policy.limits.memory.enabled", True),
+            share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
         )
 
 
