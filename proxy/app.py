@@ -34,6 +34,7 @@ from proxy.adapters.external_cache import ExternalCache
 from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
+from proxy.adapters.limits import Limits
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
@@ -45,6 +46,7 @@ from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
+from proxy.messages import Body
 from proxy.ports import Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
@@ -168,6 +170,7 @@ def main() -> int:
         settings = Settings.read()
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
+        Limits.read(settings.values)
         secured = TlsSettings.read(settings.values)
         if secured is not None:
             ServerTls(secured)
@@ -239,7 +242,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     )
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
     configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
-    server = Server(sidecar, configuration.details, settings.forwarded_proto)
+    limits = Limits.read(settings.values)
+    Body.most = limits.buffered
+    server = Server(sidecar, configuration.details, settings.forwarded_proto, limits)
     try:
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)

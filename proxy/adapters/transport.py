@@ -4,6 +4,7 @@ Rules
 1. The URL goes on the wire as it is; no second reading of it, no redirects unless asked, no cookies, no inflating.
 2. A body streams both ways with backpressure; a response that is already there becomes bytes at once.
 3. When a pooled connection died, an idempotent request whose body can be sent again is tried once more on a new one.
+   Any other gets a pooled connection only when the backend has not closed it, as far as this host has heard.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it. The last one used
    is the first one taken, so that what is not needed idles out.
 5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
@@ -94,7 +95,7 @@ class HttpTransport:
             return answer
         name = self._name(request)
         again = request.method in _IDEMPOTENT and request.body.buffered
-        connection = self._pooled(name)
+        connection = self._pooled(name, careful=not again)
         deadline = monotonic() + request.timeout
         while True:
             pooled = connection is not None
@@ -172,12 +173,13 @@ class HttpTransport:
         name = identity.name if identity is not None else ""
         return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded)
 
-    def _pooled(self, name: PoolName) -> BackendConnection | None:
+    def _pooled(self, name: PoolName, careful: bool) -> BackendConnection | None:
         pool = self._pools.get(name)
         while pool:
             connection = pool.pop()
             connection.pool = None
-            if connection.transport is not None and connection.failure is None:
+            usable = connection.transport is not None and connection.failure is None
+            if usable and not (careful and connection.ended()):
                 return connection
             connection.close()
         return None

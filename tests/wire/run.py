@@ -1,7 +1,7 @@
-"""`make wire`: every vector against real sidecars: the plain port, the TLS port, two workers. Exit 1 where one fails.
+"""`make wire`: vectors, slow clients and TLS against real sidecars; tables, and exit 1 where something does not hold.
 
 --shared FILE   the shared vectors (http-vectors.json), beside those of this folder
---only TEXT     only vectors whose id begins with it
+--only TEXT     only vectors whose id begins with it, and nothing else
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.wire.gateway import Gateway, gateway
 from tests.wire.judge import Port, judge
+from tests.wire.slow import Finding, crowd, deadlines, send_deadline
 from tests.wire.vectors import Vector, own, shared
 
 
@@ -49,6 +50,21 @@ def table(title: str, vectors: Sequence[Vector], wrong: dict[str, str]) -> None:
             print(f"  {each.id} {each.name} ({each.why}): expected {each.expect}; {wrong[each.id]}")
 
 
+async def slow_clients() -> list[Finding]:
+    async with gateway() as made:
+        found = [*await deadlines(made), *await crowd(made)]
+    async with gateway(**{"net.server.timeout.send": "3"}) as made:
+        return [*found, await send_deadline(made, 3.0)]
+
+
+def told(title: str, found: Sequence[Finding]) -> int:
+    """Prints a table; how many do not hold."""
+    print(f"\n{title}\nid    | what | goal | measured | holds")
+    for each in found:
+        print(f"{each.id:<5} | {each.name} | {each.goal} | {each.measured} | {'yes' if each.holds else 'NO'}")
+    return sum(not each.holds for each in found)
+
+
 async def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="wire", description=__doc__)
     default = os.environ.get("PASSERELLE_SHARED", str(Path(__file__).parents[3] / "shared"))
@@ -71,6 +87,8 @@ async def main(arguments: Sequence[str]) -> int:
         wrong = await try_all(ports(made)["plain"], made, vectors)
         table("two workers", vectors, wrong)
         failures += len(wrong)
+    if not options.only:
+        failures += told("Deadlines and slow clients", await slow_clients())
     print(f"\n{failures} failures")
     return 1 if failures else 0
 

@@ -11,8 +11,8 @@ A row of the YAML tables:
                     In a text, {host} stands for a good Host line
     pause           seconds between the pieces of a list
     half_close      whether the client then closes its side
-    expect          `reject`: refused or closed, and nothing of it dispatched. `accept`: dispatched. `normalise`: what is
-                    seen matches `require` and nothing of `forbid`
+    expect          `reject`: refused or closed, and nothing of it dispatched. `accept`: dispatched. `normalise`: what
+                    is seen matches `require` and nothing of `forbid`
     or_reject       refusing is right too
     requests        how many are dispatched; path, body: of the first one
     status          what the gateway answers
@@ -34,14 +34,14 @@ import yaml
 TABLES = Path(__file__).parent / "vectors"
 HOST = "Host: gw.test\r\n"
 _KEYS = {
-    "id", "name", "why", "to", "send", "pause", "half_close", "expect", "or_reject", "requests", "path", "body", "status",
-    "close", "require", "forbid",
+    "id", "name", "why", "to", "send", "pause", "half_close", "expect", "or_reject", "requests", "path", "body",
+    "status", "close", "require", "forbid",
 }  # fmt: skip
 
 
 @dataclass(slots=True, frozen=True)
 class Vector:
-    """See the head of this module; `group` is what it is counted under, `to` and `expect` are one of the words there."""
+    """See the head of this module; `group` is what it is counted under, `to` and `expect` one of its words."""
 
     id: str
     name: str
