@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -41,6 +41,7 @@ from proxy.adapters.reach import Reach
 from proxy.adapters.siblings import KINDS
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
+from proxy.adapters.trust import ClientTls, Trust
 from proxy.config.gateway import Gateway, build
 from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
@@ -88,6 +89,8 @@ class Configuration:
     newest: int = 0  # the version that the agent holds
     reached: int = 0  # the newest revision that it is the content of
     confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
+    believe: Callable[[tuple[bytes, ...]], None] = lambda _: None  # these authorities of the plane
+    unchecked: frozenset[str] = frozenset()  # backends whose certificates are not checked
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -130,7 +133,9 @@ class Configuration:
         self.sidecar.ports.keys.prefetch(providers)
         if self.external is not None:
             self.external.use(gateway.cache)
+        self.believe(gateway.deployment.authorities)
         self.sidecar.publish(gateway)
+        self._tell_unchecked(gateway)
         if dataset != self.dataset:
             self.newest = self.reached = 0
         self.dataset, self.version = dataset, version
@@ -145,6 +150,21 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def _tell_unchecked(self, gateway: Gateway) -> None:
+        """Say which backends are called without a look at their certificates, each time there is another."""
+        backends = gateway.environment.backends if isinstance(gateway.environment.backends, Mapping) else {}
+        found = frozenset(
+            f"{name} ({'name' if each.validate_certificate_chain else 'chain and name'})"
+            for name, each in backends.items()
+            if not (each.validate_certificate_chain and each.validate_certificate_name)
+        )
+        if new := sorted(found - self.unchecked):
+            told = f"{', '.join(new[:20])}{' and others' if len(new) > 20 else ''}"
+            log.warning(
+                "certificates are not checked, as configured, of: %s", told, extra={"event": "BackendUnchecked"}
+            )
+        self.unchecked = found
 
     def stand(self, dataset: str, newest: int, confirmed: float, reached: int) -> None:
         """Where the agent stands; any thread."""
@@ -171,6 +191,7 @@ def main() -> int:
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
         Limits.read(settings.values)
+        ClientTls.read(settings.values)
         secured = TlsSettings.read(settings.values)
         if secured is not None:
             ServerTls(secured)
@@ -215,7 +236,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         return 1
     shared, quotas_shared = (workers.siblings(settings.values, worker, kind) for kind in KINDS)
     clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas(siblings=quotas_shared)
-    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
+    transport = HttpTransport(
+        reach=Reach(settings.loopback_allowed, settings.http_allowed), trust=Trust(ClientTls.read(settings.values))
+    )
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
@@ -241,7 +264,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         recording=settings.telemetry,
     )
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
-    configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
+    configuration = Configuration(
+        loop, sidecar, journal, external=caches, skipping=settings.lenient, believe=transport.believe
+    )
     limits = Limits.read(settings.values)
     Body.most = limits.buffered
     server = Server(sidecar, configuration.details, settings.forwarded_proto, limits)

@@ -60,6 +60,7 @@ class Outgoing:
     follow_redirects: bool = False
     http_version: str = "1.1"
     verify_tls: bool = True
+    verify_name: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
     proxy: HttpProxy | None = None

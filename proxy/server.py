@@ -33,6 +33,7 @@ log = logging.getLogger("proxy.server")
 
 STATUS_PATHS = frozenset({"/status-0123456789abcdef", "/internal-status-0123456789abcdef"})
 BACKLOG = 1024
+SWEEP = 0.5  # seconds between two looks at the deadlines
 LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
@@ -185,8 +186,8 @@ class Server(web.Server):
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(1)
-            now = self._loop.time()
+            await asyncio.sleep(SWEEP)
+            now = self._loop.time() + SWEEP  # what will be late at the next look is ended now
             try:
                 for connection in self.connections:
                     if isinstance(connection, Connection):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
+from collections.abc import Iterable
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -34,6 +35,7 @@ from proxy.adapters.identities import Identities
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.streams import Download, drop, upload
+from proxy.adapters.trust import Trust, check_of
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
@@ -47,7 +49,7 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 _GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
-PoolName = tuple[str, str, int, bool, str, HttpProxy | None, bool]
+PoolName = tuple[str, str, int, str, str, HttpProxy | None, bool]
 
 
 class HttpTransport:
@@ -55,22 +57,21 @@ class HttpTransport:
 
     def __init__(
         self,
-        tls: ssl.SSLContext | None = None,
         reach: Reach | None = None,
-        http2_tls: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
         self._connector = ProxyingConnector(limit=0)
         reach = reach or Reach()
         self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
-        self._identities = Identities()
-        self._tls: ssl.SSLContext | bool = tls if tls is not None else True
+        self._trust = trust or Trust()
+        self._identities = Identities(self._trust)
         self._destinations: dict[PoolName, Destination] = {}
         self._pools: dict[PoolName, list[BackendConnection]] = {}
         self._connections: set[BackendConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._dialler = Dialler(reach, self._identities, http2_tls)
+        self._dialler = Dialler(reach, self._identities)
         self._http2 = Http2Backends(self._dialler)
 
     async def close(self) -> None:
@@ -86,6 +87,17 @@ class HttpTransport:
         await self._connector.close()
         await self._screened.close()
         await self._http2.close()
+
+    def believe(self, authorities: Iterable[bytes]) -> None:
+        """Trust these authorities of the plane (DER) and no others of it, from the next connection on."""
+        if not self._trust.use(authorities):
+            return
+        self._identities.forget()
+        self._destinations.clear()
+        self._http2.renew()
+        for pool in list(self._pools.values()):
+            for connection in list(pool):
+                connection.retire()
 
     async def send(self, request: Outgoing) -> Response:
         if request.follow_redirects:
@@ -169,9 +181,8 @@ class HttpTransport:
 
     def _name(self, request: Outgoing) -> PoolName:
         url, identity = request.url, request.identity
-        verify = request.verify_tls and not request.thumbprints
         name = identity.name if identity is not None else ""
-        return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded)
+        return (url.scheme, url.host, url.port, check_of(request), name, request.proxy, request.guarded)
 
     def _pooled(self, name: PoolName, careful: bool) -> BackendConnection | None:
         pool = self._pools.get(name)
@@ -221,11 +232,10 @@ class HttpTransport:
             return destination
         if len(self._destinations) >= 4096:
             self._destinations.clear()
-        verify = request.verify_tls and not request.thumbprints
-        tls = self._tls if verify else False
-        if identity is not None and url.scheme in ("https", "wss"):
+        tls: ssl.SSLContext | bool = True
+        if url.scheme in ("https", "wss"):
             try:
-                tls = await self._identities.context(identity, verify)
+                tls = await self._identities.context(identity, check_of(request))
             except ValueError as wrong:
                 raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
         try:
