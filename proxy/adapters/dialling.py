@@ -13,6 +13,7 @@ import ssl
 from proxy.adapters.destination import Destination
 from proxy.adapters.forward_proxy import ProxyingConnector
 from proxy.adapters.identities import Identities
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.trust import check_of
 from proxy.errors import BackendConnectionFailure
@@ -27,8 +28,8 @@ class Dialler:
 
     def __init__(self, reach: Reach, identities: Identities) -> None:
         self._reach, self._identities = reach, identities
-        self._open = ProxyingConnector(limit=0)
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
+        self._open = ProxyingConnector(limit=0, resolver=LastingResolver())
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
 
     async def close(self) -> None:
         await self._open.close()

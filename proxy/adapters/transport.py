@@ -32,6 +32,7 @@ from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
 from proxy.adapters.http2.backend import Http2Backends
 from proxy.adapters.identities import Identities
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.streams import Download, drop, upload
@@ -62,9 +63,9 @@ class HttpTransport:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
-        self._connector = ProxyingConnector(limit=0)
+        self._connector = ProxyingConnector(limit=0, resolver=LastingResolver())
         reach = reach or Reach()
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
         self._trust = trust or Trust()
         self._identities = Identities(self._trust)
         self._destinations: dict[PoolName, Destination] = {}
