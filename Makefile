@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: wire run setup test faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: wire run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -48,6 +48,10 @@ race: setup $(VENV)/.dev
 # Odd and hostile bytes, slow clients and TLS against real sidecars, two minutes: make wire ARGUMENTS="--only WF".
 wire: setup $(VENV)/.dev
 	$(BIN)/python -m tests.wire.run $(ARGUMENTS)
+
+# How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
+limits: setup $(VENV)/.dev
+	$(BIN)/python -m tests.limits.run $(ARGUMENTS)
 
 # Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
 test-clients: setup $(VENV)/.dev

@@ -28,6 +28,7 @@ from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quota_journal import QuotaJournal, keep, restore
 from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
 from syncagent.settings import Settings
@@ -42,6 +43,7 @@ BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
 COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
 LAST_COUNTERS = 2.0
+QUOTAS_SAVED_EVERY = 0.5
 NEAR_EXPIRY = 7 * 86_400
 COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
 
@@ -69,9 +71,11 @@ class Agent:
         hub: Hub,
         log: Log,
         software_version: Callable[[], str],
+        journal: QuotaJournal | None = None,
     ) -> None:
         self._settings, self._credential, self._backup = settings, credential, backup
         self._hub, self._log, self._software_version = hub, log, software_version
+        self._journal = journal
         self._held: Snapshot | None = None
         self._source = settings.source
         self._started = time.time()
@@ -94,6 +98,9 @@ class Agent:
                     f"without the {self._source} this agent cannot start"
                 )
             return
+        if self._journal is not None and (wrong := restore(self._journal, self._hub.quotas)):
+            self._problems["QuotasUnusable"] = wrong
+            self._log.error("QuotasUnusable", wrong)
         restored = self._backup.restore()
         for complaint in restored.complaints:
             self._log.error("LocalBackupUnusable", complaint)
@@ -124,6 +131,7 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
             tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
             tasks.create_task(self._unending(lambda: self._counters_forever(plane)))
+            tasks.create_task(self._unending(self._quotas_forever))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
         """A bug in one loop must end neither the others nor the serving."""
@@ -141,6 +149,8 @@ class Agent:
         if self._saving is not None and not self._saving.done():
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._saving, SAVE_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._save_quotas(), SAVE_PATIENCE)
         self._saver.shutdown(wait=False)
         if self._backup is not None:
             self._backup.close()
@@ -309,6 +319,19 @@ class Agent:
         if self._problems.get(code) != message:
             self._log.warn("LocalBackupFailed", f"{message}; serving goes on without it")
         self._problems[code] = message
+
+    async def _quotas_forever(self) -> None:
+        while True:
+            await asyncio.sleep(QUOTAS_SAVED_EVERY)
+            await self._save_quotas()
+
+    async def _save_quotas(self) -> None:
+        """Behind a save of the configuration in flight. Never raises."""
+        problem = await keep(self._journal, self._hub.quotas, self._saver)
+        if problem:
+            self._save_failed("QuotasNotSaved", problem)
+        elif problem is not None:
+            self._problems.pop("QuotasNotSaved", None)
 
     # Heartbeat
 
