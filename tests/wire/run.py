@@ -1,4 +1,4 @@
-"""`make wire`: vectors, slow clients and TLS against real sidecars; tables, and exit 1 where something does not hold.
+"""`make wire`: vectors and slow clients against real sidecars; tables, and exit 1 where something does not hold.
 
 --shared FILE   the shared vectors (http-vectors.json), beside those of this folder
 --only TEXT     only vectors whose id begins with it, and nothing else
