@@ -14,11 +14,13 @@ from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from proxy.errors import BodyTooLarge
 
 Headers = CIMultiDict[str]
+# Names that each request asks for: an istr is not folded each time.
+DATE, FORWARDED_FOR, HOST = istr("Date"), istr("X-Forwarded-For"), istr("Host")
 
 # What stays as it is beside the unreserved characters; a percent sign is taken for the begin of an escape.
 _PATH = "%/:@!$&'()*+,;="
@@ -94,7 +96,7 @@ class Body:
     ends.
     """
 
-    __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
+    __slots__ = ("_buffer", "_stream", "buffered", "consumed", "length", "trailers")
     most: ClassVar[int] = MAX_BUFFERED_BODY  # a process sets it once, at its start
 
     def __init__(
@@ -104,16 +106,17 @@ class Body:
         length: int | None = None,
         trailers: Headers | None = None,
     ) -> None:
-        self._buffer = None if stream is not None else (buffer or b"")
         self._stream = stream
-        self.length = length if stream is not None else len(self._buffer or b"")
+        self.buffered = stream is None  # or a stream that was taken
+        if stream is None:
+            self._buffer: bytes | None = buffer or b""
+            self.length: int | None = len(self._buffer)
+        else:
+            self._buffer = None
+            self.length = length
         self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
-
-    @property
-    def buffered(self) -> bool:
-        return self._stream is None
 
     @property
     def empty(self) -> bool:
@@ -151,7 +154,7 @@ class Body:
                 raise BodyTooLarge(limit)
             parts.append(chunk)
         self._buffer = b"".join(parts)
-        self._stream = None
+        self._stream, self.buffered = None, True
         self.length = size
         return self._buffer
 
@@ -161,7 +164,7 @@ class Body:
             if self._buffer:
                 yield self._buffer
             return
-        stream, self._stream, self._buffer = self._stream, None, b""
+        stream, self._stream, self._buffer, self.buffered = self._stream, None, b"", True
         async for chunk in stream:
             yield chunk
 
@@ -186,7 +189,7 @@ class Body:
         """Hand the stream over to the caller, who then has to end it; None when the content is buffered."""
         stream = self._stream
         if stream is not None:
-            self._stream, self._buffer = None, b""
+            self._stream, self._buffer, self.buffered = None, b"", True
         return stream
 
     def through(self, wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]) -> None:
@@ -196,7 +199,7 @@ class Body:
 
     async def discard(self) -> None:
         """Give up what was not read; a stream that knows how to end (`aclose`) is told so."""
-        stream, self._stream, self._buffer, self.length = self._stream, None, b"", 0
+        stream, self._stream, self._buffer, self.length, self.buffered = self._stream, None, b"", 0, True
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()

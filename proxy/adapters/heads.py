@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from proxy.adapters.hops import OURS
 from proxy.errors import GatewayError
-from proxy.messages import Headers
+from proxy.messages import HOST, Headers
 from proxy.ports import Outgoing
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -71,7 +71,7 @@ def request_head(request: Outgoing, upgrade: bool = False, waits: bool = False) 
         path = f"http://{url.authority}{path}"
     if url.query:
         path = f"{path}?{url.query}"
-    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {headers.get('Host') or url.authority}"]
+    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {headers.get(HOST) or url.authority}"]
     more: list[str] = []
     if plain_proxy and request.proxy is not None and request.proxy.authorization:
         more.append(f"Proxy-Authorization: {request.proxy.authorization}")
