@@ -234,7 +234,7 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
         exchange.trace_id, exchange.parent_span_id, exchange.trace_flags = trace, parent, flags
     exchange.span_id, backend_span = digits[32:48], digits[48:64]
     exchange.backend_span_id = backend_span
-    exchange.identify(digits[64:])
+    exchange.drawn = digits[64:]
     headers[_TRACEPARENT] = f"00-{exchange.trace_id}-{backend_span}-{flags}"
     if FORWARDED_FOR in headers:
         headers[FORWARDED_FOR] = f"{', '.join(headers.getall(FORWARDED_FOR))}, {client_ip}"

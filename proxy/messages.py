@@ -80,7 +80,7 @@ class Url:
 
     def __str__(self) -> str:
         query = f"?{self.query}" if self.query else ""
-        return f"{self.scheme}://{self.authority}{self.path}{query}"
+        return f"{self.scheme}://{_authority(self.scheme, self.host, self.port)}{self.path}{query}"
 
 
 @lru_cache(maxsize=4096)

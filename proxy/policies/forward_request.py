@@ -75,7 +75,8 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         exchange.backend_method, exchange.backend_url = outgoing.method, str(outgoing.url)
         exchange.backend_status = 0
         try:
-            response = await exchange.transport.send(outgoing)
+            capture = exchange.capture  # as `exchange.transport` does
+            response = await (exchange.ports.transport if capture is None else capture.transport).send(outgoing)
         except GatewayError as problem:
             if member is not None:
                 failed(exchange, member, problem)
