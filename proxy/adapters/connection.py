@@ -30,7 +30,7 @@ from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
 from proxy.adapters.streams import Upload, read_away
 from proxy.adapters.tls import Secured
-from proxy.errors import BadRequest, GatewayError
+from proxy.errors import BadRequest, GatewayError, Overloaded
 from proxy.lifecycle import Incoming, serve
 from proxy.messages import Body
 from proxy.target import Target, canonical
@@ -43,6 +43,7 @@ log = logging.getLogger("proxy.connection")
 HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
 IDLE = 75.0  # seconds between requests
 MIN_RATE = 240  # body bytes per second that a client must send ...
+FAREWELL = 0.5  # seconds until a connection ends that there was no room for
 GRACE = 5.0  # ... measured over this many seconds
 _EMPTY_LINE = b"\r\n\r\n"
 
@@ -105,6 +106,18 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         peer = self.peername
         self._client = peer[0] if isinstance(peer, tuple) else ""
+        if self._house.crowded:
+            self._turn_away(transport)
+
+    def _turn_away(self, transport: asyncio.BaseTransport) -> None:
+        """There is no room: say so, and leave a moment for it to be read."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        transport.write(error_reply(Overloaded("too many clients are connected")))
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._force_close = True
+        self._loop.call_later(FAREWELL, transport.abort)
 
     def data_received(self, data: bytes) -> None:
         busy = self._serving or self._bytes or self._behind or self._messages or self._paused or self._force_close
@@ -172,6 +185,11 @@ class Connection(RequestHandler):
     # what others may ask
 
     @property
+    def strained(self) -> bool:
+        """There is no memory left for what clients send."""
+        return self._house.sidecar.strained
+
+    @property
     def idle(self) -> bool:
         """Between requests."""
         return not self._serving and not self._messages
@@ -211,7 +229,7 @@ class Connection(RequestHandler):
         if self.idle:
             if self._bytes and now - self._since > HEAD_DEADLINE:
                 self._refuse(BadRequest("The request head took too long.", 408, "Request Timeout"))
-            elif now - self._since > (IDLE if self._request_count else HEAD_DEADLINE):
+            elif now - self._since > (HEAD_DEADLINE if not self._request_count else self._house.patience):
                 self.force_close()
         elif self._body is not None and not self._body.is_eof():
             began, received = self._mark
@@ -234,7 +252,7 @@ class Connection(RequestHandler):
         path = request.target
         self._request_count += 1
         self._since = self._loop.time()
-        reply = self.reply = Reply(self, method, True, not house.draining)
+        reply = self.reply = Reply(self, method, True, not house.leaving)
         if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
@@ -341,7 +359,7 @@ class Connection(RequestHandler):
         """Serve one request; True when the connection may carry another."""
         house = self._house
         modern = message.version != HttpVersion10
-        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.leaving)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
             reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here

@@ -14,7 +14,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from proxy.adapters.backend import BackendConnection
 from proxy.adapters.fields import end_to_end
 from proxy.adapters.heads import last_chunk
-from proxy.errors import BackendConnectionFailure, BadRequest, ClientConnectionFailure, GatewayError
+from proxy.errors import BackendConnectionFailure, BadRequest, ClientConnectionFailure, GatewayError, Overloaded
 from proxy.messages import Body, Headers
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ class Upload(AsyncIterator[bytes]):
         if not chunk:
             raise StopAsyncIteration
         self._reply.received += len(chunk)
+        if self._connection.strained:
+            self._reply.keep = False
+            raise Overloaded("there is too little memory to take the rest of the body")
         return chunk
 
 
