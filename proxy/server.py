@@ -57,6 +57,7 @@ class Server(web.Server):
         self.draining = False
         # Clients at a time; while there are more, those are refused and connections end with their answers.
         self.most = sys.maxsize
+        self.turned_away = 0  # of these, the ones that are about to be closed
         self.address: tuple[str, int] = ("", 0)
         self.tls_address: tuple[str, int] = ("", 0)
 
@@ -66,17 +67,17 @@ class Server(web.Server):
     @property
     def leaving(self) -> bool:
         """Connections end with the answer that they carry."""
-        return self.draining or len(self._connections) >= self.most
+        return self.draining or len(self._connections) - self.turned_away >= self.most
 
     @property
     def patience(self) -> float:
         """Seconds that a connection may idle between two requests."""
-        return IDLE if len(self._connections) < self.most else 0.0
+        return IDLE if len(self._connections) - self.turned_away < self.most else 0.0
 
     @property
     def crowded(self) -> bool:
         """There are more connections than there is room for."""
-        return len(self._connections) > self.most
+        return len(self._connections) - self.turned_away > self.most
 
     @property
     def ready(self) -> bool:

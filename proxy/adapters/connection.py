@@ -43,7 +43,8 @@ log = logging.getLogger("proxy.connection")
 HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
 IDLE = 75.0  # seconds between requests
 MIN_RATE = 240  # body bytes per second that a client must send ...
-FAREWELL = 0.5  # seconds until a connection ends that there was no room for
+FAREWELL = 0.5  # seconds until a connection ends that there was no room for ...
+FAREWELLS = 32  # ... and how many of those there may be; further ones end at once
 GRACE = 5.0  # ... measured over this many seconds
 _EMPTY_LINE = b"\r\n\r\n"
 
@@ -112,12 +113,20 @@ class Connection(RequestHandler):
     def _turn_away(self, transport: asyncio.BaseTransport) -> None:
         """There is no room: say so, and leave a moment for it to be read."""
         assert isinstance(transport, asyncio.Transport)
+        self._force_close = True
+        if self._house.turned_away >= FAREWELLS:
+            transport.abort()
+            return
+        self._house.turned_away += 1
+        self._loop.call_later(FAREWELL, self._send_away, transport)
         transport.pause_reading()
         transport.write(error_reply(Overloaded("too many clients are connected")))
         if transport.can_write_eof():
             transport.write_eof()
-        self._force_close = True
-        self._loop.call_later(FAREWELL, transport.abort)
+
+    def _send_away(self, transport: asyncio.Transport) -> None:
+        self._house.turned_away -= 1
+        transport.abort()
 
     def data_received(self, data: bytes) -> None:
         busy = self._serving or self._bytes or self._behind or self._messages or self._paused or self._force_close

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("telemetry", "syncagent", "proxy", "management", "portal")
 FAMILIES = (
     "config.", "gateway.name", "health.http.", "instance.id", "management.", "net.", "observability.", "portal.",
-    "proxy.", "telemetry.applicationinsights.", "telemetry.enabled", "telemetry.logs.", "telemetry.metrics.",
+    "proxy.workers", "proxy.memory.", "telemetry.applicationinsights.", "telemetry.enabled", "telemetry.logs.", "telemetry.metrics.",
     "telemetry.spool.", "neighborhood.", "policy.", "certificates.", "security.",
     "neighborhood.", "policy.", "certificates.", "security.",
 )  # fmt: skip
