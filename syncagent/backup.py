@@ -16,6 +16,7 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -193,7 +194,10 @@ class Backup:
         if self._lock is not None:
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if not os.access(self._directory, os.W_OK):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        # Not for writing: a file that is open for writing keeps its file system from being made read-only.
+        descriptor = os.open(self._directory / "lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
