@@ -105,6 +105,9 @@ class Sidecar:
     # Requests that are served at a time, and whether bodies on their way in are given up: see adapters/pressure.py.
     most: int = sys.maxsize
     strained: bool = False
+    # Bytes that bodies which policies read may take, and do.
+    room: int = sys.maxsize
+    claimed: int = 0
     deployment: Deployment = field(default_factory=Deployment)
     traces: Traces = field(default_factory=Traces)
     # The client's scheme is known, since a proxy in front tells it, and APIs are found by it.

@@ -4,12 +4,18 @@ Memory is what the kernel will end us for: that of our cgroup (version 2 or 1) w
 against the cgroup's limit. With `proxy.memory.megabytes` it is that of this process alone, for hosts without cgroups.
 
 Rules
-1. From `proxy.memory.shed.percent` on, at most FEW requests are served at a time, and the others get 503 with
-   Retry-After. From halfway between there and the limit on, one; and bodies on their way in are given up. One is always
-   served: what does not fall by itself must not become an outage.
-2. Looking costs a few reads of the kernel's files ten times a second; a request compares one number.
-3. Half of the descriptors, less a reserve, are for clients: each may need one towards a backend. Who comes beyond that
+1. From `proxy.memory.shed.percent` on, no more requests are served at a time than there is memory for if each needs
+   what a policy that reads bodies can need, and the others get 503 with Retry-After. From halfway between there and the
+   limit on, or when there is none for a second one, bodies on their way in are given up too. One is always served: what
+   does not fall by itself must not become an outage.
+2. A policy that reads bodies claims the memory for one before it is taken in; what there is no room for gets 503 too.
+3. Looking costs a few reads of the kernel's files, ten times a second; a hundred times once half of the memory is in
+   use, since a burst of large bodies fills the rest in less than the time between two looks. A request compares one
+   number.
+4. Half of the descriptors, less a reserve, are for clients: each may need one towards a backend. Who comes beyond that
    gets 503 and is closed; meanwhile answers close their connections, and idle ones are closed, so that room comes back.
+
+HTTP/2 has rule 1 without the bodies; what comes back from backends is bounded by rule 1 alone.
 """
 
 from __future__ import annotations
@@ -30,10 +36,11 @@ from proxy.settings import integer
 
 log = logging.getLogger("proxy.pressure")
 
-FEW = 4  # requests at a time under pressure
-EVERY = 0.1  # seconds
+NEED = 16 << 20  # bytes that a request may take: a body of 2 MiB as pieces, bytes and text, changed, and its answer
+EVERY, OFTEN = 0.1, 0.01  # seconds
+HALF = 0.5  # of the limit: from here on it is looked at often
 RELIEF = 0.03  # of the limit: so far below, all are served again
-TRIM_EVERY = 20  # looks
+TRIM_EVERY = 50  # looks
 RESERVE = 64  # descriptors for files, sockets of our own, and a burst
 UNLIMITED = 1 << 50  # bytes; what version 1 says for "none" is beyond
 CGROUPS = Path("/sys/fs/cgroup")
@@ -129,11 +136,13 @@ class MemoryWatch:
                 used = self._group.used() if self._group is not None else own_memory()
             except (OSError, ValueError):
                 used = 0  # a group that went away limits nothing
-            await self.judge(used / self.limit)
-            await asyncio.sleep(EVERY)
+            share = used / self.limit
+            await self.judge(share)
+            await asyncio.sleep(EVERY if share < HALF else OFTEN)
 
     async def judge(self, share: float) -> None:
         sidecar = self._sidecar
+        sidecar.room = int(max(self._share - share, 0) * self.limit)
         strained = sidecar.most < sys.maxsize
         if share < self._share - (RELIEF if strained else 0):
             if strained:
@@ -143,15 +152,17 @@ class MemoryWatch:
                 )
             self._looks = 0
             return
-        severe = share >= (1 + self._share) / 2
-        sidecar.most, sidecar.strained = (1 if severe else FEW), severe
+        room = int((1 - share) * self.limit)
+        sidecar.most = max(room // NEED, 1)
+        sidecar.strained = share >= (1 + self._share) / 2 or room < NEED
         if not strained:
             log.warning(
                 "memory is at %.0f %% of %d MiB: at most %d requests are served at a time, others get 503",
                 share * 100, self.limit >> 20, sidecar.most, extra={"event": "MemoryPressure"},
             )  # fmt: skip
-        if self._looks % TRIM_EVERY == 0:
+        if not self._looks:
             gc.collect()
+        if self._looks % TRIM_EVERY == 0:
             await asyncio.to_thread(_trim)
         self._looks += 1
 

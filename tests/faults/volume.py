@@ -81,9 +81,9 @@ def killed(group: Path) -> int:
     return 0
 
 
-def within(prefix: str, argv: list[str]) -> list[str]:
-    """A command line that runs `prefix` in a shell and then becomes `argv`."""
-    return ["/bin/sh", "-c", f'{prefix} && exec "$@"', "sh", *argv]
+def enter(group: Path) -> None:
+    """Put this process into a control group."""
+    (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def descriptors(pid: int) -> int:
