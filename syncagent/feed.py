@@ -2,7 +2,8 @@
 
 Rules
 1. Nothing is applied of a feed that is not whole: head, lines, count, digests and fingerprint must all agree.
-2. A wrong answer (HTML, half a body, a bomb) is a `FeedError`: a failed fetch, never an empty configuration.
+2. A wrong answer (HTML, half a body, a bomb) is a `FeedError`: a failed fetch, never an empty configuration. A snapshot
+   names each resource once, so that a bomb of good lines ends at the second of them.
 3. A version never goes back within a dataset; a plane that was set back must take a new dataset id.
 4. An empty snapshot, or one that lost more than half of what is held, must say `"complete": true`.
 """
@@ -52,6 +53,7 @@ class FeedParser:
         self._head: dict[str, object] | None = None
         self._end: tuple[int, int] | None = None
         self._operations: list[Operation] = []
+        self._named: set[str] | None = None  # in a snapshot: the ids so far
 
     def write(self, data: bytes) -> None:
         self._size += len(data)
@@ -100,7 +102,7 @@ class FeedParser:
             elif tag == b"U":
                 self._read_upsert(rest)
             elif tag == b"D":
-                self._operations.append(_resource_id(rest))
+                self._read_removal(rest)
             elif tag == b"E":
                 self._read_end(rest)
             else:
@@ -117,13 +119,24 @@ class FeedParser:
         if not isinstance(head, dict):
             raise FeedError("this is not a feed: it does not begin with an H line")
         self._head = head
+        self._named = set() if head.get("kind") == "snapshot" else None
 
     def _read_upsert(self, rest: bytes) -> None:
         raw_id, hexadecimal, body = rest.split(b"\t", 2)
         digest = hashlib.sha256(body).digest()
         if digest != bytes.fromhex(hexadecimal.decode("ascii")):
             raise FeedError("the digest does not match the body")
-        self._operations.append(Resource(_resource_id(raw_id), digest, body))
+        id = _resource_id(raw_id)
+        if self._named is not None:
+            if id in self._named:
+                raise FeedError(f"the snapshot has {id} twice")
+            self._named.add(id)
+        self._operations.append(Resource(id, digest, body))
+
+    def _read_removal(self, rest: bytes) -> None:
+        if self._named is not None:
+            raise FeedError("a snapshot has nothing to remove")
+        self._operations.append(_resource_id(rest))
 
     def _read_end(self, rest: bytes) -> None:
         count, hexadecimal = rest.split(b"\t")

@@ -48,6 +48,14 @@ def test_every_truncation_is_refused() -> None:
             parse(text[:size])
 
 
+def test_a_snapshot_names_each_resource_once_and_removes_nothing() -> None:
+    head, first, second, end = plane_with(2).feed(None, -1).splitlines(keepends=True)
+    with pytest.raises(FeedError, match="/apis/0 twice"):
+        parse(head, first, first, second, end)
+    with pytest.raises(FeedError, match="nothing to remove"):
+        parse(head, first, b"D\t/apis/1\n", end)
+
+
 def test_every_changed_byte_is_refused_or_changes_nothing() -> None:
     plane = plane_with(2)
     text = plane.feed(None, -1)
