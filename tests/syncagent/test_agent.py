@@ -117,7 +117,8 @@ async def test_a_plane_in_trouble_is_given_time_and_one_that_is_away_is_met_at_i
 
 async def test_a_failure_that_goes_on_fills_no_log(lives: list[Life], monkeypatch: pytest.MonkeyPatch) -> None:
     def errors() -> int:
-        return sum("[Error]" in line for line in life.stream.getvalue().splitlines())
+        lines = life.stream.getvalue().splitlines()
+        return sum(line.startswith("[Error]") and "SyncFailed" in line for line in lines)
 
     calls = Calls()
     calls.trouble = CallFailed("the plane cannot be reached", answered=False)
