@@ -1,11 +1,17 @@
-"""A set of wire resources and how a diff changes it. Pure: apply(a, diff(a, b)) == b."""
+"""A set of wire resources and how a diff changes it. Pure: apply(a, diff(a, b)) == b.
+
+What an agent tells by mistake is refused before it is applied: `loss` says why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 
 from proxy.config.layers import changed
 from proxy.config.resources import Resource
+
+API = re.compile(r"(?:/workspaces/[^/]+)?/apis/[^/]+")
 
 
 def apply(
@@ -20,3 +26,20 @@ def apply(
     if full:
         return {name: each for name, each in over.items() if each is not None}
     return changed(held, over)
+
+
+def loss(
+    held: Mapping[str, Resource], upserts: Collection[str], removals: Collection[str], full: bool, again: bool
+) -> str:
+    """Why a diff that is not marked as complete must not be applied: it leaves nothing, or less than half of the
+    resources or of the APIs; or fewer, when it tells the held version `again`. Empty when it may."""
+    if not full and not removals:
+        return ""
+    gone = held.keys() - set(upserts) if full else held.keys() & set(removals) - set(upserts)
+    left = len(set(upserts)) if full else len(held.keys() | set(upserts)) - len(gone)
+    if not left or left * 2 < len(held) or (again and left < len(held)):
+        return f"{left} resources would be left where {len(held)} are held"
+    lost = sum(API.fullmatch(id) is not None for id in gone)
+    had = sum(API.fullmatch(id) is not None for id in held) if lost else 0
+    kept = had - lost + sum(API.fullmatch(id) is not None for id in upserts if id not in held)
+    return f"{kept} APIs would be left where {had} are held" if lost and kept * 2 < had else ""
