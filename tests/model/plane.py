@@ -157,8 +157,8 @@ class Wire:
         self.state = how
         if how == "hole":
             self._flows.clear()
-            return
-        await self._close()
+        else:
+            self._close()
 
     async def heal(self) -> None:
         if self.state == "refuse":
@@ -166,9 +166,10 @@ class Wire:
         self.state = "whole"
         self._flows.set()
 
-    async def _close(self) -> None:
+    def _close(self) -> None:
         if self._server is not None:
             self._server.close()
+            self._server = None
         for writer in list(self._writers):
             writer.transport.abort()
 

@@ -61,6 +61,13 @@ class _Echo(BaseHTTPRequestHandler):
         pass
 
 
+class _Backend(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A sidecar that was killed."""
+
+
 @dataclass
 class Car:
     """One sidecar and what its process in its present life has answered. `life` grows with each start and kill."""
@@ -91,8 +98,7 @@ class World:
         self.worst = self.settled = 0.0
         self.durable = 0  # index of a state that is known to be in an intact backup
         self.dirty = False  # the backup was damaged, or could not be written
-        self._backend = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-        self._backend.daemon_threads = True
+        self._backend = _Backend(("127.0.0.1", 0), _Echo)
         threading.Thread(target=self._backend.serve_forever, args=(0.05,), daemon=True).start()
         self.outside = Outside()
         self.plane = ModelPlane(f"http://127.0.0.1:{self._backend.server_address[1]}")
@@ -123,6 +129,7 @@ class World:
         self._agent_signal(signal.SIGCONT)
         self.agent.kill()
         self.outside.do(self.plane.stop())
+        self.outside.do(self.wire.cut("refuse"))
         self.outside.close()
         self._backend.shutdown()
         self._backend.server_close()
@@ -210,12 +217,12 @@ class World:
                 file.write(bytes([byte[0] ^ 1]))
         except (OSError, IndexError):
             return  # there is none yet
-        self.dirty = True
+        self._doubt()
 
     def step_fill_disk(self) -> None:
         """No file of the agent may grow, its log neither."""
         self._limit(1)
-        self.dirty = True
+        self._doubt()
 
     def step_free_disk(self) -> None:
         self._limit(resource.RLIM_INFINITY)
@@ -288,6 +295,14 @@ class World:
                 return
             time.sleep(0.05)
         raise Broken("the backup is not written again, after: " + " ".join(self.done))
+
+    def _doubt(self) -> None:
+        """From now on the backup may lack what was served; who has yet to get a configuration may get an older one."""
+        self.dirty = True
+        for car in self.cars:
+            with car.lock:
+                if not car.configured:
+                    car.floor = 0
 
     def _agent_issues(self) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.agent.port, timeout=5)
