@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 model kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test faults test-postgresql test-sdk4 model kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -36,6 +36,11 @@ outage: setup $(VENV)/.dev
 # make model ARGUMENTS="--examples 100 --steps 50 --seed 7".
 model: setup $(VENV)/.dev
 	$(BIN)/python -m tests.model $(ARGUMENTS)
+
+# Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
+# ARGUMENTS="--full --out docs/reliability.md".
+faults: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(ARGUMENTS)
 
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev

@@ -102,8 +102,8 @@ class Feed:
             "from": start,
             "cursor": self.service.revision,
         }
-        if kind == "snapshot":
-            header["complete"] = self.complete
+        if kind == "snapshot" and self.complete:
+            header["complete"] = True
         return f"H\t{json.dumps(header)}\n"
 
     def _snapshot(self) -> Iterator[tuple[str, int]]:

@@ -43,6 +43,7 @@ TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
 COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
 LAST_COUNTERS = 2.0
 NEAR_EXPIRY = 7 * 86_400
+COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
 
 
 class Plane(Protocol):
@@ -79,6 +80,7 @@ class Agent:
         self._problems: dict[str, str] = {}
         self._failures = self._strained = 0
         self._tried = ""
+        self._complaint = ("", 0.0)  # what was said last of a failed poll, and when
         self._fresh = asyncio.Event()
         self._saver = ThreadPoolExecutor(1, "backup")
         self._saving: asyncio.Future[bool] | None = None
@@ -238,14 +240,19 @@ class Agent:
             self._problems["PlaneRefuses"] = str(failure)
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
-        self._log.error(event, f"{failure}{serving}", failures=self._failures)
+        message, now = f"{failure}{serving}", time.monotonic()
+        if message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING:
+            self._complaint = (message, now)
+            self._log.error(event, message, failures=self._failures)
+        else:
+            self._log.debug(event, message, failures=self._failures)
         return max(self._backoff(failure.answered), failure.retry_after or 0.0)
 
     def _backoff(self, answered: bool) -> float:
         """Seconds. A plane that cannot be reached is not hurt by being asked: what it has arrives within one poll."""
         interval = self._settings.poll_interval
         self._strained = self._strained + 1 if answered else 0
-        ceiling = min(self._settings.max_backoff, interval * 2 ** min(self._strained, 10))
+        ceiling = min(self._settings.max_backoff, interval * (2 ** min(self._strained, 10) if answered else 0.8))
         return max(random.uniform(0, ceiling), min(interval, 1.0))  # noqa: S311 - not a secret
 
     async def _rest(self, seconds: float) -> None:

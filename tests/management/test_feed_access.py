@@ -143,7 +143,8 @@ async def test_who_holds_another_dataset_hears_complete_once_an_operator_accepte
     async def complete(**query: str) -> bool:
         headers = {"Authorization": f"GatewayKey {agent.token}"}
         async with plane.session.get(f"{agent.url}/events", headers=headers, params=query) as response:
-            return bool(json.loads((await response.text()).split("\n", 1)[0].partition("\t")[2])["complete"])
+            head = (await response.text()).split("\n", 1)[0].removeprefix("H\t")
+            return json.loads(head).get("complete") is True
 
     await agent.poll()
     other = {"dataset": "of-a-lost-store", "cursor": "57"}
