@@ -118,8 +118,10 @@ $(UV): | python
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
 
-# The pages of policies and of telemetry are made from the code; tests hold them to the code.
+# The pages of policies and of telemetry are made from the code, and the names that `doctor` knows from the page of
+# settings; tests hold them to each other.
 docs: $(VENV)/.setup
+	$(BIN)/python -m passerelle.doctor.names docs/settings.md
 	$(BIN)/passerelle policy docs --out docs/policies.md
 	$(BIN)/passerelle telemetry docs --settings docs/settings.md --out docs/telemetry.md
 
