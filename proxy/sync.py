@@ -312,9 +312,7 @@ class SyncThread:
         if self._loss is not None and (again or not diff.complete):
             lost = self._loss(pending.ids, pending.removals, diff.full, again)
             if lost:
-                return self._nack(
-                    diff.nonce, nack.SHRUNK, lost if again else f"{lost}, and it is not marked as complete"
-                )
+                return self._nack(diff.nonce, nack.SHRUNK, lost if again else f"{lost}, and it is not marked complete")
         try:
             issues = self._apply(diff.dataset, diff.version, diff.full, pending.upserts, pending.removals)
         except Exception as error:

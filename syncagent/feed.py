@@ -202,12 +202,12 @@ def check_shrink(held: Snapshot | None, new: Collection[str], complete: bool) ->
         return
     before: Collection[str] = held.resources if held is not None else ()
     if not new or len(new) * 2 < len(before):
-        raise Shrunk(f"{len(new)} resources where {len(before)} are held, and not marked as complete")
+        raise Shrunk(f"{len(new)} resources where {len(before)} are held, not marked complete")
     had, has = apis(before), apis(new)
     if held is None and not has:
-        raise Shrunk("no API at all, and not marked as complete")
+        raise Shrunk("no API at all, not marked complete")
     if has * 2 < had:
-        raise Shrunk(f"{has} APIs where {had} are held, and not marked as complete")
+        raise Shrunk(f"{has} APIs where {had} are held, not marked complete")
 
 
 def apis(ids: Collection[str]) -> int:

@@ -31,7 +31,7 @@ def apply(
 def loss(
     held: Mapping[str, Resource], upserts: Collection[str], removals: Collection[str], full: bool, again: bool
 ) -> str:
-    """Why a diff that is not marked as complete must not be applied: it leaves nothing, or less than half of the
+    """Why a diff that is not marked complete must not be applied: it leaves nothing, or less than half of the
     resources or of the APIs; or fewer, when it tells the held version `again`. Empty when it may."""
     if not full and not removals:
         return ""

@@ -151,12 +151,12 @@ def test_a_snapshot_that_lost_more_than_half_must_say_that_it_is_complete() -> N
     held = held_by(plane_with(10))
     shrunk = plane_with(4)
     shrunk.dataset, shrunk.complete = "d2", False
-    with pytest.raises(FeedError, match="not marked as complete"):
+    with pytest.raises(FeedError, match="not marked complete"):
         advance(held, parse(shrunk.feed(None, -1)))
     shrunk.complete = True
     assert len(advance(held, parse(shrunk.feed(None, -1))).resources) == 4
     empty = FakePlane(complete=False)
-    with pytest.raises(Shrunk, match="not marked as complete"):
+    with pytest.raises(Shrunk, match="not marked complete"):
         advance(None, parse(empty.feed(None, -1)))
 
 
