@@ -17,7 +17,7 @@ from tests.faults.place import Place
 from tests.faults.row import Figures, fault
 from tests.ports import free_port
 
-STORE = "management.db"
+STORE = "store.db"
 
 
 def _back(place: Place) -> None:
