@@ -173,9 +173,10 @@ def advance(held: Snapshot | None, feed: Feed) -> Snapshot:
     new = apply(held, feed.operations, feed.dataset, feed.cursor)
     if new.fingerprint != feed.fingerprint:
         raise FingerprintMismatch(f"the fingerprint after {feed.cursor} differs from the plane's")
-    if any(isinstance(each, str) for each in feed.operations):
+    removed = [each for each in feed.operations if isinstance(each, str)]
+    if removed:
         try:
-            check_shrink(held, new.resources, complete=False)
+            check_shrink(held, new.resources, False, removed)
         except Shrunk as shrunk:
             raise ShrinkingChanges(f"{shrunk} in changes") from None
     return new
@@ -196,13 +197,18 @@ def _check_version(held: Snapshot | None, new: Snapshot) -> None:
         )
 
 
-def check_shrink(held: Snapshot | None, new: Collection[str], complete: bool) -> None:
-    """Raises Shrunk when the ids `new` must not take the place of what is held without a mark."""
+def check_shrink(
+    held: Snapshot | None, new: Collection[str], complete: bool, removed: Collection[str] | None = None
+) -> None:
+    """Raises Shrunk when the ids `new` must not take the place of what is held without a mark; of `removed`, where it
+    is known, depends whether APIs have to be counted."""
     if complete:
         return
     before: Collection[str] = held.resources if held is not None else ()
     if not new or len(new) * 2 < len(before):
         raise Shrunk(f"{len(new)} resources where {len(before)} are held, not marked complete")
+    if removed is not None and not apis(removed):
+        return
     had, has = apis(before), apis(new)
     if held is None and not has:
         raise Shrunk("no API at all, not marked complete")

@@ -35,11 +35,18 @@ def loss(
     resources or of the APIs; or fewer, when it tells the held version `again`. Empty when it may."""
     if not full and not removals:
         return ""
-    gone = held.keys() - set(upserts) if full else held.keys() & set(removals) - set(upserts)
-    left = len(set(upserts)) if full else len(held.keys() | set(upserts)) - len(gone)
+    ids = set(upserts)
+    gone = [id for id in (held if full else set(removals)) if id in held and id not in ids]
+    left = len(held) - len(gone) + sum(id not in held for id in ids)
     if not left or left * 2 < len(held) or (again and left < len(held)):
         return f"{left} resources would be left where {len(held)} are held"
-    lost = sum(API.fullmatch(id) is not None for id in gone)
-    had = sum(API.fullmatch(id) is not None for id in held) if lost else 0
-    kept = had - lost + sum(API.fullmatch(id) is not None for id in upserts if id not in held)
-    return f"{kept} APIs would be left where {had} are held" if lost and kept * 2 < had else ""
+    lost = _apis(gone)
+    if not lost:
+        return ""
+    had = _apis(held)
+    kept = had - lost + _apis(id for id in ids if id not in held)
+    return f"{kept} APIs would be left where {had} are held" if kept * 2 < had else ""
+
+
+def _apis(ids: Iterable[str]) -> int:
+    return sum(API.fullmatch(id) is not None for id in ids)

@@ -3,9 +3,10 @@
 Each method that begins with `step_` is a step; it may be done at any time, whatever was done before. Watchers ask every
 sidecar all the time, and judge each answer at once:
 1. Never an answer but 503 without a configuration, and never 503 for that reason once there is one.
-2. Every answer is explained by one state of the plane, none older than what the same process answered before.
-3. The version that a process tells never goes back within a dataset.
-4. Who is started anew begins with at least what was served before, unless the backup was damaged or could not be
+2. A backend that is away is told as 5xx, and only by what asks it.
+3. Every answer is explained by one state of the plane, none older than what the same process answered before.
+4. The version that a process tells never goes back within a dataset.
+5. Who is started anew begins with at least what was served before, unless the backup was damaged or could not be
    written meanwhile.
 `settle` mends everything and waits until all sidecars answer as the newest state says.
 """
@@ -51,6 +52,9 @@ class _Echo(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        if getattr(self.server, "away", False):
+            self.close_connection = True
+            return
         self.send_response(200)
         self.send_header("X-First", self.headers.get("X-First", ""))
         self.send_header("Content-Length", "2")
@@ -62,7 +66,10 @@ class _Echo(BaseHTTPRequestHandler):
 
 
 class _Backend(ThreadingHTTPServer):
+    """While it is `away` it closes connections without an answer."""
+
     daemon_threads = True
+    away = False
 
     def handle_error(self, *_: object) -> None:
         """A sidecar that was killed."""
@@ -98,6 +105,7 @@ class World:
         self.worst = self.settled = 0.0
         self.durable = 0  # index of a state that is known to be in an intact backup
         self.dirty = False  # the backup was damaged, or could not be written
+        self._backend_back = 0.0  # when the backend last was back, monotonic
         self._backend = _Backend(("127.0.0.1", 0), _Echo)
         threading.Thread(target=self._backend.serve_forever, args=(0.05,), daemon=True).start()
         self.outside = Outside()
@@ -227,6 +235,13 @@ class World:
     def step_free_disk(self) -> None:
         self._limit(resource.RLIM_INFINITY)
 
+    def step_kill_backend(self) -> None:
+        self._backend.away = True
+
+    def step_start_backend(self) -> None:
+        if self._backend.away:
+            self._backend.away, self._backend_back = False, time.monotonic()
+
     def step_rest(self) -> None:
         time.sleep(POLL)
 
@@ -260,6 +275,7 @@ class World:
         self.step_free_disk()
         self.step_thaw_agent()
         self.step_plane_well()
+        self.step_start_backend()
         self.step_start_plane()
         self.step_start_agent()
         for car in self.cars:
@@ -389,6 +405,8 @@ class World:
                         f"car-{car.number}: {kind} failed after {time.monotonic() - began:.2f} s: {error!r}"
                     )
             return
+        if kind == "shop" and answer.status >= 500 and (self._backend.away or began <= self._backend_back):
+            return  # it says so, and nothing else does
         with car.lock:
             if car.life == life:
                 self._check(car, answer, floor, configured)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
+from proto.config_sync_pb2 import Nack
 from proxy.config.resources import ResourceIssue
 from tests.outages.conftest import NewAgent, NewCar, NewSidecar, add_api, says
+from tests.proxy_sync.agent import ScriptedAgent, resource
 from tests.syncagent.house import Agent, FakeSidecar, eventually
 from tests.syncagent.plane import FakePlane
 
@@ -100,6 +103,30 @@ async def test_kong_operator_3610_an_empty_configuration_is_refused_until_it_is_
     plane.complete = True
     await asyncio.to_thread(car.until, "/orders/x", 404)
     await eventually(lambda: codes(plane) == set(), what="the end of the alarm")
+
+
+async def test_kong_operator_3610_an_agent_that_sends_nothing_takes_nothing(
+    plane: FakePlane, new_car: NewCar, tmp_path: Path
+) -> None:
+    """The same one step on: an agent in trouble sends a sidecar an empty whole, or deletes everything."""
+    agent = ScriptedAgent(str(tmp_path / "agent.sock"))
+    agent.start()
+    try:
+        car = new_car(agent.endpoint)
+        heard = (await asyncio.to_thread(agent.heard.get, timeout=30)).hello
+        assert heard.held_dataset == ""
+        whole = [resource(id, body) for id, body in plane.resources.items()]
+        agent.say(nonce="n1", dataset="d", version=5, full=True, last=True, upserts=whole, complete=True)
+        await asyncio.to_thread(car.until, "/orders/x", 200)
+        agent.say(nonce="n2", dataset="d", version=6, full=True, last=True)
+        agent.say(nonce="n3", dataset="d", base_version=5, version=6, last=True, removals=[each.id for each in whole])
+        agent.say(nonce="n4", dataset="d", version=4, full=True, last=True, upserts=whole, complete=True)
+        answers = [await asyncio.to_thread(agent.hear) for _ in range(4)]
+        assert answers[0].ack.version == 5
+        assert [each.nack.reason for each in answers[1:]] == [Nack.SHRUNK, Nack.SHRUNK, Nack.GOES_BACK]
+        assert (await asyncio.to_thread(car.get, "/orders/x"))[0] == 200
+    finally:
+        agent.stop()
 
 
 async def test_kic_5854_and_6071_one_bad_object_blocks_no_other(
