@@ -178,7 +178,7 @@ class Agent:
         except CallFailed as failure:
             return self._failed(failure)
         except feeds.FeedError as error:
-            self._problems["FeedRefused"] = str(error)
+            self._refuse(error)
             return self._failed(CallFailed(f"the {self._settings.source}'s configuration is refused: {error}"))
         if self._failures:
             self._log.info(
@@ -187,8 +187,8 @@ class Agent:
         self._failures = self._strained = 0
         self._last_error, self._confirmed = "", time.time()
         self._hub.confirmed_at = self._confirmed
-        self._problems.pop("FeedRefused", None)
-        self._problems.pop("PlaneRefuses", None)
+        for code in ("FeedRefused", "ConfigurationShrunk", "PlaneRefuses"):
+            self._problems.pop(code, None)
         self._check_expiry()
         # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents. What
         # changed in a folder has still to be checked here, and to look at it costs nobody anything.
@@ -201,7 +201,7 @@ class Agent:
         feed = await plane.events(held)
         try:
             new = feeds.advance(held, feed)
-        except feeds.FingerprintMismatch as error:
+        except feeds.WholeWanted as error:
             self._log.warn("ConfigurationMismatch", f"{error}; asking for the whole")
             feed = await plane.events(None)
             new = feeds.advance(held, feed)
@@ -217,6 +217,20 @@ class Agent:
                 changes=len(feed.operations),
                 resources=len(new.resources),
             )
+
+    def _refuse(self, error: feeds.FeedError) -> None:
+        """The alarm of the heartbeat; of a configuration that shrank it says how to take it."""
+        if isinstance(error, feeds.Shrunk):
+            text = (
+                f"the {self._settings.source} offers {error}; the last good one stays. {self._settings.how_to_accept}"
+            )
+            if self._problems.get("ConfigurationShrunk") != text:
+                self._log.error("ConfigurationShrunk", text)
+            self._problems["ConfigurationShrunk"] = text
+            self._problems.pop("FeedRefused", None)
+        else:
+            self._problems["FeedRefused"] = str(error)
+            self._problems.pop("ConfigurationShrunk", None)
 
     def _failed(self, failure: CallFailed) -> float:
         self._failures += 1

@@ -337,6 +337,7 @@ def _empty(offer: Offer) -> config_sync_pb2.FromAgent:
             base_version=offer.base,
             version=offer.target.number,
             full=offer.full,
+            complete=True,  # nothing is published that did not pass the guard of `feed`
         )
     )
 
