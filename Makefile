@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test faults test-postgresql test-sdk4 kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -31,6 +31,11 @@ test-postgresql: setup $(VENV)/.dev
 # Telemetry through an outage of ten minutes, with kill -9 of everything in it: make outage ARGUMENTS="--seconds 60".
 outage: setup $(VENV)/.dev
 	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
+
+# Edits, faults and kills in sequences that are made up, against real processes, every answer judged: a minute; more with
+# make model ARGUMENTS="--examples 100 --steps 50 --seed 7".
+model: setup $(VENV)/.dev
+	$(BIN)/python -m tests.model $(ARGUMENTS)
 
 # Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
 # ARGUMENTS="--full --out docs/reliability.md".

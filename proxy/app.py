@@ -44,7 +44,7 @@ from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
 from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
-from proxy.config.snapshot import apply
+from proxy.config.snapshot import apply, loss
 from proxy.lifecycle import Sidecar
 from proxy.ports import Ports
 from proxy.server import PortTaken, Server
@@ -144,6 +144,10 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def loss(self, upserts: list[str], removals: list[str], full: bool, again: bool) -> str:
+        """Why a diff would take too much of what is held; in the stream's thread."""
+        return loss(self.resources, upserts, removals, full, again)
 
     def stand(self, dataset: str, newest: int, confirmed: float, reached: int) -> None:
         """Where the agent stands; any thread."""
@@ -278,6 +282,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         quotas,
         settings.instance if shared is not None else "",
         configuration.stand,
+        configuration.loss,
     )
     sync.start()
 

@@ -37,8 +37,7 @@ from syncagent.snapshot import Snapshot
 CREDENTIAL_CHECK = 2.0
 # Seconds that a change waits for the disk before it is published all the same, and more for each resource: a change has
 # to be in force within a poll and two seconds, on a slow disk too.
-SAVE_PATIENCE, SAVE_PATIENCE_EACH = 2.0, 0.0002
-LAST_SAVE = 10.0
+SAVE_PATIENCE, SAVE_PATIENCE_EACH, LAST_SAVE = 2.0, 0.0002, 10.0
 SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
@@ -48,6 +47,7 @@ COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
 LAST_COUNTERS = 2.0
 NEAR_EXPIRY = 7 * 86_400
 NO_BACKUP = "BackupLocationNotFound"
+COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
 
 
 class Plane(Protocol):
@@ -84,6 +84,7 @@ class Agent:
         self._problems: dict[str, str] = {}
         self._failures = self._strained = 0
         self._tried = ""
+        self._complaint = ("", 0.0)  # what was said last of a failed poll, and when
         self._fresh = asyncio.Event()
         self._saver = ThreadPoolExecutor(1, "backup")
         self._saving: asyncio.Future[bool] | None = None
@@ -185,7 +186,7 @@ class Agent:
         except CallFailed as failure:
             return self._failed(failure)
         except feeds.FeedError as error:
-            self._problems["FeedRefused"] = str(error)
+            self._refuse(error)
             return self._failed(CallFailed(f"the {self._settings.source}'s configuration is refused: {error}"))
         if self._failures:
             self._log.info(
@@ -194,8 +195,8 @@ class Agent:
         self._failures = self._strained = 0
         self._last_error, self._confirmed = "", time.time()
         self._hub.confirmed_at = self._confirmed
-        self._problems.pop("FeedRefused", None)
-        self._problems.pop("PlaneRefuses", None)
+        for code in ("FeedRefused", "ConfigurationShrunk", "PlaneRefuses"):
+            self._problems.pop(code, None)
         self._check_expiry()
         # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents. What
         # changed in a folder has still to be checked here, and to look at it costs nobody anything.
@@ -208,7 +209,7 @@ class Agent:
         feed = await plane.events(held)
         try:
             new = feeds.advance(held, feed)
-        except feeds.FingerprintMismatch as error:
+        except feeds.WholeWanted as error:
             self._log.warn("ConfigurationMismatch", f"{error}; asking for the whole")
             feed = await plane.events(None)
             new = feeds.advance(held, feed)
@@ -225,6 +226,20 @@ class Agent:
                 resources=len(new.resources),
             )
 
+    def _refuse(self, error: feeds.FeedError) -> None:
+        """The alarm of the heartbeat; of a configuration that shrank it says how to take it."""
+        if isinstance(error, feeds.Shrunk):
+            text = (
+                f"the {self._settings.source} offers {error}; the last good one stays. {self._settings.how_to_accept}"
+            )
+            if self._problems.get("ConfigurationShrunk") != text:
+                self._log.error("ConfigurationShrunk", text)
+            self._problems["ConfigurationShrunk"] = text
+            self._problems.pop("FeedRefused", None)
+        else:
+            self._problems["FeedRefused"] = str(error)
+            self._problems.pop("ConfigurationShrunk", None)
+
     def _failed(self, failure: CallFailed) -> float:
         self._failures += 1
         self._last_error = str(failure)
@@ -233,14 +248,19 @@ class Agent:
             self._problems["PlaneRefuses"] = str(failure)
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
-        self._log.error(event, f"{failure}{serving}", failures=self._failures)
+        message, now = f"{failure}{serving}", time.monotonic()
+        if message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING:
+            self._complaint = (message, now)
+            self._log.error(event, message, failures=self._failures)
+        else:
+            self._log.debug(event, message, failures=self._failures)
         return max(self._backoff(failure.answered), failure.retry_after or 0.0)
 
     def _backoff(self, answered: bool) -> float:
         """Seconds. A plane that cannot be reached is not hurt by being asked: what it has arrives within one poll."""
         interval = self._settings.poll_interval
         self._strained = self._strained + 1 if answered else 0
-        ceiling = min(self._settings.max_backoff, interval * 2 ** min(self._strained, 10))
+        ceiling = min(self._settings.max_backoff, interval * (2 ** min(self._strained, 10) if answered else 0.8))
         return max(random.uniform(0, ceiling), min(interval, 1.0))  # noqa: S311 - not a secret
 
     async def _rest(self, seconds: float) -> None:

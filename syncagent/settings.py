@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+FULL_SYNC = "full-sync.txt"  # in the folder: every new text in it lets the folder lose more than half, once
 LEVELS = ("all", "debug", "info", "warn", "error", "fatal")
 
 
@@ -60,6 +61,13 @@ class Settings:
     @property
     def source(self) -> str:
         return "plane" if self.directory is None else "directory"
+
+    @property
+    def how_to_accept(self) -> str:
+        """What an operator does when a configuration is meant to be so much smaller."""
+        if self.directory is None:
+            return "If it is meant: accept it in the console, or POST .../gateways/{gatewayId}/acceptConfiguration"
+        return f"If it is meant: write a text that was not in it before into {self.directory / FULL_SYNC}"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:

@@ -95,7 +95,8 @@ def measure(row: Row, place: Place) -> Figures | str:
         return str(error)
     except Exception as error:
         figures = Figures([f"{type(error).__name__}: {error}"])
-        figures.broken += traceback.format_exc().splitlines()[-12:]
+        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/tests/" in frame.filename]
+        figures.broken += [f"{frame.filename}:{frame.lineno}: {frame.line}" for frame in ours]
         return figures
 
 

@@ -89,7 +89,11 @@ class Place:
         self.backend = self._line(("127.0.0.1", echo.port or 80))
         self._service = str(house.info["service"]).rsplit("/", 1)[1]
         self.allowed = TIGHT * len(house.gateways)
-        self.restart_agent(**{"config.service.endpoint": self.endpoint})
+        patience = {"backoff.maximum": "60", "heartbeat.interval": "60"}
+        if not self.options.full:
+            patience = {"backoff.maximum": f"{2 * self.options.poll:g}", "heartbeat.interval": "10"}
+        own = {f"config.service.{name}": value for name, value in patience.items()}
+        self.restart_agent(**own, **{"config.service.endpoint": self.endpoint})
         self._provision()
 
     def _line(self, target: tuple[str, int]) -> Line:
@@ -147,10 +151,10 @@ class Place:
 
     def _provision(self) -> None:
         house = self.house
-        for name in ("shop", "token", "limited", "tight"):
-            house.api(name, self.echo)
-        house.api("keyed", self.echo, key=True)
-        house.api("line", self.backend.url)
+        resources: list[dict[str, Any]] = []
+        for name in ("shop", "token", "limited", "tight", "keyed"):
+            resources += self.api(name, self.echo, key=name == "keyed")
+        resources += self.api("line", self.backend.url)
         key = base64.b64encode(SECRET).decode()
         for name, policy in {
             "token": f'<validate-jwt header-name="Authorization"><issuer-signing-keys><key>{key}</key>'
@@ -158,8 +162,11 @@ class Place:
             "limited": '<rate-limit-by-key calls="1000000" renewal-period="60" counter-key="everybody" />',
             "tight": f'<rate-limit-by-key calls="{TIGHT}" renewal-period="{WINDOW}" counter-key="tight" />',
         }.items():
-            house.policy(f"/apis/{name}", policies(inbound=policy))
-        house.put("/subscriptions/load", {"displayName": "load", "scope": "/apis/keyed", "state": "active"})
+            value = {"format": "rawxml", "value": policies(inbound=policy)}
+            resources.append({"id": f"/apis/{name}/policies/policy", "properties": value})
+        subscription = {"displayName": "load", "scope": "/apis/keyed", "state": "active"}
+        resources.append({"id": "/subscriptions/load", "properties": subscription})
+        self.apply(resources)
         self.key = str(house.arm("/subscriptions/load/listSecrets", "POST").json["primaryKey"])
         self.arrived(self.publish())
         for gateway in house.gateways:
@@ -168,6 +175,25 @@ class Place:
                 SOON,
                 what=f"the right answers of {gateway}",
             )
+
+    def api(self, name: str, backend: str, key: bool = False) -> list[dict[str, Any]]:
+        """An API of this gateway, with GET and POST on everything below its name, for `apply`."""
+        api = {"displayName": name, "path": name, "serviceUrl": backend, "subscriptionRequired": key}
+        rest = {"name": "rest", "type": "string", "required": False}
+        below = {"urlTemplate": "/{*rest}", "templateParameters": [rest]}
+        return [
+            {"id": f"/apis/{name}", "properties": {**api, "protocols": ["http", "https"]}},
+            *(
+                {"id": f"/apis/{name}/operations/{verb}", "properties": {"displayName": verb, "method": verb, **below}}
+                for verb in ("GET", "POST")
+            ),
+            {"id": f"/gateways/{self.house.gateway_id}/apis/{name}", "properties": {}},
+        ]
+
+    def apply(self, resources: list[dict[str, Any]], delete: Sequence[str] = ()) -> None:
+        """Many changes as one revision."""
+        reply = self.house.arm("/apply", "POST", {"resources": resources, "delete": list(delete)})
+        assert reply.status == 200, (reply.status, reply.body[:1000])
 
     def publish(self) -> int:
         """Publish the next version of `shop`; answers its number."""
@@ -198,7 +224,7 @@ class Place:
     @property
     def kinds(self) -> list[Kind]:
         """Open, with a key, with a token, limited, and what is to be refused; the right status of each is known."""
-        good, old = f"Bearer {token(3600)}", f"Bearer {token(-3600)}"
+        good, old = f"Bearer {token(86_400)}", f"Bearer {token(-86_400)}"
         return [
             Kind("open", "/shop/open", frozenset({200}), versioned=True),
             Kind("key", "/keyed/x", frozenset({200}), ((KEY_HEADER, self.key),)),
@@ -240,7 +266,18 @@ class Place:
         self.allowed += TIGHT
         self.oracle.forget(gateway)
 
+    def token(self, key: str = "primary") -> str:
+        """A fresh gateway token for the agent, by this key of the gateway."""
+        expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+        path = f"/gateways/{self.house.gateway_id}/generateToken"
+        return str(self.house.arm(path, "POST", {"keyType": key, "expiry": expiry}).json["value"])
+
     # The processes
+
+    @property
+    def token_file(self) -> Path:
+        """Where the agent reads its token."""
+        return Path(self.agent.environment["config.service.auth.key.file"])
 
     @property
     def agent(self) -> Process:
@@ -292,11 +329,11 @@ def versioned(version: int, inbound: str = "") -> str:
     return policies(field + inbound, field)
 
 
-def token(seconds: float) -> str:
+def token(seconds: float, secret: bytes = SECRET) -> str:
     """A token of HS256 that expires so many seconds from now."""
     head, claims = {"alg": "HS256", "typ": "JWT"}, {"sub": "load", "exp": int(time.time() + seconds)}
     text = ".".join(_base64(json.dumps(part).encode()) for part in (head, claims))
-    return f"{text}.{_base64(hmac.new(SECRET, text.encode(), hashlib.sha256).digest())}"
+    return f"{text}.{_base64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
 
 def _base64(data: bytes) -> str:
