@@ -24,7 +24,10 @@ class Sidecar:
 
 @dataclass(frozen=True)
 class Instance:
-    """`age` is how long ago the plane heard of it, in words; `silent` when that is too long."""
+    """`age` is how long ago the plane heard of it, in words; `silent` when that is too long.
+
+    `shrunk`: it refuses a configuration that lost more than half, until somebody accepts it.
+    """
 
     id: str
     version: str
@@ -35,6 +38,7 @@ class Instance:
     source: str
     sidecars: tuple[Sidecar, ...]
     issues: tuple[str, ...]
+    shrunk: bool = False
 
 
 def read(value: Mapping[str, Any], now: datetime.datetime) -> Instance:
@@ -63,6 +67,7 @@ def read(value: Mapping[str, Any], now: datetime.datetime) -> Instance:
             for one in sidecars
         ),
         issues=tuple(issues),
+        shrunk=any(one.get("code") == "ConfigurationShrunk" for one in mappings(value.get("issues"))),
     )
 
 

@@ -76,6 +76,15 @@ async def gateways(request: web.Request, current: Session) -> web.Response:
     return page(request, "console/gateways.html", session=current, gateways=shown)
 
 
+@routes.post("/console/gateways/{gateway}/accept")
+@signed_in
+async def accept(request: web.Request, current: Session) -> web.Response:
+    """What the gateway's agents refuse since it is so much smaller is meant."""
+    gateway = segment(request.match_info["gateway"])
+    await request.app[PLANE].post(f"/gateways/{gateway}/acceptConfiguration")
+    return web.Response(status=303, headers={"Location": "/console"})
+
+
 @routes.get("/console/apis")
 @signed_in
 async def apis(request: web.Request, current: Session) -> web.Response:
