@@ -37,7 +37,7 @@ from tests.syncagent.house import ROOT, Agent
 
 POLL = 0.25
 GOAL = POLL + 2.0  # seconds from the end of a fault to equality
-PATIENCE = 30.0  # the same, before it is judged to be a failure: a busy machine is none
+PATIENCE = 60.0  # the same, before it is judged to be a failure: a busy machine is none
 STATUS = "/internal-status-0123456789abcdef"
 PLANE_FAULTS = ("500", "html", "hang", "half", "bad-fingerprint", "empty", "stale", "401")
 STEP = re.compile(r"(\w+)(?:\((\d*)\))?")
