@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from syncagent import feed as feeds
 from syncagent.backup import Backup, ReadOnlyBackup
@@ -28,10 +28,12 @@ from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quota_journal import QuotaJournal, keep, restore
 from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
+from syncagent.source import Plane
 
 CREDENTIAL_CHECK = 2.0
 SAVE_PATIENCE = 10.0
@@ -40,22 +42,10 @@ PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
 BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
-COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
-LAST_COUNTERS = 2.0
+COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE, LAST_COUNTERS = 5.0, 60.0, 2.0
+QUOTAS_SAVED_EVERY = 0.5
 NEAR_EXPIRY = 7 * 86_400
 COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
-
-
-class Plane(Protocol):
-    """The calls of docs/configuration-feed.md; all raise CallFailed."""
-
-    async def events(self, held: Snapshot | None) -> feeds.Feed: ...
-
-    async def heartbeat(self, report: dict[str, Any]) -> None: ...
-
-    async def traces(self, batch: list[tuple[str, str]]) -> None: ...
-
-    async def counters(self, report: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class Agent:
@@ -69,9 +59,11 @@ class Agent:
         hub: Hub,
         log: Log,
         software_version: Callable[[], str],
+        journal: QuotaJournal | None = None,
     ) -> None:
         self._settings, self._credential, self._backup = settings, credential, backup
         self._hub, self._log, self._software_version = hub, log, software_version
+        self._journal = journal
         self._held: Snapshot | None = None
         self._source = settings.source
         self._started = time.time()
@@ -94,6 +86,9 @@ class Agent:
                     f"without the {self._source} this agent cannot start"
                 )
             return
+        if self._journal is not None and (wrong := restore(self._journal, self._hub.quotas)):
+            self._problems["QuotasUnusable"] = wrong
+            self._log.error("QuotasUnusable", wrong)
         restored = self._backup.restore()
         for complaint in restored.complaints:
             self._log.error("LocalBackupUnusable", complaint)
@@ -124,6 +119,7 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
             tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
             tasks.create_task(self._unending(lambda: self._counters_forever(plane)))
+            tasks.create_task(self._unending(self._quotas_forever))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
         """A bug in one loop must end neither the others nor the serving."""
@@ -141,6 +137,8 @@ class Agent:
         if self._saving is not None and not self._saving.done():
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._saving, SAVE_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._save_quotas(), SAVE_PATIENCE)
         self._saver.shutdown(wait=False)
         if self._backup is not None:
             self._backup.close()
@@ -219,18 +217,17 @@ class Agent:
             )
 
     def _refuse(self, error: feeds.FeedError) -> None:
-        """The alarm of the heartbeat; of a configuration that shrank it says how to take it."""
+        """The alarm; of a configuration that shrank it says how to take it."""
         if isinstance(error, feeds.Shrunk):
-            text = (
-                f"the {self._settings.source} offers {error}; the last good one stays. {self._settings.how_to_accept}"
-            )
-            if self._problems.get("ConfigurationShrunk") != text:
-                self._log.error("ConfigurationShrunk", text)
-            self._problems["ConfigurationShrunk"] = text
-            self._problems.pop("FeedRefused", None)
+            settings = self._settings
+            text = f"the {settings.source} offers {error}; the last good one stays. {settings.how_to_accept}"
+            code, over = "ConfigurationShrunk", "FeedRefused"
         else:
-            self._problems["FeedRefused"] = str(error)
-            self._problems.pop("ConfigurationShrunk", None)
+            code, over, text = "FeedRefused", "ConfigurationShrunk", str(error)
+        if self._problems.get(code) != text:
+            self._log.error(code, text)
+        self._problems[code] = text
+        self._problems.pop(over, None)
 
     def _failed(self, failure: CallFailed) -> float:
         self._failures += 1
@@ -323,6 +320,19 @@ class Agent:
         if self._problems.get(code) != message:
             self._log.warn("LocalBackupFailed", f"{message}; serving goes on without it")
         self._problems[code] = message
+
+    async def _quotas_forever(self) -> None:
+        while True:
+            await asyncio.sleep(QUOTAS_SAVED_EVERY)
+            await self._save_quotas()
+
+    async def _save_quotas(self) -> None:
+        """Behind a save of the configuration in flight. Never raises."""
+        problem = await keep(self._journal, self._hub.quotas, self._saver)
+        if problem:
+            self._save_failed("QuotasNotSaved", problem)
+        elif problem is not None:
+            self._problems.pop("QuotasNotSaved", None)
 
     # Heartbeat
 

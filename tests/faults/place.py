@@ -307,11 +307,11 @@ def versioned(version: int, inbound: str = "") -> str:
     return policies(field + inbound, field)
 
 
-def token(seconds: float) -> str:
+def token(seconds: float, secret: bytes = SECRET) -> str:
     """A token of HS256 that expires so many seconds from now."""
     head, claims = {"alg": "HS256", "typ": "JWT"}, {"sub": "load", "exp": int(time.time() + seconds)}
     text = ".".join(_base64(json.dumps(part).encode()) for part in (head, claims))
-    return f"{text}.{_base64(hmac.new(SECRET, text.encode(), hashlib.sha256).digest())}"
+    return f"{text}.{_base64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
 
 def _base64(data: bytes) -> str:

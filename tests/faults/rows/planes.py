@@ -10,7 +10,6 @@ import sqlite3
 import time
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tests.e2e.house import Process, request, wait_until
 from tests.faults.place import Place
@@ -68,13 +67,11 @@ def lost_store(place: Place) -> Figures:
             house.again(dead)
             _back(own)
             time.sleep(2 * own.options.poll)
-            own_kinds = load.total
             refused = own.ready()
             house.put("/gateways/local", {"locationData": {"name": "local"}})
             house.api("new", own.echo)
             own.token_file.write_text(own.token())
             wait_until(lambda: "not marked complete" in (own.ready()["lastError"] or ""), 60, what="the refusal")
-            alarm = own.heartbeats()
             wait_until(
                 lambda: any(
                     issue["code"] == "ConfigurationShrunk" for beat in own.heartbeats() for issue in beat["issues"]
@@ -93,8 +90,6 @@ def lost_store(place: Place) -> Figures:
             _back(own)
             own.token_file.write_text(own.token())
             own.arrived(own.publish())
-            assert own_kinds
-            del alarm
     figures.failed(load)
     figures.true("refused by the empty plane first", refused["lastError"], "not even noticed")
     figures.true("kept, with an alarm", same, "the new plane's one API was taken for everything")
@@ -153,5 +148,4 @@ def stale_replica(place: Place) -> Figures:
     figures.true("the agent's version only grows", seen == sorted(seen), f"the agent went {seen}")
     goal = 2 * place.options.poll + 2
     figures.at_most("in sync after at most", max(times), goal, "s", bound=8 * place.options.poll + 15)
-    assert urlsplit(place.plane.url).port == place.plane.port
     return figures
