@@ -19,7 +19,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from syncagent import feed as feeds
 from syncagent.backup import Backup
@@ -34,6 +34,7 @@ from syncagent.report import heartbeat
 from syncagent.saving import NO_BACKUP, Saving
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
+from syncagent.source import Plane
 
 CREDENTIAL_CHECK = 2.0
 SAVE_SPACING = 1.0
@@ -41,23 +42,10 @@ PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
 BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
-COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
-LAST_COUNTERS = 2.0
+COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE, LAST_COUNTERS = 5.0, 60.0, 2.0
 QUOTAS_SAVED_EVERY = 0.5
 NEAR_EXPIRY = 7 * 86_400
 COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
-
-
-class Plane(Protocol):
-    """The calls of docs/configuration-feed.md; all raise CallFailed."""
-
-    async def events(self, held: Snapshot | None) -> feeds.Feed: ...
-
-    async def heartbeat(self, report: dict[str, Any]) -> None: ...
-
-    async def traces(self, batch: list[tuple[str, str]]) -> None: ...
-
-    async def counters(self, report: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class Agent:
@@ -227,18 +215,17 @@ class Agent:
             )
 
     def _refuse(self, error: feeds.FeedError) -> None:
-        """The alarm of the heartbeat; of a configuration that shrank it says how to take it."""
+        """The alarm; of a configuration that shrank it says how to take it."""
         if isinstance(error, feeds.Shrunk):
-            text = (
-                f"the {self._settings.source} offers {error}; the last good one stays. {self._settings.how_to_accept}"
-            )
-            if self._problems.get("ConfigurationShrunk") != text:
-                self._log.error("ConfigurationShrunk", text)
-            self._problems["ConfigurationShrunk"] = text
-            self._problems.pop("FeedRefused", None)
+            settings = self._settings
+            text = f"the {settings.source} offers {error}; the last good one stays. {settings.how_to_accept}"
+            code, over = "ConfigurationShrunk", "FeedRefused"
         else:
-            self._problems["FeedRefused"] = str(error)
-            self._problems.pop("ConfigurationShrunk", None)
+            code, over, text = "FeedRefused", "ConfigurationShrunk", str(error)
+        if self._problems.get(code) != text:
+            self._log.error(code, text)
+        self._problems[code] = text
+        self._problems.pop(over, None)
 
     def _failed(self, failure: CallFailed) -> float:
         self._failures += 1

@@ -17,10 +17,11 @@ from tests.model.oracle import Answer, History, State
 from tests.model.world import GOAL, World
 
 SEQUENCE = """
-edit add(0) rest cut(0) edit delete(0) add(1) heal rest kill_agent edit kill_car(0) start_agent start_car(0) rest
-plane_fault(5) kill_backend edit rest start_backend rest plane_well plane_fault(6) add(2) rest new_dataset plane_well
-break_policy edit rest kill_plane edit kill_agent corrupt(3) start_agent start_plane settle fill_disk edit rest
-free_disk mend_policy freeze_agent edit kill_car(1) start_car(1) thaw_agent cut(1) edit rest heal settle
+edit add(0) rest cut(0) edit delete(0) add(1) heal rest kill_agent edit kill_car(0) start_agent start_car(0) settle
+plane_fault(5) rest rest kill_backend edit rest rest rest start_backend plane_well plane_fault(6) add(2) rest
+new_dataset plane_well break_policy edit rest kill_plane edit kill_agent corrupt(3) start_agent start_plane settle
+fill_disk edit rest free_disk mend_policy freeze_agent edit kill_car(1) start_car(1) thaw_agent cut(1) edit rest heal
+settle
 """
 
 
