@@ -5,6 +5,7 @@ Ours, not ARM's; for the portal, which comes with the admin token. All are POST 
     signUp                 {email, password, firstName, lastName}    {"state": "active" | "pending"}
     confirmSignUp          {token}                                   {"userId"}
     verifyPassword         {email, password}                         {"userId"}
+    changePassword         {userId, password, newPassword}           204
     requestPasswordReset   {email}                                   204
     resetPassword          {token, password}                         {"userId"}
 
@@ -32,7 +33,7 @@ from management import passwords, user_tokens
 from management.apply import Applier
 from management.arm import json_response, tx_of
 from management.bodies import read_body
-from management.errors import ArmError, invalid, not_allowed
+from management.errors import ArmError, invalid, not_allowed, not_found
 from management.guesses import Guesses
 from management.paths import ArmPath
 from management.resources.portal_settings import TYPES as PORTAL_SETTINGS
@@ -63,6 +64,7 @@ class Accounts:
             "signup": self.sign_up,
             "confirmsignup": self.confirm,
             "verifypassword": self.verify,
+            "changepassword": self.change,
             "requestpasswordreset": self.request_reset,
             "resetpassword": self.reset,
         }.get(name)
@@ -128,6 +130,30 @@ class Accounts:
             raise invalid("password", "This is not the address and password of an active account.")
         self._guesses.forget(email)
         return json_response({"userId": f"/users/{name}"})
+
+    async def change(self, request: web.Request, path: ArmPath) -> web.Response:
+        """The old password is needed where there is one."""
+        body = await _body(request)
+        name = str(body.get("userId") or "").rsplit("/", 1)[-1]
+
+        def find(tx: Transaction) -> tuple[str, str]:
+            row = tx.get(f"/users/{name}")
+            if row is None or row.body.get("state") != "active":
+                raise not_found("User")
+            return str(row.body["email"]), str(row.clear().get("passwordHash") or "")
+
+        email, kept = await self._read(path, find)
+        if seconds := self._guesses.wait(email.lower()):
+            raise ArmError(429, "TooManyRequests", f"Too many wrong passwords: wait {seconds} seconds.")
+        if kept:
+            async with self._hashing:
+                right = await asyncio.to_thread(passwords.matches, str(body.get("password") or ""), kept)
+            if not right:
+                self._guesses.failed(email.lower())
+                raise invalid("password", "The old password is wrong.")
+        new = await self._hash(passwords.check(body.get("newPassword"), email))
+        await self._write(path, lambda tx: _changed(tx, name, passwordHash=new))
+        return web.Response(status=204)
 
     async def request_reset(self, request: web.Request, path: ArmPath) -> web.Response:
         email, mail = _email(await _body(request)), self._outside.mail
@@ -211,7 +237,8 @@ def _lookup(email: str) -> str:
 
 def _changed(tx: Transaction, user: str, **properties: str) -> str:
     row = tx.get(f"/users/{user}")
-    assert row is not None, "its token was redeemed"
+    if row is None:
+        raise not_found("User")
     Applier(tx).put(row.id, {**row.clear(), **properties}, trusted=True)
     return row.name
 

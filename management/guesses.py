@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-
 MOST, WINDOW, KNOWN = 20, 60.0, 1000
 
 
@@ -14,7 +13,12 @@ class Guesses:
     """At most `most` failures within `window` seconds; the `known` who failed last are remembered."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, *, most: int = MOST, window: float = WINDOW, known: int = KNOWN
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        most: int = MOST,
+        window: float = WINDOW,
+        known: int = KNOWN,
     ) -> None:
         self._clock = clock
         self._most, self._window, self._known = most, window, known

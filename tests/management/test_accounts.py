@@ -178,6 +178,20 @@ async def test_a_forgotten_password(mailing: tuple[Plane, list[str]]) -> None:
     await call(plane, "resetPassword", 400, token=token, password="yet another one")
 
 
+async def test_a_changed_password(plane: Plane) -> None:
+    await call(plane, "signUp", **ANN)
+    user = (await call(plane, "verifyPassword", email="ann@example.com", password=PASSWORD))["userId"]
+    change = {"userId": user, "newPassword": "a new password"}
+    await call(plane, "changePassword", 400, password="wrong", **change)
+    await call(plane, "changePassword", 400, **{**change, "password": PASSWORD, "newPassword": "short"})
+    await call(plane, "changePassword", 404, **{**change, "userId": "/users/nobody"})
+    await call(plane, "changePassword", 204, password=PASSWORD, **change)
+    assert [await verify(plane, each) for each in ("a new password", PASSWORD)] == [200, 400]
+    await plane.put("/users/bob", {"email": "b@x", "firstName": "b", "lastName": "b"})
+    await call(plane, "changePassword", 204, userId="/users/bob", newPassword="the first password")
+    assert await verify(plane, "the first password", "b@x") == 200
+
+
 async def test_a_confirmation_ends(mailing: tuple[Plane, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     plane, taken = mailing
     monkeypatch.setattr(accounts, "CONFIRMATION_LIFE", -accounts.CONFIRMATION_LIFE)
