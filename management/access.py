@@ -62,6 +62,15 @@ class Access:
             return "contributor" if self._signed(text, service) else self._user(text, service)
         return None
 
+    def credential(self, header: str, role: Role | User) -> str:
+        """What to call somebody who was let in as `role` and makes a change."""
+        if isinstance(role, User):
+            return role.id
+        token = header[len(BEARER) :].strip() if header[: len(BEARER)].lower() == BEARER else ""
+        if not token:
+            return "tenant access"
+        return "admin" if same(token, self._admin) else str(_claims(token).get("appid") or "token endpoint")
+
     def _user(self, text: str, service: str) -> User | None:
         with reading(self._store, service) as tx:
             return user_of(tx, text, "access") if tx else None
@@ -95,7 +104,7 @@ class Access:
         head, _, signature = token.rpartition(".")
         if not same(signature, self._signature(head)):
             return None
-        claims = json.loads(_decode(head.split(".")[1]))
+        claims = _claims(token)
         if claims["exp"] <= time.time():
             return None
         return "reader" if claims["role"] == "reader" else "contributor"
@@ -177,6 +186,12 @@ def openid_configuration(base: str) -> dict[str, Any]:
 
 def _encode(document: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What a token of the endpoint says; its signature has been checked."""
+    claims: dict[str, Any] = json.loads(_decode(token.rpartition(".")[0].partition(".")[2]))
+    return claims
 
 
 def _decode(text: str) -> bytes:

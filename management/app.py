@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from management.access import READING, ROLE, SIGNED, Access
 from management.arm import Arm, json_response
+from management.author import AUTHOR, author_of
 from management.bodies import TURN, give_back_the_turn
 from management.errors import ArmError, forbidden, unauthorized
 from management.exports import Exports
@@ -51,6 +52,7 @@ def make_app(store: Store, admin_token: str, outside: Outside | None = None) -> 
         if isinstance(role, User) and (request.method not in READING or not is_own(path, role)):
             raise forbidden("With a token of its own, a user reads itself and what is below it.")
         request[ROLE] = role
+        AUTHOR.set(author_of(request.headers, access.credential(header, role)))
         return await (live.handle(request, path) if path and live.takes(path) else arm.handle(request))
 
     app = web.Application(middlewares=[tell_failures, give_back_the_turn])

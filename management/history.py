@@ -49,6 +49,7 @@ def changes(call: Call) -> list[dict[str, Any]]:
 
 def roll_back(call: Call) -> Answer:
     tx, target = call.tx, call.body.get("revision")
+    tx.restored = target if isinstance(target, int) else None
     if not isinstance(target, int) or isinstance(target, bool):
         raise invalid("revision", "revision must be the number of the revision to go back to.")
     if not tx.service.horizon <= target <= tx.service.revision:

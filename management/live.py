@@ -3,6 +3,7 @@
 GET        {service}/reports/byApi
 GET        {service}/activity, {service}/activity/requests, {service}/activity/requests/{request}
 GET PATCH  {service}/quotas/{key}[/periods/{period}]
+POST       {service}/checkPolicy
 POST       {service}/connectivityCheck
 POST       {service}/users/{user}/confirmations/password/send
 POST       {service}/signUp and its neighbours: `accounts.py`
@@ -21,12 +22,15 @@ from management.accounts import Accounts
 from management.arm import json_response, page, tx_of
 from management.bodies import read_body
 from management.connectivity import Connectivity
+from management.effective_policy import check_text
 from management.errors import ArmError, invalid, not_allowed
 from management.paths import ArmPath, check_version
 from management.resources.users import ADMINISTRATOR
 from management.settings import Outside
 from management.store import Store
 from management.transaction import Transaction, reading, writing
+
+LARGEST_CHECK = 4 * 1024 * 1024  # bytes; a document may be 512 KiB, which JSON escapes
 
 Result = TypeVar("Result")
 Taker = Callable[[web.Request, ArmPath], Awaitable[web.Response]]
@@ -61,6 +65,7 @@ class Live:
         if len(path.segments) > 1:
             return None
         return {
+            "checkpolicy": self.check_policy,
             "connectivitycheck": self.connectivity,
             "redeemssotoken": self.redeem,
             "getssotoken": self.administrator_url,
@@ -103,6 +108,12 @@ class Live:
             asked = quotas.wanted(await read_body(request))
             found = await self._write(path, lambda tx: quotas.reset(tx, key, period, asked))
         return json_response({"value": found, "count": len(found)} if period is None else found[0])
+
+    async def check_policy(self, request: web.Request, path: ArmPath) -> web.Response:
+        """As somebody types: nobody else waits for it."""
+        _only(request, "POST")
+        body = await read_body(request, LARGEST_CHECK)
+        return json_response(await self._read(path, lambda tx: check_text(tx, body)))
 
     async def connectivity(self, request: web.Request, path: ArmPath) -> web.Response:
         _only(request, "POST")

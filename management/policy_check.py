@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from management.declare import Link
 from management.errors import Detail, invalid_all
@@ -75,6 +76,33 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
     for skipped in (issue for issue in issues if issue.code == "skipped"):
         log.warning("policy of %s: %s", scope, skipped)
     return [Link(key, "restrict") for key in surroundings.used]
+
+
+def kind_of(scope: str) -> str | None:
+    """The scope that the document of the resource `scope` ("" for the service) is compiled for; None for no such one."""
+    parts = scope.lower().strip("/").split("/") if scope.strip("/") else []
+    if len(parts) % 2 or not all(parts):
+        return None
+    place = "/".join(parts[::2])
+    return SCOPES.get(place) or SCOPES.get(f"{place}/policies".lstrip("/"))
+
+
+def look(tx: Transaction, text: str, scope: str) -> list[dict[str, Any]]:
+    """All findings about a document that nobody has stored, errors and warnings."""
+    if len(text.encode("utf-8", "surrogatepass")) > LARGEST_POLICY:
+        message = f"A policy document must not be larger than {LARGEST_POLICY} bytes."
+        return [
+            {
+                "line": 1,
+                "column": 1,
+                "element": "",
+                "message": message,
+                "code": "size",
+                "severity": "error",
+                "fragment": "",
+            }
+        ]
+    return [asdict(each) for each in _issues(tx, text, scope, Surroundings.of(tx, text))]
 
 
 def _issues(tx: Transaction, text: str, scope: str, around: Surroundings) -> list[Issue]:

@@ -74,6 +74,19 @@ former = Table(
     Column("key", TEXT, primary_key=True),
     Column("row", Text),
     Column("sealed", LargeBinary),
+    Index("former_by_key", "service", "key", "revision"),
+)
+
+# Who made a revision, see `author.py`. `restored` is the revision that it went back to, NULL for any other change. Kept
+# as long as the log.
+authors = Table(
+    "authors",
+    metadata,
+    Column("service", Integer, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("client", String, nullable=False),
+    Column("restored", Integer),
 )
 
 # Who refers to whom. `rule` says what happens to the source when the target goes: restrict, cascade.

@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -155,7 +156,9 @@ class Store:
     async def write(self, work: Callable[[], Result]) -> Result:
         """One at a time, first come first served: who waits holds no thread."""
         async with self._writing:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            # the author of the change goes along
+            run = contextvars.copy_context().run
+            return await asyncio.get_running_loop().run_in_executor(self._threads, run, work)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -186,7 +189,7 @@ class Store:
                 more = more or horizon < wanted
                 if horizon == held:
                     continue
-                for table in (schema.log, schema.former):
+                for table in (schema.log, schema.former, schema.authors):
                     connection.execute(delete(table).where(table.c.service == number, table.c.revision <= horizon))
                 mine = schema.services.c.number == number
                 connection.execute(update(schema.services).where(mine).values(horizon=horizon))

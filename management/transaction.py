@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
 from management import fingerprint
-from management.schema import former, links, log, resources, services
+from management.author import AUTHOR
+from management.schema import authors, former, links, log, resources, services
 from management.store import Row, Service, Store, decode_hidden, encode_hidden
 from management.sums import Sums
 from management.vault import Vault
@@ -56,6 +57,7 @@ class Transaction:
         self.connection = connection
         self.strict = strict
         self.thrifty = False  # a resource that is stored again as it is keeps its revision
+        self.restored: int | None = None  # the revision that this one goes back to
         self.service = service
         self.vault = vault
         self._seen: dict[str, Row | None] = {}
@@ -292,6 +294,9 @@ class Transaction:
         if entries:
             self.connection.execute(insert(log), entries)
         self._remember()
+        name, client = AUTHOR.get()
+        by = {"name": name, "client": client, "restored": self.restored}
+        self.connection.execute(insert(authors).values(service=self.service.number, revision=self.revision, **by))
         self._add_to_sums({audience: difference for audience, difference in change.items() if difference})
         self.connection.execute(
             update(services).where(services.c.number == self.service.number).values(revision=self.revision)
@@ -407,7 +412,7 @@ def reading(store: Store, service_id: str) -> Iterator[Transaction | None]:
     """A consistent view of one service; None when there is none."""
     with store.reading() as connection:
         service = find_service(connection, service_id)
-        yield Transaction(connection, store.vault, service) if service else None
+        yield Transaction(connection, store.vault, service, store.strict) if service else None
 
 
 @contextmanager

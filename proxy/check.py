@@ -9,6 +9,7 @@ from typing import Any
 from proxy.config.backends import duration
 from proxy.pipeline.compile import Environment, Scope, compile_document
 from proxy.pipeline.issue import Issue
+from proxy.pipeline.outline import Part, outline
 from proxy.pipeline.registry import REGISTRY, Definition
 from proxy.schemas.flatten import Reading
 from proxy.schemas.library import Library, read_document
@@ -16,11 +17,13 @@ from proxy.schemas.library import Library, read_document
 __all__ = [
     "Environment",
     "Issue",
+    "Part",
     "check_document",
     "check_graphql_schema",
     "check_schema",
     "duration",
     "known_policies",
+    "outline",
 ]
 
 

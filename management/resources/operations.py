@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from management.declare import ARRAY, OBJECT, Change, Field, ResourceType
+from management.effective_policy import effective_policy
 from management.errors import invalid
 
 PARAMETER = re.compile(r"\{([^{}]*)\}")
@@ -46,5 +47,6 @@ TYPES = (
             Field("responses", ARRAY, default=[]),
         ),
         prepare=prepare,
+        views={"effectivePolicy": effective_policy},
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from management import debugging, history
+from management import debugging, differences, history
 from management.declare import Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.resources import (
@@ -116,6 +116,8 @@ TYPES = (
         wire=wire,
         views={
             "changes": history.changes,
+            "revisions": differences.revisions,
+            "differences": differences.differences,
             "issues": issues.all_issues,
             "allPolicies": service_lists.all_policies,
             "policyDescriptions": service_lists.policy_descriptions,
