@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor
+.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor pages
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -75,6 +75,10 @@ build/sdk4/.installed: $(VENV)/.dev
 # Both sites in a real Chromium, every page photographed into build/screenshots and judged by axe-core: some minutes.
 browser: setup $(VENV)/.dev
 	PASSERELLE_BROWSER=all $(BIN)/python -m pytest tests/browser $(ARGUMENTS)
+
+# How long the portal's pages take with 1,000 APIs: half a minute.
+pages: setup $(VENV)/.dev
+	$(BIN)/python -m tests.portal.pages $(ARGUMENTS)
 
 # What browsers load and nobody here wrote, anew from npm: by version and digest, see tests/browser/vendor.py.
 vendor: $(VENV)/.dev
