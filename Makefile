@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor pages
+.PHONY: audit bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock oracle outage peers proto python race run sbom security setup test test-az test-clients test-postgresql test-sdk4 wire browser vendor pages
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -32,6 +32,26 @@ test-postgresql: setup $(VENV)/.dev
 outage: setup $(VENV)/.dev
 	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
 
+# The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
+# part: make security ARGUMENTS="--only canary".
+security: setup $(VENV)/.dev
+	$(BIN)/python -m tests.security.run $(ARGUMENTS)
+
+# What is publicly known to be wrong with what the locks hold; it says so when that could not be asked.
+audit: $(VENV)/.setup build/audit/.installed
+	$(BIN)/python -m tests.security.audit
+
+# What the product is made of, as CycloneDX JSON, from the lock: build/sbom.json.
+sbom: build/audit/.installed
+	PYTHONWARNINGS=ignore build/audit/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --validate --output-file build/sbom.json
+	@echo "build/sbom.json"
+
+build/audit/.installed: requirements/audit.txt | python
+	"$(PYTHON)" -m venv build/audit
+	build/audit/bin/python -m pip install --disable-pip-version-check --quiet -r requirements/audit.txt
+	@touch $@
+
 # Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
 # ARGUMENTS="--full --out docs/reliability.md".
 faults: setup $(VENV)/.dev
@@ -44,6 +64,10 @@ kills: setup $(VENV)/.dev
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# Odd and hostile bytes on plain and TLS ports, and slow clients, against real sidecars, four minutes: make wire ARGUMENTS="--only WF".
+wire: setup $(VENV)/.dev
+	$(BIN)/python -m tests.wire.run $(ARGUMENTS)
 
 # How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
 limits: setup $(VENV)/.dev

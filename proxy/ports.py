@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
-from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
+from proxy.messages import Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import EventRecord, Row
 
@@ -41,6 +41,7 @@ class HttpProxy:
     host: str
     port: int
     authorization: str = field(default="", repr=False)
+    screened: bool = False  # an expression chose it, so it may not be everywhere
 
 
 @dataclass(slots=True)
@@ -48,7 +49,8 @@ class Outgoing:
     """One request to a backend. `timeout` in seconds covers sending and the response head.
 
     `guarded`: a policy chose where it goes (send-request, OpenID metadata), so it may not go everywhere: see
-    proxy/adapters/reach.py.
+    proxy/adapters/reach.py. `screened`: it is the forwarded request, and an expression or a redirect chose.
+    `private` are names in lower case of headers that are for the first host alone, wherever it redirects.
     """
 
     method: str
@@ -60,8 +62,11 @@ class Outgoing:
     follow_redirects: bool = False
     http_version: str = "1.1"
     verify_tls: bool = True
+    verify_name: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
+    screened: bool = False
+    private: frozenset[str] = frozenset()
     proxy: HttpProxy | None = None
     # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
     thumbprints: frozenset[str] = frozenset()
@@ -85,7 +90,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     except TimeoutError as late:
         raise BackendTimeout(f"The request did not complete within {request.timeout:g} seconds.") from late
     except BodyTooLarge as large:
-        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
+        raise BackendConnectionFailure(f"The answer is larger than {Body.most} bytes.") from large
     finally:
         if response is not None and not response.body.buffered:
             await response.body.discard()
