@@ -5,7 +5,7 @@ Errors
     ├── PlaneAway      no connection, no answer in time, or an answer that is no answer (5xx, not JSON)
     ├── PlaneDenied    the plane refuses the portal's own token (401, 403)
     ├── NotThere       404
-    └── PlaneRefused   any other 4xx, with the plane's words
+    └── PlaneRefused   any other 4xx, with the plane's words, its code, and the field that they are about
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class NotThere(PlaneError):
 
 
 class PlaneRefused(PlaneError):
-    pass
+    def __init__(self, words: str, code: str = "", target: str = "") -> None:
+        super().__init__(words)
+        self.code, self.target = code, target
 
 
 def segment(name: str) -> str:
@@ -91,6 +93,34 @@ class Plane:
     async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return await self._call("POST", self._address(path, {}), body)
 
+    async def put(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
+        return await self._call("PUT", self._address(path, {}), {"properties": properties})
+
+    async def patch(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
+        return await self._call("PATCH", self._address(path, {}), {"properties": properties})
+
+    async def delete(self, path: str, **query: str) -> None:
+        await self._call("DELETE", self._address(path, query))
+
+    async def document(self, path: str, format: str) -> tuple[str, str]:
+        """An API's description: (media type, text). The link that the plane gives is opened at the plane, wherever it
+        points."""
+        answer = await self.get(path, export="true", format=format)
+        value = answer.get("value")
+        link = value.get("link") if isinstance(value, dict) else None
+        if not isinstance(link, str):
+            raise PlaneAway(f"{self.url} gives no link to an export.")
+        assert self._session is not None, "open() comes first"
+        address = URL(self.url).with_path(URL(link).raw_path, encoded=True)
+        try:
+            async with self._session.get(address, allow_redirects=False) as response:
+                text = await response.text()
+                if response.status != 200:
+                    raise PlaneAway(f"{self.url} answers {response.status} for an export.")
+                return response.content_type, text
+        except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise PlaneAway(f"{self.url} does not answer ({type(error).__name__}).") from None
+
     async def page(self, path: str, number: int, size: int, **query: str) -> tuple[list[dict[str, Any]], int]:
         """The `number`th page (from 1) of a collection, and how many resources there are in all."""
         answer = await self.get(path, **{**query, "$top": str(size), "$skip": str((number - 1) * size)})
@@ -98,12 +128,12 @@ class Plane:
         count = answer.get("count")
         return items[:size], count if isinstance(count, int) else (number - 1) * size + len(items)
 
-    async def every(self, path: str) -> list[dict[str, Any]]:
+    async def every(self, path: str, **query: str) -> list[dict[str, Any]]:
         """All resources of a collection."""
-        return [item async for item in self._walk(path)]
+        return [item async for item in self._walk(path, query)]
 
-    async def _walk(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        address = self._address(path, {"$top": str(PAGE)})
+    async def _walk(self, path: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        address = self._address(path, {"$top": str(PAGE), **query})
         for _ in range(MOST_PAGES):
             answer = await self._call("GET", address)
             for item in _items(answer):
@@ -124,6 +154,8 @@ class Plane:
     async def _call(self, method: str, address: URL, body: dict[str, Any] | None = None) -> dict[str, Any]:
         assert self._session is not None, "open() comes first"
         headers = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json"}
+        if method in ("PATCH", "DELETE"):
+            headers["If-Match"] = "*"
         try:
             async with self._session.request(
                 method, address, headers=headers, json=body, allow_redirects=False
@@ -147,13 +179,18 @@ def _answer(status: int, text: str, url: str) -> dict[str, Any]:
     if status >= 500 or status < 200 or body is None:
         raise PlaneAway(f"{url} answers {status}, which is no result.")
     if status >= 300:
-        raise PlaneRefused(_reason(body) or f"The plane answers {status}.")
+        raise _refused(body, status)
     return body if isinstance(body, dict) else {}
 
 
-def _reason(body: Any) -> str:
+def _refused(body: Any, status: int) -> PlaneRefused:
+    """What is said of a field says more than what is said of all of them."""
     error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("message") or "") if isinstance(error, dict) else ""
+    error = error if isinstance(error, dict) else {}
+    details = error.get("details")
+    first = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
+    words = str(first.get("message") or error.get("message") or f"The plane answers {status}.")
+    return PlaneRefused(words, str(error.get("code") or ""), str(first.get("target") or ""))
 
 
 def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
