@@ -50,8 +50,8 @@ class FeedServer:
                 service, gateway = self._admit(connection, request)
                 feed = Feed(connection, self.store.vault, service, gateway.lower(), self.memo)
                 if not whole and not feed.knows(dataset, cursor):
-                    return service.dataset, service.revision, gateway.lower(), gzip
-                return _build(feed.lines(None, None) if whole else feed.lines(dataset, cursor), gzip)
+                    return service.dataset, service.revision, gateway.lower(), gzip, feed.strange(dataset)
+                return _build(feed.lines(dataset, None if whole else cursor), gzip)
 
         # built whole, so that a slow reader keeps no transaction open
         built = await self.store.read(lambda: build(whole=False))
