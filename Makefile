@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: image scan pictures run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -71,6 +71,18 @@ build/sdk4/.installed: $(VENV)/.dev
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target build/sdk4 \
 		azure-mgmt-apimanagement==4.0.1 azure-common==1.1.28
 	@touch $@
+
+# The tree of the image, made and tried without Docker; as root on Debian: some minutes.
+image: setup $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.image
+
+# The rendered chart and the Dockerfile, looked at by checkov.
+scan: setup $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.scan
+
+# What the README shows: the recorded terminal session and the screenshots.
+pictures: setup $(VENV)/.dev
+	$(BIN)/python -m tests.pictures.session
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
