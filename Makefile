@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock model oracle outage pages peers proto python race run sbom security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
+.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management image kills limits lint lock model oracle outage pages peers pictures proto python race run sbom scan security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -119,6 +119,17 @@ pages: setup $(VENV)/.dev
 # What browsers load and nobody here wrote, anew from npm: by version and digest, see tests/browser/vendor.py.
 vendor: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.vendor
+# The tree of the image, made and tried without Docker; as root on Debian: some minutes.
+image: setup $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.image
+
+# The rendered chart and the Dockerfile, looked at by checkov.
+scan: setup $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.scan
+
+# What the README shows: the recorded terminal session and the screenshots.
+pictures: setup $(VENV)/.dev
+	$(BIN)/python -m tests.pictures.session
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
