@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test faults test-postgresql test-sdk4 model kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -45,6 +45,14 @@ faults: setup $(VENV)/.dev
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
+
+# An agent's saves killed 500 times, at every step and at random: half a minute.
+backup-kills: setup $(VENV)/.dev
+	$(BIN)/python -m tests.syncagent.backup_kills $(ARGUMENTS)
+
+# Half an hour of load with a change every ten seconds: memory and descriptors of every process. ARGUMENTS="--minutes 10"
+soak: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults.soak $(ARGUMENTS)
 
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev

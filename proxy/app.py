@@ -35,6 +35,7 @@ from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
+from proxy.adapters.pressure import MemoryWatch, most_connections
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.siblings import KINDS
@@ -245,6 +246,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
     server = Server(sidecar, configuration.details, settings.forwarded_proto)
     try:
+        server.most = most_connections(settings.values)
+        watch = asyncio.create_task(MemoryWatch(sidecar, settings.values).run())
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
         if secured is not None:
@@ -292,6 +295,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    watch.cancel()
     await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()

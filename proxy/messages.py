@@ -93,7 +93,7 @@ class Body:
     ends.
     """
 
-    __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
+    __slots__ = ("_buffer", "_stream", "claim", "consumed", "length", "trailers")
 
     def __init__(
         self,
@@ -108,6 +108,8 @@ class Body:
         self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
+        # Asked before so many bytes of the stream are buffered; raises when there is too little memory.
+        self.claim: Callable[[int], None] | None = None
 
     @property
     def buffered(self) -> bool:
@@ -140,6 +142,8 @@ class Body:
             return self._buffer or b""
         if self.length is not None and self.length > limit:
             raise BodyTooLarge(limit)
+        if self.claim is not None:
+            self.claim(limit if self.length is None else self.length)
         parts: list[bytes] = []
         size = 0
         async for chunk in self._stream:

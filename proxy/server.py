@@ -15,13 +15,14 @@ import errno
 import json
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from proxy.adapters.connection import HEAD_DEADLINE, Connection
+from proxy.adapters.connection import HEAD_DEADLINE, IDLE, Connection
 from proxy.adapters.negotiation import Http2Connections, Negotiation
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.tls import ServerTls
@@ -54,11 +55,29 @@ class Server(web.Server):
         self.http2 = Http2Connections(self)
         self._sweeper: asyncio.Task[None] | None = None
         self.draining = False
+        # Clients at a time; while there are more, those are refused and connections end with their answers.
+        self.most = sys.maxsize
+        self.turned_away = 0  # of these, the ones that are about to be closed
         self.address: tuple[str, int] = ("", 0)
         self.tls_address: tuple[str, int] = ("", 0)
 
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
+
+    @property
+    def leaving(self) -> bool:
+        """Connections end with the answer that they carry."""
+        return self.draining or len(self._connections) - self.turned_away >= self.most
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a connection may idle between two requests."""
+        return IDLE if len(self._connections) - self.turned_away < self.most else 0.0
+
+    @property
+    def crowded(self) -> bool:
+        """There are more connections than there is room for."""
+        return len(self._connections) - self.turned_away > self.most
 
     @property
     def ready(self) -> bool:

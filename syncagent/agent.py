@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from syncagent import feed as feeds
 from syncagent.backup import Backup, ReadOnlyBackup
+from syncagent.backup_keys import KeysUnavailable
 from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
@@ -34,7 +35,10 @@ from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
 
 CREDENTIAL_CHECK = 2.0
-SAVE_PATIENCE = 10.0
+# Seconds that a change waits for the disk before it is published all the same, and more for each resource: a change has
+# to be in force within a poll and two seconds, on a slow disk too.
+SAVE_PATIENCE, SAVE_PATIENCE_EACH = 2.0, 0.0002
+LAST_SAVE = 10.0
 SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
@@ -44,6 +48,7 @@ COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
 LAST_COUNTERS = 2.0
 NEAR_EXPIRY = 7 * 86_400
 COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
+NO_BACKUP = "BackupLocationNotFound"
 
 
 class Plane(Protocol):
@@ -88,13 +93,13 @@ class Agent:
     def restore(self) -> None:
         """Take what the backup has. Never raises; what was wrong is said in the log and in the heartbeat."""
         if self._backup is None:
-            if self._settings.backup_path is not None:
-                self._problems["BackupLocationNotFound"] = (
-                    f"there is no backup: {self._settings.backup_path} or its key cannot be used; "
-                    f"without the {self._source} this agent cannot start"
-                )
             return
-        restored = self._backup.restore()
+        try:
+            restored = self._backup.restore()
+        except KeysUnavailable as error:
+            self._problems[NO_BACKUP] = str(error)
+            self._log.warn("LocalBackupLocationNotFound", str(error))
+            return
         for complaint in restored.complaints:
             self._log.error("LocalBackupUnusable", complaint)
         if restored.complaints:
@@ -113,8 +118,12 @@ class Agent:
             dataset=snapshot.dataset,
             cursor=snapshot.cursor,
             resources=len(snapshot.resources),
-            age=round(time.time() - restored.saved),
+            age=max(round(time.time() - restored.saved), 0),
         )
+        if not restored.present:
+            self._log.info(
+                "LocalBackupKeyRotated", "it was read with a former key; the next save is with the present one"
+            )
 
     async def run(self, plane: Plane, wake: Callable[[], None]) -> None:
         """Until cancelled."""
@@ -140,7 +149,7 @@ class Agent:
         """Waits for a save in flight: a generation begun is a generation written."""
         if self._saving is not None and not self._saving.done():
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._saving, SAVE_PATIENCE)
+                await asyncio.wait_for(self._saving, LAST_SAVE)
         self._saver.shutdown(wait=False)
         if self._backup is not None:
             self._backup.close()
@@ -298,23 +307,25 @@ class Agent:
             self._fresh.set()
             await asyncio.sleep(PUBLISH_SPACING)
             return False
-        loop = asyncio.get_running_loop()
+        loop, patience = asyncio.get_running_loop(), SAVE_PATIENCE + len(snapshot.resources) * SAVE_PATIENCE_EACH
         self._saving = loop.run_in_executor(self._saver, self._backup.save, snapshot)
         # One that outlives our patience is looked at by nobody; its failure must not be noise.
         self._saving.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            wrote = await asyncio.wait_for(asyncio.shield(self._saving), SAVE_PATIENCE)
+            wrote = await asyncio.wait_for(asyncio.shield(self._saving), patience)
         except TimeoutError:
-            self._save_failed("BackupFailed", f"the backup takes longer than {SAVE_PATIENCE:.0f} s to write")
+            self._save_failed("BackupFailed", f"the backup takes longer than {patience:.0f} s to write")
         except ReadOnlyBackup as error:
             self._save_failed("BackupReadOnly", str(error))
+        except KeysUnavailable as error:
+            self._save_failed(NO_BACKUP, str(error))
         except Exception as error:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._save_failed("BackupFailed", f"the backup cannot be written: {reason}")
         else:
             if wrote:
                 self._log.debug("LocalBackupSaved", f"version {snapshot.cursor} is on disk")
-            for code in ("BackupFailed", "BackupReadOnly"):
+            for code in ("BackupFailed", "BackupReadOnly", NO_BACKUP):
                 self._problems.pop(code, None)
             return wrote
         return False

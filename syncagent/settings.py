@@ -47,6 +47,8 @@ class Settings:
     backup_path: Path | None
     backup_key: str = field(repr=False)
     backup_key_file: Path | None
+    former_keys: str = field(repr=False)
+    former_keys_file: Path | None
     listen: str
     sync_token_file: Path | None
     health_host: str
@@ -100,6 +102,8 @@ class Settings:
             backup_path=backup_path,
             backup_key=key,
             backup_key_file=key_file,
+            former_keys=reader.text("config.backup.key.former"),
+            former_keys_file=reader.path("config.backup.key.former.file"),
             listen=listen,
             sync_token_file=sync_token_file,
             health_host=reader.text("health.http.host", "127.0.0.1"),

@@ -30,8 +30,8 @@ from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
 from proxy.adapters.streams import Upload, read_away
 from proxy.adapters.tls import Secured
-from proxy.errors import BadRequest, GatewayError
-from proxy.lifecycle import Incoming, serve
+from proxy.errors import BadRequest, GatewayError, Overloaded
+from proxy.lifecycle import Incoming, Sidecar, serve
 from proxy.messages import Body
 from proxy.target import Target, canonical
 
@@ -43,6 +43,8 @@ log = logging.getLogger("proxy.connection")
 HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
 IDLE = 75.0  # seconds between requests
 MIN_RATE = 240  # body bytes per second that a client must send ...
+FAREWELL = 0.5  # seconds that a connection which there is no room for may take to say what it wants ...
+FAREWELLS = 48  # ... and how many of those there may be; further ones end at once
 GRACE = 5.0  # ... measured over this many seconds
 _EMPTY_LINE = b"\r\n\r\n"
 
@@ -64,6 +66,7 @@ class Connection(RequestHandler):
         "_opening",
         "_serving",
         "_since",
+        "_surplus",
         "reply",
         "secured",
         "tunnel",
@@ -90,6 +93,7 @@ class Connection(RequestHandler):
         self._body: StreamReader | None = None
         self._client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
+        self._surplus = False  # there is no room for it
         self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
@@ -105,8 +109,30 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         peer = self.peername
         self._client = peer[0] if isinstance(peer, tuple) else ""
+        if self._house.crowded:
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """There is no room: its first request gets 503; this does at once when too many wait for that."""
+        self._force_close = self._surplus = True
+        self._house.turned_away += 1
+        if self._house.turned_away > FAREWELLS:
+            self._send_away()
+        else:
+            self._loop.call_later(FAREWELL, self._send_away)
+
+    def _send_away(self) -> None:
+        if self._surplus:
+            self._surplus = False
+            self._house.turned_away -= 1
+            if self.transport is not None:
+                self.transport.write(error_reply(Overloaded("too many clients are connected")))
+                self.transport.close()
 
     def data_received(self, data: bytes) -> None:
+        if self._surplus:
+            self._send_away()
+            return
         busy = self._serving or self._bytes or self._behind or self._messages or self._paused or self._force_close
         if not busy:
             request = whole.read(data)
@@ -165,11 +191,16 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.cancel()
+        self._send_away()
         if self.tunnel:
             self._task_handler = None  # the tunnel ends by itself
         super().connection_lost(exc)
 
     # what others may ask
+
+    @property
+    def sidecar(self) -> Sidecar:
+        return self._house.sidecar
 
     @property
     def idle(self) -> bool:
@@ -211,7 +242,7 @@ class Connection(RequestHandler):
         if self.idle:
             if self._bytes and now - self._since > HEAD_DEADLINE:
                 self._refuse(BadRequest("The request head took too long.", 408, "Request Timeout"))
-            elif now - self._since > (IDLE if self._request_count else HEAD_DEADLINE):
+            elif now - self._since > (HEAD_DEADLINE if not self._request_count else self._house.patience):
                 self.force_close()
         elif self._body is not None and not self._body.is_eof():
             began, received = self._mark
@@ -234,7 +265,7 @@ class Connection(RequestHandler):
         path = request.target
         self._request_count += 1
         self._since = self._loop.time()
-        reply = self.reply = Reply(self, method, True, not house.draining)
+        reply = self.reply = Reply(self, method, True, not house.leaving)
         if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
@@ -341,7 +372,7 @@ class Connection(RequestHandler):
         """Serve one request; True when the connection may carry another."""
         house = self._house
         modern = message.version != HttpVersion10
-        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.leaving)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         if status is not None and self.transport is not None:
             reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
@@ -349,7 +380,11 @@ class Connection(RequestHandler):
             self.write_whole(answer if message.method == "GET" else answer[: -len(status[1])], reply.keep)
             return reply.keep
         incoming, body = self._incoming(message, payload, reply)
-        await house.serve(incoming, reply)
+        try:
+            await house.serve(incoming, reply)
+        finally:
+            if body is not None:
+                house.sidecar.claimed -= body.claimed
         if payload is not EMPTY_PAYLOAD and not payload.is_eof():
             reply.keep = reply.keep and not (body is not None and body.waits) and await read_away(payload)
         return reply.keep and not self._upgraded
@@ -383,6 +418,7 @@ class Connection(RequestHandler):
                 upload = Upload(self, payload, reply, expects)
                 length = message.headers.get("Content-Length")
                 body = Body(None, upload, int(length) if length is not None else None)
+                body.claim = upload.claim
         incoming = Incoming(
             method=message.method,
             path=target.path,
