@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test limits faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -57,6 +57,10 @@ soak: setup $(VENV)/.dev
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
+limits: setup $(VENV)/.dev
+	$(BIN)/python -m tests.limits.run $(ARGUMENTS)
 
 # Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
 test-clients: setup $(VENV)/.dev

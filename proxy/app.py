@@ -25,7 +25,7 @@ from typing import Any
 import uvloop
 
 from proxy import workers
-from proxy.adapters import redis_cache
+from proxy.adapters import redis_cache, redis_limits
 from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
@@ -35,10 +35,12 @@ from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.openid import OpenIdKeys, target_of
+from proxy.adapters.places import SharedPlaces
 from proxy.adapters.pressure import MemoryWatch, most_connections
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
-from proxy.adapters.siblings import KINDS
+from proxy.adapters.shared_memory import LIMITS, QUOTAS, shared_with_siblings
+from proxy.adapters.siblings import Siblings
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import Gateway, build
@@ -46,7 +48,7 @@ from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply, loss
 from proxy.lifecycle import Sidecar
-from proxy.ports import Ports
+from proxy.ports import Places, Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
@@ -65,6 +67,7 @@ SOON_LOOKED_AT = 5_000  # resources
 # Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
 # everybody.
 COLLECT_AFTER = (20_000, 20, 50)
+HEAR_EVERY = 1.0  # seconds between two looks at what siblings counted, where no request looks
 # Seconds after which a thread that builds a configuration gives way to the event loop, which asks for its turn several
 # times per request; Python's own 5 ms would be 15 ms and more for each request meanwhile.
 GIVE_WAY_AFTER = 0.0005
@@ -173,6 +176,7 @@ def main() -> int:
         settings = Settings.read()
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
+        redis_limits.configured(settings.values)
         secured = TlsSettings.read(settings.values)
         if secured is not None:
             ServerTls(secured)
@@ -215,18 +219,26 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    shared, quotas_shared = (workers.siblings(settings.values, worker, kind) for kind in KINDS)
-    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas(siblings=quotas_shared)
+    memory = shared_with_siblings(settings.sync_endpoint) if settings.memory else None
+    clock = SystemClock()
+    counters = LocalCounters(siblings=None if memory is None else Siblings(memory, LIMITS), share=settings.share_alone)
+    quotas = LocalQuotas(siblings=None if memory is None else Siblings(memory, QUOTAS))
+    try:
+        limits = redis_limits.from_settings(settings.values, counters, quotas)
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
     transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
         transport=transport,
-        counters=counters,
+        counters=counters if limits is None else limits.counters,
         clock=clock,
         journal=journal,
         cache=cache,
-        quotas=quotas,
+        in_flight=Places() if memory is None else SharedPlaces(memory),
+        quotas=quotas if limits is None else limits.quotas,
         external_cache=external,
         errands=errands,
         keys=keys,
@@ -234,6 +246,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         grants=grants,
         dapr=target_of(settings.dapr),
         service_bus=settings.values.get("policy.servicebus.namespace", ""),
+        waits=limits is not None,
     )
     sidecar = Sidecar(
         ports,
@@ -266,6 +279,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         log.info("listening with TLS on %s:%d", *server.tls_address, extra={"event": "GatewayStartup"})
     if external is not None:
         external.start()
+    if limits is not None:
+        limits.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
     telling = loop.call_later(JOURNAL_DELAY, journal.start) if settings.telemetry else None
     started = time.time()
@@ -280,11 +295,13 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         sidecar.traces,
         figures,
         quotas,
-        settings.instance if shared is not None else "",
+        "" if memory is None else memory.group,
         configuration.stand,
+        lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
         configuration.loss,
     )
     sync.start()
+    hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None
 
     await asked.wait()
     log.info("draining, at most %g s", settings.drain_timeout, extra={"event": "GatewayStopping"})
@@ -302,13 +319,25 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await grants.close()
     await transport.close()
     await caches.close()
-    if telling is not None:
-        telling.cancel()
+    if limits is not None:
+        await limits.close()
+    for each in (telling, hearing):
+        if each is not None:
+            each.cancel()
     await journal.close(0.2 if again.is_set() else 2.0)
     await asyncio.to_thread(sync.finish)
     await asyncio.to_thread(sync.stop, 1.0)
+    if memory is not None and not sync.running:
+        memory.close()
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0
+
+
+async def _hear(counters: LocalCounters, quotas: LocalQuotas) -> None:
+    while True:
+        await asyncio.sleep(HEAR_EVERY)
+        counters.hear()
+        quotas.hear()
 
 
 def _token(path: str) -> str:

@@ -41,6 +41,8 @@ class Settings:
     https_port: int = 8081
     dapr: str = "http://localhost:3500"
     telemetry: bool = True
+    memory: bool = True
+    share_alone: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -67,6 +69,8 @@ class Settings:
             https_port=integer(values, "net.server.https.port", 8081, 0, 65535),
             dapr=_dapr(values),
             telemetry=boolean(values, "telemetry.enabled", True),
+            memory=boolean(values, "policy.limits.memory.enabled", True),
+            share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
         )
 
 

@@ -17,6 +17,7 @@ from syncagent.backup_keys import read_keys
 from syncagent.credential import Credential
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quota_journal import QuotaJournal
 from syncagent.settings import Settings, SettingsError
 
 SOURCE = "SyncAgent"
@@ -50,7 +51,10 @@ def _run(settings: Settings, log: Log) -> int:
         return 2
     hub = Hub()
     backup = _backup(settings, gateway_id, log)
-    agent = Agent(settings, credential, backup, hub, log, _software_version)
+    journal = None
+    if backup is not None and settings.backup_path is not None:
+        journal = QuotaJournal(settings.backup_path, gateway_id, backup)
+    agent = Agent(settings, credential, backup, hub, log, _software_version, journal)
     agent.restore()
     # What was restored lives as long as the process: keep the collector from walking it again and again.
     gc.freeze()

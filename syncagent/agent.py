@@ -19,26 +19,23 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from syncagent import feed as feeds
-from syncagent.backup import Backup, ReadOnlyBackup
+from syncagent.backup import Backup
 from syncagent.backup_keys import KeysUnavailable
 from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quota_journal import QuotaJournal, keep, restore
 from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
+from syncagent.saving import NO_BACKUP, Saving
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
 
 CREDENTIAL_CHECK = 2.0
-# Seconds that a change waits for the disk before it is published all the same, and more for each resource: a change has
-# to be in force within a poll and two seconds, on a slow disk too.
-SAVE_PATIENCE, SAVE_PATIENCE_EACH = 2.0, 0.0002
-LAST_SAVE = 10.0
 SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
@@ -46,9 +43,9 @@ BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
 COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
 LAST_COUNTERS = 2.0
+QUOTAS_SAVED_EVERY = 0.5
 NEAR_EXPIRY = 7 * 86_400
 COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
-NO_BACKUP = "BackupLocationNotFound"
 
 
 class Plane(Protocol):
@@ -74,9 +71,11 @@ class Agent:
         hub: Hub,
         log: Log,
         software_version: Callable[[], str],
+        journal: QuotaJournal | None = None,
     ) -> None:
         self._settings, self._credential, self._backup = settings, credential, backup
         self._hub, self._log, self._software_version = hub, log, software_version
+        self._journal = journal
         self._held: Snapshot | None = None
         self._source = settings.source
         self._started = time.time()
@@ -87,13 +86,15 @@ class Agent:
         self._tried = ""
         self._complaint = ("", 0.0)  # what was said last of a failed poll, and when
         self._fresh = asyncio.Event()
-        self._saver = ThreadPoolExecutor(1, "backup")
-        self._saving: asyncio.Future[bool] | None = None
+        self._saving = Saving(backup, self._problems, log)
 
     def restore(self) -> None:
         """Take what the backup has. Never raises; what was wrong is said in the log and in the heartbeat."""
         if self._backup is None:
             return
+        if self._journal is not None and (wrong := restore(self._journal, self._hub.quotas)):
+            self._problems["QuotasUnusable"] = wrong
+            self._log.error("QuotasUnusable", wrong)
         try:
             restored = self._backup.restore()
         except KeysUnavailable as error:
@@ -133,6 +134,7 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
             tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
             tasks.create_task(self._unending(lambda: self._counters_forever(plane)))
+            tasks.create_task(self._unending(self._quotas_forever))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
         """A bug in one loop must end neither the others nor the serving."""
@@ -147,10 +149,7 @@ class Agent:
 
     async def close(self) -> None:
         """Waits for a save in flight: a generation begun is a generation written."""
-        if self._saving is not None and not self._saving.done():
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._saving, LAST_SAVE)
-        self._saver.shutdown(wait=False)
+        await self._saving.finish(self._save_quotas())
         if self._backup is not None:
             self._backup.close()
 
@@ -298,40 +297,25 @@ class Agent:
                 await asyncio.sleep(SAVE_SPACING if self._backup is not None else PUBLISH_SPACING)
 
     async def _persist(self, snapshot: Snapshot) -> bool:
-        """Whether a generation was written. Never raises and never waits longer than a disk deserves."""
-        if self._backup is None:
-            return False
-        if self._saving is not None and not self._saving.done():
-            self._fresh.set()
-            await asyncio.sleep(PUBLISH_SPACING)
-            return False
-        loop, patience = asyncio.get_running_loop(), SAVE_PATIENCE + len(snapshot.resources) * SAVE_PATIENCE_EACH
-        self._saving = loop.run_in_executor(self._saver, self._backup.save, snapshot)
-        # One that outlives our patience is looked at by nobody; its failure must not be noise.
-        self._saving.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            wrote = await asyncio.wait_for(asyncio.shield(self._saving), patience)
-        except TimeoutError:
-            self._save_failed("BackupFailed", f"the backup takes longer than {patience:.0f} s to write")
-        except ReadOnlyBackup as error:
-            self._save_failed("BackupReadOnly", str(error))
-        except KeysUnavailable as error:
-            self._save_failed(NO_BACKUP, str(error))
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-            self._save_failed("BackupFailed", f"the backup cannot be written: {reason}")
-        else:
-            if wrote:
-                self._log.debug("LocalBackupSaved", f"version {snapshot.cursor} is on disk")
-            for code in ("BackupFailed", "BackupReadOnly", NO_BACKUP):
-                self._problems.pop(code, None)
-            return wrote
+        """Whether a generation was written. Never raises."""
+        if not self._saving.busy:
+            return await self._saving.save(snapshot)
+        self._fresh.set()
+        await asyncio.sleep(PUBLISH_SPACING)
         return False
 
-    def _save_failed(self, code: str, message: str) -> None:
-        if self._problems.get(code) != message:
-            self._log.warn("LocalBackupFailed", f"{message}; serving goes on without it")
-        self._problems[code] = message
+    async def _quotas_forever(self) -> None:
+        while True:
+            await asyncio.sleep(QUOTAS_SAVED_EVERY)
+            await self._save_quotas()
+
+    async def _save_quotas(self) -> None:
+        """Behind a save of the configuration in flight. Never raises."""
+        problem = await keep(self._journal, self._hub.quotas, self._saving.thread)
+        if problem:
+            self._saving.failed("QuotasNotSaved", problem)
+        elif problem is not None:
+            self._problems.pop("QuotasNotSaved", None)
 
     # Heartbeat
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncagent import backup_changes
-from syncagent.backup_file import BackupError, CorruptBackup, new_salt, seal
+from syncagent.backup_file import BackupError, CorruptBackup, find_key, new_salt, seal
 from syncagent.backup_keys import KeyRing
 from syncagent.backup_reading import CHANGES, FORMER_CHANGES, GENERATIONS, QUARANTINE, load
 from syncagent.snapshot import Snapshot, changes_of
@@ -108,7 +108,7 @@ class Backup:
     def save(self, snapshot: Snapshot) -> bool:
         """Write a new generation; false when the newest already holds this content. Raises OSError, ReadOnlyBackup,
         KeysUnavailable."""
-        self._take_lock()
+        self.claim()
         if self._written == snapshot.content:
             return False
         former, self._written = self._written, None
@@ -135,7 +135,7 @@ class Backup:
             file.flush()
             os.fsync(file.fileno())
         if not base.count:
-            self._sync_directory()
+            self.sync_directory()
         self._base = Base(base.nonce, base.size, base.count + 1, base.changes + len(entry))
         return True
 
@@ -157,7 +157,7 @@ class Backup:
             raise
         with contextlib.suppress(FileNotFoundError):
             (self._directory / CHANGES).replace(self._directory / FORMER_CHANGES)
-        self._sync_directory()
+        self.sync_directory()
         self._base = Base(nonce, sum(map(len, sealed)))
 
     def close(self) -> None:
@@ -170,18 +170,26 @@ class Backup:
             with contextlib.suppress(FileNotFoundError):
                 (self._directory / newer).replace(self._directory / older)
 
-    def _sync_directory(self) -> None:
+    def sync_directory(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
+    def newest_key(self, salt: bytes) -> bytes:
+        """Raises KeysUnavailable."""
+        return self._keys.first(salt)
+
+    def find_key(self, salt: bytes, name: str) -> bytes:
+        """Raises BackupError when none of our keys has that name, KeysUnavailable."""
+        return find_key(self._keys, salt, name)[0]
+
     def _set_aside(self, path: Path, seen: Mark | None) -> str:
         """What became of a damaged file: whoever holds the lock may be writing another in its place."""
         name = f"{path.name}{QUARANTINE}"
         try:
-            self._take_lock()
+            self.claim()
             if _mark(path) == seen:
                 path.replace(path.with_name(name))
                 return f"set aside as {name}"
@@ -189,8 +197,11 @@ class Backup:
             pass
         return "it stays where it is"
 
-    def _take_lock(self) -> None:
-        """Also sweeps what a killed predecessor left half-written."""
+    def claim(self) -> None:
+        """Become the one that writes on this volume; raises ReadOnlyBackup, OSError.
+
+        Also sweeps what a killed predecessor left half-written.
+        """
         if self._lock is not None:
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

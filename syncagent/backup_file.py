@@ -127,9 +127,9 @@ def _header(told: dict[str, Any], version: int, body: int) -> Header:
     )
 
 
-def find_key(header: Header, keys: KeyRing) -> tuple[bytes, bool]:
+def find_key(keys: KeyRing, salt: bytes, name: str) -> tuple[bytes, bool]:
     """The key that it was written with, and whether that is the present one. Raises BackupError, KeysUnavailable."""
-    found = keys.find(header.salt, header.key)
+    found = keys.find(salt, name)
     if found is None:
         raise BackupError(
             "it was written with another key; set config.backup.key.former to that key, or "

@@ -22,7 +22,7 @@ from pathlib import Path
 MOST_KEYS = 16
 
 
-class KeysUnavailable(Exception):
+class KeysUnavailable(OSError):
     """The key cannot be had now; the message says why and what to do. It may be there later, as a volume may."""
 
 

@@ -67,7 +67,7 @@ def load(path: Path, keys: KeyRing, gateway: str | None) -> Loaded:
     header = read_header(content)
     if gateway is not None and header.gateway != gateway:
         raise BackupError(f"it belongs to another gateway ({header.gateway}); give each gateway a directory of its own")
-    key, present = find_key(header, keys)
+    key, present = find_key(keys, header.salt, header.key)
     resources = open_sealed(content, header, key)
     whole = Snapshot(header.dataset, header.cursor, resources, header.fingerprint)
     # A kill between two renames leaves the changes of what has just become the first of the former ones.

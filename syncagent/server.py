@@ -28,8 +28,9 @@ Message = TypeVar("Message")
 MAX_FRAME = 1024 * 1024
 MAX_SIDECARS = 256
 MAX_ISSUES = 200
+MAX_PROBLEMS, MAX_PROBLEM = 20, 500
 HELLO_DEADLINE = 10.0
-COUNTER_INTERVAL = 0.25
+COUNTER_INTERVAL, COUNTER_SPACING = 0.25, 0.02
 COUNTS_PER_FRAME = 4_000
 QUOTAS_PER_FRAME = 1_000
 
@@ -172,6 +173,7 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
             elif kind == "status":
                 status = message.status
                 sidecar.requests, sidecar.failures, sidecar.started = status.requests, status.failures, status.started
+                self._hub.complain(sidecar, tuple(each[:MAX_PROBLEM] for each in status.problems[:MAX_PROBLEMS]))
                 sidecar.asks = True
             elif kind == "trace":
                 if not self._hub.traces.add(message.trace.id, message.trace.document):
@@ -199,12 +201,13 @@ def _standing(hub: Hub) -> config_sync_pb2.Standing:
 
 
 class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
-    """Passes on what one sidecar counted to the others, and the totals of quotas, at most four times a second."""
+    """Passes on what one sidecar counted to the others, and the totals of quotas, at most fifty times a second."""
 
     def __init__(self, relay: Relay, quotas: Quotas, gate: Gate) -> None:
         self._relay, self._quotas, self._gate = relay, quotas, gate
         self._readers: set[asyncio.Task[None]] = set()
         self._answers: dict[object, int] = {}  # per stream: the report that has yet to be answered
+        self._ready: dict[object, asyncio.Event] = {}  # per stream: there may be something to send
 
     def end(self) -> None:
         """Every stream ends as it would had its sidecar closed it."""
@@ -223,6 +226,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         stream = object()
         self._relay.join(stream, first.group[:256])
         self._quotas.join(stream)
+        self._ready[stream] = asyncio.Event()
+        self._wake()
         self._take(first, stream)
         reader = asyncio.create_task(self._read(messages, stream))
         sender = asyncio.create_task(self._send(context, stream))
@@ -234,6 +239,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
             self._relay.leave(stream)
             self._quotas.leave(stream)
             self._answers.pop(stream, None)
+            self._ready.pop(stream, None)
+            self._wake()
             for task in (reader, sender):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, *STREAM_OVER):
@@ -250,25 +257,35 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         if message.sequence:
             self._quotas.report(message.sidecar_id[:256], message.sequence, _quota_counts(message.quotas))
             self._answers[stream] = message.sequence
+        if message.counts or message.held or message.sequence:
+            self._wake()
+
+    def _wake(self) -> None:
+        for ready in self._ready.values():
+            ready.set()
 
     async def _send(self, context: grpc.aio.ServicerContext[Any, Any], stream: object) -> None:
-        greeted = False
+        ready, told = self._ready[stream], 0
         while True:
+            ready.clear()
             totals, answered = self._quotas.take(stream), self._answers.pop(stream, 0)
-            if totals or answered or not greeted:
-                greeted = True
+            if totals or answered or self._relay.groups != told:
+                told = self._relay.groups
                 for start in range(0, max(len(totals), 1), QUOTAS_PER_FRAME):
-                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered)
+                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered, groups=told)
                     for name, total in totals[start : start + QUOTAS_PER_FRAME]:
                         message.quotas.add(**name._asdict(), **total._asdict())
                     await context.write(message)
-            await asyncio.sleep(COUNTER_INTERVAL)
             counts = [
                 counter_sync_pb2.Count(key=slot.key, slice_ms=slot.slice_ms, slot=slot.slot, increment=increment)
                 for slot, increment in self._relay.take(stream).items()
             ]
             for start in range(0, len(counts), COUNTS_PER_FRAME):
                 await context.write(counter_sync_pb2.Counts(counts=counts[start : start + COUNTS_PER_FRAME]))
+            await asyncio.sleep(COUNTER_SPACING)
+            with contextlib.suppress(TimeoutError):  # the plane sets quotas without a word
+                async with asyncio.timeout(COUNTER_INTERVAL):
+                    await ready.wait()
 
 
 class Server:

@@ -26,11 +26,12 @@ from proxy.adapters import whole
 from proxy.adapters.drive import Drive
 from proxy.adapters.fields import end_to_end
 from proxy.adapters.negotiation import PREFACE
+from proxy.adapters.pressure import FAREWELL, FAREWELLS, turn_away
 from proxy.adapters.reply import Reply, error_reply, plain
 from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
 from proxy.adapters.streams import Upload, read_away
 from proxy.adapters.tls import Secured
-from proxy.errors import BadRequest, GatewayError, Overloaded
+from proxy.errors import BadRequest, GatewayError
 from proxy.lifecycle import Incoming, Sidecar, serve
 from proxy.messages import Body
 from proxy.target import Target, canonical
@@ -43,8 +44,6 @@ log = logging.getLogger("proxy.connection")
 HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
 IDLE = 75.0  # seconds between requests
 MIN_RATE = 240  # body bytes per second that a client must send ...
-FAREWELL = 0.5  # seconds that a connection which there is no room for may take to say what it wants ...
-FAREWELLS = 48  # ... and how many of those there may be; further ones end at once
 GRACE = 5.0  # ... measured over this many seconds
 _EMPTY_LINE = b"\r\n\r\n"
 
@@ -126,8 +125,7 @@ class Connection(RequestHandler):
             self._surplus = False
             self._house.turned_away -= 1
             if self.transport is not None:
-                self.transport.write(error_reply(Overloaded("too many clients are connected")))
-                self.transport.close()
+                turn_away(self.transport)
 
     def data_received(self, data: bytes) -> None:
         if self._surplus:

@@ -21,6 +21,7 @@ HTTP/2 has rule 1 without the bodies; what comes back from backends is bounded b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import logging
@@ -31,6 +32,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.adapters.reply import error_reply
+from proxy.errors import Overloaded
 from proxy.lifecycle import Sidecar
 from proxy.settings import integer
 
@@ -41,10 +44,12 @@ EVERY, OFTEN = 0.1, 0.01  # seconds
 HALF = 0.5  # of the limit: from here on it is looked at often
 RELIEF = 0.03  # of the limit: so far below, all are served again
 TRIM_EVERY = 50  # looks
-RESERVE = 64  # descriptors for files, sockets of our own, and a burst
+RESERVE = 96  # descriptors for files, sockets of our own, and clients that are turned away
 UNLIMITED = 1 << 50  # bytes; what version 1 says for "none" is beyond
 CGROUPS = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
+FAREWELL = 0.5  # seconds that a connection which there is no room for may take to say what it wants ...
+FAREWELLS = 48  # ... and how many of those there may be; further ones are answered at once
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -109,6 +114,15 @@ def _limited(path: str, top: Path, limit: str, usage: str, idle: str) -> list[Gr
         if most < UNLIMITED:
             groups.append(Group(most, place / usage, place / "memory.stat", idle))
     return groups
+
+
+def turn_away(transport: asyncio.Transport) -> None:
+    """Answer a client that there is no room for, and close."""
+    if transport.get_extra_info("ssl_object") is None:
+        with contextlib.suppress(OSError):  # what is there unread would reset the connection, answer and all
+            os.read(transport.get_extra_info("socket").fileno(), 64 * 1024)
+    transport.write(error_reply(Overloaded("too many clients are connected")))
+    transport.close()
 
 
 def own_memory() -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from syncagent import agent as agents
+from syncagent import saving
 from syncagent.agent import Agent
 from syncagent.backup import Backup
 from syncagent.credential import Credential
@@ -177,7 +178,7 @@ async def test_a_disk_that_hangs_delays_a_version_and_no_more(
             released.wait(10)
             return super().save(snapshot)
 
-    monkeypatch.setattr(agents, "SAVE_PATIENCE", 0.1)
+    monkeypatch.setattr(saving, "PATIENCE", 0.1)
     calls = Calls()
     lives.append(life := Life(calls, Hanging(tmp_path, "gw1", ["k"])))
     await eventually(lambda: life.hub.current is not None)
