@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: security audit sbom run setup test limits faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -36,6 +36,26 @@ outage: setup $(VENV)/.dev
 # make model ARGUMENTS="--examples 100 --steps 50 --seed 7".
 model: setup $(VENV)/.dev
 	$(BIN)/python -m tests.model $(ARGUMENTS)
+
+# The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
+# part: make security ARGUMENTS="--only canary".
+security: setup $(VENV)/.dev
+	$(BIN)/python -m tests.security.run $(ARGUMENTS)
+
+# What is publicly known to be wrong with what the locks hold; it says so when that could not be asked.
+audit: $(VENV)/.setup build/audit/.installed
+	$(BIN)/python -m tests.security.audit
+
+# What the product is made of, as CycloneDX JSON, from the lock: build/sbom.json.
+sbom: build/audit/.installed
+	PYTHONWARNINGS=ignore build/audit/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --validate --output-file build/sbom.json
+	@echo "build/sbom.json"
+
+build/audit/.installed: requirements/audit.txt | python
+	"$(PYTHON)" -m venv build/audit
+	build/audit/bin/python -m pip install --disable-pip-version-check --quiet -r requirements/audit.txt
+	@touch $@
 
 # Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
 # ARGUMENTS="--full --out docs/reliability.md".

@@ -299,6 +299,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         configuration.stand,
         lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
         configuration.loss,
+        settings.sync_tls,
     )
     sync.start()
     hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None
