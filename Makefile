@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: security audit sbom run setup test limits faults test-postgresql test-sdk4 model kills backup-kills soak outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock model oracle outage peers proto python race run sbom security setup soak test test-az test-clients test-postgresql test-sdk4 wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -77,6 +77,10 @@ soak: setup $(VENV)/.dev
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# Odd and hostile bytes on plain and TLS ports, and slow clients, against real sidecars, four minutes: make wire ARGUMENTS="--only WF".
+wire: setup $(VENV)/.dev
+	$(BIN)/python -m tests.wire.run $(ARGUMENTS)
 
 # How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
 limits: setup $(VENV)/.dev

@@ -31,11 +31,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy.adapters.reply import error_reply
 from proxy.errors import Overloaded
 from proxy.lifecycle import Sidecar
 from proxy.settings import integer
+
+if TYPE_CHECKING:
+    from proxy.server import Server
 
 log = logging.getLogger("proxy.pressure")
 
@@ -48,18 +52,17 @@ RESERVE = 96  # descriptors for files, sockets of our own, and clients that are 
 UNLIMITED = 1 << 50  # bytes; what version 1 says for "none" is beyond
 CGROUPS = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
-FAREWELL = 0.5  # seconds that a connection which there is no room for may take to say what it wants ...
-FAREWELLS = 48  # ... and how many of those there may be; further ones are answered at once
+WAIT = 0.5  # seconds that a connection which there is no room for may take to say what it wants ...
+WAITING = 48  # ... and how many of those there may be; further ones are answered at once
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def most_connections(values: Mapping[str, str]) -> int:
+def most_connections() -> int:
     """How many clients may be connected at a time; raises the limit of descriptors as far as this user may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    room = sys.maxsize if hard == resource.RLIM_INFINITY else max((hard - RESERVE) // 2, 1)
-    return min(integer(values, "net.server.connections.maximum", room, 1, sys.maxsize), room)
+    return sys.maxsize if hard == resource.RLIM_INFINITY else max((hard - RESERVE) // 2, 1)
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,13 +119,31 @@ def _limited(path: str, top: Path, limit: str, usage: str, idle: str) -> list[Gr
     return groups
 
 
-def turn_away(transport: asyncio.Transport) -> None:
-    """Answer a client that there is no room for, and close."""
-    if transport.get_extra_info("ssl_object") is None:
-        with contextlib.suppress(OSError):  # what is there unread would reset the connection, answer and all
-            os.read(transport.get_extra_info("socket").fileno(), 64 * 1024)
-    transport.write(error_reply(Overloaded("too many clients are connected")))
-    transport.close()
+class Farewell:
+    """A client that there is no room for: its first request gets 503, or it does at once when too many wait for that.
+    Called when it has said something, when it has not for a while, and when it is gone; the first time counts."""
+
+    def __init__(self, house: Server, transport: asyncio.Transport) -> None:
+        self._house, self._transport, self._said = house, transport, False
+        house.turned_away += 1
+        if house.turned_away > WAITING:
+            self()
+        else:
+            asyncio.get_running_loop().call_later(WAIT, self)
+
+    def __call__(self) -> None:
+        if self._said:
+            return
+        self._said = True
+        self._house.turned_away -= 1
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if transport.get_extra_info("ssl_object") is None:
+            with contextlib.suppress(OSError):  # what is there unread would reset the connection, answer and all
+                os.read(transport.get_extra_info("socket").fileno(), 64 * 1024)
+        transport.write(error_reply(Overloaded("too many clients are connected")))
+        transport.close()
 
 
 def own_memory() -> int:

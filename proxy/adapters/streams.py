@@ -121,7 +121,7 @@ class Upload(AsyncIterator[bytes]):
 
     def claim(self, size: int) -> None:
         """A policy will buffer so many bytes. Raises Overloaded when there is no memory for them."""
-        sidecar, needed = self._connection.sidecar, size * COPIES
+        sidecar, needed = self._connection.house.sidecar, size * COPIES
         if sidecar.claimed and sidecar.claimed + needed > sidecar.room:
             self._reply.keep = False
             raise Overloaded("there is too little memory for one more body that a policy reads")
@@ -147,7 +147,7 @@ class Upload(AsyncIterator[bytes]):
         if not chunk:
             raise StopAsyncIteration
         self._reply.received += len(chunk)
-        if self._connection.sidecar.strained:
+        if self._connection.house.sidecar.strained:
             self._reply.keep = False
             raise Overloaded("there is too little memory to take the rest of the body")
         return chunk
