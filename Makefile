@@ -36,6 +36,7 @@ outage: setup $(VENV)/.dev
 # make model ARGUMENTS="--examples 100 --steps 50 --seed 7".
 model: setup $(VENV)/.dev
 	$(BIN)/python -m tests.model $(ARGUMENTS)
+
 # The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
 # part: make security ARGUMENTS="--only canary".
 security: setup $(VENV)/.dev

@@ -236,11 +236,9 @@ class Agent:
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
         message, now = f"{failure}{serving}", time.monotonic()
-        if message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING:
-            self._complaint = (message, now)
-            self._log.error(event, message, failures=self._failures)
-        else:
-            self._log.debug(event, message, failures=self._failures)
+        news = message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING
+        self._complaint = (message, now) if news else self._complaint
+        (self._log.error if news else self._log.debug)(event, message, failures=self._failures)
         return max(self._backoff(failure.answered), failure.retry_after or 0.0)
 
     def _backoff(self, answered: bool) -> float:

@@ -91,7 +91,8 @@ class Place:
         self.allowed = TIGHT * len(house.gateways)
         patience = {"backoff.maximum": "60", "heartbeat.interval": "60"}
         if not self.options.full:
-            patience = {"backoff.maximum": f"{2 * self.options.poll:g}", "heartbeat.interval": "10"}
+            pause = f"{2 * self.options.poll:g}"
+            patience = {"backoff.maximum": pause, "heartbeat.interval": f"{max(1, 2 * self.options.poll):g}"}
         own = {f"config.service.{name}": value for name, value in patience.items()}
         self.restart_agent(**own, **{"config.service.endpoint": self.endpoint})
         self._provision()

@@ -10,7 +10,7 @@ from tests.faults.place import Options, Place
 from tests.faults.row import NotHere, chosen
 
 pytestmark = pytest.mark.e2e
-TELLING = ("F1", "F7a", "F8", "F10", "F17", "F22", "F40a")
+TELLING = ("F1", "F7a", "F8", "F10", "F17", "F18", "F22", "F31", "F39", "F40a")
 
 
 @pytest.fixture(scope="module")

@@ -143,6 +143,8 @@ def all_damaged(place: Place) -> Figures:
     for process in dead:
         place.start_again(process)
     wait_until(lambda: place.ready().get("ready") is False, 30, what="the agent")
+    for gateway in place.house.gateways:
+        wait_until(lambda gateway=gateway: request(gateway + STATUS).status, 60, what=f"any answer of {gateway}")
     seen: set[int] = set()
     end = time.monotonic() + 5
     while time.monotonic() < end:
