@@ -6,10 +6,12 @@ Errors
     ├── PlaneDenied    the plane refuses the portal's own token (401, 403)
     ├── NotThere       404
     └── PlaneRefused   any other 4xx, with the plane's words
+        └── Stale      412: it was changed since it was read
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -22,6 +24,7 @@ from yarl import URL
 
 API_VERSION = "2024-05-01"
 TIMEOUT = 10.0  # seconds, one call
+LONG = 120.0  # seconds, a call that may bring or change much
 PAGE = 500  # resources asked for at once
 MOST_PAGES = 200
 
@@ -43,7 +46,19 @@ class NotThere(PlaneError):
 
 
 class PlaneRefused(PlaneError):
+    """`details` are what is wrong, one by one."""
+
+    def __init__(self, words: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(words)
+        self.details = details
+
+
+class Stale(PlaneRefused):
     pass
+
+
+# the operator for whom the plane is called, as the list of revisions shows it
+AUTHOR: contextvars.ContextVar[str] = contextvars.ContextVar("operator", default="")
 
 
 def segment(name: str) -> str:
@@ -69,6 +84,7 @@ class Plane:
             timeout=timeout,
             connector=aiohttp.TCPConnector(limit=16, ssl=self._ssl),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "passerelle-console"},
         )
 
     async def close(self) -> None:
@@ -88,8 +104,22 @@ class Plane:
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._call("GET", self._address(path, query))
 
-    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return await self._call("POST", self._address(path, {}), body)
+    async def tagged(self, path: str, **query: str) -> tuple[dict[str, Any], str]:
+        """A resource and its ETag."""
+        return await self._tagged("GET", self._address(path, query))
+
+    async def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = TIMEOUT) -> dict[str, Any]:
+        return await self._call("POST", self._address(path, {}), body, timeout=timeout)
+
+    async def put(
+        self, path: str, properties: dict[str, Any], *, match: str = "", timeout: float = TIMEOUT
+    ) -> tuple[dict[str, Any], str]:
+        """The stored resource and its ETag. `match` is the ETag that it must have, "new" that there must be none."""
+        condition = {"If-None-Match": "*"} if match == "new" else {"If-Match": match} if match else {}
+        return await self._tagged("PUT", self._address(path, {}), {"properties": properties}, condition, timeout)
+
+    async def delete(self, path: str, match: str) -> None:
+        await self._call("DELETE", self._address(path, {}), headers={"If-Match": match})
 
     async def page(self, path: str, number: int, size: int, **query: str) -> tuple[list[dict[str, Any]], int]:
         """The `number`th page (from 1) of a collection, and how many resources there are in all."""
@@ -121,18 +151,42 @@ class Plane:
         )
         return URL(f"{self._root}{path}?{parameters}", encoded=True)
 
-    async def _call(self, method: str, address: URL, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _call(
+        self,
+        method: str,
+        address: URL,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> dict[str, Any]:
+        return (await self._tagged(method, address, body, headers, timeout))[0]
+
+    async def _tagged(
+        self,
+        method: str,
+        address: URL,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> tuple[dict[str, Any], str]:
         assert self._session is not None, "open() comes first"
-        headers = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json"}
+        sent = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json", **(headers or {})}
+        if author := AUTHOR.get():
+            sent["Passerelle-Author"] = author
         try:
             async with self._session.request(
-                method, address, headers=headers, json=body, allow_redirects=False
+                method,
+                address,
+                headers=sent,
+                json=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
                 text = await response.text()
-                status = response.status
+                status, tag = response.status, response.headers.get("ETag", "")
         except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:
             raise PlaneAway(f"{self.url} does not answer ({type(error).__name__}).") from None
-        return _answer(status, text, self.url)
+        return _answer(status, text, self.url), tag
 
 
 def _answer(status: int, text: str, url: str) -> dict[str, Any]:
@@ -147,13 +201,22 @@ def _answer(status: int, text: str, url: str) -> dict[str, Any]:
     if status >= 500 or status < 200 or body is None:
         raise PlaneAway(f"{url} answers {status}, which is no result.")
     if status >= 300:
-        raise PlaneRefused(_reason(body) or f"The plane answers {status}.")
+        kind = Stale if status == 412 else PlaneRefused
+        words, details = _reason(body)
+        raise kind(words or f"The plane answers {status}.", details)
     return body if isinstance(body, dict) else {}
 
 
-def _reason(body: Any) -> str:
+def _reason(body: Any) -> tuple[str, tuple[str, ...]]:
+    """What an error says, and what is wrong one by one; a single one takes the place of what stands over them."""
     error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("message") or "") if isinstance(error, dict) else ""
+    if not isinstance(error, dict):
+        return "", ()
+    told = error.get("details")
+    details = tuple(
+        str(each["message"]) for each in (told if isinstance(told, list) else ()) if isinstance(each, dict) and each.get("message")
+    )
+    return str(error.get("message") or "") if len(details) != 1 else details[0], details
 
 
 def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
