@@ -1,42 +1,39 @@
 """The web application: settings and a plane in, pages out. Every answer passes `_guard`, which is the whole policy.
 
 Rules
-- No script, no foreign origin, no frame: the pages work as plain HTML, and the content security policy says so.
+- No inline script, no foreign origin, no frame: `portal/headers.py` says it, and pages work without scripts but for
+  what only a script can do.
 - All text from the plane is escaped by the template engine; nothing is marked safe.
-- The plane is away: 503 with a page that says so. The portal itself stays up and answers /health.
+- What changes something comes from a form of ours: it carries its session's token, and the browser does not call it
+  cross-site. For visitors both are checked here, for everything that is no GET; the console checks its own token.
+- The plane is away: what is kept in memory is shown, with a note; what is not, is a page with 503 that says so. The
+  portal itself stays up and answers /health.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
+import time
 from pathlib import Path
 
 import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from portal import session
+from portal import brand, session
+from portal.assets import Asset, Assets, asset_of
+from portal.headers import CSP, HEADERS, security_policy
 from portal.model import properties_of
-from portal.page import ENVIRONMENT, PLANE, SETTINGS, VISITOR, page
+from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISIT, VISITOR, csrf_of, page
 from portal.pages import activity, console, developer, visitor
 from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused, segment
 from portal.settings import Settings
 
 LARGEST_FORM = 16 * 1024  # bytes
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "Passerelle",
-}
+SAFE = ("GET", "HEAD", "OPTIONS")
+TOO_OLD = "The form is too old. Go back, load the page again, and repeat."
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("portal")
@@ -46,6 +43,8 @@ def application(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_FORM)
     app[SETTINGS] = settings
     app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
+    app[ENDED] = session.Ended()
+    app[ASSETS] = _assets(settings)
     app[ENVIRONMENT] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -54,7 +53,7 @@ def application(settings: Settings) -> web.Application:
         lstrip_blocks=True,
     )
     app.router.add_get("/health", _health)
-    app.router.add_static("/static", _HERE / "static")
+    app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
     app.add_routes(developer.routes)
     app.add_routes(console.routes)
     app.add_routes(activity.routes)
@@ -62,6 +61,14 @@ def application(settings: Settings) -> web.Application:
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)
     return app
+
+
+def _assets(settings: Settings) -> Assets:
+    assets = Assets(_HERE / "static")
+    sheet = brand.sheet(settings.colour).encode()
+    assets.add("brand.css", Asset(sheet, "text/css", hashlib.sha256(sheet).hexdigest()[:16]))
+    assets.add("logo", asset_of(settings.logo or _HERE / "static" / "mark.svg"))
+    return assets
 
 
 async def _open(app: web.Application) -> None:
@@ -79,16 +86,20 @@ async def _health(request: web.Request) -> web.Response:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
     response = await _answer(request, handler)
     response.headers.update(HEADERS)
+    response.headers.setdefault(CSP, security_policy())
     if not request.path.startswith("/static/"):
         response.headers["Cache-Control"] = "no-store"
+        response.headers["Server-Timing"] = f"total;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         await _recognise(request)
+        await _check_origin(request)
         return await handler(request)
     except NotThere as error:
         return _problem(request, 404, "There is no such page", str(error))
@@ -106,7 +117,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
-        return _problem(request, error.status, error.reason, error.text or "")
+        response = _problem(request, error.status, error.reason, error.text or "")
+        if wait := error.headers.get("Retry-After"):
+            response.headers["Retry-After"] = wait
+        return response
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         return _problem(request, 500, "Something went wrong", "The portal's log says more.")
@@ -115,13 +129,28 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _recognise(request: web.Request) -> None:
     """Who is signed in, for the pages that say so; a user who is gone or blocked is nobody."""
     cookie, plane = request.cookies.get(session.VISIT, ""), request.app[PLANE]
-    if not cookie or request.path.startswith(("/static/", "/console", "/health", "/sign")):
+    if not cookie or request.path.startswith(("/static/", "/console", "/health")):
         return
-    if name := session.read_visit(cookie, plane.token()):
-        with contextlib.suppress(NotThere):
-            user = await plane.get(f"/users/{segment(name)}")
-            if properties_of(user).get("state") == "active":
-                request[VISITOR] = user
+    visit = session.read_visit(cookie, plane.token())
+    if visit is None or visit in request.app[ENDED]:
+        return
+    with contextlib.suppress(NotThere):
+        user = await plane.get(f"/users/{segment(visit.user)}")
+        if properties_of(user).get("state") == "active":
+            request[VISITOR], request[VISIT] = user, visit
+
+
+async def _check_origin(request: web.Request) -> None:
+    """See the rules above. A browser that says nothing of the site is an old one, or none: then the token is enough."""
+    if request.method in SAFE:
+        return
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise web.HTTPForbidden(text="Forms of other sites are not taken.")
+    if request.path.startswith("/console"):
+        return
+    given = request.headers.get("X-Csrf-Token") or str((await request.post()).get("csrf", ""))
+    if not session.same(given, csrf_of(request)):
+        raise web.HTTPForbidden(text=TOO_OLD)
 
 
 def _problem(request: web.Request, status: int, title: str, words: str) -> web.Response:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from portal import session
 from portal.model import display_name, mappings, name_of, properties_of
-from portal.page import PLANE, VISITOR, page
+from portal.page import ENDED, PLANE, VISIT, VISITOR, is_secure, page, see
 from portal.plane import NotThere, PlaneRefused, segment
 
 routes = web.RouteTableDef()
@@ -26,7 +26,7 @@ async def sign_in(request: web.Request) -> web.Response:
     if not user:
         raise NotThere("The plane does not say who this is.")
     response = web.Response(status=303, headers={"Location": "/profile"})
-    session.set_visit(response, session.begin_visit(plane.token(), user), secure=request.secure)
+    session.set_visit(response, session.begin_visit(plane.token(), user), secure=is_secure(request))
     return response
 
 
@@ -48,6 +48,8 @@ async def profile(request: web.Request) -> web.Response:
 
 @routes.post("/sign-out")
 async def sign_out(request: web.Request) -> web.Response:
-    response = web.Response(status=303, headers={"Location": "/"})
+    if (visit := request.get(VISIT)) is not None:
+        request.app[ENDED].add(visit)
+    response = see(request, "/", "good", "You are signed out.")
     session.clear_visit(response)
     return response

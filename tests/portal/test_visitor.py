@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from portal import session
-from tests.portal.fake_plane import ANN, FakePlane
+from tests.portal.fake_plane import ANN, TOKEN, FakePlane
 
 
 async def follow(client: TestClient, token: str = "good&token=") -> str:
@@ -30,7 +30,9 @@ async def test_a_link_signs_in(client: TestClient, plane: FakePlane) -> None:
     for shown in ("ann@example.com", "Developers", "Mine", "active"):
         assert shown in profile
     assert "Ann" not in await (await client.get("/")).text()
-    out = await client.post("/sign-out", cookies=cookies, allow_redirects=False)
+    visit = session.read_visit(cookies[session.VISIT], TOKEN)
+    assert visit is not None
+    out = await client.post("/sign-out", data={"csrf": visit.csrf}, cookies=cookies, allow_redirects=False)
     assert out.cookies[session.VISIT].value == ""
 
 
@@ -59,7 +61,10 @@ async def test_a_user_who_is_blocked_or_gone_is_nobody(client: TestClient, plane
 
 def test_a_visit_ends() -> None:
     cookie = session.begin_visit("key", "ann", now=1000.0)
-    assert session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME - 1) == "ann"
-    assert session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME) == ""
-    assert session.read_visit(cookie, "", now=1000.0) == ""
+    visit = session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME - 1)
+    assert visit is not None
+    assert visit.user == "ann"
+    assert session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME) is None
+    assert session.read_visit(cookie, "", now=1000.0) is None
     assert session.read(cookie, "key", now=1000.0) is None, "it opens no console"
+    assert session.begin_visit("key", "ann", now=1000.0) != cookie, "no two sessions are the same"
