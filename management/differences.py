@@ -52,6 +52,10 @@ class Revisions(Sequence[Item]):
         start, stop, _ = at.indices(self._count)
         return self._told(self._first - stop + 1, self._first - start) if stop > start else []
 
+    def named(self, name: str) -> list[Item]:
+        at = self._first - int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else -1
+        return [self[at]] if 0 <= at < self._count else []
+
     def _told(self, low: int, high: int) -> list[Item]:
         tx = self._tx
         mine = (log.c.service == tx.service.number) & (log.c.revision >= low) & (log.c.revision <= high)

@@ -87,7 +87,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Difference:
-    """`operation` is create, update, delete or none; `secrets` are names of fields whose values differ and are secret."""
+    """`operation` is create, update, delete or none; `secrets` are names of secret fields whose values differ."""
 
     id: str
     kind: str

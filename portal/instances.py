@@ -22,11 +22,16 @@ ALARMS = {
     ),
     "BackupReadOnly": (
         "The backup belongs to somebody else",
-        "Another agent holds the lock of this backup, so this one may not write it. Give each agent a folder of its own.",
+        "Another agent holds the lock of this backup, so this one may not write it. Give each a folder of its own.",
+    ),
+    "BackupLocationNotFound": (
+        "There is no backup",
+        "Its folder or its key cannot be used. Requests are served; an agent that starts while the plane is away will "
+        "have nothing to serve. See config.backup.path and config.backup.key.",
     ),
     "BackupUnusable": (
         "The backup cannot be used",
-        "What lies in config.backup.path is damaged or was written with another key. It is written anew from the plane.",
+        "What lies in config.backup.path is damaged or has another key. It is written anew from the plane.",
     ),
     "FeedRefused": (
         "The configuration was refused",
@@ -168,7 +173,14 @@ def _issues(sidecars: list[Mapping[str, Any]]) -> tuple[Issue, ...]:
             resource, line, column = _text(told.get("resourceId")), told.get("line"), told.get("column")
             element = _text(told.get("element"))
             place = ", ".join(
-                filter(None, (f"<{element}>" if element else "", f"line {line}" if line else "", f"column {column}" if column else ""))
+                filter(
+                    None,
+                    (
+                        f"<{element}>" if element else "",
+                        f"line {line}" if line else "",
+                        f"column {column}" if column else "",
+                    ),
+                )
             )
             key = (resource, place, _text(told.get("message")), _link(resource, line))
             found.setdefault(key, []).append(_text(car.get("id")))

@@ -52,7 +52,7 @@ def page(
     current = values.get("session")
 
     def token() -> str:
-        return str(current.csrf) if isinstance(current, Session) else csrf_of(request)
+        return current.csrf if isinstance(current, Session) else csrf_of(request)
 
     said = session.read_flash(request.cookies.get(session.FLASH, ""), request.app[PLANE].token())
     text = (
@@ -120,10 +120,11 @@ class Pages:
     count: int
     query: str = ""
     more: str = ""
+    size: int = SIZE
 
     @property
     def last(self) -> int:
-        return max(1, -(-self.count // SIZE))
+        return max(1, -(-self.count // self.size))
 
     def link(self, number: int) -> str:
         query = f"&q={quote(self.query, safe='')}" if self.query else ""

@@ -214,7 +214,9 @@ def _reason(body: Any) -> tuple[str, tuple[str, ...]]:
         return "", ()
     told = error.get("details")
     details = tuple(
-        str(each["message"]) for each in (told if isinstance(told, list) else ()) if isinstance(each, dict) and each.get("message")
+        str(each["message"])
+        for each in (told if isinstance(told, list) else ())
+        if isinstance(each, dict) and each.get("message")
     )
     return str(error.get("message") or "") if len(details) != 1 else details[0], details
 

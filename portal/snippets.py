@@ -49,7 +49,8 @@ def _name(block: str) -> str:
 
 def groups(known: Mapping[str, str]) -> list[Group]:
     """`known`: the policies that may stand in the document, each with what it does."""
-    told, found = set(), []
+    told: set[str] = set()
+    found = []
     for title, blocks in written():
         told.update(name for name, _ in blocks)
         snippets = [Snippet(name, text, known[name], _page(name)) for name, text in blocks if name in known]

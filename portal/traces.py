@@ -1,6 +1,6 @@
 """A trace as the plane tells it (docs/tracing.md), read tolerantly into what the page draws. Pure.
 
-Times are milliseconds; `left` and `width` of bars are parts of 100 of the whole, so that a sheet decides how long they are.
+Times are milliseconds; `left` and `width` of bars are parts of 100 of the whole, so that a sheet decides their length.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def read(told: Told) -> Trace:
         for name, rows in entries.items()
         if rows
     )
-    configuration = next(
+    configuration: Told = next(
         (each["data"]["configuration"] for rows in entries.values() for each in rows if _has(each, "configuration")), {}
     )
     api, operation = configuration.get("api"), configuration.get("operation")
@@ -183,7 +183,9 @@ def _facts(configuration: Told) -> tuple[tuple[str, str], ...]:
     api = api if isinstance(api, Mapping) else {}
     to = api.get("to")
     to = to if isinstance(to, Mapping) else {}
-    target = f"{text(to.get('scheme'))}://{text(to.get('host'))}:{text(to.get('port'))}{text(to.get('path'))}" if to else ""
+    target = (
+        f"{text(to.get('scheme'))}://{text(to.get('host'))}:{text(to.get('port'))}{text(to.get('path'))}" if to else ""
+    )
     revision, version = text(api.get("revision")), text(api.get("version"))
     shown = [
         ("API", f"{text(api.get('name'))} ({text(api.get('id'))}) at {text(api.get('from'))}"),

@@ -27,7 +27,7 @@ from portal.assets import Asset, Assets, asset_of
 from portal.headers import CSP, HEADERS, security_policy
 from portal.model import properties_of
 from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISIT, VISITOR, csrf_of, page
-from portal.pages import activity, console, developer, visitor
+from portal.pages import activity, console, debugger, developer, documents, first, gateways, revisions, visitor
 from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused, segment
 from portal.settings import Settings
 
@@ -55,8 +55,8 @@ def application(settings: Settings) -> web.Application:
     app.router.add_get("/health", _health)
     app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
     app.add_routes(developer.routes)
-    app.add_routes(console.routes)
-    app.add_routes(activity.routes)
+    for part in (console, gateways, activity, documents, debugger, revisions, first):
+        app.add_routes(part.routes)
     app.add_routes(visitor.routes)
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)
