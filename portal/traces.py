@@ -48,7 +48,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Step:
-    """`policy` is the element's name, or the part of the gateway; `document` its resource id, "" for a part of the
+    """`policy` is the element's name, or a part of the gateway ("request" as it came, "routing" what it matched); `document` its resource id, "" for a part of the
     gateway; `failed`: the request went wrong here. `facts` are pairs of words."""
 
     policy: str
@@ -139,6 +139,9 @@ def _step(entry: Told, section: str, whole: float) -> Step:
         start -= length
     errors = tuple((name, text(data.pop(name))) for name in ("error", "reason", "detail") if data.get(name))
     words = data.pop("message", None)
+    source = text(entry.get("source"))
+    if source == "api-inspector":
+        source = "routing" if "configuration" in data else "request"
     document = text(data.pop("document", None))
     line = data.pop("line", None)
     configuration = data.pop("configuration", None)
@@ -150,7 +153,7 @@ def _step(entry: Told, section: str, whole: float) -> Step:
     depth = data.pop("depth", 0)
     data.pop("path", None)
     return Step(
-        policy=text(entry.get("source")),
+        policy=source,
         at=milliseconds(start),
         took=milliseconds(length) if data.pop("duration", None) is not None else "",
         left=round(100 * start / whole, 2) if whole else 0.0,

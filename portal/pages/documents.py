@@ -212,7 +212,10 @@ async def _again(
     if wants_json(request):
         issues = [each.__dict__ for each in found]
         more = {"diff": _rendered(request, theirs)} if theirs is not None else {}
-        return told({"saved": False, "tag": tag, "issues": issues, "words": words, **more}, status)
+        # what is wrong with a document is an answer, and no failure of the call
+        return told(
+            {"saved": False, "tag": tag, "issues": issues, "words": words, **more}, 503 if status == 503 else 200
+        )
     try:
         known = await _known(request.app[PLANE], scope)
     except PlaneAway:

@@ -208,7 +208,7 @@ function summary(issues) {
   const errors = issues.filter((each) => each.severity === "error").length;
   const warnings = issues.length - errors;
   const told = [errors && `${errors} ${errors === 1 ? "error" : "errors"}`, warnings && `${warnings} ${warnings === 1 ? "warning" : "warnings"}`];
-  return told.filter(Boolean).join(", ") || "It is sound.";
+  return issues.length ? `${told.filter(Boolean).join(", ")}.` : "It is sound.";
 }
 
 // Talking with the portal.
