@@ -90,7 +90,8 @@ def see(request: web.Request, path: str, kind: Kind = "good", words: str = "") -
 
 def csrf_of(request: web.Request) -> str:
     """The token of a visitor's forms; who has no session gets a cookie for it with the page."""
-    if (visit := request.get(VISIT)) is not None:
+    visit: Session | None = request.get(VISIT)
+    if visit is not None:
         return visit.csrf
     cookie = request.cookies.get(session.FORM, "")
     id = request[_FORM] if _FORM in request else session.form_id(cookie)

@@ -48,8 +48,9 @@ class Message:
 
 @dataclass(frozen=True)
 class Step:
-    """`policy` is the element's name, or a part of the gateway ("request" as it came, "routing" what it matched); `document` its resource id, "" for a part of the
-    gateway; `failed`: the request went wrong here. `facts` are pairs of words."""
+    """`policy` is the element's name, or a part of the gateway ("request" as it came, "routing" what it matched).
+    `document` is the resource whose policy it stands in, "" for the service and "-" for none; `failed`: the request
+    went wrong here; `facts` are pairs of words."""
 
     policy: str
     at: str

@@ -12,11 +12,11 @@ Rules
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 from aiohttp import web
@@ -24,15 +24,38 @@ from aiohttp.typedefs import Handler
 
 from portal import brand, session
 from portal.assets import Asset, Assets, asset_of
+from portal.catalogue import Catalogues
 from portal.headers import CSP, HEADERS, security_policy
 from portal.model import properties_of
-from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISIT, VISITOR, csrf_of, page
-from portal.pages import activity, console, debugger, developer, documents, first, gateways, revisions, visitor
-from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused, segment
+from portal.openid import PROVIDERS, Providers
+from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page
+from portal.pages import (
+    accounts,
+    activity,
+    console,
+    debugger,
+    developer,
+    documents,
+    first,
+    gateways,
+    openid,
+    profile,
+    revisions,
+    trial,
+)
+from portal.pages.accounts import ATTEMPTS
+from portal.pages.profile import NEW
+from portal.pages.trial import RELAY, Relay
+from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused
 from portal.settings import Settings
+from portal.shelf import Shelf
+from portal.visits import CATALOGUES, SHELF, USERS, Users, recognise
 
 LARGEST_FORM = 16 * 1024  # bytes
 SAFE = ("GET", "HEAD", "OPTIONS")
+# what has nothing to do with visitors, and pages for who has not signed in yet
+ELSEWHERE = ("/static/", "/console", "/health")
+NOBODYS = ("/sign", "/confirm", "/forgotten", "/new-password")
 TOO_OLD = "The form is too old. Go back, load the page again, and repeat."
 
 _HERE = Path(__file__).parent
@@ -42,7 +65,10 @@ _log = logging.getLogger("portal")
 def application(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_FORM)
     app[SETTINGS] = settings
-    app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
+    plane = app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
+    app[CATALOGUES], app[SHELF], app[USERS] = Catalogues(plane), Shelf(plane), Users(plane)
+    app[PROVIDERS], app[RELAY] = Providers(settings, plane), Relay(settings)
+    app[ATTEMPTS], app[NEW] = accounts.limit(), profile.limit()
     app[ENDED] = session.Ended()
     app[ASSETS] = _assets(settings)
     app[ENVIRONMENT] = jinja2.Environment(
@@ -54,10 +80,10 @@ def application(settings: Settings) -> web.Application:
     )
     app.router.add_get("/health", _health)
     app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
-    app.add_routes(developer.routes)
-    for part in (console, gateways, activity, documents, debugger, revisions, first):
-        app.add_routes(part.routes)
-    app.add_routes(visitor.routes)
+    for pages in (developer, trial, accounts, openid, profile):
+        app.add_routes(pages.routes)
+    for pages in (console, gateways, activity, documents, debugger, revisions, first):
+        app.add_routes(pages.routes)
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)
     return app
@@ -72,11 +98,13 @@ def _assets(settings: Settings) -> Assets:
 
 
 async def _open(app: web.Application) -> None:
-    await app[PLANE].open()
+    for each in (app[PLANE], app[PROVIDERS], app[RELAY]):
+        await each.open()
 
 
 async def _close(app: web.Application) -> None:
-    await app[PLANE].close()
+    for each in (app[CATALOGUES], app[RELAY], app[PROVIDERS], app[PLANE]):
+        await each.close()
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -98,7 +126,9 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        await _recognise(request)
+        if not request.path.startswith(ELSEWHERE):
+            await recognise(request)
+            await _admit(request)
         await _check_origin(request)
         return await handler(request)
     except NotThere as error:
@@ -126,18 +156,16 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _problem(request, 500, "Something went wrong", "The portal's log says more.")
 
 
-async def _recognise(request: web.Request) -> None:
-    """Who is signed in, for the pages that say so; a user who is gone or blocked is nobody."""
-    cookie, plane = request.cookies.get(session.VISIT, ""), request.app[PLANE]
-    if not cookie or request.path.startswith(("/static/", "/console", "/health")):
+async def _admit(request: web.Request) -> None:
+    """Where the service wants everybody to sign in first (`portalsettings/signin`), only those who did see it."""
+    if request.path.startswith(NOBODYS) or VISITOR in request:
         return
-    visit = session.read_visit(cookie, plane.token())
-    if visit is None or visit in request.app[ENDED]:
+    try:
+        needed = properties_of(await request.app[PLANE].get("/portalsettings/signin")).get("enabled") is True
+    except PlaneAway:
         return
-    with contextlib.suppress(NotThere):
-        user = await plane.get(f"/users/{segment(visit.user)}")
-        if properties_of(user).get("state") == "active":
-            request[VISITOR], request[VISIT] = user, visit
+    if needed:
+        raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs, safe='')}")
 
 
 async def _check_origin(request: web.Request) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ from aiohttp import web
 from yarl import URL
 
 from portal import activity, traces
-from portal.catalogue import versioning
+from portal.catalogue import versioning_of
 from portal.model import Api, Operation, display_name, name_of, properties_of
 from portal.page import PLANE, SETTINGS, page
 from portal.pages.console import signed_in, taking
+from portal.pages.trial import RELAY
 from portal.plane import NotThere, Plane, segment
 from portal.samples import Versioning, address
 from portal.session import Session
@@ -33,7 +33,6 @@ from portal.settings import Settings
 routes = web.RouteTableDef()
 
 LARGEST = 1024 * 1024  # bytes of a form
-TIMEOUT = 60.0  # seconds for the answer
 SHOWN = 128 * 1024  # bytes of an answer's body; the rest is read and counted up to MOST
 MOST = 16 * 1024 * 1024
 OFFERED = 200  # APIs or subscriptions that a list offers
@@ -146,7 +145,7 @@ async def _page(
     answer, found, wrong = None, None, ""
     if sending and api is not None and filled is not None:
         try:
-            answer = await _send(plane, settings, api, operation, filled)
+            answer = await _send(request.app, api, operation, filled)
             if answer.trace:
                 found = traces.read(await _trace(plane, answer.trace))
             else:
@@ -218,8 +217,10 @@ def _offered(parameter: Any) -> str:
     return "1" if parameter.type in ("integer", "number") else str(parameter.name)
 
 
-async def _send(plane: Plane, settings: Settings, api: Api, operation: Operation | None, filled: Filled) -> Answer:
+async def _send(app: web.Application, api: Api, operation: Operation | None, filled: Filled) -> Answer:
     """Raises Unsendable."""
+    plane, settings, client = app[PLANE], app[SETTINGS], app[RELAY].session
+    assert client is not None, "the relay is opened first"
     if not settings.gateways:
         raise Unsendable("The portal knows no gateway: set portal.gateways to the URLs of yours.")
     base = settings.tried[filled.gateway - 1]
@@ -237,31 +238,29 @@ async def _send(plane: Plane, settings: Settings, api: Api, operation: Operation
     headers.append(("Apim-Debug-Authorization", str(credentials.get("token") or "")))
     body = filled.body.replace("\r\n", "\n").encode() if filled.body else None
     try:
-        return await _call(settings, base, target, filled.method, headers, body)
+        return await _call(client, base, target, filled.method, headers, body)
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         reason = str(error) if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
         raise Unsendable(f"The gateway at {base} does not answer: {reason}.") from None
 
 
 async def _call(
-    settings: Settings, base: str, target: str, method: str, headers: list[tuple[str, str]], body: bytes | None
+    client: aiohttp.ClientSession,
+    base: str,
+    target: str,
+    method: str,
+    headers: list[tuple[str, str]],
+    body: bytes | None,
 ) -> Answer:
-    secure: ssl.SSLContext | bool = (
-        await asyncio.to_thread(ssl.create_default_context, cafile=str(settings.try_ca)) if settings.try_ca else True
-    )
     started = time.perf_counter()
-    async with (
-        aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-            connector=aiohttp.TCPConnector(ssl=secure),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Content-Type"),
-            auto_decompress=True,
-        ) as client,
-        client.request(
-            method, URL(base + target, encoded=True), headers=headers, data=body, allow_redirects=False
-        ) as response,
-    ):
+    async with client.request(
+        method,
+        URL(base + target, encoded=True),
+        headers=headers,
+        data=body,
+        allow_redirects=False,
+        skip_auto_headers=("User-Agent", "Content-Type"),
+    ) as response:
         kept, size = bytearray(), 0
         async for piece in response.content.iter_chunked(64 * 1024):
             size += len(piece)
@@ -271,7 +270,7 @@ async def _call(
         return Answer(
             status=response.status,
             reason=response.reason or "",
-            headers=tuple((name, value) for name, value in response.headers.items() if name not in NO_TRACE[2:]),
+            headers=tuple(response.headers.items()),
             body=_text(bytes(kept), response.content_type),
             size=size,
             more=size - len(kept),
@@ -323,6 +322,15 @@ def _why(answer: Answer) -> str:
 
 async def _trace(plane: Plane, id: str) -> dict[str, Any]:
     return await plane.post("/gateways/managed/listTrace", {"traceId": id})
+
+
+async def versioning(plane: Plane, api: Api) -> Versioning:
+    if not api.version_set or not api.version:
+        return Versioning()
+    try:
+        return versioning_of(api, await plane.get(f"/apiVersionSets/{segment(api.version_set)}"))
+    except NotThere:
+        return Versioning()
 
 
 async def _apis(plane: Plane, wanted: str) -> tuple[list[Api], int]:

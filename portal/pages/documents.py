@@ -184,7 +184,7 @@ async def _save(request: web.Request, current: Session, scope: Scope, text: str,
     if scope.kind == "fragment" and tag != "new":
         description = properties_of(await plane.get(scope.path)).get("description")
         properties |= {"description": description} if isinstance(description, str) else {}
-    _, made = await plane.put(scope.path, properties, match=tag)
+    _, made = await plane.store(scope.path, properties, match=tag)
     return _done(request, scope, made, "Saved.")
 
 

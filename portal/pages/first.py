@@ -14,12 +14,12 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_request import FileField
 
-from portal.catalogue import versioning
 from portal.model import Api, Operation, name_of, properties_of
 from portal.page import PLANE, SETTINGS, page
 from portal.pages.console import signed_in, taking
+from portal.pages.debugger import versioning
 from portal.plane import LONG, NotThere, Plane, PlaneAway, PlaneRefused, Stale, segment
-from portal.samples import KEY, curl
+from portal.samples import KEY, call, curl
 from portal.session import Session
 
 routes = web.RouteTableDef()
@@ -110,7 +110,7 @@ async def _make(request: web.Request, current: Session, wish: Wish) -> web.Respo
     if wish.backend == "url":
         properties["serviceUrl"] = wish.url
     try:
-        made, _ = await plane.put(f"/apis/{segment(id)}", properties, match="" if wish.again else "new", timeout=LONG)
+        made, _ = await plane.store(f"/apis/{segment(id)}", properties, match="" if wish.again else "new", timeout=LONG)
         await _settle(plane, id, wish)
     except Stale:
         words = f"There is an API '{id}' already. Choose another name, or tick that this one takes its place."
@@ -126,11 +126,11 @@ async def _settle(plane: Plane, id: str, wish: Wish) -> None:
     """What makes an API callable: gateways that serve it, a subscription, and where there is no backend, a policy."""
     api = f"/apis/{segment(id)}"
     if wish.backend == "examples":
-        await plane.put(f"{api}/policies/policy", {"format": "rawxml", "value": MOCKED})
+        await plane.store(f"{api}/policies/policy", {"format": "rawxml", "value": MOCKED})
     serving = [name_of(each) for each in await plane.every("/gateways")]
     for gateway in serving if wish.gateways is None else [each for each in serving if each in wish.gateways]:
-        await plane.put(f"/gateways/{segment(gateway)}{api}", {"provisioningState": "created"})
-    await plane.put(
+        await plane.store(f"/gateways/{segment(gateway)}{api}", {"provisioningState": "created"})
+    await plane.store(
         f"/subscriptions/{segment(_subscription(id))}",
         {"displayName": f"Trying {id}"[:100], "scope": f"/apis/{id}", "state": "active"},
     )
@@ -145,9 +145,8 @@ async def _ready(request: web.Request, current: Session, api: Api) -> web.Respon
     newest, _ = await plane.page("/revisions", 1, 1)
     command = ""
     if operations:
-        line = curl(
-            gateways[0] if gateways else "https://YOUR-GATEWAY", api, operations[0], await versioning(plane, api)
-        )
+        gateway = gateways[0] if gateways else "https://YOUR-GATEWAY"
+        line = curl.sample(call(gateway, api, operations[0], await versioning(plane, api)))
         command = line.replace(KEY, str(secrets.get("primaryKey") or ""))
     mocked = "<mock-response" in await _policy(plane, api.id)
     return page(
