@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from aiohttp import web
+from aiohttp.web_request import FileField
 
 from portal import session
 from portal.model import Api, Operation, Product, Resource, display_name, name_of, properties_of
@@ -54,14 +55,21 @@ def _guarded(handler: Page, largest: int) -> Handler:
                 )
             wanted = request.rel_url.raw_path_qs if request.method == "GET" and request.path != "/console" else ""
             raise web.HTTPSeeOther(f"/console/sign-in?next={quote(wanted, safe='')}" if wanted else "/console/sign-in")
-        if request.method == "POST":
-            if largest:
-                request = request.clone(client_max_size=largest)
-            given = request.headers.get("X-Csrf-Token") or str((await request.post()).get("csrf", ""))
+        AUTHOR.set(operator_of(request))
+        if request.method != "POST":
+            return await handler(request, current)
+        if largest:
+            request = request.clone(client_max_size=largest)
+        form = await request.post()
+        try:
+            given = request.headers.get("X-Csrf-Token") or str(form.get("csrf", ""))
             if not session.same(given, current.csrf):
                 raise web.HTTPForbidden(text="The form is too old. Go back, load the page again, and repeat.")
-        AUTHOR.set(operator_of(request))
-        return await handler(request, current)
+            return await handler(request, current)
+        finally:
+            for each in form.values():
+                if isinstance(each, FileField):
+                    each.file.close()
 
     return guarded
 

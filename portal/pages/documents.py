@@ -250,6 +250,7 @@ def _editor(
         found=found,
         words=words,
         theirs=theirs,
+        checked=request.method == "POST",
         groups=snippets.groups(known),
         addresses=request.app[SETTINGS].gateways,
         status=status,
