@@ -35,7 +35,7 @@ routes = web.RouteTableDef()
 LARGEST = 1024 * 1024  # bytes of a form
 SHOWN = 128 * 1024  # bytes of an answer's body; the rest is read and counted up to MOST
 MOST = 16 * 1024 * 1024
-OFFERED = 200  # APIs or subscriptions that a list offers
+OFFERED = 50  # APIs or subscriptions that a list offers
 LIFE = "PT5M"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 NO_TRACE = ("Apim-Debug-Authorization-Expired", "Apim-Debug-Authorization-WrongAPI", "Apim-Debug-Authorization-Invalid")
@@ -134,9 +134,13 @@ async def _page(
     scheme, key = Versioning(), ""
     if api is not None:
         path = f"/apis/{segment(api.id)}"
-        rows, products, scheme = await asyncio.gather(
-            plane.every(f"{path}/operations"), plane.every(f"{path}/products"), versioning(plane, api)
+        rows, products, own, scheme = await asyncio.gather(
+            plane.every(f"{path}/operations"),
+            plane.every(f"{path}/products"),
+            _subscriptions(plane, f"/apis/{api.id}"),
+            versioning(plane, api),
         )
+        subscriptions = list(dict.fromkeys([*own, *subscriptions]))
         key = _fitting(api, list(map(name_of, products)), subscriptions)
         operations = [Operation.read(each) for each in rows]
     name = data.get("operation", "")
@@ -359,9 +363,11 @@ def _fitting(api: Api, products: list[str], subscriptions: list[tuple[str, str, 
     return ""
 
 
-async def _subscriptions(plane: Plane) -> list[tuple[str, str, str]]:
-    """Those that are active: (name, what to call it, its scope)."""
-    rows, _ = await plane.page("/subscriptions", 1, OFFERED)
+async def _subscriptions(plane: Plane, scope: str = "") -> list[tuple[str, str, str]]:
+    """Those that are active, of one scope or any: (name, what to call it, its scope)."""
+    text = scope.replace("'", "''")
+    query = {"$filter": f"endswith(scope,'{text}')"} if scope else {}
+    rows, _ = await plane.page("/subscriptions", 1, OFFERED, **query)
     found = []
     for each in rows:
         properties = properties_of(each)

@@ -87,8 +87,8 @@ async def listed(request: web.Request, current: Session) -> web.Response:
 async def single(request: web.Request, current: Session) -> web.Response:
     plane, wanted = request.app[PLANE], int(request.match_info["revision"])
     number, now = number_of(request), datetime.datetime.now(datetime.UTC)
-    about, newest, (rows, count) = await asyncio.gather(
-        plane.get(f"/revisions/{wanted}"),
+    about = await plane.get(f"/revisions/{wanted}")
+    newest, (rows, count) = await asyncio.gather(
         _newest(request),
         plane.page("/differences", number, SHOWN, **{"from": str(max(0, wanted - 1)), "to": str(wanted)}),
     )
