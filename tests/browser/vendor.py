@@ -1,6 +1,7 @@
 """Fetches what browsers load and nobody here wrote, from npm: by name, version and digest, some files of a package.
 
-`python -m tests.browser.vendor` (make vendor) writes swagger-ui to where the portal serves it; it is checked in, so that neither a build nor a start needs npm. Tests of accessibility fetch axe-core into `build/`.
+`python -m tests.browser.vendor` (make vendor) writes swagger-ui to where the portal serves it; it is checked in, so
+that neither a build nor a start needs npm. Tests of accessibility fetch axe-core into `build/`.
 """
 
 from __future__ import annotations

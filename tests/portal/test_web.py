@@ -66,7 +66,8 @@ async def test_a_form_needs_its_token_and_no_other_site(client: TestClient) -> N
     assert crossed.status == 403
     out = await client.post("/sign-out", data=right, cookies=cookies, allow_redirects=False)
     assert out.status == 303
-    assert (await client.get("/profile", cookies=cookies)).status == 403, "who signed out is out, cookie or not"
+    again = await client.get("/profile", cookies=cookies, allow_redirects=False)
+    assert again.headers["Location"] == "/sign-in?back=/profile", "who signed out is out, cookie or not"
 
 
 async def test_what_is_said_once(client: TestClient) -> None:
