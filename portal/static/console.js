@@ -28,6 +28,18 @@ export async function follow(revision, tell) {
   }
 }
 
+// What scrolls sideways must be reached by the keyboard, and only then.
+const wide = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+export function watchTables(root = document) {
+  for (const table of root.querySelectorAll("table, pre, .around")) wide.observe(table);
+}
+watchTables();
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;

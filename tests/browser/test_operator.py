@@ -101,6 +101,7 @@ def text_of(page: Page) -> Locator:
     return page.get_by_label("Policy document")
 
 
+@pytest.mark.timeout(600)  # with photographs and axe-core of twenty pages
 def test_from_a_file_to_a_policy_that_is_live_and_back(eyes: Eyes, house: House, backend: str, tmp_path: Path) -> None:
     page, portal = eyes.page, house.info["portal"]
     page.goto(f"{portal}/console")
