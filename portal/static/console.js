@@ -36,7 +36,7 @@ const wide = new ResizeObserver((entries) => {
   }
 });
 export function watchTables(root = document) {
-  for (const table of root.querySelectorAll("table, pre, .around")) wide.observe(table);
+  for (const table of root.querySelectorAll("table, pre:not([aria-hidden]), .around")) wide.observe(table);
 }
 watchTables();
 

@@ -122,4 +122,4 @@ def eyes(chromium: Browser, house: House, axe: str) -> Iterator[Eyes]:
     page.on("request", look)
     yield found
     context.close()
-    assert found.problems == []
+    assert not found.problems, "\n".join(found.problems)
