@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor
+.PHONY: audit bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock oracle outage peers proto python race run sbom security setup test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -32,6 +32,31 @@ test-postgresql: setup $(VENV)/.dev
 outage: setup $(VENV)/.dev
 	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
 
+# The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
+# part: make security ARGUMENTS="--only canary".
+security: setup $(VENV)/.dev
+	$(BIN)/python -m tests.security.run $(ARGUMENTS)
+
+# What is publicly known to be wrong with what the locks hold; it says so when that could not be asked.
+audit: $(VENV)/.setup build/audit/.installed
+	$(BIN)/python -m tests.security.audit
+
+# What the product is made of, as CycloneDX JSON, from the lock: build/sbom.json.
+sbom: build/audit/.installed
+	PYTHONWARNINGS=ignore build/audit/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --validate --output-file build/sbom.json
+	@echo "build/sbom.json"
+
+build/audit/.installed: requirements/audit.txt | python
+	"$(PYTHON)" -m venv build/audit
+	build/audit/bin/python -m pip install --disable-pip-version-check --quiet -r requirements/audit.txt
+	@touch $@
+
+# Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
+# ARGUMENTS="--full --out docs/reliability.md".
+faults: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(ARGUMENTS)
+
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
@@ -39,6 +64,14 @@ kills: setup $(VENV)/.dev
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# Odd and hostile bytes on plain and TLS ports, and slow clients, against real sidecars, four minutes: make wire ARGUMENTS="--only WF".
+wire: setup $(VENV)/.dev
+	$(BIN)/python -m tests.wire.run $(ARGUMENTS)
+
+# How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
+limits: setup $(VENV)/.dev
+	$(BIN)/python -m tests.limits.run $(ARGUMENTS)
 
 # Clients that nobody here wrote; what is missing to run one (node and npm) is said, and is no failure.
 test-clients: setup $(VENV)/.dev
@@ -116,8 +149,10 @@ $(UV): | python
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. proto/*.proto
 
-# The pages of policies and of telemetry are made from the code; tests hold them to the code.
+# The pages of policies and of telemetry are made from the code, and the names that `doctor` knows from the page of
+# settings; tests hold them to each other.
 docs: $(VENV)/.setup
+	$(BIN)/python -m passerelle.doctor.names docs/settings.md
 	$(BIN)/passerelle policy docs --out docs/policies.md
 	$(BIN)/passerelle telemetry docs --settings docs/settings.md --out docs/telemetry.md
 

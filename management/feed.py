@@ -65,7 +65,7 @@ class Feed:
         """The answer in pieces of many lines each."""
         service = self.service
         if cursor is None or not self.knows(dataset, cursor):
-            yield self._header("snapshot", 0)
+            yield self._header("snapshot", 0, complete=not self.strange(dataset))
             count = 0
             for text, lines in self._snapshot():
                 count += lines
@@ -85,14 +85,18 @@ class Feed:
         service = self.service
         return dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
 
-    def _header(self, kind: str, start: int) -> str:
+    def strange(self, dataset: str | None) -> bool:
+        """Whether an agent holds what this plane never had: then the plane cannot say that the rest is to go."""
+        return dataset is not None and dataset != self.service.dataset
+
+    def _header(self, kind: str, start: int, complete: bool = False) -> str:
         header: dict[str, Any] = {
             "kind": kind,
             "dataset": self.service.dataset,
             "from": start,
             "cursor": self.service.revision,
         }
-        if kind == "snapshot":
+        if complete:
             header["complete"] = True
         return f"H\t{json.dumps(header)}\n"
 

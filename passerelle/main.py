@@ -1,30 +1,45 @@
-"""The `passerelle` command: the explicit list of its sub-commands."""
+"""The `passerelle` command: the explicit list of its sub-commands, each loaded when it is asked for.
+
+Exit codes of all of them: 0 done, 1 it failed and the last line says why, 2 it was used wrongly, 3 it was done and
+found something wrong (docs/command-line.md).
+"""
 
 from __future__ import annotations
 
 import click
 
-from passerelle.commands.apply import apply
-from passerelle.commands.check import check
-from passerelle.commands.export import export
-from passerelle.commands.import_ import import_
-from passerelle.commands.policy import policy
-from passerelle.commands.rollback import rollback
-from passerelle.commands.start import start
-from passerelle.commands.telemetry import telemetry
-from passerelle.commands.token import token
-from passerelle.commands.trace import trace
-from passerelle.commands.up import up
-from passerelle.commands.version import version
+from passerelle.lazy import LazyGroup
+
+COMMANDS = {
+    "up": "up:up",
+    "start": "start:start",
+    "doctor": "doctor:doctor",
+    "token": "token:token",
+    "gateways": "gateways:gateways",
+    "revisions": "revisions:revisions",
+    "diff": "diff:diff",
+    "rollback": "rollback:rollback",
+    "check": "check:check",
+    "apply": "apply:apply",
+    "export": "export:export",
+    "import": "import_:import_",
+    "policy": "policy:policy",
+    "trace": "trace:trace",
+    "telemetry": "telemetry:telemetry",
+    "completion": "completion:completion",
+    "version": "version:version",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    package="passerelle.commands",
+    modules=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 def main() -> None:
     """An open, self-hosted API gateway that runs Azure API Management policies unmodified."""
 
-
-for command in (up, start, token, check, apply, export, import_, rollback, policy, telemetry, trace, version):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 API_VERSION = "2024-05-01"
+AGENT = "passerelle"
 PLAIN = "/;=,@:~"  # in a path; names may have anything else, as in "apis/my api"
 TIMEOUT = 30.0  # seconds, one call
 SERVICE = (
@@ -115,7 +116,8 @@ class Plane:
     ) -> dict[str, Any]:
         """One call; the JSON object of the answer, or {} when it has none. Raises `PlaneError`."""
         target = f"{quote(self._service + path, safe=PLAIN)}?{urlencode({'api-version': API_VERSION, **(query or {})})}"
-        head = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
+        head = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", "User-Agent": AGENT}
+        head |= headers or {}
         payload = None
         if body is not None:
             payload = json.dumps(body).encode()
@@ -134,11 +136,11 @@ class Plane:
         found = json.loads(text) if text.strip() else {}
         return found if isinstance(found, dict) else {}
 
-    def all(self, path: str) -> Iterator[dict[str, Any]]:
+    def all(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Every item of a collection, page by page."""
         skip, page = 0, 1000
         while True:
-            items = self.get(path, {"$top": str(page), "$skip": str(skip)})["value"]
+            items = self.get(path, {**(query or {}), "$top": str(page), "$skip": str(skip)})["value"]
             yield from items
             skip += len(items)
             if len(items) < page:

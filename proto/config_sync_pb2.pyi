@@ -128,14 +128,16 @@ class Issue(_message.Message):
     def __init__(self, resource_id: _Optional[str] = ..., line: _Optional[int] = ..., column: _Optional[int] = ..., element: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("requests", "failures", "started")
+    __slots__ = ("requests", "failures", "started", "problems")
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     requests: int
     failures: int
     started: float
-    def __init__(self, requests: _Optional[int] = ..., failures: _Optional[int] = ..., started: _Optional[float] = ...) -> None: ...
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, requests: _Optional[int] = ..., failures: _Optional[int] = ..., started: _Optional[float] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Trace(_message.Message):
     __slots__ = ("id", "document")

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 import uvloop
 
 from proxy import workers
-from proxy.adapters import redis_cache
+from proxy.adapters import redis_cache, redis_limits
 from proxy.adapters.cache import local_cache
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.counters import LocalCounters
@@ -34,18 +34,23 @@ from proxy.adapters.external_cache import ExternalCache
 from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
+from proxy.adapters.limits import Limits
 from proxy.adapters.openid import OpenIdKeys, target_of
+from proxy.adapters.places import SharedPlaces
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
-from proxy.adapters.siblings import KINDS
+from proxy.adapters.shared_memory import LIMITS, QUOTAS, shared_with_siblings
+from proxy.adapters.siblings import Siblings
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
+from proxy.adapters.trust import ClientTls, Trust
 from proxy.config.gateway import Gateway, build
 from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
 from proxy.config.snapshot import apply
 from proxy.lifecycle import Sidecar
-from proxy.ports import Ports
+from proxy.messages import Body
+from proxy.ports import Places, Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
 from proxy.sync import SyncThread
@@ -64,6 +69,7 @@ SOON_LOOKED_AT = 5_000  # resources
 # Thresholds of the collector: what a request makes of a large body is gone before all of it is looked at, which stops
 # everybody.
 COLLECT_AFTER = (20_000, 20, 50)
+HEAR_EVERY = 1.0  # seconds between two looks at what siblings counted, where no request looks
 # Seconds after which a thread that builds a configuration gives way to the event loop, which asks for its turn several
 # times per request; Python's own 5 ms would be 15 ms and more for each request meanwhile.
 GIVE_WAY_AFTER = 0.0005
@@ -86,6 +92,8 @@ class Configuration:
     newest: int = 0  # the version that the agent holds
     reached: int = 0  # the newest revision that it is the content of
     confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
+    believe: Callable[[tuple[bytes, ...]], None] = lambda _: None  # these authorities of the plane
+    unchecked: frozenset[str] = frozenset()  # backends whose certificates are not checked
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -128,7 +136,9 @@ class Configuration:
         self.sidecar.ports.keys.prefetch(providers)
         if self.external is not None:
             self.external.use(gateway.cache)
+        self.believe(gateway.deployment.authorities)
         self.sidecar.publish(gateway)
+        self._tell_unchecked(gateway)
         if dataset != self.dataset:
             self.newest = self.reached = 0
         self.dataset, self.version = dataset, version
@@ -143,6 +153,21 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def _tell_unchecked(self, gateway: Gateway) -> None:
+        """Say which backends are called without a look at their certificates, each time there is another."""
+        backends = gateway.environment.backends if isinstance(gateway.environment.backends, Mapping) else {}
+        found = frozenset(
+            f"{name} ({'name' if each.validate_certificate_chain else 'chain and name'})"
+            for name, each in backends.items()
+            if not (each.validate_certificate_chain and each.validate_certificate_name)
+        )
+        if new := sorted(found - self.unchecked):
+            told = f"{', '.join(new[:20])}{' and others' if len(new) > 20 else ''}"
+            log.warning(
+                "certificates are not checked, as configured, of: %s", told, extra={"event": "BackendUnchecked"}
+            )
+        self.unchecked = found
 
     def stand(self, dataset: str, newest: int, confirmed: float, reached: int) -> None:
         """Where the agent stands; any thread."""
@@ -168,6 +193,9 @@ def main() -> int:
         settings = Settings.read()
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
+        redis_limits.configured(settings.values)
+        Limits.read(settings.values)
+        ClientTls.read(settings.values)
         secured = TlsSettings.read(settings.values)
         if secured is not None:
             ServerTls(secured)
@@ -210,18 +238,28 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    shared, quotas_shared = (workers.siblings(settings.values, worker, kind) for kind in KINDS)
-    clock, counters, quotas = SystemClock(), LocalCounters(siblings=shared), LocalQuotas(siblings=quotas_shared)
-    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
+    memory = shared_with_siblings(settings.sync_endpoint) if settings.memory else None
+    clock = SystemClock()
+    counters = LocalCounters(siblings=None if memory is None else Siblings(memory, LIMITS), share=settings.share_alone)
+    quotas = LocalQuotas(siblings=None if memory is None else Siblings(memory, QUOTAS))
+    try:
+        limits = redis_limits.from_settings(settings.values, counters, quotas)
+    except SettingError as wrong:
+        print(f"proxy: {wrong}", file=sys.stderr)
+        return 1
+    transport = HttpTransport(
+        reach=Reach(settings.loopback_allowed, settings.http_allowed), trust=Trust(ClientTls.read(settings.values))
+    )
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
         transport=transport,
-        counters=counters,
+        counters=counters if limits is None else limits.counters,
         clock=clock,
         journal=journal,
         cache=cache,
-        quotas=quotas,
+        in_flight=Places() if memory is None else SharedPlaces(memory),
+        quotas=quotas if limits is None else limits.quotas,
         external_cache=external,
         errands=errands,
         keys=keys,
@@ -229,6 +267,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         grants=grants,
         dapr=target_of(settings.dapr),
         service_bus=settings.values.get("policy.servicebus.namespace", ""),
+        waits=limits is not None,
     )
     sidecar = Sidecar(
         ports,
@@ -238,8 +277,12 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         recording=settings.telemetry,
     )
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
-    configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
-    server = Server(sidecar, configuration.details, settings.forwarded_proto)
+    configuration = Configuration(
+        loop, sidecar, journal, external=caches, skipping=settings.lenient, believe=transport.believe
+    )
+    bounds = Limits.read(settings.values)
+    Body.most = bounds.buffered
+    server = Server(sidecar, configuration.details, settings.forwarded_proto, bounds)
     try:
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
@@ -259,6 +302,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         log.info("listening with TLS on %s:%d", *server.tls_address, extra={"event": "GatewayStartup"})
     if external is not None:
         external.start()
+    if limits is not None:
+        limits.start()
     # Its child waits: in the first second the processors belong to the configuration, and records can wait in a queue.
     telling = loop.call_later(JOURNAL_DELAY, journal.start) if settings.telemetry else None
     started = time.time()
@@ -273,10 +318,13 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         sidecar.traces,
         figures,
         quotas,
-        settings.instance if shared is not None else "",
+        "" if memory is None else memory.group,
         configuration.stand,
+        lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
+        settings.sync_tls,
     )
     sync.start()
+    hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None
 
     await asked.wait()
     log.info("draining, at most %g s", settings.drain_timeout, extra={"event": "GatewayStopping"})
@@ -293,13 +341,25 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await grants.close()
     await transport.close()
     await caches.close()
-    if telling is not None:
-        telling.cancel()
+    if limits is not None:
+        await limits.close()
+    for each in (telling, hearing):
+        if each is not None:
+            each.cancel()
     await journal.close(0.2 if again.is_set() else 2.0)
     await asyncio.to_thread(sync.finish)
     await asyncio.to_thread(sync.stop, 1.0)
+    if memory is not None and not sync.running:
+        memory.close()
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0
+
+
+async def _hear(counters: LocalCounters, quotas: LocalQuotas) -> None:
+    while True:
+        await asyncio.sleep(HEAR_EVERY)
+        counters.hear()
+        quotas.hear()
 
 
 def _token(path: str) -> str:

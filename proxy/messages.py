@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from multidict import CIMultiDict
@@ -94,6 +95,7 @@ class Body:
     """
 
     __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
+    most: ClassVar[int] = MAX_BUFFERED_BODY  # a process sets it once, at its start
 
     def __init__(
         self,
@@ -134,10 +136,11 @@ class Body:
         content, self._buffer, self.length, self.consumed = self.content(), b"", 0, True
         return content
 
-    async def read(self, limit: int = MAX_BUFFERED_BODY) -> bytes:
-        """Buffer the stream; raises BodyTooLarge beyond `limit` bytes."""
+    async def read(self, limit: int | None = None) -> bytes:
+        """Buffer the stream; raises BodyTooLarge beyond `limit` bytes, `most` without one."""
         if self._stream is None:
             return self._buffer or b""
+        limit = self.most if limit is None else limit
         if self.length is not None and self.length > limit:
             raise BodyTooLarge(limit)
         parts: list[bytes] = []

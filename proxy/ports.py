@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
-from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
+from proxy.messages import Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import EventRecord, Row
 
@@ -41,6 +41,7 @@ class HttpProxy:
     host: str
     port: int
     authorization: str = field(default="", repr=False)
+    screened: bool = False  # an expression chose it, so it may not be everywhere
 
 
 @dataclass(slots=True)
@@ -48,7 +49,8 @@ class Outgoing:
     """One request to a backend. `timeout` in seconds covers sending and the response head.
 
     `guarded`: a policy chose where it goes (send-request, OpenID metadata), so it may not go everywhere: see
-    proxy/adapters/reach.py.
+    proxy/adapters/reach.py. `screened`: it is the forwarded request, and an expression or a redirect chose.
+    `private` are names in lower case of headers that are for the first host alone, wherever it redirects.
     """
 
     method: str
@@ -60,8 +62,11 @@ class Outgoing:
     follow_redirects: bool = False
     http_version: str = "1.1"
     verify_tls: bool = True
+    verify_name: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
+    screened: bool = False
+    private: frozenset[str] = frozenset()
     proxy: HttpProxy | None = None
     # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
     thumbprints: frozenset[str] = frozenset()
@@ -85,7 +90,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     except TimeoutError as late:
         raise BackendTimeout(f"The request did not complete within {request.timeout:g} seconds.") from late
     except BodyTooLarge as large:
-        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
+        raise BackendConnectionFailure(f"The answer is larger than {Body.most} bytes.") from large
     finally:
         if response is not None and not response.body.buffered:
             await response.body.discard()
@@ -100,6 +105,17 @@ class Reading:
     reset_after: float
 
 
+class Want(NamedTuple):
+    """What a call asks of a counter: to be counted `increment` times, unless fewer than `room` are left of
+    `limit`."""
+
+    key: str
+    period: float
+    limit: int
+    increment: int = 1
+    room: int = 1
+
+
 class Counters(Protocol):
     """Sliding-window counters by name; they outlive configurations. Never waits: shared ones merge in the back."""
 
@@ -109,6 +125,10 @@ class Counters(Protocol):
 
     def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
         """Add unless the limit is reached, with nobody between; the reading from before."""
+        ...
+
+    def claim(self, wants: Sequence[Want]) -> list[Reading]:
+        """Add to all of them, or to none when one has too little room; the readings from before."""
         ...
 
 
@@ -121,6 +141,24 @@ class Usage:
     renews_after: float | None
 
 
+class QuotaWant(NamedTuple):
+    """What a call asks of a quota: to be counted `increment` times, unless fewer than `room` of `calls`, or none of
+    `bytes`, are left; None is no limit."""
+
+    key: str
+    start: float
+    period: int
+    calls: int | None
+    bytes: int | None
+    increment: int = 1
+    room: int = 1
+
+    def exceeded(self, usage: Usage) -> bool:
+        if self.calls is not None and usage.calls + self.room > self.calls:
+            return True
+        return self.bytes is not None and usage.bytes >= self.bytes
+
+
 class Quotas(Protocol):
     """Fixed-window counters by name; they outlive configurations. Windows of `period` seconds (0: one without an end)
     follow each other from `start`, Unix seconds."""
@@ -130,6 +168,28 @@ class Quotas(Protocol):
     def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
         """Count calls and bytes."""
         ...
+
+    def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
+        """Count in all of them, or in none when one is exceeded; the usages from before."""
+        ...
+
+
+class Places(dict[str, int]):
+    """Requests of this process inside limit-concurrency, by key; a key without any is not in it."""
+
+    def enter(self, name: str, maximum: int) -> int:
+        """Take a place, unless so many are taken; how many were, before."""
+        inside = self.get(name, 0)
+        if inside < maximum:
+            self[name] = inside + 1
+        return inside
+
+    def leave(self, name: str) -> None:
+        inside = self[name] - 1
+        if inside:
+            self[name] = inside
+        else:
+            del self[name]
 
 
 class Cache(Protocol):
@@ -259,10 +319,11 @@ class _Nobody:
 class Ports:
     """Everything a policy may reach, in one hand.
 
-    `in_flight` counts, by key, the requests inside limit-concurrency; a key without any is not in it. `circuits` is
-    what is remembered of backends by name: failures, open circuit breakers, whose turn it is in a pool; `resolved` is
-    where partitions of Service Fabric services are. `dapr` is where the Dapr runtime beside this sidecar listens;
-    `service_bus` is the namespace for documents that name none.
+    `in_flight` counts the requests inside limit-concurrency. `circuits` is what is remembered of backends by name:
+    failures, open circuit breakers, whose turn it is in a pool; `resolved` is where partitions of Service Fabric
+    services are. `dapr` is where the Dapr runtime beside this sidecar listens; `service_bus` is the namespace for
+    documents that name none. `waits`: counters and quotas may wait for a server, so that policies must run where they
+    can.
     """
 
     transport: Transport
@@ -273,7 +334,7 @@ class Ports:
     quotas: Quotas
     external_cache: Cache | None = None
     errands: Errands = field(default_factory=NoErrands)
-    in_flight: dict[str, int] = field(default_factory=dict)
+    in_flight: Places = field(default_factory=Places)
     circuits: dict[str, Circuit] = field(default_factory=dict)
     resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: Keys = field(default_factory=_Nobody)
@@ -281,3 +342,4 @@ class Ports:
     grants: Grants = field(default_factory=_Nobody)
     dapr: Url = DAPR
     service_bus: str = ""
+    waits: bool = False

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import queue
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
+from proxy.adapters.agent_socket import unfit
+from proxy.agent_ports import FinishedTraces, QuotaCount, SharedCounters, SharedQuotas, WaitingFigures
 from proxy.config.resources import Resource, ResourceIssue, checked
+from proxy.settings import SyncTls
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +34,9 @@ Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue
 Status = Callable[[], tuple[int, int, float]]
 # dataset and version that the agent holds, when that was last said to be the newest (Unix seconds), its newest revision
 Stand = Callable[[str, int, float, int], None]
-# key, slice in milliseconds, slot = floor(unix time / slice), increment
-Count = tuple[str, int, int, int]
 
 STATUS_INTERVAL = 10.0
-COUNTER_INTERVAL = 0.25
+COUNTER_INTERVAL, COUNTER_SPACING = 0.25, 0.02
 COUNTS_PER_FRAME = 4_000
 QUOTAS_PER_FRAME = 1_000
 LONGEST_KEY = 1_024  # characters; a counter with a longer one is not shared
@@ -67,60 +67,12 @@ OPTIONS = (
 )
 
 
-class SharedCounters(Protocol):
-    """Rate-limit counts to exchange; called in a thread."""
-
-    def drain(self) -> list[Count]:
-        """What was counted here since the last call."""
-        ...
-
-    def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
-        """What another sidecar counted."""
-        ...
-
-
-# key, start in Unix seconds, period in seconds, window, calls, bytes
-QuotaCount = tuple[str, float, int, int, int, int]
-
-
-class SharedQuotas(Protocol):
-    """Quota counts to exchange: see proto/counter_sync.proto; called in threads."""
-
-    def held(self) -> list[QuotaCount]: ...
-
-    def report(self, again: bool) -> tuple[int, list[QuotaCount]] | None: ...
-
-    def merge(self, totals: list[QuotaCount], answered: int) -> None: ...
-
-
-class FinishedTraces(Protocol):
-    """Traces that wait for the agent."""
-
-    announce: Callable[[], None]  # called, in any thread, when there is one more
-
-    def take(self) -> list[tuple[str, bytes]]:
-        """(id, JSON) of all that wait; called in a thread."""
-        ...
-
-
-class WaitingFigures(Protocol):
-    """What was counted of requests and waits for the agent, in numbered documents; called in threads."""
-
-    source: str
-    announce: Callable[[], None]  # called, in any thread, when there is one more
-
-    def after(self, sequence: int) -> list[tuple[int, bytes]]: ...
-
-    def taken(self, sequence: int) -> None: ...
-
-    def __len__(self) -> int: ...
-
-
 class SyncThread:
     """Keeps the streams to the agent. `apply`, `status`, `stand` and `counters` are called in its threads.
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
-    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count.
+    shared token, empty when none is asked for; sidecars of one `group` tell each other what they count; `problems` are
+    of this process; with `tls` both sides show a certificate.
     """
 
     def __init__(
@@ -137,8 +89,10 @@ class SyncThread:
         quotas: SharedQuotas | None = None,
         group: str = "",
         stand: Stand | None = None,
+        problems: Callable[[], list[str]] = list,
+        tls: SyncTls | None = None,
     ) -> None:
-        self._endpoint, self._token = endpoint, token
+        self._endpoint, self._token, self._tls = endpoint, token, tls
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
         self._traces, self._stand = traces, stand
@@ -146,6 +100,7 @@ class SyncThread:
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
         self._quotas, self._epoch, self._group, self._figures = quotas, "", group, figures
+        self._groups, self._problems = 0, problems
         if figures is not None:
             figures.announce = lambda: self._outbox.put(FIGURES)
         self._held: tuple[str, int] = ("", 0)
@@ -156,7 +111,11 @@ class SyncThread:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        self._channel = grpc.insecure_channel(self._endpoint, options=OPTIONS)
+        if self._tls is None:
+            self._channel = grpc.insecure_channel(self._endpoint, options=OPTIONS)
+        else:
+            secured = grpc.ssl_channel_credentials(self._tls.ca, self._tls.key, self._tls.certificate)
+            self._channel = grpc.secure_channel(self._endpoint, secured, options=OPTIONS)
         self._spawn("config-sync", self._config_stream)
         if self._counters is not None:
             self._spawn("counter-sync", self._counter_stream)
@@ -177,8 +136,12 @@ class SyncThread:
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
         # A call begun on a closed channel ends the process, so it is closed only once nobody can begin one.
-        if self._channel is not None and not any(thread.is_alive() for thread in self._threads):
+        if self._channel is not None and not self.running:
             self._channel.close()
+
+    @property
+    def running(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
 
     def _spawn(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
         thread = threading.Thread(target=self._reconnect_forever, args=(name, stream), name=name, daemon=True)
@@ -226,11 +189,12 @@ class SyncThread:
         """A socket that is not there yet is looked for, not dialled: so its coming is met at once."""
         if not self._endpoint.startswith("unix:"):
             return
-        path = "/" + self._endpoint.removeprefix("unix:").lstrip("/")
-        if not os.path.exists(path):
-            logger.warning("%s: waiting for the agent: there is no socket at %s yet", name, path)
-        while not os.path.exists(path) and not self._stopping.wait(SOCKET_CHECK):
-            pass
+        path, told = "/" + self._endpoint.removeprefix("unix:").lstrip("/"), ""
+        while (why := unfit(path)) and not self._stopping.is_set():
+            if why != told:
+                logger.warning("%s: waiting for the agent: %s", name, why)
+                told = why
+            self._stopping.wait(SOCKET_CHECK)
 
     # Configuration
 
@@ -327,19 +291,25 @@ class SyncThread:
 
     def _status_message(self) -> config_sync_pb2.FromSidecar:
         requests, failures, started = self._status()
-        status = config_sync_pb2.Status(requests=requests, failures=failures, started=started)
+        status = config_sync_pb2.Status(
+            requests=requests, failures=failures, started=started, problems=self._problems()
+        )
         return config_sync_pb2.FromSidecar(status=status)
 
     # Counters
 
     def _counter_stream(self, channel: grpc.Channel) -> None:
-        counters, ended, greeted = self._counters, threading.Event(), threading.Event()
+        counters, ended, greeted, stirred = self._counters, threading.Event(), threading.Event(), threading.Event()
         if counters is None:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
         held: queue.SimpleQueue[list[QuotaCount]] = queue.SimpleQueue()
         try:
-            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended, greeted, held))):
+            for message in self._messages(lambda: stub.Stream(self._counts(counters, ended, greeted, stirred, held))):
+                if message.groups and (message.groups != self._groups or not greeted.is_set()):
+                    self._groups = message.groups
+                    counters.part(0)
+                    self._hurry(stirred.set if message.groups > 1 else None)
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
                 if self._quotas is not None and message.epoch:
@@ -350,17 +320,29 @@ class SyncThread:
                     greeted.set()
         finally:
             ended.set()
+            self._hurry(None)
+            stirred.set()
+            counters.part(self._groups)
+
+    def _hurry(self, stir: Callable[[], None] | None) -> None:
+        for each in (self._counters, self._quotas):
+            if each is not None:
+                each.stir = stir
 
     def _counts(
         self,
         counters: SharedCounters,
         ended: threading.Event,
         greeted: threading.Event,
+        stirred: threading.Event,
         held: queue.SimpleQueue[list[QuotaCount]],
     ) -> Iterator[counter_sync_pb2.Counts]:
         yield counter_sync_pb2.Counts(sidecar_id=self._id, token=self._token, group=self._group)
         again = True
-        while not ended.wait(COUNTER_INTERVAL) and not self._stopping.is_set():
+        while not ended.is_set() and not self._stopping.is_set():
+            if stirred.wait(COUNTER_INTERVAL):
+                stirred.clear()
+                ended.wait(COUNTER_SPACING)
             drained = [count for count in counters.drain() if len(count[0]) <= LONGEST_KEY]
             for start in range(0, len(drained), COUNTS_PER_FRAME):
                 message = counter_sync_pb2.Counts(sidecar_id=self._id)

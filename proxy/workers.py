@@ -5,7 +5,6 @@ Rules
 2. SIGTERM and SIGINT are passed on; the parent ends when its children did. A second signal ends them at once.
 3. Children end with their parent (Linux: parent-death signal), so nothing is left behind by a SIGKILL.
 4. A child that ends with exit code 1 (a setting or the port is wrong) is not replaced: the same would happen again.
-5. Children inherit memory in which they tell each other what they count (adapters/siblings.py).
 """
 
 from __future__ import annotations
@@ -20,10 +19,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from proxy.adapters.siblings import Siblings, shared_memory
-
 MARKER = "PASSERELLE_PROXY_WORKER"  # set in children: "number/pid of the parent", numbers from 0
-SHARED = "PASSERELLE_PROXY_SHARED"  # set in children: the descriptor of their shared memory
 HOPELESS = 1
 _PR_SET_PDEATHSIG = 1
 
@@ -34,12 +30,6 @@ def worker_number(environment: Mapping[str, str]) -> int | None:
     """Which worker this process is; None for the parent and for a process that works alone."""
     number = environment.get(MARKER, "").partition("/")[0]
     return int(number) if number.isdigit() else None
-
-
-def siblings(environment: Mapping[str, str], number: int | None, kind: int) -> Siblings | None:
-    """What this worker shares with the others; None for a process that works alone."""
-    descriptor = environment.get(SHARED, "")
-    return Siblings(int(descriptor), number, kind) if number is not None and descriptor.isdigit() else None
 
 
 def end_with_parent(environment: Mapping[str, str]) -> None:
@@ -56,7 +46,6 @@ def supervise(count: int, environment: Mapping[str, str]) -> int:
     children: dict[int, subprocess.Popen[bytes]] = {}
     born: dict[int, float] = {}
     result = 0
-    shared = shared_memory(count)
 
     def stop(number: int, _frame: object) -> None:
         nonlocal ending
@@ -85,8 +74,7 @@ def supervise(count: int, environment: Mapping[str, str]) -> int:
             born[number] = time.monotonic()
             children[number] = subprocess.Popen(  # noqa: S603 (our own command line)
                 [sys.executable, "-m", "proxy", *sys.argv[1:]],
-                env={**environment, MARKER: f"{number}/{os.getpid()}", SHARED: str(shared)},
-                pass_fds=(shared,),
+                env={**environment, MARKER: f"{number}/{os.getpid()}"},
             )
             if ending:  # the signal came while this one was being born
                 children[number].send_signal(signal.SIGTERM)

@@ -16,6 +16,7 @@ from syncagent.backup import Backup, read_keys
 from syncagent.credential import Credential
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quota_journal import QuotaJournal
 from syncagent.settings import Settings, SettingsError
 
 SOURCE = "SyncAgent"
@@ -49,7 +50,10 @@ def _run(settings: Settings, log: Log) -> int:
         return 2
     hub = Hub()
     backup = _backup(settings, gateway_id, log)
-    agent = Agent(settings, credential, backup, hub, log, _software_version)
+    journal = None
+    if backup is not None and settings.backup_path is not None:
+        journal = QuotaJournal(settings.backup_path, gateway_id, backup)
+    agent = Agent(settings, credential, backup, hub, log, _software_version, journal)
     agent.restore()
     # What was restored lives as long as the process: keep the collector from walking it again and again.
     gc.freeze()
@@ -81,7 +85,7 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
     from syncagent.address import AddressError
     from syncagent.server import Server
 
-    server = Server(settings.listen, settings.sync_token_file, hub, log)
+    server = Server(settings.listen, settings.sync_token_file, hub, log, settings.sync_tls)
     try:
         await server.start()
     except (AddressError, OSError) as error:

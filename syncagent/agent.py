@@ -28,6 +28,7 @@ from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
 from syncagent.log import Log
+from syncagent.quota_journal import QuotaJournal, keep, restore
 from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
 from syncagent.settings import Settings
@@ -42,7 +43,9 @@ BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
 COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
 LAST_COUNTERS = 2.0
+QUOTAS_SAVED_EVERY = 0.5
 NEAR_EXPIRY = 7 * 86_400
+COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
 
 
 class Plane(Protocol):
@@ -68,9 +71,11 @@ class Agent:
         hub: Hub,
         log: Log,
         software_version: Callable[[], str],
+        journal: QuotaJournal | None = None,
     ) -> None:
         self._settings, self._credential, self._backup = settings, credential, backup
         self._hub, self._log, self._software_version = hub, log, software_version
+        self._journal = journal
         self._held: Snapshot | None = None
         self._source = settings.source
         self._started = time.time()
@@ -79,6 +84,7 @@ class Agent:
         self._problems: dict[str, str] = {}
         self._failures = self._strained = 0
         self._tried = ""
+        self._complaint = ("", 0.0)  # what was said last of a failed poll, and when
         self._fresh = asyncio.Event()
         self._saver = ThreadPoolExecutor(1, "backup")
         self._saving: asyncio.Future[bool] | None = None
@@ -92,6 +98,9 @@ class Agent:
                     f"without the {self._source} this agent cannot start"
                 )
             return
+        if self._journal is not None and (wrong := restore(self._journal, self._hub.quotas)):
+            self._problems["QuotasUnusable"] = wrong
+            self._log.error("QuotasUnusable", wrong)
         restored = self._backup.restore()
         for complaint in restored.complaints:
             self._log.error("LocalBackupUnusable", complaint)
@@ -122,6 +131,7 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._heartbeat_forever(plane)))
             tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
             tasks.create_task(self._unending(lambda: self._counters_forever(plane)))
+            tasks.create_task(self._unending(self._quotas_forever))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
         """A bug in one loop must end neither the others nor the serving."""
@@ -139,6 +149,8 @@ class Agent:
         if self._saving is not None and not self._saving.done():
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._saving, SAVE_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._save_quotas(), SAVE_PATIENCE)
         self._saver.shutdown(wait=False)
         if self._backup is not None:
             self._backup.close()
@@ -224,14 +236,19 @@ class Agent:
             self._problems["PlaneRefuses"] = str(failure)
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
-        self._log.error(event, f"{failure}{serving}", failures=self._failures)
+        message, now = f"{failure}{serving}", time.monotonic()
+        if message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING:
+            self._complaint = (message, now)
+            self._log.error(event, message, failures=self._failures)
+        else:
+            self._log.debug(event, message, failures=self._failures)
         return max(self._backoff(failure.answered), failure.retry_after or 0.0)
 
     def _backoff(self, answered: bool) -> float:
         """Seconds. A plane that cannot be reached is not hurt by being asked: what it has arrives within one poll."""
         interval = self._settings.poll_interval
         self._strained = self._strained + 1 if answered else 0
-        ceiling = min(self._settings.max_backoff, interval * 2 ** min(self._strained, 10))
+        ceiling = min(self._settings.max_backoff, interval * (2 ** min(self._strained, 10) if answered else 0.8))
         return max(random.uniform(0, ceiling), min(interval, 1.0))  # noqa: S311 - not a secret
 
     async def _rest(self, seconds: float) -> None:
@@ -302,6 +319,19 @@ class Agent:
         if self._problems.get(code) != message:
             self._log.warn("LocalBackupFailed", f"{message}; serving goes on without it")
         self._problems[code] = message
+
+    async def _quotas_forever(self) -> None:
+        while True:
+            await asyncio.sleep(QUOTAS_SAVED_EVERY)
+            await self._save_quotas()
+
+    async def _save_quotas(self) -> None:
+        """Behind a save of the configuration in flight. Never raises."""
+        problem = await keep(self._journal, self._hub.quotas, self._saver)
+        if problem:
+            self._save_failed("QuotasNotSaved", problem)
+        elif problem is not None:
+            self._problems.pop("QuotasNotSaved", None)
 
     # Heartbeat
 

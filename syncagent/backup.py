@@ -121,7 +121,7 @@ class Backup:
         """Write a new generation; false when the newest already holds this content. Raises OSError, ReadOnlyBackup."""
         if self._written == snapshot.content:
             return False
-        self._take_lock()
+        self.claim()
         former, self._written = self._written, None
         if former is None or not self._append(snapshot, former):
             self._save_whole(snapshot)
@@ -146,7 +146,7 @@ class Backup:
             file.flush()
             os.fsync(file.fileno())
         if not base.count:
-            self._sync_directory()
+            self.sync_directory()
         self._base = Base(base.nonce, base.size, base.count + 1, base.changes + len(entry))
         return True
 
@@ -166,7 +166,7 @@ class Backup:
             temporary.unlink(missing_ok=True)
             raise
         (self._directory / CHANGES).unlink(missing_ok=True)
-        self._sync_directory()
+        self.sync_directory()
         self._base = Base(nonce, sum(map(len, sealed)))
 
     def close(self) -> None:
@@ -179,15 +179,18 @@ class Backup:
             with contextlib.suppress(FileNotFoundError):
                 (self._directory / newer).replace(self._directory / older)
 
-    def _sync_directory(self) -> None:
+    def sync_directory(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
-    def _take_lock(self) -> None:
-        """Also sweeps what a killed predecessor left half-written."""
+    def claim(self) -> None:
+        """Become the one that writes on this volume; raises ReadOnlyBackup, OSError.
+
+        Also sweeps what a killed predecessor left half-written.
+        """
         if self._lock is not None:
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -216,7 +219,7 @@ class Backup:
             "fingerprint": f"{snapshot.fingerprint:064x}",
             "saved": time.time(),
             "salt": self._salt.hex(),
-            "key": _key_id(key),
+            "key": key_id(key),
             "nonce": nonce.hex(),
         }
         text = json.dumps(header).encode()
@@ -232,12 +235,12 @@ class Backup:
         try:
             if header["gateway"] != self._gateway:
                 raise BackupError("it belongs to another gateway; give each gateway a directory of its own")
-            salt, nonce, key_id = bytes.fromhex(header["salt"]), bytes.fromhex(header["nonce"]), str(header["key"])
+            salt, nonce, key_name = bytes.fromhex(header["salt"]), bytes.fromhex(header["nonce"]), str(header["key"])
             dataset, cursor, saved = str(header["dataset"]), int(header["cursor"]), float(header["saved"])
             fingerprint = int(header["fingerprint"], 16)
         except (KeyError, TypeError, ValueError):
             raise CorruptBackup("its header is damaged") from None
-        key = self._find_key(salt, key_id)
+        key = self.find_key(salt, key_name)
         try:
             plain = AESGCM(key).decrypt(nonce, memoryview(content)[body:], content[:body])
         except (InvalidTag, ValueError):
@@ -274,12 +277,16 @@ class Backup:
             return whole, saved
         return snapshot, last.saved
 
-    def _find_key(self, salt: bytes, key_id: str) -> bytes:
+    def find_key(self, salt: bytes, name: str) -> bytes:
+        """Raises BackupError when none of our keys has that name."""
         for text in self._keys:
             key = self._derive(text, salt)
-            if hmac.compare_digest(_key_id(key).encode(), key_id.encode()):
+            if hmac.compare_digest(key_id(key).encode(), name.encode()):
                 return key
         raise BackupError("it was written with another key; put that key on a further line of the key to read it")
+
+    def newest_key(self, salt: bytes) -> bytes:
+        return self._derive(self._keys[0], salt)
 
     def _derive(self, text: str, salt: bytes) -> bytes:
         if (text, salt) not in self._derived:
@@ -287,7 +294,7 @@ class Backup:
         return self._derived[text, salt]
 
 
-def _key_id(key: bytes) -> str:
+def key_id(key: bytes) -> str:
     """Tells a wrong key from a damaged file, and tells nothing else about the key."""
     return hmac.digest(key, b"passerelle backup key id", "sha256")[:8].hex()
 

@@ -31,6 +31,12 @@ class Relay:
         self._pending[stream] = {}
         self._groups[stream] = group
 
+    @property
+    def groups(self) -> int:
+        """How many count apart from each other."""
+        named = {group for group in self._groups.values() if group}
+        return len(named) + sum(not group for group in self._groups.values())
+
     def leave(self, stream: object) -> None:
         self._pending.pop(stream, None)
         self._groups.pop(stream, None)

@@ -69,6 +69,7 @@ class Sidecar:
     failures: int = 0
     started: float = 0.0
     issues: tuple[Issue, ...] = ()
+    problems: tuple[str, ...] = ()  # of the process itself
     figures: tuple[str, int] | None = None  # (source, number) of figures that were taken and not yet confirmed
 
 
@@ -151,6 +152,12 @@ class Hub:
         # The resources are needed for sending only: an awaited answer keeps no old body alive.
         sidecar.offer = offer._replace(upserts=(), removals=())
         return offer
+
+    def complain(self, sidecar: Sidecar, problems: tuple[str, ...]) -> None:
+        """What is wrong with the sidecar itself; empty: nothing any more."""
+        if problems != sidecar.problems:
+            sidecar.problems = problems
+            self.revision += 1
 
     def acknowledge(self, sidecar: Sidecar, nonce: str, issues: tuple[Issue, ...]) -> None:
         offer = sidecar.offer

@@ -1,7 +1,10 @@
 """The management plane as the agent sees it: four HTTPS calls, with deadlines and bounds.
 
-Every failure is a `CallFailed`. Redirects are failures: the token goes to
-the configured host only.
+Rules
+1. Every failure is a `CallFailed`.
+2. Redirects are failures: the token goes to the configured host only.
+3. A plane that asked to be left alone (Retry-After) is asked nothing until then, by any call.
+4. A network that swallows packets is given up within seconds, so that its return is met at the next poll.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import datetime
 import email.utils
 import io
 import json
+import socket
 import ssl
+import time
 import zlib
 from types import TracebackType
 from typing import Any
@@ -29,6 +34,9 @@ HEAD_DEADLINE = 30.0
 MAX_RETRY_AFTER = 3600.0
 CHUNK = 64 * 1024
 LARGEST_ANSWER = 4 * 1024 * 1024
+# Left to itself the kernel waits ever longer between two packets, and would answer a healed network after a minute.
+CONNECTING = 1  # packets sent again before a connection that nobody answers is given up: 3 s
+UNACKNOWLEDGED = 10_000  # milliseconds that what was sent may stay without an acknowledgement
 
 
 class Plane:
@@ -39,6 +47,7 @@ class Plane:
         self._credential = credential
         self._base = f"{settings.endpoint}/gateways/{quote(gateway_id, safe='')}"
         self._session: aiohttp.ClientSession | None = None
+        self._patience = _Patience()
 
     async def __aenter__(self) -> Plane:
         return self
@@ -52,7 +61,7 @@ class Plane:
     async def events(self, held: Snapshot | None) -> Feed:
         """What happened since `held`, or a snapshot. Raises CallFailed."""
         query = {} if held is None else {"dataset": held.dataset, "cursor": str(held.cursor)}
-        async with _failures(), asyncio.timeout(self._settings.timeout):
+        async with self._patience, asyncio.timeout(self._settings.timeout):
             async with asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)):
                 response = await self._open().get(
                     f"{self._base}/events",
@@ -67,7 +76,7 @@ class Plane:
     async def heartbeat(self, report: dict[str, Any]) -> None:
         """Raises CallFailed."""
         async with (
-            _failures(),
+            self._patience,
             asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
             self._open().post(
                 f"{self._base}/heartbeat", json=report, headers=self._authorization(), allow_redirects=False
@@ -79,7 +88,7 @@ class Plane:
         """Finished traces, (id, JSON text) each. Raises CallFailed."""
         listed = ",".join(f'{{"id":{json.dumps(id)},"document":{document}}}' for id, document in batch)
         async with (
-            _failures(),
+            self._patience,
             asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
             self._open().post(
                 f"{self._base}/traces",
@@ -93,7 +102,7 @@ class Plane:
     async def counters(self, report: dict[str, Any]) -> dict[str, Any]:
         """Figures and quota counters; the answer is what the plane wants of the latter. Raises CallFailed."""
         async with (
-            _failures(),
+            self._patience,
             asyncio.timeout(min(HEAD_DEADLINE, self._settings.timeout)),
             self._open().post(
                 f"{self._base}/counters",
@@ -116,7 +125,7 @@ class Plane:
         if self._session is None:
             authority = self._settings.endpoint.partition("://")[2].partition("/")[0]
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4),
+                connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4, socket_factory=_socket),
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
                 auto_decompress=False,
                 trust_env=not is_loopback(authority),
@@ -127,15 +136,22 @@ class Plane:
         return {"Authorization": f"{PREFIX}{self._credential.token}"}
 
 
-class _failures:
-    """Whatever goes wrong inside leaves as a CallFailed."""
+class _Patience:
+    """Around each call: whatever goes wrong inside leaves as a CallFailed, and what the plane asked for is kept."""
+
+    def __init__(self) -> None:
+        self._until = 0.0  # monotonic
 
     async def __aenter__(self) -> None:
-        return None
+        left = self._until - time.monotonic()
+        if left > 0:
+            raise CallFailed(f"the plane asked for a rest, of which {left:.0f} s are left", retry_after=left)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, CallFailed) and error.retry_after is not None:
+            self._until = time.monotonic() + error.retry_after
         if isinstance(error, TimeoutError):
             raise CallFailed("the plane did not answer in time", answered=False) from None
         if isinstance(error, FeedError):
@@ -145,6 +161,14 @@ class _failures:
             raise CallFailed(f"the plane cannot be reached: {reason}", answered=False) from None
         if isinstance(error, ValueError):
             raise CallFailed(f"the call cannot be made: {error}") from None
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    for option, value in (("TCP_SYNCNT", CONNECTING), ("TCP_USER_TIMEOUT", UNACKNOWLEDGED)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 def _check(response: aiohttp.ClientResponse, *wanted: int) -> None:

@@ -48,6 +48,7 @@ class Quotas:
         self._untold: dict[object, dict[Name, None]] = {}  # per stream
         self._sequences: OrderedDict[str, int] = OrderedDict()  # per sidecar: its last report
         self._untold_plane: dict[Name, None] = {}
+        self._unsaved: dict[Name, None] = {}
         self._confirmed: list[str] = []
         self._new = True
 
@@ -91,6 +92,19 @@ class Quotas:
         self._untold[stream] = {}
         return [(name, self._totals[name]) for name in untold if name in self._totals]
 
+    # The disk
+
+    def unsaved(self) -> list[Counted]:
+        """What changed since the last call."""
+        unsaved, self._unsaved = self._unsaved, {}
+        return [(name, self._totals[name]) for name in unsaved]
+
+    def not_saved(self, counted: Iterable[Counted]) -> None:
+        self._unsaved |= {name: None for name, _ in counted if name in self._totals}
+
+    def all(self) -> list[Counted]:
+        return list(self._totals.items())
+
     # The plane
 
     def __bool__(self) -> bool:
@@ -131,9 +145,10 @@ class Quotas:
     def _store(self, name: Name, total: Total) -> None:
         self._totals[name] = total
         self._totals.move_to_end(name)
-        self._untold_plane[name] = None
+        self._untold_plane[name] = self._unsaved[name] = None
         for untold in self._untold.values():
             untold[name] = None
         while len(self._totals) > self._most:
             oldest, _ = self._totals.popitem(last=False)
             self._untold_plane.pop(oldest, None)
+            self._unsaved.pop(oldest, None)

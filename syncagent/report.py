@@ -48,7 +48,7 @@ def _sidecar(sidecar: Sidecar, held: Snapshot | None, published: Snapshot | None
         "connected": sidecar.connected,
         "requests": sidecar.requests,
         "failures": sidecar.failures,
-        "issues": _issues(sidecar.issues),
+        "issues": _issues((*(Issue("/", 0, 0, "", each) for each in sidecar.problems), *sidecar.issues)),
     }
 
 

@@ -22,14 +22,16 @@ from syncagent.counters import Relay, Slot
 from syncagent.hub import Hub, Issue, Offer, Sidecar, Version
 from syncagent.log import Log
 from syncagent.quotas import Counted, Name, Quotas, Total
+from syncagent.settings import SyncTls
 
 Message = TypeVar("Message")
 
 MAX_FRAME = 1024 * 1024
 MAX_SIDECARS = 256
 MAX_ISSUES = 200
+MAX_PROBLEMS, MAX_PROBLEM = 20, 500
 HELLO_DEADLINE = 10.0
-COUNTER_INTERVAL = 0.25
+COUNTER_INTERVAL, COUNTER_SPACING = 0.25, 0.02
 COUNTS_PER_FRAME = 4_000
 QUOTAS_PER_FRAME = 1_000
 
@@ -54,7 +56,8 @@ STREAM_OVER = (grpc.RpcError, grpc.aio.UsageError)
 
 
 class Gate:
-    """Who may open a stream: over a unix socket the directory decides, with a token file the token too."""
+    """Who may open a stream: over a unix socket the directory decides, over TCP the certificate that the other side
+    shows, and with a token file the token too."""
 
     def __init__(self, token_file: Path | None) -> None:
         self._file = token_file
@@ -171,6 +174,7 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
             elif kind == "status":
                 status = message.status
                 sidecar.requests, sidecar.failures, sidecar.started = status.requests, status.failures, status.started
+                self._hub.complain(sidecar, tuple(each[:MAX_PROBLEM] for each in status.problems[:MAX_PROBLEMS]))
                 sidecar.asks = True
             elif kind == "trace":
                 if not self._hub.traces.add(message.trace.id, message.trace.document):
@@ -198,12 +202,13 @@ def _standing(hub: Hub) -> config_sync_pb2.Standing:
 
 
 class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
-    """Passes on what one sidecar counted to the others, and the totals of quotas, at most four times a second."""
+    """Passes on what one sidecar counted to the others, and the totals of quotas, at most fifty times a second."""
 
     def __init__(self, relay: Relay, quotas: Quotas, gate: Gate) -> None:
         self._relay, self._quotas, self._gate = relay, quotas, gate
         self._readers: set[asyncio.Task[None]] = set()
         self._answers: dict[object, int] = {}  # per stream: the report that has yet to be answered
+        self._ready: dict[object, asyncio.Event] = {}  # per stream: there may be something to send
 
     def end(self) -> None:
         """Every stream ends as it would had its sidecar closed it."""
@@ -222,6 +227,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         stream = object()
         self._relay.join(stream, first.group[:256])
         self._quotas.join(stream)
+        self._ready[stream] = asyncio.Event()
+        self._wake()
         self._take(first, stream)
         reader = asyncio.create_task(self._read(messages, stream))
         sender = asyncio.create_task(self._send(context, stream))
@@ -233,6 +240,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
             self._relay.leave(stream)
             self._quotas.leave(stream)
             self._answers.pop(stream, None)
+            self._ready.pop(stream, None)
+            self._wake()
             for task in (reader, sender):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, *STREAM_OVER):
@@ -249,32 +258,42 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         if message.sequence:
             self._quotas.report(message.sidecar_id[:256], message.sequence, _quota_counts(message.quotas))
             self._answers[stream] = message.sequence
+        if message.counts or message.held or message.sequence:
+            self._wake()
+
+    def _wake(self) -> None:
+        for ready in self._ready.values():
+            ready.set()
 
     async def _send(self, context: grpc.aio.ServicerContext[Any, Any], stream: object) -> None:
-        greeted = False
+        ready, told = self._ready[stream], 0
         while True:
+            ready.clear()
             totals, answered = self._quotas.take(stream), self._answers.pop(stream, 0)
-            if totals or answered or not greeted:
-                greeted = True
+            if totals or answered or self._relay.groups != told:
+                told = self._relay.groups
                 for start in range(0, max(len(totals), 1), QUOTAS_PER_FRAME):
-                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered)
+                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered, groups=told)
                     for name, total in totals[start : start + QUOTAS_PER_FRAME]:
                         message.quotas.add(**name._asdict(), **total._asdict())
                     await context.write(message)
-            await asyncio.sleep(COUNTER_INTERVAL)
             counts = [
                 counter_sync_pb2.Count(key=slot.key, slice_ms=slot.slice_ms, slot=slot.slot, increment=increment)
                 for slot, increment in self._relay.take(stream).items()
             ]
             for start in range(0, len(counts), COUNTS_PER_FRAME):
                 await context.write(counter_sync_pb2.Counts(counts=counts[start : start + COUNTS_PER_FRAME]))
+            await asyncio.sleep(COUNTER_SPACING)
+            with contextlib.suppress(TimeoutError):  # the plane sets quotas without a word
+                async with asyncio.timeout(COUNTER_INTERVAL):
+                    await ready.wait()
 
 
 class Server:
     """Listens for the sidecars of this agent."""
 
-    def __init__(self, listen: str, token_file: Path | None, hub: Hub, log: Log) -> None:
-        self._listen = listen
+    def __init__(self, listen: str, token_file: Path | None, hub: Hub, log: Log, tls: SyncTls | None = None) -> None:
+        self._listen, self._tls, self._log = listen, tls, log
         gate = Gate(token_file)
         self._config = ConfigSync(hub, gate, log)
         self._counters = CounterSync(Relay(), hub.quotas, gate)
@@ -287,7 +306,10 @@ class Server:
         config_sync_pb2_grpc.add_ConfigSyncServicer_to_server(self._config, server)  # type: ignore[no-untyped-call]
         counter_sync_pb2_grpc.add_CounterSyncServicer_to_server(self._counters, server)  # type: ignore[no-untyped-call]
         try:
-            server.add_insecure_port(self._listen)
+            if self._tls is None:
+                server.add_insecure_port(self._listen)
+            else:
+                server.add_secure_port(self._listen, _secured(self._tls, self._log))
         except RuntimeError:
             raise OSError(f"config.sync.listen: {self._listen} is taken or not usable") from None
         if self._listen.startswith("unix:"):
@@ -304,6 +326,23 @@ class Server:
 
     def wake(self) -> None:
         self._config.wake()
+
+
+def _secured(tls: SyncTls, log: Log) -> grpc.ServerCredentials:
+    """TLS in which both sides show a certificate; files that change serve the next handshake. Raises OSError."""
+
+    def read() -> Any:
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=tls.ca.read_bytes())
+
+    def again() -> Any:
+        try:
+            return read()
+        except OSError as error:  # in the middle of being replaced: the last ones go on serving
+            log.warn("SyncCertificateUnreadable", f"config.sync.tls: {error}")
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(read(), again, require_client_authentication=True)
 
 
 def frames(offer: Offer) -> Iterator[config_sync_pb2.FromAgent]:

@@ -72,6 +72,7 @@ from proxy.config.read import logger
 from proxy.config.resources import Backend, BreakerRule, Cluster, PoolMember
 from proxy.exchange import Exchange
 from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile_document
+from proxy.ports import Places
 from proxy.tracing.ports import watched
 from proxy.tracing.recorder import Entry, Recorder
 from telemetry.records import EventRecord
@@ -205,7 +206,7 @@ def compiled(row: Row) -> CompiledDocument:
 async def run(row: Row, recorder: Recorder | None = None) -> tuple[World, Exchange]:
     """Send the row's requests; the world and the last exchange. A recorder looks on at all of them."""
     world = World(
-        in_flight=dict(row.get("in-flight", {})),
+        in_flight=Places(row.get("in-flight", {})),
         keys=FakeKeys(row.get("providers", {})),
         tokens=FakeTokens(row.get("identity", {})),
     )

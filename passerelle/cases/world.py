@@ -30,7 +30,7 @@ from proxy.pipeline.compile import CompiledDocument, Environment, Scope, compile
 from proxy.pipeline.link import link
 from proxy.pipeline.run import execute
 from proxy.pipeline.service_fabric import Resolved
-from proxy.ports import Authorize, Cache, Outgoing, Ports, Reading
+from proxy.ports import Authorize, Cache, Outgoing, Places, Ports, Reading, Want
 from proxy.schemas.library import Library, read_document
 from telemetry.records import EventRecord, RequestRecord, Row
 
@@ -86,6 +86,13 @@ class FakeCounters:
         if reading.count < limit:
             self.add(key, period, increment)
         return reading
+
+    def claim(self, wants: Sequence[Want]) -> list[Reading]:
+        readings = [self.peek(want.key, want.period) for want in wants]
+        if all(reading.count + want.room <= want.limit for reading, want in zip(readings, wants, strict=True)):
+            for want in wants:
+                self.add(want.key, want.period, want.increment)
+        return readings
 
 
 @dataclass
@@ -214,7 +221,7 @@ class World:
     grants: OAuthGrants = field(init=False)
     external_cache: Cache | None = None
     errands: FakeErrands = field(default_factory=FakeErrands)
-    in_flight: dict[str, int] = field(default_factory=dict)
+    in_flight: Places = field(default_factory=Places)
     circuits: dict[str, Circuit] = field(default_factory=dict)
     resolved: dict[str, Resolved] = field(default_factory=dict)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys({}))

@@ -16,6 +16,7 @@ from passerelle.apiops.settle import described, findings, settle
 from passerelle.apiops.tokens import Tokens
 from passerelle.connection import connected
 from passerelle.plane import Plane, PlaneError
+from passerelle.printed import json_option, print_json
 from passerelle.progress import working
 
 MARKS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
@@ -59,9 +60,10 @@ def tokens_of(values: tuple[str, ...], folder: Path | None) -> Tokens:
 @click.option(
     "--prune", is_flag=True, help="Also delete what the folder does not have; gateways, subscriptions and users stay."
 )
+@json_option
 def apply(
     plane: Plane, folder: Path, dry_run: bool, overrides: Path | None, token_folder: Path | None,
-    values: tuple[str, ...], gateway: str | None, prune: bool,
+    values: tuple[str, ...], gateway: str | None, prune: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Apply FOLDER, an APIOps artifact folder: everything in it, or nothing when something is wrong."""
     resources: list[Resource] = []
@@ -69,7 +71,7 @@ def apply(
         with working(f"reading {folder}"):
             artifacts = read(folder, overrides, tokens_of(values, token_folder))
             artifacts.resources += _assigned(artifacts.resources, gateway) if gateway else []
-            known = _known(plane, {each.id.lower() for each in artifacts.resources})
+            known = known_to(plane, {each.id.lower() for each in artifacts.resources})
             resources, told = settle(artifacts, known)
         for sentence in told:
             click.secho(sentence, fg="yellow", err=True)
@@ -80,6 +82,9 @@ def apply(
         raise click.ClickException(f"nothing was changed:\n{error}") from error
     except PlaneError as error:
         raise click.ClickException(at_their_files(error, folder, resources)) from error
+    if as_json:
+        print_json(answer)
+        return
     show_changes(answer["changes"])
     verb = "would be" if dry_run else "are"
     click.echo(
@@ -113,7 +118,7 @@ def show_changes(changes: list[dict[str, Any]]) -> None:
         click.secho(f"{mark} {change['id']}{names}{operations}", fg=colour)
 
 
-def _known(plane: Plane, folder: set[str]) -> Callable[[str], bool]:
+def known_to(plane: Plane, folder: set[str]) -> Callable[[str], bool]:
     """Whether the plane has a resource; a person may also come with the folder."""
     return functools.cache(lambda id: plane.exists(id) or (id.lower() in folder and id.startswith("/users/")))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from passerelle.commands.up import DATA
+from passerelle.connection import DATA
 from passerelle.home import Home
 
 

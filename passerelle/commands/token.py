@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from passerelle.plane import SERVICE, Plane, PlaneError
+from passerelle.connection import connecting
+from passerelle.plane import Plane, PlaneError
+from passerelle.printed import json_option, print_json
 from passerelle.private import write_private
 
 
 @click.command()
-@click.option("--management", "url", default="http://127.0.0.1:9080", show_default=True, help="The management plane.")
-@click.option(
-    "--ca", type=click.Path(path_type=Path, dir_okay=False), help="PEM file of the plane's authority, for https."
-)
-@click.option("--token-file", type=click.Path(path_type=Path), required=True, help="File with the admin bearer.")
-@click.option("--service", default=SERVICE, help="ARM id of the service.")
+@connecting
 @click.option("--gateway", default="local", show_default=True, help="Made when there is none.")
 @click.option("--days", type=click.IntRange(1, 30), default=30, show_default=True, help="How long the token lives.")
 @click.option("--wait", type=float, default=0.0, help="Seconds to wait for the plane and the admin bearer.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Written with mode 0600.")
-def token(
-    url: str, ca: Path | None, token_file: Path, service: str, gateway: str, days: int, wait: float, out: Path
-) -> None:
+@json_option
+def token(connection: Callable[[], Plane], gateway: str, days: int, wait: float, out: Path, as_json: bool) -> None:
     """Write a fresh gateway token to a file that an agent reads (config.service.auth.key.file)."""
     deadline = time.monotonic() + wait
     while True:
         try:
-            plane = Plane(url, token_file.read_text(encoding="utf-8").strip(), service, ca)
-            value = plane.gateway_token(gateway, days)
+            value = connection().gateway_token(gateway, days)
             break
-        except (OSError, PlaneError) as error:
+        except (click.UsageError, PlaneError) as error:
             lasting = isinstance(error, PlaneError) and 400 <= error.status < 500
             if lasting or time.monotonic() >= deadline:
-                raise click.ClickException(str(error)) from error
+                raise error if isinstance(error, click.UsageError) else click.ClickException(str(error)) from error
             time.sleep(0.5)
-    write_private(out, f"{value}\n")
-    click.echo(f"a token of gateway {gateway!r} for {days} days is in {out}", err=True)
+    try:
+        write_private(out, f"{value}\n")
+    except OSError as problem:
+        raise click.ClickException(f"{out} cannot be written: {problem.strerror}") from None
+    if as_json:
+        print_json({"gateway": gateway, "days": days, "file": str(out)})
+    else:
+        click.echo(f"a token of gateway {gateway!r} for {days} days is in {out}", err=True)

@@ -6,8 +6,8 @@ The same four calls as an Azure client makes: a debug token, the request with it
 from __future__ import annotations
 
 import http.client
-import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -15,9 +15,9 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 from passerelle import story
-from passerelle.commands.up import DATA
-from passerelle.home import Home
-from passerelle.plane import SERVICE, Plane, PlaneError
+from passerelle.connection import connecting
+from passerelle.plane import Plane, PlaneError
+from passerelle.printed import json_option, print_json
 
 TIMEOUT = 60.0  # seconds
 TOLD = ("Apim-Debug-Authorization-Expired", "Apim-Debug-Authorization-WrongAPI", "Apim-Debug-Authorization-Invalid")
@@ -31,15 +31,19 @@ TOLD = ("Apim-Debug-Authorization-Expired", "Apim-Debug-Authorization-WrongAPI",
 @click.option("--api", default="", metavar="NAME", help="The API to trace, where the URL does not tell.")
 @click.option("--gateway", default="managed", show_default=True, help="Whose credentials: managed means any gateway.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--data", type=click.Path(path_type=Path), default=DATA, show_default=True, help="The directory of `up`.")
-@click.option("--management", default="", metavar="URL", help="The plane, when it is not that of `up`.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="File with the admin bearer.")
-@click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), help="PEM file of the plane's authority.")
-@click.option("--service", default="", help="ARM id of the service; that of `up` unless given.")
+@connecting
+@json_option
 def trace(
-    url: str, method: str, headers: tuple[str, ...], body: str | None, api: str, gateway: str, style: str, data: Path,
-    management: str, token_file: Path | None, ca: Path | None, service: str,
-) -> None:  # fmt: skip
+    connection: Callable[[], Plane],
+    url: str,
+    method: str,
+    headers: tuple[str, ...],
+    body: str | None,
+    api: str,
+    gateway: str,
+    style: str,
+    as_json: bool,
+) -> None:
     """Send one request to a gateway and print its trace.
 
     \b
@@ -53,15 +57,10 @@ def trace(
         raise click.UsageError(f"{url} is no URL of a gateway, such as http://127.0.0.1:8080/shop/books.")
     given = [_header(each) for each in headers]
     content = _content(body)
-    home = Home(data.absolute())
+    plane = connection()
     try:
-        if not management:
-            management, own = _management(home)
-            service = service or own
-        service = service or SERVICE
-        plane = Plane(management, _bearer(token_file or home.admin_token), service, ca)
         name = api or _api_of(plane, target.path)
-        wish = {"apiId": f"{service}/apis/{name}", "purposes": ["tracing"], "credentialsExpireAfter": "PT5M"}
+        wish = {"apiId": f"{plane.id}/apis/{name}", "purposes": ["tracing"], "credentialsExpireAfter": "PT5M"}
         token = str(plane.call("POST", f"/gateways/{gateway}/listDebugCredentials", wish)["token"])
         began = time.perf_counter()
         given.append(("Apim-Debug-Authorization", token))
@@ -73,8 +72,8 @@ def trace(
         found = plane.call("POST", f"/gateways/{gateway}/listTrace", {"traceId": trace_id})
     except PlaneError as error:
         raise click.ClickException(str(error)) from error
-    if style == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    if as_json or style == "json":
+        print_json(found)
     else:
         story.tell(found, f"{status} {reason}".rstrip(), took)
 
@@ -93,24 +92,6 @@ def _content(body: str | None) -> bytes | None:
         return Path(body[1:]).read_bytes()
     except OSError as problem:
         raise click.UsageError(f"{body[1:]} cannot be read: {problem.strerror}.") from None
-
-
-def _management(home: Home) -> tuple[str, str]:
-    """Where the plane of a running `up` listens, and the ARM id of its service."""
-    try:
-        environment = json.loads(home.launch("management").read_text(encoding="utf-8"))["environment"]
-        return f"http://127.0.0.1:{environment['management.http.port']}", environment["management.service"]
-    except (OSError, ValueError, KeyError):
-        raise click.UsageError(
-            f"{home.root} is no directory of a running `passerelle up`. Give --data, or --management and --token-file."
-        ) from None
-
-
-def _bearer(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as problem:
-        raise click.UsageError(f"{path} cannot be read: {problem.strerror}. Give --token-file.") from None
 
 
 def _api_of(plane: Plane, path: str) -> str:

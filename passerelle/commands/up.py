@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from passerelle import rooms
+from passerelle.connection import DATA
 from passerelle.demo import seed
 from passerelle.demo.page import write_page
 from passerelle.home import Home, HomeInUse
@@ -20,7 +21,6 @@ from passerelle.private import write_private
 from passerelle.probe import facts_of, status_of
 from passerelle.voice import Voice
 
-DATA = ".passerelle"
 STATUS = "/status-0123456789abcdef"
 START_SECONDS = 60.0
 FOLDER_SECONDS = 600.0  # a large one is imported and checked whole

@@ -7,10 +7,16 @@ from importlib import metadata
 
 import click
 
+from passerelle.printed import json_option, print_json
+
 
 @click.command()
-def version() -> None:
+@json_option
+def version(as_json: bool) -> None:
     """Print the version of Passerelle and of Python."""
+    if as_json:
+        print_json({"passerelle": installed_version(), "python": platform.python_version()})
+        return
     click.echo(f"passerelle {installed_version()} (Python {platform.python_version()})")
 
 

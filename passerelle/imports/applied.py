@@ -10,6 +10,7 @@ import click
 
 from passerelle.commands.apply import TIMEOUT, show_changes
 from passerelle.plane import Plane, PlaneError
+from passerelle.printed import print_json
 from passerelle.progress import working
 
 MOST_LINES = 1000
@@ -41,8 +42,11 @@ def apply(
         raise click.ClickException(_told(error, origins, source)) from error
 
 
-def tell(told: Mapping[str, Any]) -> None:
+def tell(told: Mapping[str, Any], as_json: bool) -> None:
     """Every change, one per line, and their number; of very many, the first."""
+    if as_json:
+        print_json(told)
+        return
     changes = told["changes"]
     show_changes(changes[:MOST_LINES])
     if len(changes) > MOST_LINES:

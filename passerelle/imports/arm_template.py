@@ -16,6 +16,7 @@ from passerelle.connection import connected
 from passerelle.imports.applied import apply, tell
 from passerelle.imports.fetch import fetch
 from passerelle.plane import Plane
+from passerelle.printed import json_option
 from passerelle.serving import assigned, gateways_option
 from passerelle.templates import text
 from passerelle.templates.deployment import Evaluation, values
@@ -57,6 +58,7 @@ _QUERY = re.compile(
 )
 @gateways_option
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+@json_option
 def command(
     plane: Plane,
     file: str,
@@ -67,6 +69,7 @@ def command(
     skipped: tuple[str, ...],
     gateways: tuple[str, ...],
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Apply what FILE, an ARM template in JSON, says of an API Management service: all of it, or nothing."""
     try:
@@ -90,7 +93,7 @@ def command(
     _tell_skipped(service.skipped)
     _refuse(evaluation.problems + service.problems, service, name)
     resources = [*service.resources.items(), *assigned(service.resources, gateways)]
-    tell(apply(plane, resources, dry_run, service.origins, file))
+    tell(apply(plane, resources, dry_run, service.origins, file), as_json)
 
 
 def _of(type: str, name: str, wanted: str) -> bool:

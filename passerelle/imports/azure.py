@@ -16,6 +16,7 @@ from passerelle.live.shape import Properties
 from passerelle.live.source import Snapshot, Source, SourceError
 from passerelle.live.target import prepared, superfluous
 from passerelle.plane import Plane, PlaneError
+from passerelle.printed import json_option
 from passerelle.serving import assigned, gateways_option
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ EVERY = 60
 @click.option("--watch", type=click.IntRange(1), is_flag=False, flag_value=EVERY, metavar="[SECONDS]", help="Go on.")
 @gateways_option
 @click.option("--dry-run", is_flag=True, help="Tell what would change, and change nothing.")
+@json_option
 def command(
     plane: Plane,
     subscription: str,
@@ -59,6 +61,7 @@ def command(
     watch: int | None,
     gateways: tuple[str, ...],
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Make the plane's service what a service in Azure is: all that the ARM API shows, or nothing.
 
@@ -68,13 +71,13 @@ def command(
     client = _client(subscription, endpoint, azure_token, azure_ca)
     mirror = _Mirror(plane, Source(client, group, name, _say), name, given, partial, prune, gateways)
     try:
-        mirror.once(dry_run)
+        mirror.once(dry_run, as_json)
         for each in () if watch else LEFT:
             _say(f"not moved: {each}")
         while watch:
             time.sleep(watch)
             try:
-                mirror.once(dry_run)
+                mirror.once(dry_run, as_json)
             except click.ClickException as error:  # the next time may be better
                 _say(f"Error: {error.message}")
     except KeyboardInterrupt:
@@ -100,7 +103,7 @@ class _Mirror:
         self._given, self._partial, self._prune, self._gateways = given, partial, prune, gateways
         self._last: dict[str, dict[str, Properties]] = {}
 
-    def once(self, dry_run: bool) -> None:
+    def once(self, dry_run: bool, as_json: bool) -> None:
         try:
             read = self._source.read()
         except SourceError as error:
@@ -109,7 +112,7 @@ class _Mirror:
         if not self._prune and {part: found.resources for part, found in read.items()} == self._last:
             return
         try:
-            self._apply(read, dry_run)
+            self._apply(read, dry_run, as_json)
         except PlaneError as error:
             raise click.ClickException(str(error)) from None
         self._last = {part: found.resources for part, found in read.items()}
@@ -124,7 +127,7 @@ class _Mirror:
         for line in lines:
             _say(f"not read: {line}")
 
-    def _apply(self, read: dict[str, Snapshot], dry_run: bool) -> None:
+    def _apply(self, read: dict[str, Snapshot], dry_run: bool, as_json: bool) -> None:
         """The service and its workspaces, as one change."""
         whole: list[Resource] = []
         gone: list[str] = []
@@ -139,7 +142,7 @@ class _Mirror:
             if not part or self._plane.exists(prefix):
                 gone += [prefix + id for id in self._gone(part, snapshot, home)]
         whole += assigned([id for id, _ in whole], self._gateways)
-        tell(apply(self._plane, whole, dry_run, {}, self._name, gone))
+        tell(apply(self._plane, whole, dry_run, {}, self._name, gone), as_json)
 
     def _gone(self, part: str, snapshot: Snapshot, home: Plane) -> list[str]:
         now = {id.lower() for id in snapshot.resources}

@@ -23,6 +23,7 @@ from passerelle.imports.applied import Resource, apply
 from passerelle.imports.bundle import bundle
 from passerelle.imports.fetch import fetch, is_address
 from passerelle.plane import Plane, PlaneError
+from passerelle.printed import json_option, print_json
 from passerelle.serving import assigned, gateways_option
 
 MOST_FILES = 200  # of one WSDL description
@@ -40,6 +41,7 @@ _OPTIONS = (
     click.option("--product", "products", multiple=True, metavar="ID", help="Add the API to a product."),
     gateways_option,
     click.option("--dry-run", is_flag=True, help="Tell what would be made, and change nothing."),
+    json_option,
 )
 
 
@@ -49,7 +51,7 @@ def importer(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, source: str, **options: Any) -> Any:
         own = {name: options.pop(name) for name in ("plane", "api_id", "path", "display_name", "service_url")}
-        own |= {name: options.pop(name) for name in ("products", "gateways", "dry_run")}
+        own |= {name: options.pop(name) for name in ("products", "gateways", "dry_run", "as_json")}
         target = Target(source, **own)
         return command(*args, target=target, text=fetch(source), **options)
 
@@ -73,8 +75,9 @@ class Target:
         products: tuple[str, ...],
         gateways: tuple[str, ...],
         dry_run: bool,
+        as_json: bool,
     ) -> None:
-        self.source, self.plane, self.id, self.dry_run = source, plane, api_id, dry_run
+        self.source, self.plane, self.id, self.dry_run, self.as_json = source, plane, api_id, dry_run, as_json
         self._products, self._gateways = products, gateways
         given = {"path": path, "displayName": display_name, "serviceUrl": service_url}
         self._given = {name: value for name, value in given.items() if value is not None}
@@ -88,6 +91,9 @@ class Target:
         in_products: list[Resource] = [(f"/products/{each}{id}", {}) for each in self._products]
         resources = [(id, whole), *in_products, *assigned([id], self._gateways)]
         told = apply(self.plane, resources, self.dry_run, {id.lower(): self.source}, self.source)
+        if self.as_json:
+            print_json(told)
+            return
         if self.dry_run:
             done = "would be imported into" if former else "would be made:"
             click.echo(f"{done} {id} at /{whole['path']} from {self.source}; nothing was changed")

@@ -3,13 +3,13 @@
 Rules
 1. They live in memory and outlive configurations. With an agent they outlive the process: the agent holds the totals,
    see proto/counter_sync.proto. Without one, each process counts for itself.
-2. What is read is the last total of the agent and what was counted here since. Nobody waits for the agent, so a quota
-   may be passed by what others count in a quarter of a second.
+2. What is read is the last total of the agent and what was counted on this host since. Nobody waits for the agent, so
+   a quota may be passed by what other hosts count in some hundredths of a second.
 3. Time is the wall clock of the start and monotonic from there: setting the clock later begins no new window.
 4. Keys are bounded: a window that has passed is forgotten by the way, and above the bound the least recently used key,
    which is logged, since its quota begins anew.
 5. One lock, held for microseconds, since the counter stream lives in a thread.
-6. Workers of one port hear each other before every look (siblings.py), and so know more than the last total of the
+6. Sidecars on one host hear each other before every look (siblings.py), and so know more than the last total of the
    agent says: within a window the larger one counts, unless the agent's went back, since the plane has set it.
 """
 
@@ -22,11 +22,11 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.adapters.siblings import Siblings
-from proxy.ports import Usage
+from proxy.ports import QuotaWant, Usage
 
 log = logging.getLogger("proxy.quotas")
 
@@ -65,6 +65,7 @@ class LocalQuotas:
         self._fresh: _Counts | None = None if siblings is None else {}
         self._reported: _Counts = {}
         self._sequence = secrets.randbits(48)
+        self.stir: Callable[[], None] | None = None  # called when other hosts should hear what was counted
         self._siblings = siblings
         self._totals: _Counts = {}  # the agent's last word, where there are siblings
         self._hear()
@@ -92,10 +93,25 @@ class LocalQuotas:
             self._counts.move_to_end(name)
             if self._fresh is not None and _shared(name) and len(self._fresh) < self._max_keys:
                 _count(self._fresh, name, window, calls, size)
+                if self.stir is not None:
+                    self.stir()
             if self._siblings is not None:
                 text = key.encode("utf-8", "surrogatepass")
                 self._siblings.tell(_TOLD.pack(start, period, window, calls, size) + text)
             self._forget()
+
+    def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
+        usages = [self.usage(want.key, want.start, want.period) for want in wants]
+        if not any(want.exceeded(usage) for want, usage in zip(wants, usages, strict=True)):
+            for want in wants:
+                if want.increment:
+                    self.add(want.key, want.start, want.period, want.increment, 0)
+        return usages
+
+    def hear(self) -> None:
+        """Not to fall behind where nobody asks."""
+        with self._lock:
+            self._hear()
 
     def _hear(self) -> None:
         for record in self._siblings.news() if self._siblings is not None else ():

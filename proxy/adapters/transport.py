@@ -4,9 +4,11 @@ Rules
 1. The URL goes on the wire as it is; no second reading of it, no redirects unless asked, no cookies, no inflating.
 2. A body streams both ways with backpressure; a response that is already there becomes bytes at once.
 3. When a pooled connection died, an idempotent request whose body can be sent again is tried once more on a new one.
+   Any other gets a pooled connection only when the backend has not closed it, as far as this host has heard.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it. The last one used
    is the first one taken, so that what is not needed idles out.
-5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
+5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own, and so does a
+   request that an expression or a redirect leads somewhere (`screened`). A redirect to another server takes no secrets.
 6. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
 7. One sweep watches all deadlines; a timer of its own has only what may not last that long.
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 import ssl
+from collections.abc import Iterable
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -24,15 +28,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.adapters.backend import BackendConnection, Interim
 from proxy.adapters.destination import Destination
-from proxy.adapters.dialling import Dialler, check_thumbprint
+from proxy.adapters.dialling import Dialler, check_thumbprint, is_screened
 from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
 from proxy.adapters.http2.backend import Http2Backends
 from proxy.adapters.identities import Identities
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.streams import Download, drop, upload
+from proxy.adapters.trust import Trust, check_of
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
@@ -43,10 +49,13 @@ SWEEP = 0.25  # seconds between two looks at the deadlines
 FAREWELL = 0.5  # seconds for connections to end in order when all of them do
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+# What a name of a header may have in it whose value is for one server alone.
+_SECRET = re.compile(r"auth|cookie|token|key|secret|passw|credential|session|signature|cert|jwt", re.IGNORECASE)
+_OF_A_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5")
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 _GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
-PoolName = tuple[str, str, int, bool, str, HttpProxy | None, bool]
+PoolName = tuple[str, str, int, str, str, HttpProxy | None, bool]
 
 
 class HttpTransport:
@@ -54,22 +63,21 @@ class HttpTransport:
 
     def __init__(
         self,
-        tls: ssl.SSLContext | None = None,
         reach: Reach | None = None,
-        http2_tls: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
-        self._connector = ProxyingConnector(limit=0)
+        self._connector = ProxyingConnector(limit=0, resolver=LastingResolver())
         reach = reach or Reach()
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
-        self._identities = Identities()
-        self._tls: ssl.SSLContext | bool = tls if tls is not None else True
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
+        self._trust = trust or Trust()
+        self._identities = Identities(self._trust)
         self._destinations: dict[PoolName, Destination] = {}
         self._pools: dict[PoolName, list[BackendConnection]] = {}
         self._connections: set[BackendConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._dialler = Dialler(reach, self._identities, http2_tls)
+        self._dialler = Dialler(reach, self._identities)
         self._http2 = Http2Backends(self._dialler)
 
     async def close(self) -> None:
@@ -86,6 +94,17 @@ class HttpTransport:
         await self._screened.close()
         await self._http2.close()
 
+    def believe(self, authorities: Iterable[bytes]) -> None:
+        """Trust these authorities of the plane (DER) and no others of it, from the next connection on."""
+        if not self._trust.use(authorities):
+            return
+        self._identities.forget()
+        self._destinations.clear()
+        self._http2.renew()
+        for pool in list(self._pools.values()):
+            for connection in list(pool):
+                connection.retire()
+
     async def send(self, request: Outgoing) -> Response:
         if request.follow_redirects:
             request.follow_redirects = False
@@ -94,7 +113,7 @@ class HttpTransport:
             return answer
         name = self._name(request)
         again = request.method in _IDEMPOTENT and request.body.buffered
-        connection = self._pooled(name)
+        connection = self._pooled(name, careful=not again)
         deadline = monotonic() + request.timeout
         while True:
             pooled = connection is not None
@@ -143,16 +162,16 @@ class HttpTransport:
                 return response
             await response.body.discard()
             method = request.method if keeps or request.method in ("GET", "HEAD") else "GET"
-            headers = Headers(request.headers)
-            identity = request.identity
-            if (url.host, url.port) != (request.url.host, request.url.port):
-                identity = None
-                for secret in ("Authorization", "Cookie", "Host"):
-                    headers.popall(secret, None)
             body = request.body if keeps else Body()
-            request = dataclasses.replace(
-                request, method=method, url=url, headers=headers, body=body, identity=identity, continue_timeout=None
-            )
+            following = dataclasses.replace(request, method=method, url=url, body=body, continue_timeout=None)
+            if not _same_server(request.url, url):
+                _leave(following)
+            elif not keeps:
+                following.headers = Headers(request.headers)
+            if not keeps and method == "GET":
+                for name in _OF_A_BODY:
+                    following.headers.popall(name, None)
+            request = following
             response = await self.send(request)
         return response
 
@@ -168,16 +187,17 @@ class HttpTransport:
 
     def _name(self, request: Outgoing) -> PoolName:
         url, identity = request.url, request.identity
-        verify = request.verify_tls and not request.thumbprints
         name = identity.name if identity is not None else ""
-        return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded)
+        guarded = request.guarded or request.screened
+        return (url.scheme, url.host, url.port, check_of(request), name, request.proxy, guarded)
 
-    def _pooled(self, name: PoolName) -> BackendConnection | None:
+    def _pooled(self, name: PoolName, careful: bool) -> BackendConnection | None:
         pool = self._pools.get(name)
         while pool:
             connection = pool.pop()
             connection.pool = None
-            if connection.transport is not None and connection.failure is None:
+            usable = connection.transport is not None and connection.failure is None
+            if usable and not (careful and connection.ended()):
                 return connection
             connection.close()
         return None
@@ -191,7 +211,7 @@ class HttpTransport:
 
     async def _open(self, request: Outgoing, name: PoolName, deadline: float) -> BackendConnection:
         url = request.url
-        connector = self._screened if request.guarded else self._connector
+        connector = self._screened if is_screened(request) else self._connector
         destination = await self._destination(request, name)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
@@ -219,11 +239,10 @@ class HttpTransport:
             return destination
         if len(self._destinations) >= 4096:
             self._destinations.clear()
-        verify = request.verify_tls and not request.thumbprints
-        tls = self._tls if verify else False
-        if identity is not None and url.scheme in ("https", "wss"):
+        tls: ssl.SSLContext | bool = True
+        if url.scheme in ("https", "wss"):
             try:
-                tls = await self._identities.context(identity, verify)
+                tls = await self._identities.context(identity, check_of(request))
             except ValueError as wrong:
                 raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
         try:
@@ -331,6 +350,23 @@ def _redirected(url: Url, location: str) -> Url | None:
     except ValueError:
         return None
     return found if found is not None and found.scheme in ("http", "https") else None
+
+
+def _same_server(old: Url, new: Url) -> bool:
+    """Whether what the one may know is for the other too: the same origin, or the same name, now with TLS."""
+    if old.host.lower() != new.host.lower():
+        return False
+    upgraded = (old.scheme, old.port, new.scheme, new.port) == ("http", 80, "https", 443)
+    return upgraded or (old.scheme, old.port) == (new.scheme, new.port)
+
+
+def _leave(request: Outgoing) -> None:
+    """Make it one for a server that an answer has named: nothing that was meant for the first, and not everywhere."""
+    headers = Headers(request.headers)
+    for name in {each for each in headers if each.lower() in request.private or _SECRET.search(each)} | {"Host"}:
+        headers.popall(name, None)
+    request.headers, request.identity, request.thumbprints = headers, None, frozenset()
+    request.verify_tls, request.screened = True, True
 
 
 def _text(problem: BaseException) -> str:

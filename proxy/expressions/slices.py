@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Coroutine, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -72,7 +73,8 @@ class GivingWay(Awaitable[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         idle = _IDLE.stacks
-        stack = idle.pop() if idle else _Stack()
+        nested = type(getcurrent()) is _Stack  # its stack goes back to this one, so it is of no use to others
+        stack = idle.pop() if idle and not nested else _Stack()
         stack.gr_context = getcurrent().gr_context  # context variables are the task's, on any stack
         awaited = stack.switch(self._coroutine)
         while not stack.finished:
@@ -83,7 +85,7 @@ class GivingWay(Awaitable[T]):
             else:
                 awaited = stack.switch(value)
         error, stack.failure = stack.failure, None
-        if len(idle) < MAX_IDLE:
+        if len(idle) < MAX_IDLE and not nested:
             idle.append(stack)
         if error is not None:
             try:
@@ -91,6 +93,31 @@ class GivingWay(Awaitable[T]):
             finally:
                 del error  # its traceback knows this frame
         return awaited  # type: ignore[no-any-return]
+
+
+def can_wait() -> bool:
+    """Whether this runs inside a GivingWay, so that `wait` works."""
+    return type(getcurrent()) is _Stack
+
+
+def wait(awaitable: Awaitable[T]) -> T:
+    """What an awaitable comes to, in synchronous code inside a GivingWay."""
+    stack = getcurrent()
+    assert type(stack) is _Stack
+    steps = awaitable.__await__()
+    step = steps.__next__
+    try:
+        while True:
+            awaited = step()
+            try:
+                stack.leave(awaited)
+            except BaseException as problem:  # what ends the coroutine meanwhile belongs to what it waits for
+                step = partial(steps.throw, problem)
+            else:
+                step = steps.__next__
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 def give_way() -> None:

@@ -10,13 +10,14 @@ Rules
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
 from proxy.pipeline.element import Element
 from proxy.pipeline.limits import counter
-from proxy.ports import Usage
+from proxy.ports import QuotaWant, Usage
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -53,10 +54,10 @@ class Allowance:
         """Raise the refusal, if the quota was used up before this request."""
         usage = exchange.ports.quotas.usage(key, start, self.period)
         own = 0 if exchange.counted is None else exchange.counted.get((key, start, self.period), 0)
-        if refusal := self._refusal(key, usage, usage.calls - own):
+        if refusal := self.refusal(key, usage, usage.calls - own):
             raise refusal
 
-    def _refusal(self, key: str, usage: Usage, calls: int) -> PolicyRefused | None:
+    def refusal(self, key: str, usage: Usage, calls: int) -> PolicyRefused | None:
         if self.calls is not None and calls >= self.calls:
             detail = counter(key, calls, self.calls, self.period)
             return _refusal("call volume", usage.renews_after, detail)
@@ -64,6 +65,31 @@ class Allowance:
             detail = counter(key, usage.bytes, self.bytes, self.period, "bytes")
             return _refusal("bandwidth", usage.renews_after, detail)
         return None
+
+
+def claim(exchange: Exchange, parts: Sequence[tuple[str, Allowance]], start: float, calls: int = 1) -> None:
+    """Count this request in all of these quotas that do not have it already; raise the refusal if one is used up."""
+    if exchange.counted is None:
+        exchange.counted = {}
+    counted, wants, fresh = exchange.counted, [], []
+    for key, allowance in parts:
+        own = counted.get((key, start, allowance.period))
+        if own is None:
+            own, more = 0, calls
+            fresh.append((key, allowance.period))
+        else:
+            more = 0
+        most = None if allowance.calls is None else allowance.calls + own
+        wants.append(QuotaWant(key, start, allowance.period, most, allowance.bytes, more))
+    for (key, allowance), want, usage in zip(parts, wants, exchange.ports.quotas.claim(wants), strict=True):
+        if want.exceeded(usage):
+            own = counted.get((key, start, allowance.period), 0)
+            refusal = allowance.refusal(key, usage, usage.calls - own)
+            assert refusal is not None
+            raise refusal
+    for key, period in fresh:
+        counted[key, start, period] = calls
+        _count_bytes(exchange, key, start, period)
 
 
 def count(exchange: Exchange, key: str, start: float, period: int, calls: int = 1) -> None:
@@ -76,6 +102,11 @@ def count(exchange: Exchange, key: str, start: float, period: int, calls: int = 
     exchange.counted[name] = calls
     quotas = exchange.ports.quotas
     quotas.add(key, start, period, calls, 0)
+    _count_bytes(exchange, key, start, period)
+
+
+def _count_bytes(exchange: Exchange, key: str, start: float, period: int) -> None:
+    quotas = exchange.ports.quotas
     if exchange.at_end is None:
         exchange.at_end = []
     exchange.at_end.append(lambda received, sent: quotas.add(key, start, period, 0, received + sent))

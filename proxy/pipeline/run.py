@@ -28,7 +28,7 @@ from proxy.pipeline.steps import Late, Step, located, read_bodies, run_steps
 def execute(pipeline: Pipeline, exchange: Exchange) -> Awaitable[None]:
     """Run the pipeline; the answer is in `exchange.response`."""
     work = _execute(pipeline, exchange)
-    return GivingWay(work) if pipeline.lasting else work
+    return GivingWay(work) if pipeline.lasting or exchange.ports.waits else work
 
 
 async def _execute(pipeline: Pipeline, exchange: Exchange) -> None:

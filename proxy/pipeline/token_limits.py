@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
-from proxy.messages import MAX_BUFFERED_BODY, Body, Response
+from proxy.messages import Body, Response
 from proxy.pipeline.edits import header_problem
 from proxy.pipeline.element import Element
 from proxy.pipeline.limits import counter
 from proxy.pipeline.registry import Handler
 from proxy.pipeline.steps import Late
 from proxy.pipeline.usage import EventStream, estimate_prompt, parse, reported
+from proxy.ports import QuotaWant, Want
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -100,14 +101,13 @@ def token_limit(element: Element) -> Handler:
         request = exchange.request
         request.headers.popall("Accept-Encoding", None)
         body, estimated = request.body, estimating.get(exchange)
-        if estimated or (body.length is not None and body.length <= MAX_BUFFERED_BODY):
+        if estimated or (body.length is not None and body.length <= Body.most):
             await body.read()
         asked = parse(body.content()) if body.buffered else None
         prompt = estimate_prompt(asked)
         streamed = isinstance(asked, dict) and asked.get("stream") is True
         counted = prompt if estimated or streamed else 0
-        limits.test(counted)
-        limits.count(counted)
+        limits.claim(counted)
         if names.consumed_variable:
             exchange.variables[names.consumed_variable] = counted
         limits.tell()
@@ -150,24 +150,34 @@ class _Limits:
         self._quota = quota
         self._start, self._period = _window(exchange.ports.clock.utcnow(), period) if quota is not None else (0.0, 0)
 
-    def test(self, prompt: int) -> None:
-        """Raise the refusal, if a limit is reached or the prompt does not fit."""
+    def claim(self, prompt: int) -> None:
+        """Count the prompt; raise the refusal, if a limit is reached or it does not fit."""
+        room = max(prompt, 1)
+        both = self._per_minute is not None and self._quota is not None
         if self._per_minute is not None:
-            reading = self._exchange.ports.counters.peek(self._key, MINUTE)
-            if reading.count >= self._per_minute or reading.count + prompt > self._per_minute:
-                hopeless = prompt > self._per_minute
-                detail = (
-                    counter(self._key, reading.count, self._per_minute, MINUTE, "tokens")
-                    + f"; this prompt has {prompt}"
-                )
-                raise self._refusal(429, "limit", None if hopeless else reading.reset_after, detail)
+            self._claim_rate(0 if both else prompt, room, prompt)
         if self._quota is not None:
-            usage = self._exchange.ports.quotas.usage(self._key, self._start, self._period)
-            if usage.calls >= self._quota or usage.calls + prompt > self._quota:
-                detail = counter(
-                    self._key, usage.calls, self._quota, self._period, f"tokens, this prompt has {prompt},"
-                )
-                raise self._refusal(403, "quota", usage.renews_after, detail)
+            self._claim_quota(prompt, room, prompt)
+        if both and prompt:  # neither counts what the other refuses
+            self._claim_rate(prompt, room, prompt)
+
+    def _claim_rate(self, counted: int, room: int, prompt: int) -> None:
+        assert self._per_minute is not None
+        want = Want(self._key, MINUTE, self._per_minute, counted, room)
+        (reading,) = self._exchange.ports.counters.claim((want,))
+        if reading.count + room > self._per_minute:
+            hopeless = prompt > self._per_minute
+            detail = counter(self._key, reading.count, self._per_minute, MINUTE, "tokens")
+            detail += f"; this prompt has {prompt}"
+            raise self._refusal(429, "limit", None if hopeless else reading.reset_after, detail)
+
+    def _claim_quota(self, counted: int, room: int, prompt: int) -> None:
+        assert self._quota is not None
+        want = QuotaWant(self._key, self._start, self._period, self._quota, None, counted, room)
+        (usage,) = self._exchange.ports.quotas.claim((want,))
+        if want.exceeded(usage):
+            detail = counter(self._key, usage.calls, self._quota, self._period, f"tokens, this prompt has {prompt},")
+            raise self._refusal(403, "quota", usage.renews_after, detail)
 
     def count(self, tokens: int) -> None:
         if tokens <= 0:
@@ -179,9 +189,9 @@ class _Limits:
 
     def tell(self) -> None:
         """Set the variables for what is left."""
-        for name, left in ((self._names.rate_variable, self._rate()), (self._names.quota_variable, self._left())):
-            if name and left is not None:
-                self._exchange.variables[name] = left
+        for name, left in ((self._names.rate_variable, self._rate), (self._names.quota_variable, self._left)):
+            if name and (value := left()) is not None:
+                self._exchange.variables[name] = value
 
     def announce(self, exchange: Exchange) -> None:
         """Set the headers on whatever response the client gets."""
@@ -189,12 +199,12 @@ class _Limits:
             return
         names = self._names
         told = (
-            (names.rate_header, self._rate()),
-            (names.quota_header, self._left()),
-            (names.consumed_header, self.consumed),
+            (names.rate_header, self._rate),
+            (names.quota_header, self._left),
+            (names.consumed_header, lambda: self.consumed),
         )
-        for name, value in told:
-            if name and value is not None:
+        for name, found in told:
+            if name and (value := found()) is not None:
                 exchange.response.headers[name] = str(value)
 
     def _rate(self) -> int | None:
@@ -249,7 +259,7 @@ async def whole(response: Response) -> bytes | None:
     body = response.body
     if body.buffered:
         return body.content()
-    if body.length is not None and body.length > MAX_BUFFERED_BODY:
+    if body.length is not None and body.length > Body.most:
         return None
     length, stream = body.length, body.take()
     assert stream is not None
@@ -258,7 +268,7 @@ async def whole(response: Response) -> bytes | None:
     async for chunk in stream:
         parts.append(chunk)
         size += len(chunk)
-        if size > MAX_BUFFERED_BODY:
+        if size > Body.most:
             response.body = Body(None, _Watched(stream, parts, None), length, body.trailers)
             return None
     response.body = Body(b"".join(parts))

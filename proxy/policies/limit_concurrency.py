@@ -4,7 +4,7 @@ Rules
 1. A request that finds no place is refused at once with 429; nobody queues.
 2. Its place is free again when the policies inside have run, however they end; while the answer that they got is still
    on its way from the backend, when that has ended.
-3. Policies with the same key share one count, in this process.
+3. Policies with the same key share one count, with all sidecars of one agent on this host.
 
 https://learn.microsoft.com/azure/api-management/limit-concurrency-policy
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.pipeline.compile import Compiler
     from proxy.pipeline.element import Element
+    from proxy.ports import Places
 
 
 @policy("limit-concurrency", sections=ANYWHERE)
@@ -39,14 +40,13 @@ def limit_concurrency(element: Element, compiler: Compiler) -> Handler:
         if isinstance(before, _Coming) and before.place.name == name:  # an earlier attempt of this request
             before.place.leave()
         in_flight = exchange.ports.in_flight
-        inside = in_flight.get(name, 0)
+        inside = in_flight.enter(name, maximum)
         if inside >= maximum:
             message = "Too many concurrent requests. Try again later."
             raise PolicyRefused(
                 429, "Too Many Requests", "ConcurrencyLimitExceeded", message,
                 detail=f"{inside} of {maximum} requests are inside for key '{told_key(name)}'",
             )  # fmt: skip
-        in_flight[name] = inside + 1
         place = _Place(name, in_flight)
         try:
             outcome = await run_steps(steps, exchange)
@@ -66,7 +66,7 @@ class _Place:
 
     __slots__ = ("_in_flight", "_taken", "kept", "name")
 
-    def __init__(self, name: str, in_flight: dict[str, int]) -> None:
+    def __init__(self, name: str, in_flight: Places) -> None:
         self.name = name
         self.kept = False
         self._taken = True
@@ -76,9 +76,7 @@ class _Place:
         if not self._taken:
             return
         self._taken = False
-        self._in_flight[self.name] -= 1
-        if not self._in_flight[self.name]:
-            del self._in_flight[self.name]
+        self._in_flight.leave(self.name)
 
 
 def _until_it_ended(body: Body, place: _Place) -> Body:

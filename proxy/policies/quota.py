@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxy.pipeline.quotas import FIRST_PERIOD, Allowance, count
+from proxy.pipeline.quotas import FIRST_PERIOD, Allowance, claim
 from proxy.pipeline.registry import INBOUND, Handler, policy
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ def quota(element: Element, compiler: Compiler) -> Handler:
         parts = [
             (f"{part.key}/{subscription.id}", part.allowance) for part in _applicable(exchange, whole, apis, operations)
         ]
-        for name, allowance in parts:
-            allowance.check(exchange, name, start)
-        for name, allowance in parts:
-            count(exchange, name, start, allowance.period)
+        claim(exchange, parts, start)
 
     return handle
 

@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from proxy.pipeline.element import Element
-from proxy.pipeline.quotas import FIRST_PERIOD, Allowance, count
+from proxy.pipeline.quotas import FIRST_PERIOD, Allowance, claim, count
 from proxy.pipeline.registry import INBOUND, Handler, policy
 from proxy.pipeline.source import unresolved
 from proxy.pipeline.steps import Late
@@ -37,6 +37,9 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
 
     def handle(exchange: Exchange) -> None:
         key = f"quota-by-key/{_shareable(counter_key.get(exchange))}"
+        if not deferred and condition.value:
+            claim(exchange, ((key, allowance),), start, increment.value)
+            return
         allowance.check(exchange, key, start)
         if deferred:
 
@@ -46,8 +49,6 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
                     count(exchange, key, start, period, increment.get(exchange))
 
             exchange.after_outbound.append(Late(count_late, reads))
-        elif condition.value:
-            count(exchange, key, start, period, increment.value)
 
     return handle
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.pipeline.limits import MAX_PERIOD, Announcement, counter
 from proxy.pipeline.registry import INBOUND, Handler, policy
+from proxy.ports import Want
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -58,16 +59,14 @@ def rate_limit(element: Element, compiler: Compiler) -> Handler:
         limits = [(f"{limit.key}/{subscription.id}", limit) for limit in _applicable(exchange, whole, apis, operations)]
         remaining = whole.calls
         exceeded = []
-        for key, limit in limits:
-            reading = counters.peek(key, limit.period)
+        readings = counters.claim([Want(key, limit.period, limit.calls) for key, limit in limits])
+        for (key, limit), reading in zip(limits, readings, strict=True):
             remaining = min(remaining, limit.calls - reading.count - 1)
             if reading.count >= limit.calls:
                 exceeded.append((reading.reset_after, counter(key, reading.count, limit.calls, limit.period)))
         if exceeded:
             reset_after, detail = max(exceeded)
             raise announcement.refuse(exchange, reset_after, whole.calls, detail)
-        for key, limit in limits:
-            counters.add(key, limit.period)
         announcement.allow(exchange, remaining, whole.calls)
 
     return handle

@@ -5,7 +5,7 @@ What a policy reads of the world (a backend, a cache, a counter) is in the trace
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,12 @@ from proxy.ports import (
     Outgoing,
     Ports,
     Quotas,
+    QuotaWant,
     Reading,
     Tokens,
     Transport,
     Usage,
+    Want,
 )
 from proxy.tokens.keys import KeySet
 from proxy.tracing.changes import cut
@@ -138,6 +140,16 @@ class _Counters:
             self._told(f"+{increment} is", key, period, self.inner.peek(key, period))
         return reading
 
+    def claim(self, wants: Sequence[Want]) -> list[Reading]:
+        readings = self.inner.claim(wants)
+        counted = all(reading.count + want.room <= want.limit for reading, want in zip(readings, wants, strict=True))
+        for want, reading in zip(wants, readings, strict=True):
+            self._told("is", want.key, want.period, reading)
+            if counted and want.increment:
+                reading = Reading(reading.count + want.increment, reading.reset_after or want.period)
+                self._told(f"+{want.increment} is", want.key, want.period, reading)
+        return readings
+
     def _told(self, verb: str, key: str, period: float, reading: Reading) -> Reading:
         frees = f", one frees in {reading.reset_after:.1f} s" if reading.count else ""
         answer = f"{verb} {reading.count} in {period:g} s{frees}"
@@ -151,10 +163,21 @@ class _Quotas:
     recorder: Recorder
 
     def usage(self, key: str, start: float, period: int) -> Usage:
-        usage = self.inner.usage(key, start, period)
+        return self._told(key, self.inner.usage(key, start, period))
+
+    def _told(self, key: str, usage: Usage) -> Usage:
         renews = "never renews" if usage.renews_after is None else f"renews in {usage.renews_after:.0f} s"
         _note(self.recorder, "quota", f"quota {key}", f"{usage.calls} calls and {usage.bytes} bytes, {renews}")
         return usage
+
+    def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
+        usages = self.inner.claim(wants)
+        counted = not any(want.exceeded(usage) for want, usage in zip(wants, usages, strict=True))
+        for want, usage in zip(wants, usages, strict=True):
+            self._told(want.key, usage)
+            if counted and want.increment:
+                _note(self.recorder, "quota", f"quota {want.key}", f"+{want.increment} calls, +0 bytes")
+        return usages
 
     def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
         self.inner.add(key, start, period, calls, size)

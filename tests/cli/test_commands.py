@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -18,8 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_command_has_a_file_and_a_help() -> None:
     files = {path.stem.rstrip("_") for path in (ROOT / "passerelle" / "commands").glob("*.py")} - {"__init"}
-    assert files == set(main.commands)
-    for name in main.commands:
+    names = main.list_commands(click.Context(main))
+    assert files == set(names)
+    for name in names:
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 
@@ -74,7 +76,7 @@ def test_start_runs_the_process_with_its_own_environment(tmp_path: Path) -> None
         (["http://127.0.0.1:1/x", "-H", "nothing"], "is no header"),
         (["http://127.0.0.1:1/x", "-d", "@nowhere.txt"], "cannot be read"),
         (["http://127.0.0.1:1/x"], "is no directory of a running"),
-        (["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1"], "Give --token-file"),
+        (["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1"], "admin bearer by --token @FILE"),
     ],
 )
 def test_trace_says_what_it_lacks(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -85,7 +87,7 @@ def test_trace_says_what_it_lacks(tmp_path: Path, arguments: list[str], said: st
 
 def test_trace_without_a_plane_says_so(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("x")
-    arguments = ["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
+    arguments = ["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1", "--token", f"@{tmp_path / 'token'}"]
     result = CliRunner().invoke(main, ["trace", *arguments])
     assert result.exit_code == 1
     assert "does not answer" in result.output

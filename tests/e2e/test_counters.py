@@ -203,3 +203,23 @@ def test_quotas_outlive_sidecars_and_the_agent(house: House) -> None:
     wait_until(lambda: request(f"{first}/rare/x", headers=who).status == 403)
     assert calls(house, "ann") == 4
     assert calls(house, "nobody") == 0
+
+
+def test_quotas_outlive_a_kill_of_everything_while_the_plane_is_away(house: House) -> None:
+    first, second = house.gateways
+    who = {"who": "eve"}
+    for _ in range(3):
+        assert request(f"{first}/rare/x", headers=who).status == 200
+    journal = next(house.data.rglob("quotas"))
+    before = journal.stat().st_mtime_ns
+    assert request(f"{second}/rare/x", headers=who).status == 200, "as many as are allowed, whoever counts them"
+    assert request(f"{first}/rare/x", headers=who).status == 403
+    wait_until(lambda: journal.stat().st_mtime_ns > before, what="the journal to be written")
+    time.sleep(1)  # at most so much is lost
+    plane, agent, sidecars = (house.kill(module) for module in ("management", "syncagent", "proxy"))
+    house.again(agent)
+    house.again(sidecars)
+    wait_until(lambda: request(f"{first}/rare/x", headers=who).status == 403)
+    assert request(f"{first}/rare/x", headers={"who": "adam"}).status == 200
+    house.again(plane)
+    wait_until(lambda: calls(house, "eve") == 4)

@@ -12,7 +12,7 @@ import pytest
 from passerelle.cases.world import World
 from proxy.errors import ExpressionFailed
 from proxy.expressions import compile_expression, slices
-from proxy.expressions.slices import GivingWay, give_way
+from proxy.expressions.slices import GivingWay, can_wait, give_way, wait
 
 WHERE: ContextVar[str] = ContextVar("where", default="nowhere")
 ENDLESS = compile_expression('@{ while (true) { string.Format("{0:N2}", 1.5); } }')
@@ -148,3 +148,43 @@ def test_elsewhere_giving_way_does_nothing() -> None:
     with pytest.raises(ExpressionFailed, match="was stopped"):
         ENDLESS.evaluate(World().exchange())
     assert time.process_time() - began < 2
+
+
+async def test_synchronous_code_waits_on_any_depth_of_stacks() -> None:
+    async def answer(text: str) -> str:
+        await asyncio.sleep(0)
+        return text
+
+    async def inner() -> str:
+        assert can_wait()
+        return wait(answer("inner")) + await answer(" too")
+
+    async def outer() -> str:
+        first = wait(answer("outer "))
+        return first + await GivingWay(inner()) + wait(answer(" again"))
+
+    assert not can_wait()
+    assert await asyncio.gather(*(GivingWay(outer()) for _ in range(3))) == ["outer inner too again"] * 3
+
+
+async def test_who_waits_in_synchronous_code_can_be_cancelled() -> None:
+    ended: list[str] = []
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("never")
+
+    async def work() -> None:
+        wait(never())
+
+    async def run() -> None:
+        await GivingWay(work())
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["never"]

@@ -185,6 +185,10 @@ async def test_a_new_service_of_the_same_name_is_another_dataset(agent: Agent, p
     again.dataset, again.cursor = before, agent.cursor
     await again.poll()
     assert (again.kind, again.dataset == before) == ("snapshot", False)
+    # what the agent has besides is not known here, so it is not to be dropped for this
+    assert "complete" not in again.lines[0]
+    await again.poll(fresh=True)
+    assert '"complete": true' in again.lines[0]
 
 
 async def test_a_trimmed_log_is_a_snapshot(agent: Agent, plane: Plane, store: Store) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.adapters.counters import SLICES, LocalCounters
+from proxy.ports import Want
 
 
 class Now:
@@ -61,7 +62,7 @@ def test_what_one_counts_the_other_merges() -> None:
     here.add("k", 10)
     here.add("k", 10, 2)
     drained = here.drain()
-    assert [(key, slice_ms, count) for key, slice_ms, _, count in drained] == [("k", 166, 3)]
+    assert [(key, slice_ms, count) for key, slice_ms, _, count in drained] == [("k", 83, 3)]
     assert here.drain() == []
     for each in drained:
         there.merge(*each)
@@ -112,3 +113,30 @@ def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
     reading = counters.peek("k", 10)
     assert (reading.count, reading.reset_after) == (0, 0.0)
     assert counters.add("k", 10).count == 1
+
+
+def test_without_the_agent_a_host_counts_the_whole_or_its_share() -> None:
+    whole, shared = LocalCounters(Now(), report=True), LocalCounters(Now(), report=True, share=True)
+    for each in (whole, shared):
+        each.part(3)
+    assert [sum(it.take("k", 10, 12).count < 12 for _ in range(30)) for it in (whole, shared)] == [12, 4]
+    assert [count for *_, count in shared.drain()] == [4], "others hear of what was counted, and no more"
+    shared.part(0)
+    shared.add("other", 10)
+    assert shared.peek("other", 10).count == 1
+
+
+def test_what_is_near_a_limit_is_told_at_once() -> None:
+    stirred: list[int] = []
+    counters = LocalCounters(Now(), report=True)
+    counters.stir = lambda: stirred.append(1)
+    for _ in range(8):
+        counters.take("k", 10, 8)
+    assert len(stirred) == 4
+
+
+def test_many_limits_count_in_all_or_in_none() -> None:
+    counters = LocalCounters(Now())
+    wants = [Want("a", 10, 2), Want("b", 10, 5, 1, 3)]
+    for expected in ([0, 0], [1, 1], [2, 2], [2, 2]):
+        assert [reading.count for reading in counters.claim(wants)] == expected

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.cases.world import World, policies
-from proxy.adapters.redis_cache import LANES, TIMEOUT, RedisCache, configured, from_settings
+from proxy.adapters.redis_cache import TIMEOUT, RedisCache, configured, from_settings
+from proxy.adapters.redis_link import LANES
 from proxy.config.caches import Address, address
 from proxy.settings import SettingError
 from tests.ports import free_port
@@ -145,7 +146,7 @@ async def test_many_at_once_take_few_connections(redis: Redis) -> None:
         await until(cache)
         assert all(await asyncio.gather(*(cache.put(f"k{n}", b"%d" % n, 60) for n in range(500))))
         assert await asyncio.gather(*(cache.get(f"k{n}") for n in range(500))) == [b"%d" % n for n in range(500)]
-        assert (await cache._client.info("clients"))["connected_clients"] <= LANES
+        assert (await cache._link._client.info("clients"))["connected_clients"] <= LANES
 
 
 @needs_client
@@ -217,7 +218,7 @@ async def test_a_wrong_password_is_told_without_it(redis: Redis, caplog: pytest.
     async with cache_at(redis.port, password="wrong-one") as cache:
         await told(caplog, "AuthenticationError")
         assert await at_best(cache) < AT_ONCE
-        assert "wrong-one" not in caplog.text + repr(cache._server)
+        assert "wrong-one" not in caplog.text + repr(cache._link._server)
     async with cache_at(redis.port, password="right-one") as cache:
         await until(cache)
 
@@ -279,7 +280,7 @@ async def test_settings(tmp_path: Path) -> None:
     file.write_text("cache:1,password=x\n")
     made = from_settings({"policy.cache.external.connection.file": str(file), "policy.cache.external.prefix": "p/"})
     assert made is not None
-    assert made._server == Address("cache", 1, password="x")
+    assert made._link._server == Address("cache", 1, password="x")
     assert made._name("k") == "p/k"
     await made.close()
     with pytest.raises(SettingError, match="cannot be read"):

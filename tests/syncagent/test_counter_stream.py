@@ -17,7 +17,10 @@ pytestmark = pytest.mark.e2e
 class Counts:
     """Counters as the sidecar has them: what was counted here, what others said."""
 
+    stir: Callable[[], None] | None = None
+
     def __init__(self) -> None:
+        self.parted: list[int] = []
         self._lock = threading.Lock()
         self._here: list[tuple[str, int, int, int]] = []
         self.others: dict[tuple[str, int, int], int] = {}
@@ -30,6 +33,9 @@ class Counts:
         with self._lock:
             drained, self._here = self._here, []
         return drained
+
+    def part(self, groups: int) -> None:
+        self.parted.append(groups)
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         self.others[key, slice_ms, slot] = self.others.get((key, slice_ms, slot), 0) + increment
@@ -56,7 +62,9 @@ async def test_counts_reach_the_others_and_survive_an_agent(plane: FakePlane, ne
         await eventually(lambda: len(counts[2].others) == 5_000 and counts[2].others["limit-a", 1000, 1] == 7)
         await eventually(lambda: counts[0].others == {("limit-a", 1000, 1): 5, ("?", 1000, 1): 5})
         await eventually(lambda: ("limit-a", 1000, 1) in counts[1].others)
+        await eventually(lambda: all(each.stir is not None for each in counts))
         agent.kill()
+        await eventually(lambda: all(each.parted[-1] > 1 and each.stir is None for each in counts))
         agent.start()
         await agent.until_ready()
         await eventually(lambda: agent.text().count("[SidecarConnected]") == 6)
@@ -66,6 +74,7 @@ async def test_counts_reach_the_others_and_survive_an_agent(plane: FakePlane, ne
             return ("limit-b", 1000, 9) in counts[1].others
 
         await eventually(arrived)
+        assert all(each.parted[-1] == 0 for each in counts)
         assert agent.terminate() == 0
         assert "Traceback" not in agent.text()
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import email.utils
 import ipaddress
@@ -109,6 +110,22 @@ async def test_refusals_are_told_apart(plane: FakePlane) -> None:
         with pytest.raises(CallFailed) as busy:
             await connected.events(None)
     assert (busy.value.retry_after, busy.value.answered, busy.value.refused) == (2.0, True, False)
+
+
+async def test_a_plane_that_asks_for_a_rest_is_asked_nothing_by_any_call(plane: FakePlane) -> None:
+    plane.fault = "503"
+    async with client(plane.endpoint) as connected:
+        with pytest.raises(CallFailed):
+            await connected.events(None)
+        plane.fault, asked = "", len(plane.requests)
+        calls = (connected.events(None), connected.heartbeat({}), connected.traces([]), connected.counters({}))
+        for call in calls:
+            with pytest.raises(CallFailed, match="asked for a rest") as resting:
+                await call
+            assert 0 < (resting.value.retry_after or 0) <= 2
+        assert (len(plane.requests), plane.heartbeats) == (asked, [])
+        await asyncio.sleep(2.1)
+        assert (await connected.events(None)).cursor == 7
 
 
 def test_retry_after_in_both_forms() -> None:

@@ -1,0 +1,1 @@
+"""`passerelle doctor`: what is wrong with a set-up, and how to mend it. One file per process that it looks at."""

@@ -1,0 +1,222 @@
+"""Limits in a real server: exact across processes, the windows of the local counters, and what happens without it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from proxy.adapters.counters import LocalCounters
+from proxy.adapters.quotas import LocalQuotas
+from proxy.adapters.redis_limits import TIMEOUT, RedisLimits, configured, from_settings
+from proxy.errors import PolicyRefused
+from proxy.expressions.slices import GivingWay
+from proxy.ports import QuotaWant, Want
+from proxy.settings import SettingError
+from tests.proxy.test_redis_cache import Redis, needs_client, needs_server, redis  # noqa: F401 - a fixture
+
+pytestmark = [needs_client, needs_server]
+T = TypeVar("T")
+SOON = 1.0  # seconds; the bound is 50 ms, the rest is for a busy machine
+
+
+async def inside(work: Callable[[], T]) -> T:
+    """As a policy runs where counters may wait."""
+
+    async def policy() -> T:
+        return work()
+
+    return await GivingWay(policy())
+
+
+def limits(connection: str, **settings: str) -> RedisLimits:
+    values = {"policy.limits.redis.connection": connection, "policy.limits.redis.timeout": "2"}
+    values |= {f"policy.limits.redis.{name.replace('_', '.')}": value for name, value in settings.items()}
+    made = from_settings(values, LocalCounters(), LocalQuotas())
+    assert made is not None
+    return made
+
+
+@contextlib.asynccontextmanager
+async def used(made: RedisLimits, up: bool = True) -> AsyncIterator[RedisLimits]:
+    made.start()
+    try:
+        if up:
+            await until(made)
+        yield made
+    finally:
+        await made.close()
+
+
+async def until(made: RedisLimits) -> None:
+    async with asyncio.timeout(10):
+        while made.link.open:  # noqa: ASYNC110 (it tells nobody)
+            await asyncio.sleep(0.01)
+
+
+async def until_missed(made: RedisLimits) -> None:
+    """A lost server is found by who asks."""
+    async with asyncio.timeout(10):
+        while not made.link.open:
+            with contextlib.suppress(PolicyRefused):
+                await inside(lambda: made.counters.peek("nobody", 60))
+            await asyncio.sleep(0.01)
+
+
+async def test_a_limit_is_exact_whoever_asks(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    where = f"redis://127.0.0.1:{redis.port}"
+    async with used(limits(where)) as one, used(limits(where)) as two:
+        taken = await asyncio.gather(
+            *(inside(lambda it=it: it.counters.take("ann", 60, 100)) for _ in range(150) for it in (one, two))  # type: ignore[misc]
+        )
+        assert sum(reading.count < 100 for reading in taken) == 100
+        assert max(reading.count for reading in taken) == 100
+        assert all(59 <= reading.reset_after <= 60 for reading in taken if reading.count)
+        quota = QuotaWant("ann", 0.0, 604800, 50, None)
+        claimed = await asyncio.gather(
+            *(inside(lambda it=it: it.quotas.claim((quota,))[0]) for _ in range(50) for it in (one, two))  # type: ignore[misc]
+        )
+        assert sum(not quota.exceeded(usage) for usage in claimed) == 50
+        one.quotas.add("ann", 0.0, 604800, 0, 700)
+        await asyncio.sleep(0.1)
+        assert (await inside(lambda: two.quotas.usage("ann", 0.0, 604800))).bytes == 700
+        # all or nothing
+        wants = (Want("ann", 60, 100), Want("bob", 60, 100))
+        await inside(lambda: one.counters.claim(wants))
+        assert (await inside(lambda: two.counters.peek("bob", 60))).count == 0
+
+
+async def test_windows_are_those_of_the_local_counters(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    chance = random.Random(3)
+    async with used(limits(f"redis://127.0.0.1:{redis.port}")) as made:
+        local = LocalCounters()
+        for _ in range(120):
+            increment = chance.randrange(1, 4)
+            theirs = await inside(lambda n=increment: made.counters.take("k", 1, 12, n))  # type: ignore[misc]
+            ours = local.take("k", 1, 12, increment)
+            if theirs.count != ours.count:  # one slice of 8 ms may be between them
+                local = LocalCounters()
+                await asyncio.sleep(1.1)
+                continue
+            assert abs(theirs.reset_after - ours.reset_after) < 0.1
+            await asyncio.sleep(chance.random() * 0.02)
+        quota = LocalQuotas()
+        for start, period in ((0.0, 3600), (-62135596800.0, 604800), (1e9, 0)):
+            await inside(lambda s=start, p=period: made.quotas.claim((QuotaWant("k", s, p, 5, None, 2),)))  # type: ignore[misc]
+            quota.add("k", start, period, 2, 0)
+            theirs_now = await inside(lambda s=start, p=period: made.quotas.usage("k", s, p))  # type: ignore[misc]
+            ours_now = quota.usage("k", start, period)
+            assert (theirs_now.calls, theirs_now.bytes) == (ours_now.calls, ours_now.bytes) == (2, 0)
+            if ours_now.renews_after is None or theirs_now.renews_after is None:
+                assert ours_now.renews_after is theirs_now.renews_after is None
+            else:
+                assert abs(theirs_now.renews_after - ours_now.renews_after) < 1
+
+
+async def test_without_the_server_the_local_counters_go_on(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:  # noqa: F811
+    redis.start()
+    async with used(limits(f"redis://127.0.0.1:{redis.port}", timeout=f"{TIMEOUT}")) as made:
+        assert made.problem() == ""
+        for _ in range(5):
+            await inside(lambda: made.counters.take("ann", 60, 10))
+        redis.freeze()
+        slowest = 0.0
+        for _ in range(12):
+            began = time.monotonic()
+            await inside(lambda: made.counters.take("ann", 60, 1000))
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < SOON
+        assert made.link.open
+        assert "no answer for" in made.problem()
+        assert "LimitsServerDown" in [getattr(each, "event", "") for each in caplog.records]
+        assert (await inside(lambda: made.counters.peek("ann", 60))).count == 17, "they counted along"
+        began = time.monotonic()
+        for _ in range(100):
+            await inside(lambda: made.counters.take("ann", 60, 1000))
+        assert time.monotonic() - began < SOON, "nobody waits any more"
+        redis.thaw()
+        await until(made)
+        assert made.problem() == ""
+        redis.stop()
+        await until_missed(made)
+        redis.start()
+        await until(made)
+        assert (await inside(lambda: made.counters.take("new", 60, 10))).count == 0
+
+
+async def test_whoever_wants_no_call_uncounted_refuses_then(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    async with used(limits(f"redis://127.0.0.1:{redis.port}", failure="closed")) as made:
+        await inside(lambda: made.counters.take("ann", 60, 10))
+        redis.stop()
+        await until_missed(made)
+        for work in (
+            lambda: made.counters.take("ann", 60, 10),
+            lambda: made.quotas.usage("ann", 0.0, 0),
+        ):
+            with pytest.raises(PolicyRefused) as refused:
+                await inside(work)
+            assert (refused.value.status, refused.value.reason) == (503, "LimitsUnavailable")
+        assert "refused" in made.problem()
+
+
+async def test_scripts_that_are_gone_are_loaded_again(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    async with used(limits(f"redis://127.0.0.1:{redis.port}")) as made:
+        await made.link._client.script_flush()
+        await inside(lambda: made.counters.take("ann", 60, 10))
+        await until(made)
+        before = (await inside(lambda: made.counters.peek("bob", 60))).count
+        await inside(lambda: made.counters.take("bob", 60, 10))
+        assert (await inside(lambda: made.counters.peek("bob", 60))).count == before + 1
+
+
+async def test_a_user_with_a_password_over_tls(tmp_path: Path) -> None:
+    subprocess.run(  # noqa: ASYNC221 - before anything runs
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    rule = "+evalsha +script|load +ping +time +hmget +hgetall +hset +hdel +hincrby +pexpire"
+    (tmp_path / "users.acl").write_text(f"user default off\nuser gate on >s3cret ~passerelle-limits/* {rule}\n")
+    server = Redis(tmp_path)
+    server.options = (
+        "--tls-port", str(server.port), "--port", "0", "--tls-auth-clients", "no",
+        "--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-key-file", str(tmp_path / "key.pem"),
+        "--aclfile", str(tmp_path / "users.acl"),
+    )  # fmt: skip
+    server.start()
+    try:
+        where = f"rediss://gate:s3cret@localhost:{server.port}"
+        async with used(limits(where, authorities_file=str(tmp_path / "cert.pem"))) as made:
+            assert (await inside(lambda: made.counters.take("ann", 60, 10))).count == 0
+            assert (await inside(lambda: made.counters.take("ann", 60, 10))).count == 1
+        async with used(limits(where), up=False) as stranger:  # the system's authorities do not know it
+            await asyncio.sleep(0.5)
+            assert stranger.link.open
+            assert "s3cret" not in stranger.problem()
+    finally:
+        server.stop()
+
+
+def test_settings() -> None:
+    assert configured({}) is None
+    for wrong in (
+        {"policy.limits.redis.connection": "http://:s3cret@limits"},
+        {"policy.limits.redis.failure": "perhaps"},
+        {"policy.limits.redis.timeout": "soon"},
+        {"policy.limits.redis.connection.file": "/nowhere/at/all"},
+    ):
+        with pytest.raises(SettingError) as refused:
+            configured(wrong)
+        assert "s3cret" not in str(refused.value)
+        assert "policy.limits.redis" in str(refused.value)
