@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: audit bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock oracle outage peers proto python race run sbom security setup test test-az test-clients test-postgresql test-sdk4 vendor wire
+.PHONY: audit bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock oracle outage pages peers proto python race run sbom security setup test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -99,6 +99,10 @@ build/sdk4/.installed: $(VENV)/.dev
 # Both sites in a real Chromium, every page photographed into build/screenshots and judged by axe-core: some minutes.
 browser: setup $(VENV)/.dev
 	PASSERELLE_BROWSER=all $(BIN)/python -m pytest tests/browser $(ARGUMENTS)
+
+# How long the portal's pages take with 1,000 APIs: half a minute.
+pages: setup $(VENV)/.dev
+	$(BIN)/python -m tests.portal.pages $(ARGUMENTS)
 
 # What browsers load and nobody here wrote, anew from npm: by version and digest, see tests/browser/vendor.py.
 vendor: $(VENV)/.dev

@@ -1,5 +1,32 @@
 // The console: swagger-ui reads the API's document; its calls take the portal's relay, since gateways are of another origin.
 (() => {
+  // What swagger-ui lacks for those who do not see it, put right whenever it has drawn something.
+  const LABELS = { "#servers": "Server", ".examples-select-element": "Example", ".content-type": "Media type",
+    "textarea.body-param__text": "Request body", ".body-param textarea": "Request body", ".parameters textarea": "Value" };
+  function mend(within) {
+    for (const [selector, label] of Object.entries(LABELS)) {
+      for (const each of within.querySelectorAll(`${selector}:not([aria-label])`)) each.setAttribute("aria-label", label);
+    }
+    for (const each of within.querySelectorAll("pre:not([tabindex])")) each.tabIndex = 0;
+    for (const each of within.querySelectorAll("h4:not([aria-level])")) each.setAttribute("aria-level", "3");
+    for (const each of within.querySelectorAll("h5:not([aria-level])")) each.setAttribute("aria-level", "4");
+  }
+
+  // Its own layout says what the page says already, in a second <main>.
+  const layout = (system) => ({
+    components: {
+      PortalLayout: ({ getComponent }) => {
+        const draw = system.React.createElement;
+        const part = (name, container = true) => draw(getComponent(name, container));
+        return draw("div", { className: "swagger-ui" }, part("SvgAssets"), part("errors", true),
+          draw("div", { className: "scheme-container" }, draw("div", { className: "schemes wrapper" },
+            draw("div", { className: "schemes-server-container" }, part("ServersContainer")),
+            part("AuthorizeBtnContainer"))),
+          part("operations"));
+      },
+    },
+  });
+
   const place = document.getElementById("try");
   const keys = document.getElementById("own-key");
   const KEY = "apiKeyHeader"; // the security scheme of the document
@@ -8,10 +35,13 @@
     "cross-origin-opener-policy", "cross-origin-resource-policy", "permissions-policy", "server-timing", "server",
     "cache-control", "date"]);
 
+  new MutationObserver(() => mend(place)).observe(place, { childList: true, subtree: true });
   const ui = window.SwaggerUIBundle({
     url: place.dataset.document,
     domNode: place,
     presets: [window.SwaggerUIBundle.presets.apis],
+    plugins: [layout],
+    layout: "PortalLayout",
     deepLinking: false,
     docExpansion: "list",
     defaultModelsExpandDepth: -1,
@@ -20,7 +50,7 @@
     showMutatedRequest: false,
     persistAuthorization: false,
     validatorUrl: null,
-    syntaxHighlight: { theme: "agate" },
+    syntaxHighlight: { theme: "tomorrow-night" },
     requestInterceptor: (request) => {
       const url = new URL(request.url, location.href);
       if (url.origin === location.origin && url.pathname === place.dataset.document) return request;
