@@ -1,7 +1,7 @@
 // Keeps the parts of a page that are marked `data-live` up to date: the same page is asked for every few seconds and the
 // parts are exchanged. What is open stays open, what has the focus keeps it; nothing is asked for while nobody looks.
 
-import { watchTables } from "./console.js";
+import { watchTables } from "./tables.js";
 
 const mark = document.querySelector(".live[data-every]");
 const every = Number(mark?.dataset.every ?? 5) * 1000;
