@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp import web
 
 from management.app import make_app
 from portal import session
@@ -325,6 +325,7 @@ async def test_the_plane_away_and_back(people: House) -> None:
     pages = ("/", "/apis/shop", "/apis/shop/operations/get-book", "/products", "/products/public")
     for path in pages:
         await people.go(path)
+    port = people.plane.server.port
     await people.plane.server.close()
     for path in (
         "/",
@@ -338,11 +339,12 @@ async def test_the_plane_away_and_back(people: House) -> None:
         assert "The management plane is away" in text
         assert "Ann X" in text, "who is signed in stays so"
     await people.go("/profile", 503)
-    again = TestServer(make_app(people.plane.store, TOKEN), port=people.plane.server.port)
-    await again.start_server()
+    again = web.AppRunner(make_app(people.plane.store, TOKEN))
+    await again.setup()
+    await web.TCPSite(again, "127.0.0.1", port).start()
     for path in (*pages, "/profile"):
         assert "The management plane is away" not in await people.go(path)
-    await again.close()
+    await again.cleanup()
 
 
 async def test_usage(people: House) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from portal.catalogue import ASIDE
 from portal.delegation import signature
 from portal.limits import Limit, client
 from portal.outline import DEEPEST, MOST, outline
@@ -135,3 +136,11 @@ def test_settings_that_are_taken(tmp_path: Path) -> None:
 def test_settings_that_are_refused(name: str, value: str) -> None:
     with pytest.raises(SettingRefused, match=name.rsplit(".", 1)[0]):
         Settings.read({name: value})
+
+
+def test_what_the_catalogue_does_not_depend_on() -> None:
+    for aside in ("/users/ann", "/subscriptions/x", "/groups/a/users/b", "/apis/a/policies/policy", "/policies/policy"):
+        assert ASIDE.fullmatch(aside)
+    for own in ("/apis/policies", "/apis/users", "/apis/a/operations/users", "/apis/policies/operations/get", "/groups/a",
+                "/products/p/apis/subscriptions", "/tags/backends", "/products/policies/groups/guests"):  # fmt: skip
+        assert not ASIDE.fullmatch(own)
