@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: audit bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock oracle outage pages peers proto python race run sbom security setup test test-az test-clients test-postgresql test-sdk4 vendor wire
+.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management kills limits lint lock model oracle outage pages peers proto python race run sbom security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -32,6 +32,10 @@ test-postgresql: setup $(VENV)/.dev
 outage: setup $(VENV)/.dev
 	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
 
+# Edits, faults and kills in sequences that are made up, against real processes, every answer judged: a minute; more with
+# make model ARGUMENTS="--examples 100 --steps 50 --seed 7".
+model: setup $(VENV)/.dev
+	$(BIN)/python -m tests.model $(ARGUMENTS)
 # The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
 # part: make security ARGUMENTS="--only canary".
 security: setup $(VENV)/.dev
@@ -60,6 +64,14 @@ faults: setup $(VENV)/.dev
 # A plane killed 500 times while it is written to, and 50 times on PostgreSQL: minutes.
 kills: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
+
+# An agent's saves killed 500 times, at every step and at random: half a minute.
+backup-kills: setup $(VENV)/.dev
+	$(BIN)/python -m tests.syncagent.backup_kills $(ARGUMENTS)
+
+# Half an hour of load with a change every ten seconds: memory and descriptors of every process. ARGUMENTS="--minutes 10"
+soak: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults.soak $(ARGUMENTS)
 
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev

@@ -94,7 +94,7 @@ class Body:
     ends.
     """
 
-    __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
+    __slots__ = ("_buffer", "_stream", "claim", "consumed", "length", "trailers")
     most: ClassVar[int] = MAX_BUFFERED_BODY  # a process sets it once, at its start
 
     def __init__(
@@ -110,6 +110,8 @@ class Body:
         self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
+        # Asked before so many bytes of the stream are buffered; raises when there is too little memory.
+        self.claim: Callable[[int], None] | None = None
 
     @property
     def buffered(self) -> bool:
@@ -143,6 +145,8 @@ class Body:
         limit = self.most if limit is None else limit
         if self.length is not None and self.length > limit:
             raise BodyTooLarge(limit)
+        if self.claim is not None:
+            self.claim(limit if self.length is None else self.length)
         parts: list[bytes] = []
         size = 0
         async for chunk in self._stream:

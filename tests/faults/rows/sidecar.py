@@ -56,33 +56,18 @@ def killed(place: Place) -> Figures:
 
 def _many(place: Place) -> None:
     """A thousand more APIs in one change."""
-    resources: list[dict[str, object]] = []
-    gateway = place.house.gateway_id
+    gateway, resources = place.house.gateway_id, []
     for number in range(MANY):
         name = f"many{number}"
+        api = {"displayName": name, "path": name, "serviceUrl": place.echo, "protocols": ["http"]}
+        operation = {"displayName": "get", "method": "GET", "urlTemplate": "/x"}
         resources += [
-            {
-                "id": f"/apis/{name}",
-                "properties": {
-                    "displayName": name,
-                    "path": name,
-                    "serviceUrl": place.echo,
-                    "protocols": ["http"],
-                    "subscriptionRequired": False,
-                },
-            },
-            {
-                "id": f"/apis/{name}/operations/get",
-                "properties": {"displayName": "get", "method": "GET", "urlTemplate": "/x"},
-            },
-            {
-                "id": f"/apis/{name}/policies/policy",
-                "properties": {"format": "rawxml", "value": versioned(1)},
-            },
+            {"id": f"/apis/{name}", "properties": {**api, "subscriptionRequired": False}},
+            {"id": f"/apis/{name}/operations/get", "properties": operation},
+            {"id": f"/apis/{name}/policies/policy", "properties": {"format": "rawxml", "value": versioned(1)}},
             {"id": f"/gateways/{gateway}/apis/{name}", "properties": {}},
         ]
-    reply = place.house.arm("/apply", "POST", {"resources": resources})
-    assert reply.status == 200, (reply.status, reply.body[:500])
+    place.apply(resources)
 
 
 @fault(
