@@ -224,7 +224,7 @@ async def read(plane: Plane, generation: int) -> Catalogue:
                 api,
                 tuple(holders[id]),
                 tuple(sorted(tags[id.lower()], key=str.casefold)),
-                _versioning(api, schemes.get(api.version_set.lower())),
+                versioning_of(api, schemes.get(api.version_set.lower())),
             )
             for id, api in apis.items()
         ),
@@ -244,7 +244,7 @@ def _tags(rows: Iterable[Resource]) -> dict[str, set[str]]:
     return found
 
 
-def _versioning(api: Api, version_set: Resource | None) -> Versioning:
+def versioning_of(api: Api, version_set: Resource | None) -> Versioning:
     if version_set is None or not api.version:
         return Versioning()
     properties = properties_of(version_set)

@@ -121,10 +121,11 @@ class Pages:
     count: int
     query: str = ""
     more: str = ""
+    size: int = SIZE
 
     @property
     def last(self) -> int:
-        return max(1, -(-self.count // SIZE))
+        return max(1, -(-self.count // self.size))
 
     def link(self, number: int) -> str:
         query = f"&q={quote(self.query, safe='')}" if self.query else ""

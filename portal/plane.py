@@ -6,10 +6,12 @@ Errors
     ├── PlaneDenied    the plane refuses the portal's own token (401, 403)
     ├── NotThere       404
     └── PlaneRefused   any other 4xx, with the plane's words, its code, and the field that they are about
+        └── Stale      412: it was changed since it was read
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -22,6 +24,7 @@ from yarl import URL
 
 API_VERSION = "2024-05-01"
 TIMEOUT = 10.0  # seconds, one call
+LONG = 120.0  # seconds, a call that may bring or change much
 PAGE = 500  # resources asked for at once
 MOST_PAGES = 200
 
@@ -43,9 +46,19 @@ class NotThere(PlaneError):
 
 
 class PlaneRefused(PlaneError):
-    def __init__(self, words: str, code: str = "", target: str = "") -> None:
+    """`details` are what is wrong, one by one."""
+
+    def __init__(self, words: str, code: str = "", target: str = "", details: tuple[str, ...] = ()) -> None:
         super().__init__(words)
-        self.code, self.target = code, target
+        self.code, self.target, self.details = code, target, details
+
+
+class Stale(PlaneRefused):
+    pass
+
+
+# the operator for whom the plane is called, as the list of revisions shows it
+AUTHOR: contextvars.ContextVar[str] = contextvars.ContextVar("operator", default="")
 
 
 def segment(name: str) -> str:
@@ -71,6 +84,7 @@ class Plane:
             timeout=timeout,
             connector=aiohttp.TCPConnector(limit=16, ssl=self._ssl),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "passerelle-console"},
         )
 
     async def close(self) -> None:
@@ -90,17 +104,28 @@ class Plane:
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._call("GET", self._address(path, query))
 
-    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return await self._call("POST", self._address(path, {}), body)
+    async def tagged(self, path: str, **query: str) -> tuple[dict[str, Any], str]:
+        """A resource and its ETag."""
+        return await self._tagged("GET", self._address(path, query))
+
+    async def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = TIMEOUT) -> dict[str, Any]:
+        return await self._call("POST", self._address(path, {}), body, timeout=timeout)
+
+    async def store(
+        self, path: str, properties: dict[str, Any], *, match: str = "", timeout: float = TIMEOUT
+    ) -> tuple[dict[str, Any], str]:
+        """PUT: the stored resource and its ETag. `match` is the ETag that it must have, "new" for none."""
+        condition = {"If-None-Match": "*"} if match == "new" else {"If-Match": match} if match else {}
+        return await self._tagged("PUT", self._address(path, {}), {"properties": properties}, condition, timeout)
 
     async def put(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
         return await self._call("PUT", self._address(path, {}), {"properties": properties})
 
     async def patch(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
-        return await self._call("PATCH", self._address(path, {}), {"properties": properties})
+        return await self._call("PATCH", self._address(path, {}), {"properties": properties}, {"If-Match": "*"})
 
-    async def delete(self, path: str, **query: str) -> None:
-        await self._call("DELETE", self._address(path, query))
+    async def delete(self, path: str, match: str = "*", **query: str) -> None:
+        await self._call("DELETE", self._address(path, query), headers={"If-Match": match})
 
     async def document(self, path: str, format: str) -> tuple[str, str]:
         """An API's description: (media type, text). The link that the plane gives is opened at the plane, wherever it
@@ -151,20 +176,42 @@ class Plane:
         )
         return URL(f"{self._root}{path}?{parameters}", encoded=True)
 
-    async def _call(self, method: str, address: URL, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _call(
+        self,
+        method: str,
+        address: URL,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> dict[str, Any]:
+        return (await self._tagged(method, address, body, headers, timeout))[0]
+
+    async def _tagged(
+        self,
+        method: str,
+        address: URL,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> tuple[dict[str, Any], str]:
         assert self._session is not None, "open() comes first"
-        headers = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json"}
-        if method in ("PATCH", "DELETE"):
-            headers["If-Match"] = "*"
+        sent = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json", **(headers or {})}
+        if author := AUTHOR.get():
+            sent["Passerelle-Author"] = author
         try:
             async with self._session.request(
-                method, address, headers=headers, json=body, allow_redirects=False
+                method,
+                address,
+                headers=sent,
+                json=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
                 text = await response.text()
-                status = response.status
+                status, tag = response.status, response.headers.get("ETag", "")
         except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:
             raise PlaneAway(f"{self.url} does not answer ({type(error).__name__}).") from None
-        return _answer(status, text, self.url)
+        return _answer(status, text, self.url), tag
 
 
 def _answer(status: int, text: str, url: str) -> dict[str, Any]:
@@ -187,10 +234,13 @@ def _refused(body: Any, status: int) -> PlaneRefused:
     """What is said of a field says more than what is said of all of them."""
     error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
-    details = error.get("details")
-    first = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
+    told = error.get("details")
+    details = [each for each in (told if isinstance(told, list) else ()) if isinstance(each, dict)]
+    first = details[0] if details else {}
     words = str(first.get("message") or error.get("message") or f"The plane answers {status}.")
-    return PlaneRefused(words, str(error.get("code") or ""), str(first.get("target") or ""))
+    kind = Stale if status == 412 else PlaneRefused
+    wrong = tuple(str(each["message"]) for each in details if each.get("message"))
+    return kind(words, str(error.get("code") or ""), str(first.get("target") or ""), wrong)
 
 
 def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -29,7 +29,20 @@ from portal.headers import CSP, HEADERS, security_policy
 from portal.model import properties_of
 from portal.openid import PROVIDERS, Providers
 from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page
-from portal.pages import accounts, activity, console, developer, openid, profile, trial
+from portal.pages import (
+    accounts,
+    activity,
+    console,
+    debugger,
+    developer,
+    documents,
+    first,
+    gateways,
+    openid,
+    profile,
+    revisions,
+    trial,
+)
 from portal.pages.accounts import ATTEMPTS
 from portal.pages.profile import NEW
 from portal.pages.trial import RELAY, Relay
@@ -67,7 +80,9 @@ def application(settings: Settings) -> web.Application:
     )
     app.router.add_get("/health", _health)
     app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
-    for pages in (developer, trial, accounts, openid, profile, console, activity):
+    for pages in (developer, trial, accounts, openid, profile):
+        app.add_routes(pages.routes)
+    for pages in (console, gateways, activity, documents, debugger, revisions, first):
         app.add_routes(pages.routes)
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)
