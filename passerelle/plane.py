@@ -48,6 +48,7 @@ class Plane:
         self._port = parts.port
         self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
         self._token = token
+        self.ca = ca
         self._service = service
 
     @property

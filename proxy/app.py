@@ -37,6 +37,7 @@ from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.limits import Limits
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.places import SharedPlaces
+from proxy.adapters.pressure import MemoryWatch, most_connections
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.shared_memory import LIMITS, QUOTAS, shared_with_siblings
@@ -47,7 +48,7 @@ from proxy.adapters.trust import ClientTls, Trust
 from proxy.config.gateway import Gateway, build
 from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
-from proxy.config.snapshot import apply
+from proxy.config.snapshot import apply, loss
 from proxy.lifecycle import Sidecar
 from proxy.messages import Body
 from proxy.ports import Places, Ports
@@ -153,6 +154,10 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def loss(self, upserts: list[str], removals: list[str], full: bool, again: bool) -> str:
+        """Why a diff would take too much of what is held; in the stream's thread."""
+        return loss(self.resources, upserts, removals, full, again)
 
     def _tell_unchecked(self, gateway: Gateway) -> None:
         """Say which backends are called without a look at their certificates, each time there is another."""
@@ -284,6 +289,8 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     Body.most = bounds.buffered
     server = Server(sidecar, configuration.details, settings.forwarded_proto, bounds)
     try:
+        server.most = min(server.most, most_connections())
+        watch = asyncio.create_task(MemoryWatch(sidecar, settings.values).run())
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
         if secured is not None:
@@ -321,6 +328,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         "" if memory is None else memory.group,
         configuration.stand,
         lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
+        configuration.loss,
         settings.sync_tls,
     )
     sync.start()
@@ -335,6 +343,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    watch.cancel()
     await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()

@@ -96,7 +96,7 @@ class Body:
     ends.
     """
 
-    __slots__ = ("_buffer", "_stream", "buffered", "consumed", "length", "trailers")
+    __slots__ = ("_buffer", "_stream", "buffered", "claim", "consumed", "length", "trailers")
     most: ClassVar[int] = MAX_BUFFERED_BODY  # a process sets it once, at its start
 
     def __init__(
@@ -114,6 +114,8 @@ class Body:
         else:
             self._buffer = None
             self.length = length
+            # Asked before so many bytes of the stream are buffered; raises when there is too little memory.
+            self.claim: Callable[[int], None] | None = None
         self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
@@ -146,6 +148,8 @@ class Body:
         limit = self.most if limit is None else limit
         if self.length is not None and self.length > limit:
             raise BodyTooLarge(limit)
+        if self.claim is not None:
+            self.claim(limit if self.length is None else self.length)
         parts: list[bytes] = []
         size = 0
         async for chunk in self._stream:

@@ -55,6 +55,9 @@ class Server(web.Server):
         super().__init__(_never, handler_cancellation=True)
         self.sidecar = sidecar
         self.limits = limits
+        # Clients at a time; while there are more, those are refused and connections end with their answers.
+        self.most = limits.connections
+        self.turned_away = 0  # of these, the ones that are about to be closed
         self._open: Counter[str] = Counter()  # connections by address, where those are limited
         self._details = details
         self.forwarded_proto = forwarded_proto
@@ -79,7 +82,7 @@ class Server(web.Server):
             self._open[client] += 1
             if self._open[client] > limits.per_source:
                 return False
-        return len(self._connections) + len(self.http2) <= limits.connections
+        return len(self._connections) + len(self.http2) - self.turned_away <= self.most
 
     def farewell(self, client: str) -> None:
         """Forget a connection of this address."""
@@ -87,6 +90,16 @@ class Server(web.Server):
             self._open[client] -= 1
             if self._open[client] <= 0:
                 del self._open[client]
+
+    @property
+    def leaving(self) -> bool:
+        """Connections end with the answer that they carry."""
+        return self.draining or len(self._connections) - self.turned_away >= self.most
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a connection may idle between two requests."""
+        return self.limits.idle if len(self._connections) - self.turned_away < self.most else 0.0
 
     @property
     def ready(self) -> bool:

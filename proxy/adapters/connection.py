@@ -28,7 +28,8 @@ from proxy.adapters import whole
 from proxy.adapters.drive import Drive
 from proxy.adapters.intake import incoming_of
 from proxy.adapters.negotiation import PREFACE
-from proxy.adapters.reply import Reply, error_reply, plain
+from proxy.adapters.pressure import Farewell
+from proxy.adapters.reply import Reply, plain
 from proxy.adapters.screen import ends_here, malformed
 from proxy.adapters.streams import read_away
 from proxy.adapters.tls import Secured
@@ -43,14 +44,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy.connection")
 
 MOST_AHEAD = 64 * 1024  # bytes that wait behind a request; then reading does
-_OVERLOADED = GatewayError("There are too many connections.", status=503, phrase="Service Unavailable")
 _EMPTY_LINE = b"\r\n\r\n"
 
 
 class Connection(RequestHandler):
     __slots__ = (
-        "_after", "_ahead", "_begun", "_behind", "_body", "_bytes", "_drive", "_ended", "_fed", "_fresh",
-        "_limits", "_mark", "_opening", "_partial", "_serving", "_since", "_unsent", "client", "house", "large",
+        "_after", "_ahead", "_begun", "_behind", "_body", "_bytes", "_drive", "_ended", "_fed", "_fresh", "_limits",
+        "_mark", "_opening", "_partial", "_serving", "_since", "_surplus", "_unsent", "client", "house", "large",
         "reply", "secured", "tunnel",
     )  # fmt: skip
 
@@ -76,6 +76,7 @@ class Connection(RequestHandler):
         self._body: StreamReader | None = None
         self.client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
+        self._surplus: Farewell | None = None  # there is no room for it
         self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
@@ -96,10 +97,13 @@ class Connection(RequestHandler):
         peer = self.peername
         self.client = peer[0] if isinstance(peer, tuple) else ""
         if not self.house.welcome(self.client):
-            self.write_whole(error_reply(_OVERLOADED), keep=False)
-            self.force_close()
+            assert self.transport is not None
+            self._force_close, self._surplus = True, Farewell(self.house, self.transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._surplus is not None:
+            self._surplus()
+            return
         if data and (self._ahead or (self._serving and self._apart)):
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD and not self._buffer_paused:
@@ -216,6 +220,8 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.house.farewell(self.client)
+        if self._surplus is not None:
+            self._surplus()
         self.cancel()
         if self.tunnel:
             self._task_handler = None  # the tunnel ends by itself
@@ -274,7 +280,7 @@ class Connection(RequestHandler):
             if self._bytes and now - self._since > limits.head_deadline:
                 late = BadRequest("The request head took too long.", 408, "Request Timeout")
                 self._loop.call_soon(self._refuse, late)  # a sweep is a task, and drives begin in none
-            elif now - self._since > (limits.idle if self._request_count else limits.head_deadline):
+            elif now - self._since > (self.house.patience if self._request_count else limits.head_deadline):
                 self._finished()
         elif self._body is not None and not self._body.is_eof():
             began, received = self._mark
@@ -304,7 +310,7 @@ class Connection(RequestHandler):
         path = request.target
         self._request_count += 1
         self._since = self._loop.time()
-        reply = self.reply = Reply(self, method, True, not house.draining)
+        reply = self.reply = Reply(self, method, True, not house.leaving)
         if path in house.status_paths and method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
@@ -425,7 +431,7 @@ class Connection(RequestHandler):
         """Serve one request; True when the connection may carry another."""
         house = self.house
         modern = message.version != HttpVersion10
-        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.leaving)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
         incoming, body = incoming_of(self, message, payload, reply)
         if status is None and incoming.problem is None and ends_here(message.method, incoming.headers) and house.ready:
@@ -433,7 +439,11 @@ class Connection(RequestHandler):
         if status is not None:
             reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
             return self._own(status, message.method, reply)
-        await house.serve(incoming, reply)
+        try:
+            await house.serve(incoming, reply)
+        finally:
+            if body is not None:
+                house.sidecar.claimed -= body.claimed
         if payload is not EMPTY_PAYLOAD and not payload.is_eof():
             reply.keep = reply.keep and not (body is not None and body.waits) and await read_away(payload)
         return reply.keep and not self._upgraded

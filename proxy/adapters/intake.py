@@ -53,6 +53,7 @@ def incoming_of(
             upload = Upload(connection, payload, reply, expects)
             length = message.headers.get("Content-Length")
             body = Body(None, upload, int(length) if length is not None else None)
+            body.claim = upload.claim
     if "Upgrade" in message.headers:
         reply.keep = False  # what follows may be meant for another protocol
     secured, modern = connection.secured, message.version != HttpVersion10

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import re
 import ssl
 from collections.abc import Iterable
@@ -40,7 +41,7 @@ from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.streams import Download, drop, upload
 from proxy.adapters.trust import NOTHING, Trust, check_of
 from proxy.adapters.tunnel import TunnelBody, accepts
-from proxy.errors import BackendConnectionFailure, BackendTimeout
+from proxy.errors import BackendConnectionFailure, BackendTimeout, Overloaded
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
 from proxy.ports import HttpProxy, Outgoing
 
@@ -224,6 +225,8 @@ class HttpTransport:
                 f"No connection to {url.authority} within {DIAL_TIMEOUTS.sock_connect:g} s."
             ) from late
         except _BROKEN as refused:
+            if isinstance(refused, OSError) and refused.errno in (errno.EMFILE, errno.ENFILE):
+                raise Overloaded(f"no descriptor is left for a connection to {url.authority}") from refused
             raise BackendConnectionFailure(f"No connection to {url.authority}: {_text(refused)}") from refused
         self._connections.add(connection)
         if self._sweeper is None:

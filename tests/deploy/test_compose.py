@@ -22,6 +22,7 @@ import jsonschema
 import pytest
 import yaml
 
+from passerelle.main import COMMANDS
 from tests.dashboards import install
 from tests.dashboards.conftest import FLAGS
 
@@ -144,8 +145,8 @@ def test_our_commands_are_modules_or_commands_of_ours(name: str) -> None:
             assert command[1] == "-m"
             assert importlib.util.find_spec(command[2]) is not None
         else:
-            assert command[:2] == ["sh", "-c"]
-            assert command[2].startswith("passerelle ")
+            assert command[0] == "passerelle"
+            assert command[1] in COMMANDS
 
 
 def test_every_setting_is_documented() -> None:
@@ -163,7 +164,9 @@ def test_the_image_copies_every_package_and_ends_as_nobody() -> None:
         assert f"COPY {package} {package}" in text
         assert f"!{package}\n" in (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8")
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["1001:1001"]
-    assert "--require-hashes" in text
+    assert "--require-hashes" in (FOLDER / "environment.sh").read_text(encoding="utf-8")
+    for script in ("environment.sh", "rootfs.sh"):
+        assert f"!compose/{script}\n" in (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
