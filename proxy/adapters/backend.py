@@ -81,6 +81,7 @@ class BackendConnection(ResponseHandler):
         self._reader: HttpResponseParser | None = None
         self._head_only = False
         self._bodiless = False
+        self._asker: select.poll | None = None
         self._surplus = False
         self._ordinary = False  # what was read begins with the version of the message that is being read
         self._until_end = False
@@ -311,10 +312,12 @@ class BackendConnection(ResponseHandler):
 
     def ended(self) -> bool:
         """Whether the backend has closed, or says what nobody asked for, and the event loop has not told it yet."""
-        asked = select.poll()
+        asker = self._asker
         try:
-            asked.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[union-attr]
-            return bool(asked.poll(0))
+            if asker is None:
+                asker = self._asker = select.poll()
+                asker.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[union-attr]
+            return bool(asker.poll(0))
         except (AttributeError, OSError, ValueError):
             return True
 

@@ -25,7 +25,7 @@ from proxy.target import valid_host
 LARGEST = 64 * 1024  # bytes of head and body together
 _FRAMED = re.compile(rb"\n(?:content-length|transfer-encoding)[^\n]*", re.IGNORECASE)
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
-_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"})
+_METHODS = {each.encode(): each for each in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 
 
 class Whole(NamedTuple):
@@ -82,12 +82,11 @@ def read(data: bytes, limits: Limits = DEFAULTS) -> Whole | None:
         reader.complete != 1
         or head + len(reader.body) != len(data)  # else another request begins behind it
         or reader.url[:1] != b"/"
-        or not data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
+        or data[(end := data.find(b"\r\n")) - 9 : end] != b" HTTP/1.1"
     ):
         return _renew()
-    method = parser.get_method()
-    fields = reader.fields
-    if method not in _METHODS or head > limits.line or head > limits.field or len(fields) > limits.fields:
+    method, fields = _METHODS.get(parser.get_method()), reader.fields
+    if method is None or head > limits.line or head > limits.field or len(fields) > limits.fields:
         return _renew()
     kept: dict[str, tuple[istr, str]] = {}
     dropped = 0
@@ -120,7 +119,7 @@ def read(data: bytes, limits: Limits = DEFAULTS) -> Whole | None:
     url = reader.url
     # a list, since headers take other iterables four times as slowly
     headers = Headers(list(kept.values()))
-    return Whole(method.decode(), url.decode() if url.isascii() else value_of(url), headers, host, reader.body)
+    return Whole(method, url.decode() if url.isascii() else value_of(url), headers, host, reader.body)
 
 
 def first_end(data: bytes) -> int:
