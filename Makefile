@@ -128,8 +128,9 @@ image: setup $(VENV)/.dev
 scan: setup $(VENV)/.dev
 	$(BIN)/python -m tests.deploy.scan
 
-# What the README shows: the recorded terminal session and the screenshots.
-pictures: setup $(VENV)/.dev
+# What the README shows: the recorded terminal session and some of the photographs of `make browser`.
+pictures: browser
+	$(BIN)/python -m tests.pictures.pages
 	$(BIN)/python -m tests.pictures.session
 
 lint: $(VENV)/.dev
