@@ -265,7 +265,7 @@ class Connection(RequestHandler):
     def sweep(self, now: float) -> None:
         """Close what is too slow; called about once per second."""
         transport, limits = self.transport, self._limits
-        if transport is None:
+        if transport is None or self._surplus is not None:  # which ends by itself
             return
         since, *mark = self._unsent
         unsent, sent = transport.get_write_buffer_size(), self.reply.sent if self.reply is not None else 0
