@@ -17,11 +17,12 @@ run: setup
 setup: $(VENV)/.setup
 	@$(BIN)/python -m compileall -q -j 0 proto $(CODE)
 
-# Everything a check needs, then the checks.
+# Everything a check needs, then the checks. Programs that some tests start are installed where we may (root, Debian).
 test: setup $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
+	$(BIN)/python -m tests.debian
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 # The management plane's tests again, on a PostgreSQL that they start.
