@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools
+.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -71,6 +71,14 @@ build/sdk4/.installed: $(VENV)/.dev
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target build/sdk4 \
 		azure-mgmt-apimanagement==4.0.1 azure-common==1.1.28
 	@touch $@
+
+# Both sites in a real Chromium, every page photographed into build/screenshots and judged by axe-core: some minutes.
+browser: setup $(VENV)/.dev
+	PASSERELLE_BROWSER=all $(BIN)/python -m pytest tests/browser $(ARGUMENTS)
+
+# What browsers load and nobody here wrote, anew from npm: by version and digest, see tests/browser/vendor.py.
+vendor: $(VENV)/.dev
+	$(BIN)/python -m tests.browser.vendor
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

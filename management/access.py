@@ -21,13 +21,12 @@ import hmac
 import json
 import re
 import time
-from collections import deque
-from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
+from management.guesses import Guesses
 from management.keys import same, shared_access
 from management.store import Store
 from management.transaction import reading
@@ -41,30 +40,6 @@ BEARER, SIGNED = "bearer ", "sharedaccesssignature "
 READING = frozenset({"GET", "HEAD"})
 SHORT = re.compile(r"(?P<uid>[^&]{1,100})&(?P<expiry>\d{12})&(?P<sign>.{1,200})")
 TENANT = "adfs"
-
-
-class Guesses:
-    """Failures per address in the last minute; bounded, the addresses too."""
-
-    MOST, WINDOW, ADDRESSES = 20, 60.0, 1000
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures: dict[str, deque[float]] = {}
-
-    def wait(self, address: str) -> int:
-        """Seconds until `address` may try again; 0 for now."""
-        found, now = self._failures.get(address, deque()), self._clock()
-        while found and found[0] <= now - self.WINDOW:
-            found.popleft()
-        return 0 if len(found) < self.MOST else int(found[0] + self.WINDOW - now) + 1
-
-    def failed(self, address: str) -> None:
-        found = self._failures.pop(address, deque(maxlen=self.MOST))
-        found.append(self._clock())
-        self._failures[address] = found
-        if len(self._failures) > self.ADDRESSES:
-            del self._failures[next(iter(self._failures))]
 
 
 class Access:

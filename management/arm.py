@@ -23,7 +23,7 @@ from multidict import CIMultiDict
 from management import batch, filters, importing, links, provider
 from management.apply import Applier, parent_of, stored_name, type_of
 from management.bodies import LARGEST_BATCH, read_body
-from management.declare import ALONE, Call, ResourceType, View
+from management.declare import ALONE, Call, Named, ResourceType, View
 from management.errors import ArmError, NotYet, bad_request, invalid, not_allowed, not_found, stale
 from management.exports import Exports
 from management.operations import Statuses, Tickets, statuses
@@ -169,7 +169,8 @@ class Arm:
             return None
         with reading(self.store, path.service) as found:
             tx = tx_of(found, path.service)
-            for item in view(_call(tx, _existing(tx, type_of(holder_id), holder_id), {}, request.query)):
+            items = view(_call(tx, _existing(tx, type_of(holder_id), holder_id), {}, request.query))
+            for item in items.named(name) if isinstance(items, Named) else items:
                 if str(item.get("name", "")).lower() == name.lower():
                     return json_response(item, etag=f'"{tx.service.revision:016x}"')
         raise not_found(view_name)

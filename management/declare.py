@@ -23,7 +23,7 @@ import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, Protocol, overload, runtime_checkable
 
 from management.secret_fields import Secret
 from management.store import Row
@@ -157,6 +157,13 @@ class Answer:
 Action = Callable[[Call], Answer]
 Document = Callable[[Call], Any]
 View = Callable[[Call], Sequence[dict[str, Any]]]
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A view that finds an item by its name without making all of them."""
+
+    def named(self, name: str) -> Sequence[dict[str, Any]]: ...
 
 
 class Listed(Sequence[dict[str, Any]]):

@@ -27,7 +27,6 @@ from management.transaction import COLUMNS, Transaction, row_of
 
 NAMED = 5  # resources of a revision that its line in the list names
 LONGEST = 100_000  # characters
-MOST_KEYS = 50_000  # resources of one comparison
 Item = dict[str, Any]
 
 
@@ -51,6 +50,10 @@ class Revisions(Sequence[Item]):
             return self._told(self._first - at, self._first - at)[0]
         start, stop, _ = at.indices(self._count)
         return self._told(self._first - stop + 1, self._first - start) if stop > start else []
+
+    def named(self, name: str) -> list[Item]:
+        at = self._first - int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else -1
+        return [self[at]] if 0 <= at < self._count else []
 
     def _told(self, low: int, high: int) -> list[Item]:
         tx = self._tx
@@ -80,13 +83,15 @@ def revisions(call: Call) -> Revisions:
 
 
 class Differences(Sequence[Item]):
-    """What `keys` were after one revision and after another; each is read when it is asked for."""
+    """What is different after `start` and after `end`, in the order of keys; a page costs a page."""
 
-    def __init__(self, tx: Transaction, start: int, end: int, keys: Sequence[str]) -> None:
-        self._tx, self._start, self._end, self._keys = tx, start, end, keys
+    def __init__(self, tx: Transaction, start: int, end: int) -> None:
+        self._tx, self._start, self._end = tx, start, end
+        low, high = min(start, end), max(start, end)
+        self._mine = (former.c.service == tx.service.number) & (former.c.revision > low) & (former.c.revision <= high)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._tx.connection.scalar(select(func.count(former.c.key.distinct())).where(self._mine)) or 0
 
     @overload
     def __getitem__(self, at: int) -> Item: ...
@@ -95,9 +100,17 @@ class Differences(Sequence[Item]):
     def __getitem__(self, at: slice) -> Sequence[Item]: ...
 
     def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
-        if isinstance(at, slice):
-            return Differences(self._tx, self._start, self._end, self._keys[at])
-        key = self._keys[at]
+        if isinstance(at, int):
+            return self._told(at, at + 1)[0]
+        start, stop, _ = at.indices(len(self))
+        return self._told(start, stop)
+
+    def _told(self, start: int, stop: int) -> list[Item]:
+        keys = select(former.c.key).where(self._mine).distinct().order_by(former.c.key)
+        page = keys.limit(max(0, stop - start)).offset(start)
+        return [self._one(key) for key in self._tx.connection.scalars(page).all()]
+
+    def _one(self, key: str) -> Item:
         before, after = state_at(self._tx, key, self._start), state_at(self._tx, key, self._end)
         shown = after or before
         done = "create" if before is None else "delete" if after is None else "update"
@@ -114,20 +127,7 @@ class Differences(Sequence[Item]):
 
 
 def differences(call: Call) -> Differences:
-    tx = call.tx
-    start, end = _number(call.query, "from", tx), _number(call.query, "to", tx)
-    low, high = min(start, end), max(start, end)
-    query = (
-        select(former.c.key)
-        .where(former.c.service == tx.service.number, former.c.revision > low, former.c.revision <= high)
-        .distinct()
-        .order_by(former.c.key)
-        .limit(MOST_KEYS + 1)
-    )
-    keys = list(tx.connection.scalars(query))
-    if len(keys) > MOST_KEYS:
-        raise invalid("from", f"More than {MOST_KEYS} resources changed in between: choose revisions nearer together.")
-    return Differences(tx, start, end, keys)
+    return Differences(call.tx, _number(call.query, "from", call.tx), _number(call.query, "to", call.tx))
 
 
 def state_at(tx: Transaction, key: str, revision: int) -> Row | None:

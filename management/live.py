@@ -6,6 +6,7 @@ GET PATCH  {service}/quotas/{key}[/periods/{period}]
 POST       {service}/checkPolicy
 POST       {service}/connectivityCheck
 POST       {service}/users/{user}/confirmations/password/send
+POST       {service}/signUp and its neighbours: `accounts.py`
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from aiohttp import web
 
 from management import activity, quotas, reports, user_tokens
 from management.access import ROLE
+from management.accounts import Accounts
 from management.arm import json_response, page, tx_of
 from management.bodies import read_body
 from management.connectivity import Connectivity
@@ -39,6 +41,7 @@ class Live:
         self.store = store
         self._outside = outside
         self._connectivity = Connectivity(outside.loopback)
+        self._accounts = Accounts(store, outside)
 
     def takes(self, path: ArmPath) -> bool:
         return self._taker(path) is not None
@@ -66,7 +69,7 @@ class Live:
             "connectivitycheck": self.connectivity,
             "redeemssotoken": self.redeem,
             "getssotoken": self.administrator_url,
-        }.get(first)
+        }.get(first) or self._accounts.taker(first)
 
     async def reports(self, request: web.Request, path: ArmPath) -> web.Response:
         _only(request, "GET")
@@ -138,7 +141,7 @@ class Live:
         return json_response({"redirectUri": link})
 
     async def confirmation(self, request: web.Request, path: ArmPath) -> web.Response:
-        """Nobody has a password here: the mail has a link that signs in."""
+        """The mail has a link that signs in; a password can then be chosen in the portal."""
         _only(request, "POST")
         user, portal, mail = path.segments[1], self._outside.portal, self._outside.mail
         address = await self._read(path, lambda tx: user_tokens.address_of(tx, user))

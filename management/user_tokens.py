@@ -2,6 +2,7 @@
 
     access    `Authorization: SharedAccessSignature <token>`: the user reads what is its own, and nothing else
     sign-in   in a link to the portal, for minutes, and good once
+    confirmation, password    in a mail, for a new account or a new password, and good once: see `accounts.py`
 
 A signature is made as those of the direct management API, over the purpose, the user id and the expiry. So none stands
 for another purpose, all end when their key is regenerated, and a blocked or deleted user's are worth nothing.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -24,7 +26,8 @@ from management.schema import redeemed
 from management.store import Row
 from management.transaction import Transaction
 
-Purpose = Literal["access", "sign-in"]
+Purpose = Literal["access", "sign-in", "confirmation", "password"]
+ACTIVE = ("active",)
 
 KEYS = {"primary": "primaryKey", "secondary": "secondaryKey"}
 SIGN_IN_LIFE = datetime.timedelta(minutes=6)  # expiries are whole minutes, cut off
@@ -59,8 +62,13 @@ def sign_in_link(tx: Transaction, user: str, portal: str, life: datetime.timedel
     return f"{portal}/signin-sso?token={quote(_sign(tx, 'sign-in', row.name, expiry, 'primaryKey'), safe='')}"
 
 
-def user_of(tx: Transaction, text: str, purpose: Purpose) -> User | None:
-    """Whose token this is; None when it is nobody's any more."""
+def token(tx: Transaction, purpose: Purpose, user: str, life: datetime.timedelta) -> str:
+    """For the user with this name, whatever state it is in."""
+    return _sign(tx, purpose, user, datetime.datetime.now(datetime.UTC) + life, "primaryKey")
+
+
+def user_of(tx: Transaction, text: str, purpose: Purpose, states: Collection[str] = ACTIVE) -> User | None:
+    """Whose token this is; None when it is nobody's any more, or the user is in none of `states`."""
     quoted = QUOTED.fullmatch(text) if purpose == "access" else None
     found = TOKEN.fullmatch(quoted["token"] if quoted else text)
     access = tx.get("/tenant/access")
@@ -74,14 +82,14 @@ def user_of(tx: Transaction, text: str, purpose: Purpose) -> User | None:
     for name in KEYS.values():
         good |= name in clear and same(found["sign"], _signature(purpose, found["user"], expiry, clear[name]))
     row = tx.get(f"/users/{found['user']}")
-    if not good or expiry <= datetime.datetime.now(datetime.UTC) or row is None or row.body.get("state") != "active":
+    if not good or expiry <= datetime.datetime.now(datetime.UTC) or row is None or row.body.get("state") not in states:
         return None
     return User(found["user"].lower())
 
 
-def redeem(tx: Transaction, text: str) -> User | None:
-    """Whose sign-in link this is; None when it has been used, or is nobody's any more."""
-    user = user_of(tx, text, "sign-in")
+def redeem(tx: Transaction, text: str, purpose: Purpose = "sign-in", states: Collection[str] = ACTIVE) -> User | None:
+    """Whose link this is; None when it has been used, or is nobody's any more."""
+    user = user_of(tx, text, purpose, states)
     if user is None:
         return None
     _, ends, signature = text.rsplit("&", 2)  # the user before it may be written in any case

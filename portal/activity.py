@@ -6,7 +6,6 @@ Lengths in drawings are parts of 100, so that a sheet decides how large they are
 from __future__ import annotations
 
 import datetime
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -153,8 +152,7 @@ def _error(told: Told) -> Error:
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `facts` are pairs of words for whoever reads; `entries` are (section, source, elapsed, words, data)
-    of its trace, None when there is none."""
+    """One request. `facts` are pairs of words for whoever reads."""
 
     id: str
     time: str
@@ -172,7 +170,7 @@ class Request:
     error: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     trace_id: str
-    entries: tuple[tuple[str, str, str, str, str], ...] | None
+    operation: str
 
     @property
     def again(self) -> str:
@@ -188,7 +186,6 @@ def read_request(told: Told) -> Request:
     total, backend, client = (number(told.get(name)) for name in ("totalTime", "backendTime", "clientTime"))
     code = int(number(told.get("responseCode")))
     moment = text(told.get("timestamp"))
-    trace = told.get("trace")
     return Request(
         id=text(told.get("requestId")),
         time=clock(moment),
@@ -206,7 +203,7 @@ def read_request(told: Told) -> Request:
         error=tuple((name, text(error[name])) for name in ERROR if error.get(name)),
         facts=tuple((words, text(told[name])) for name, words in FACTS if told.get(name) not in (None, "")),
         trace_id=text(told.get("traceId")),
-        entries=_entries(trace) if isinstance(trace, Mapping) else None,
+        operation=last(told.get("operationId")),
     )
 
 
@@ -228,33 +225,6 @@ FACTS = (
     ("spanId", "Span id"),
     ("requestId", "Request id"),
 )
-
-
-def _entries(trace: Told) -> tuple[tuple[str, str, str, str, str], ...]:
-    sections = trace.get("traceEntries")
-    found = []
-    for section, entries in sections.items() if isinstance(sections, Mapping) else ():
-        for each in mappings(entries):
-            data = each.get("data")
-            data = dict(data) if isinstance(data, Mapping) else {"data": data}
-            words = _sentence(data.pop("message", "")) or _sentence(data.get("error", ""))
-            more = json.dumps(data, indent=2, ensure_ascii=False) if data else ""
-            found.append((text(section), text(each.get("source")), _milliseconds(each.get("elapsed")), words, more))
-    return tuple(found)
-
-
-def _sentence(told: Any) -> str:
-    """A message, or several, as one text."""
-    return "; ".join(map(text, told)) if isinstance(told, list) else text(told)
-
-
-def _milliseconds(value: Any) -> str:
-    """hh:mm:ss.fffffff as milliseconds."""
-    try:
-        hours, minutes, seconds = text(value).split(":")
-        return milliseconds((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * 1000)
-    except ValueError:
-        return text(value)
 
 
 def parts(gateway: float, backend: float, client: float) -> tuple[tuple[str, float, float], ...]:

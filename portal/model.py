@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Resource = Mapping[str, Any]
@@ -29,6 +31,8 @@ def mappings(value: Any) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class Product:
+    """`groups` are the names, in lower case, of those that may see it."""
+
     id: str
     name: str
     description: str
@@ -36,11 +40,13 @@ class Product:
     subscription_required: bool
     approval_required: bool
     terms: str
+    groups: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, resource: Resource) -> Product:
         properties = properties_of(resource)
         return cls(
+            groups=frozenset(name_of(each).lower() for each in mappings(properties.get("groups"))),
             id=name_of(resource),
             name=display_name(resource),
             description=str(properties.get("description") or ""),
@@ -90,10 +96,62 @@ class Api:
             service_url=str(properties.get("serviceUrl") or ""),
         )
 
-    def matches(self, words: Iterable[str]) -> bool:
-        """Does every word occur somewhere in the name, path, id or description?"""
-        text = f"{self.name}\n{self.path}\n{self.id}\n{self.description}".casefold()
-        return all(word.casefold() in text for word in words)
+    @cached_property
+    def text(self) -> str:
+        """What is searched."""
+        return f"{self.name}\n{self.path}\n{self.id}\n{self.description}".casefold()
+
+    def has(self, words: Iterable[str]) -> bool:
+        """Does every word, case-folded, occur somewhere in the name, path, id or description?"""
+        return all(word in self.text for word in words)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A line of the change log; `revision` is what was made current, `on` a day."""
+
+    revision: str
+    notes: str
+    on: str
+
+    @classmethod
+    def read(cls, resource: Resource) -> Release:
+        properties = properties_of(resource)
+        return cls(
+            revision=str(properties.get("apiId") or "").partition(";rev=")[2],
+            notes=str(properties.get("notes") or ""),
+            on=str(properties.get("createdDateTime") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """`scope` is below the service, such as /products/starter; "/" for all of it; `owner` the name of a user."""
+
+    id: str
+    name: str
+    scope: str
+    state: str
+    owner: str
+    created: str
+
+    @classmethod
+    def read(cls, resource: Resource) -> Subscription:
+        properties = properties_of(resource)
+        scope = re.split(r"/service/[^/]+", str(properties.get("scope") or ""), maxsplit=1, flags=re.IGNORECASE)[-1]
+        return cls(
+            id=name_of(resource),
+            name=display_name(resource),
+            scope=scope or "/",
+            state=str(properties.get("state") or ""),
+            owner=str(properties.get("ownerId") or "").rsplit("/", 1)[-1],
+            created=str(properties.get("createdDate") or "")[:10],
+        )
+
+    def opens(self, api: Api, products: Iterable[Product]) -> bool:
+        """Is the key of it good for this API, which is in these products?"""
+        scopes = {"/", "/apis", f"/apis/{api.id}".lower(), *(f"/products/{one.id}".lower() for one in products)}
+        return self.state == "active" and self.scope.lower() in scopes
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ Errors
     ├── PlaneAway      no connection, no answer in time, or an answer that is no answer (5xx, not JSON)
     ├── PlaneDenied    the plane refuses the portal's own token (401, 403)
     ├── NotThere       404
-    └── PlaneRefused   any other 4xx, with the plane's words
+    └── PlaneRefused   any other 4xx, with the plane's words, its code, and the field that they are about
+        └── Stale      412: it was changed since it was read
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -22,6 +24,7 @@ from yarl import URL
 
 API_VERSION = "2024-05-01"
 TIMEOUT = 10.0  # seconds, one call
+LONG = 120.0  # seconds, a call that may bring or change much
 PAGE = 500  # resources asked for at once
 MOST_PAGES = 200
 
@@ -43,7 +46,19 @@ class NotThere(PlaneError):
 
 
 class PlaneRefused(PlaneError):
+    """`details` are what is wrong, one by one."""
+
+    def __init__(self, words: str, code: str = "", target: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(words)
+        self.code, self.target, self.details = code, target, details
+
+
+class Stale(PlaneRefused):
     pass
+
+
+# the operator for whom the plane is called, as the list of revisions shows it
+AUTHOR: contextvars.ContextVar[str] = contextvars.ContextVar("operator", default="")
 
 
 def segment(name: str) -> str:
@@ -69,6 +84,7 @@ class Plane:
             timeout=timeout,
             connector=aiohttp.TCPConnector(limit=16, ssl=self._ssl),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "passerelle-console"},
         )
 
     async def close(self) -> None:
@@ -88,8 +104,47 @@ class Plane:
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._call("GET", self._address(path, query))
 
-    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return await self._call("POST", self._address(path, {}), body)
+    async def tagged(self, path: str, **query: str) -> tuple[dict[str, Any], str]:
+        """A resource and its ETag."""
+        return await self._tagged("GET", self._address(path, query))
+
+    async def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = TIMEOUT) -> dict[str, Any]:
+        return await self._call("POST", self._address(path, {}), body, timeout=timeout)
+
+    async def store(
+        self, path: str, properties: dict[str, Any], *, match: str = "", timeout: float = TIMEOUT
+    ) -> tuple[dict[str, Any], str]:
+        """PUT: the stored resource and its ETag. `match` is the ETag that it must have, "new" for none."""
+        condition = {"If-None-Match": "*"} if match == "new" else {"If-Match": match} if match else {}
+        return await self._tagged("PUT", self._address(path, {}), {"properties": properties}, condition, timeout)
+
+    async def put(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
+        return await self._call("PUT", self._address(path, {}), {"properties": properties})
+
+    async def patch(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
+        return await self._call("PATCH", self._address(path, {}), {"properties": properties}, {"If-Match": "*"})
+
+    async def delete(self, path: str, match: str = "*", **query: str) -> None:
+        await self._call("DELETE", self._address(path, query), headers={"If-Match": match})
+
+    async def document(self, path: str, format: str) -> tuple[str, str]:
+        """An API's description: (media type, text). The link that the plane gives is opened at the plane, wherever it
+        points."""
+        answer = await self.get(path, export="true", format=format)
+        value = answer.get("value")
+        link = value.get("link") if isinstance(value, dict) else None
+        if not isinstance(link, str):
+            raise PlaneAway(f"{self.url} gives no link to an export.")
+        assert self._session is not None, "open() comes first"
+        address = URL(self.url).with_path(URL(link).raw_path, encoded=True)
+        try:
+            async with self._session.get(address, allow_redirects=False) as response:
+                text = await response.text()
+                if response.status != 200:
+                    raise PlaneAway(f"{self.url} answers {response.status} for an export.")
+                return response.content_type, text
+        except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise PlaneAway(f"{self.url} does not answer ({type(error).__name__}).") from None
 
     async def page(self, path: str, number: int, size: int, **query: str) -> tuple[list[dict[str, Any]], int]:
         """The `number`th page (from 1) of a collection, and how many resources there are in all."""
@@ -98,12 +153,12 @@ class Plane:
         count = answer.get("count")
         return items[:size], count if isinstance(count, int) else (number - 1) * size + len(items)
 
-    async def every(self, path: str) -> list[dict[str, Any]]:
+    async def every(self, path: str, **query: str) -> list[dict[str, Any]]:
         """All resources of a collection."""
-        return [item async for item in self._walk(path)]
+        return [item async for item in self._walk(path, query)]
 
-    async def _walk(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        address = self._address(path, {"$top": str(PAGE)})
+    async def _walk(self, path: str, query: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        address = self._address(path, {"$top": str(PAGE), **query})
         for _ in range(MOST_PAGES):
             answer = await self._call("GET", address)
             for item in _items(answer):
@@ -121,18 +176,42 @@ class Plane:
         )
         return URL(f"{self._root}{path}?{parameters}", encoded=True)
 
-    async def _call(self, method: str, address: URL, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _call(
+        self,
+        method: str,
+        address: URL,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> dict[str, Any]:
+        return (await self._tagged(method, address, body, headers, timeout))[0]
+
+    async def _tagged(
+        self,
+        method: str,
+        address: URL,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> tuple[dict[str, Any], str]:
         assert self._session is not None, "open() comes first"
-        headers = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json"}
+        sent = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json", **(headers or {})}
+        if author := AUTHOR.get():
+            sent["Passerelle-Author"] = author
         try:
             async with self._session.request(
-                method, address, headers=headers, json=body, allow_redirects=False
+                method,
+                address,
+                headers=sent,
+                json=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
                 text = await response.text()
-                status = response.status
+                status, tag = response.status, response.headers.get("ETag", "")
         except (TimeoutError, aiohttp.ClientError, OSError, UnicodeError) as error:
             raise PlaneAway(f"{self.url} does not answer ({type(error).__name__}).") from None
-        return _answer(status, text, self.url)
+        return _answer(status, text, self.url), tag
 
 
 def _answer(status: int, text: str, url: str) -> dict[str, Any]:
@@ -147,13 +226,21 @@ def _answer(status: int, text: str, url: str) -> dict[str, Any]:
     if status >= 500 or status < 200 or body is None:
         raise PlaneAway(f"{url} answers {status}, which is no result.")
     if status >= 300:
-        raise PlaneRefused(_reason(body) or f"The plane answers {status}.")
+        raise _refused(body, status)
     return body if isinstance(body, dict) else {}
 
 
-def _reason(body: Any) -> str:
+def _refused(body: Any, status: int) -> PlaneRefused:
+    """What is said of a field says more than what is said of all of them."""
     error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("message") or "") if isinstance(error, dict) else ""
+    error = error if isinstance(error, dict) else {}
+    told = error.get("details")
+    details = [each for each in (told if isinstance(told, list) else ()) if isinstance(each, dict)]
+    first = details[0] if details else {}
+    words = str(first.get("message") or error.get("message") or f"The plane answers {status}.")
+    kind = Stale if status == 412 else PlaneRefused
+    wrong = tuple(str(each["message"]) for each in details if each.get("message"))
+    return kind(words, str(error.get("code") or ""), str(first.get("target") or ""), wrong)
 
 
 def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:

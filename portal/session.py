@@ -1,13 +1,15 @@
-"""Operator sign-in without state: a signed cookie and, for each form, a token bound to it.
+"""Who is signed in, without state: signed cookies and, for each form, a token bound to them.
 
 Rules
 - Who shows the plane's admin token is the operator. The comparison takes the same time wherever the texts differ.
-- The cookie says when it ends and carries a random id, signed by a key derived from the admin token: a new admin token
-  ends all sessions, a restart of the portal ends none.
-- HttpOnly, SameSite=Strict, only below /console; Secure when the visitor came by https.
-- Every form that changes or reveals something carries `csrf`, the signature of the cookie's id for forms.
-- Who follows a link that the plane signed for a user is that user, for a day: a second cookie, made the same way, which
-  says the user's name. It is SameSite=Lax, because the link stands on another page.
+- A cookie says when it ends and carries a random id, signed by a key derived from the admin token: a new admin token
+  ends all sessions, a restart of the portal ends none. Each sign-in makes a new id, whatever came before.
+- The operator's: HttpOnly, SameSite=Strict, only below /console. A visitor's says the user's name too, lasts a day and
+  is SameSite=Lax, because links that sign in stand on other pages. Secure when the portal is used by https.
+- Who signs out is out: the id is remembered as ended, by this process, until the cookie would have ended by itself.
+- Every form that changes or reveals something carries `csrf`, a signature of the cookie's id for forms. Who is not
+  signed in gets a cookie for forms alone.
+- What is said once on the next page ("flash") travels in a signed cookie too, so that nobody else can make us say it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Literal
 
 from aiohttp import web
 
@@ -25,6 +30,13 @@ COOKIE = "passerelle-console"
 LIFETIME = 8 * 3600  # seconds
 VISIT = "passerelle-visit"
 VISIT_LIFETIME = 24 * 3600  # seconds
+FORM = "passerelle-form"
+FLASH = "passerelle-flash"
+FLASH_LIFETIME = 60  # seconds
+LONGEST_FLASH = 600  # characters
+MOST_ENDED = 20_000  # ids of sessions that were ended; the oldest go first
+
+Kind = Literal["good", "bad", "info"]
 
 
 def same(given: str, expected: str) -> bool:
@@ -32,35 +44,69 @@ def same(given: str, expected: str) -> bool:
     return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
-def _sign(token: str, purpose: str, text: str) -> str:
+def sign(token: str, purpose: str, text: str) -> str:
     key = hmac.digest(token.encode(), f"passerelle portal {purpose}".encode(), hashlib.sha256)
     return hmac.new(key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
+def seal(token: str, purpose: str, text: str, lifetime: int, now: float | None = None) -> str:
+    """`text` in a cookie's alphabet, with its end and a signature. Anyone may read it, nobody change it."""
+    body = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    signed = f"{int(time.time() if now is None else now) + lifetime}.{body}"
+    return f"{signed}.{sign(token, purpose, signed)}"
+
+
+def unseal(token: str, purpose: str, cookie: str, now: float | None = None) -> str | None:
+    """What was sealed; None when it is not ours, has been changed, or is over."""
+    signed, _, signature = cookie.rpartition(".")
+    if not token or not same(signature, sign(token, purpose, signed)):
+        return None
+    ends, _, body = signed.partition(".")
+    if int(ends) <= (time.time() if now is None else now):
+        return None
+    return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+
+
 @dataclass(frozen=True)
 class Session:
-    """`ends` in seconds since 1970."""
+    """`ends` in seconds since 1970; `user` is a visitor's name at the plane, "" for the operator."""
 
     id: str
     ends: int
     csrf: str
+    user: str = ""
+
+
+class Ended:
+    """Ids of sessions that were ended before their time."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, int] = OrderedDict()
+
+    def add(self, session: Session) -> None:
+        self._ids[session.id] = session.ends
+        while len(self._ids) > MOST_ENDED:
+            self._ids.popitem(last=False)
+
+    def __contains__(self, session: Session) -> bool:
+        return session.id in self._ids
 
 
 def begin(token: str, now: float | None = None) -> str:
     """The cookie of a new session of the operator who has shown `token`."""
     text = f"{int(time.time() if now is None else now) + LIFETIME}.{secrets.token_urlsafe(18)}"
-    return f"{text}.{_sign(token, 'session', text)}"
+    return f"{text}.{sign(token, 'session', text)}"
 
 
 def read(cookie: str, token: str, now: float | None = None) -> Session | None:
     """The session of a cookie, or None when it is not ours, has been changed, or is over."""
     text, _, signature = cookie.rpartition(".")
-    if not token or not same(signature, _sign(token, "session", text)):
+    if not token or not same(signature, sign(token, "session", text)):
         return None
     ends, _, id = text.partition(".")
     if int(ends) <= (time.time() if now is None else now):
         return None
-    return Session(id, int(ends), _sign(token, "form", id))
+    return Session(id, int(ends), sign(token, "form", id))
 
 
 def set_cookie(response: web.StreamResponse, cookie: str, *, secure: bool) -> None:
@@ -74,21 +120,17 @@ def clear_cookie(response: web.StreamResponse) -> None:
 
 
 def begin_visit(token: str, user: str, now: float | None = None) -> str:
-    """The cookie of the user with this name."""
-    name = base64.urlsafe_b64encode(user.encode()).decode().rstrip("=")
-    text = f"{int(time.time() if now is None else now) + VISIT_LIFETIME}.{name}"
-    return f"{text}.{_sign(token, 'visit', text)}"
+    """The cookie of a new session of the user with this name."""
+    return seal(token, "visit", json.dumps([secrets.token_urlsafe(18), user]), VISIT_LIFETIME, now)
 
 
-def read_visit(cookie: str, token: str, now: float | None = None) -> str:
-    """The name of the user whose cookie this is; "" when it is not ours, has been changed, or is over."""
-    text, _, signature = cookie.rpartition(".")
-    if not token or not same(signature, _sign(token, "visit", text)):
-        return ""
-    ends, _, name = text.partition(".")
-    if int(ends) <= (time.time() if now is None else now):
-        return ""
-    return base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
+def read_visit(cookie: str, token: str, now: float | None = None) -> Session | None:
+    """The session of a visitor's cookie, or None when it is not ours, has been changed, or is over."""
+    text = unseal(token, "visit", cookie, now)
+    if text is None:
+        return None
+    id, user = json.loads(text)
+    return Session(id, int(cookie.partition(".")[0]), sign(token, "visitor form", id), user)
 
 
 def set_visit(response: web.StreamResponse, cookie: str, *, secure: bool) -> None:
@@ -97,3 +139,32 @@ def set_visit(response: web.StreamResponse, cookie: str, *, secure: bool) -> Non
 
 def clear_visit(response: web.StreamResponse) -> None:
     response.del_cookie(VISIT, path="/")
+
+
+def form_id(cookie: str) -> str:
+    """The id of forms of somebody who is not signed in: that of the cookie, or a new one."""
+    known = 20 <= len(cookie) <= 60 and cookie.isascii() and cookie.replace("-", "").replace("_", "").isalnum()
+    return cookie if known else secrets.token_urlsafe(18)
+
+
+def form_token(token: str, id: str) -> str:
+    return sign(token, "guest form", id)
+
+
+def set_form(response: web.StreamResponse, id: str, *, secure: bool) -> None:
+    response.set_cookie(FORM, id, path="/", httponly=True, samesite="Lax", secure=secure)
+
+
+def set_flash(response: web.StreamResponse, token: str, kind: Kind, words: str, *, secure: bool) -> None:
+    """Say `words` on the next page that this browser is shown."""
+    cookie = seal(token, "flash", json.dumps([kind, words[:LONGEST_FLASH]]), FLASH_LIFETIME)
+    response.set_cookie(FLASH, cookie, max_age=FLASH_LIFETIME, path="/", httponly=True, samesite="Lax", secure=secure)
+
+
+def read_flash(cookie: str, token: str) -> tuple[str, str] | None:
+    """Kind and words."""
+    text = unseal(token, "flash", cookie)
+    if text is None:
+        return None
+    kind, words = json.loads(text)
+    return kind, words

@@ -1,42 +1,62 @@
 """The web application: settings and a plane in, pages out. Every answer passes `_guard`, which is the whole policy.
 
 Rules
-- No script, no foreign origin, no frame: the pages work as plain HTML, and the content security policy says so.
+- No inline script, no foreign origin, no frame: `portal/headers.py` says it, and pages work without scripts but for
+  what only a script can do.
 - All text from the plane is escaped by the template engine; nothing is marked safe.
-- The plane is away: 503 with a page that says so. The portal itself stays up and answers /health.
+- What changes something comes from a form of ours: it carries its session's token, and the browser does not call it
+  cross-site. For visitors both are checked here, for everything that is no GET; the console checks its own token.
+- The plane is away: what is kept in memory is shown, with a note; what is not, is a page with 503 that says so. The
+  portal itself stays up and answers /health.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import logging
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from portal import session
+from portal import brand, session
+from portal.assets import Asset, Assets, asset_of
+from portal.catalogue import Catalogues
+from portal.headers import CSP, HEADERS, security_policy
 from portal.model import properties_of
-from portal.page import ENVIRONMENT, PLANE, SETTINGS, VISITOR, page
-from portal.pages import activity, console, developer, visitor
-from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused, segment
+from portal.openid import PROVIDERS, Providers
+from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page
+from portal.pages import (
+    accounts,
+    activity,
+    console,
+    debugger,
+    developer,
+    documents,
+    first,
+    gateways,
+    openid,
+    profile,
+    revisions,
+    trial,
+)
+from portal.pages.accounts import ATTEMPTS
+from portal.pages.profile import NEW
+from portal.pages.trial import RELAY, Relay
+from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused
 from portal.settings import Settings
+from portal.shelf import Shelf
+from portal.visits import CATALOGUES, SHELF, USERS, Users, recognise
 
 LARGEST_FORM = 16 * 1024  # bytes
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "Passerelle",
-}
+SAFE = ("GET", "HEAD", "OPTIONS")
+# what has nothing to do with visitors, and pages for who has not signed in yet
+ELSEWHERE = ("/static/", "/console", "/health")
+NOBODYS = ("/sign", "/confirm", "/forgotten", "/new-password")
+TOO_OLD = "The form is too old. Go back, load the page again, and repeat."
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("portal")
@@ -45,7 +65,12 @@ _log = logging.getLogger("portal")
 def application(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_FORM)
     app[SETTINGS] = settings
-    app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
+    plane = app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
+    app[CATALOGUES], app[SHELF], app[USERS] = Catalogues(plane), Shelf(plane), Users(plane)
+    app[PROVIDERS], app[RELAY] = Providers(settings, plane), Relay(settings)
+    app[ATTEMPTS], app[NEW] = accounts.limit(), profile.limit()
+    app[ENDED] = session.Ended()
+    app[ASSETS] = _assets(settings)
     app[ENVIRONMENT] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -54,22 +79,32 @@ def application(settings: Settings) -> web.Application:
         lstrip_blocks=True,
     )
     app.router.add_get("/health", _health)
-    app.router.add_static("/static", _HERE / "static")
-    app.add_routes(developer.routes)
-    app.add_routes(console.routes)
-    app.add_routes(activity.routes)
-    app.add_routes(visitor.routes)
+    app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
+    for pages in (developer, trial, accounts, openid, profile):
+        app.add_routes(pages.routes)
+    for pages in (console, gateways, activity, documents, debugger, revisions, first):
+        app.add_routes(pages.routes)
     app.on_startup.append(_open)
     app.on_cleanup.append(_close)
     return app
 
 
+def _assets(settings: Settings) -> Assets:
+    assets = Assets(_HERE / "static")
+    sheet = brand.sheet(settings.colour).encode()
+    assets.add("brand.css", Asset(sheet, "text/css", hashlib.sha256(sheet).hexdigest()[:16]))
+    assets.add("logo", asset_of(settings.logo or _HERE / "static" / "mark.svg"))
+    return assets
+
+
 async def _open(app: web.Application) -> None:
-    await app[PLANE].open()
+    for each in (app[PLANE], app[PROVIDERS], app[RELAY]):
+        await each.open()
 
 
 async def _close(app: web.Application) -> None:
-    await app[PLANE].close()
+    for each in (app[CATALOGUES], app[RELAY], app[PROVIDERS], app[PLANE]):
+        await each.close()
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -79,16 +114,22 @@ async def _health(request: web.Request) -> web.Response:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
     response = await _answer(request, handler)
     response.headers.update(HEADERS)
+    response.headers.setdefault(CSP, security_policy())
     if not request.path.startswith("/static/"):
         response.headers["Cache-Control"] = "no-store"
+        response.headers["Server-Timing"] = f"total;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        await _recognise(request)
+        if not request.path.startswith(ELSEWHERE):
+            await recognise(request)
+            await _admit(request)
+        await _check_origin(request)
         return await handler(request)
     except NotThere as error:
         return _problem(request, 404, "There is no such page", str(error))
@@ -106,22 +147,38 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
-        return _problem(request, error.status, error.reason, error.text or "")
+        response = _problem(request, error.status, error.reason, error.text or "")
+        if wait := error.headers.get("Retry-After"):
+            response.headers["Retry-After"] = wait
+        return response
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         return _problem(request, 500, "Something went wrong", "The portal's log says more.")
 
 
-async def _recognise(request: web.Request) -> None:
-    """Who is signed in, for the pages that say so; a user who is gone or blocked is nobody."""
-    cookie, plane = request.cookies.get(session.VISIT, ""), request.app[PLANE]
-    if not cookie or request.path.startswith(("/static/", "/console", "/health", "/sign")):
+async def _admit(request: web.Request) -> None:
+    """Where the service wants everybody to sign in first (`portalsettings/signin`), only those who did see it."""
+    if request.path.startswith(NOBODYS) or VISITOR in request:
         return
-    if name := session.read_visit(cookie, plane.token()):
-        with contextlib.suppress(NotThere):
-            user = await plane.get(f"/users/{segment(name)}")
-            if properties_of(user).get("state") == "active":
-                request[VISITOR] = user
+    try:
+        needed = properties_of(await request.app[PLANE].get("/portalsettings/signin")).get("enabled") is True
+    except PlaneAway:
+        return
+    if needed:
+        raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs, safe='')}")
+
+
+async def _check_origin(request: web.Request) -> None:
+    """See the rules above. A browser that says nothing of the site is an old one, or none: then the token is enough."""
+    if request.method in SAFE:
+        return
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise web.HTTPForbidden(text="Forms of other sites are not taken.")
+    if request.path.startswith("/console"):
+        return
+    given = request.headers.get("X-Csrf-Token") or str((await request.post()).get("csrf", ""))
+    if not session.same(given, csrf_of(request)):
+        raise web.HTTPForbidden(text=TOO_OLD)
 
 
 def _problem(request: web.Request, status: int, title: str, words: str) -> web.Response:

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+from management import passwords
 from management.declare import ALONE, ARRAY, Call, Change, Field, Properties, ResourceType
 from management.errors import invalid
 from management.resources.groups import expanded, groups_of, rows_of_groups
@@ -26,10 +27,18 @@ def prepare(change: Change) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     properties["registrationDate"] = former.get("registrationDate", now)
     properties.setdefault("identities", former.get("identities", [{"provider": "Basic", "id": email}]))
-    if "password" in former:
-        properties.setdefault("password", former["password"])
+    _keep_password(properties, former)
     for name in ("confirmation", "appType"):
         properties.pop(name, None)
+
+
+def _keep_password(properties: Properties, former: Properties) -> None:
+    """As a hash; one that was kept in clear by an older plane becomes one, too."""
+    password = properties.pop("password", None) or former.get("password")
+    if password:
+        properties["passwordHash"] = passwords.hashed(password)
+    elif "passwordHash" in former:
+        properties.setdefault("passwordHash", former["passwordHash"])
 
 
 def after(change: Change) -> None:
@@ -65,7 +74,7 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
 
 def wire(row: Row, properties: Properties) -> Properties:
     """No gateway signs users in."""
-    return {name: value for name, value in properties.items() if name != "password"}
+    return {name: value for name, value in properties.items() if name not in ("password", "passwordHash")}
 
 
 TYPES = (
@@ -81,8 +90,8 @@ TYPES = (
             Field("identities", ARRAY),
             Field("password", longest=256),
         ),
-        readonly=frozenset({"registrationDate", "groups"}),
-        secrets=(Secret("password"),),
+        readonly=frozenset({"registrationDate", "groups", "passwordHash"}),
+        secrets=(Secret("password"), Secret("passwordHash")),
         prepare=prepare,
         after=after,
         leaving=leaving,

@@ -91,6 +91,8 @@ def create(plane: Plane, backend_url: str, key: str) -> None:
         },
     )
     plane.put(f"{PRODUCT}{API}")
+    for group in ("guests", "developers"):  # who sees it in the portal
+        plane.put(f"{PRODUCT}/groups/{group}")
     plane.put(
         SUBSCRIPTION,
         {"displayName": "demo", "scope": PRODUCT, "state": "active", "primaryKey": key},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from portal import activity
+from portal import activity, traces
 from portal.model import mappings
 from portal.page import PLANE, SETTINGS, SIZE, Pages, number_of, page
 from portal.pages.console import signed_in
@@ -67,12 +67,16 @@ async def requests(request: web.Request, current: Session) -> web.Response:
 @signed_in
 async def single(request: web.Request, current: Session) -> web.Response:
     told = await request.app[PLANE].get(f"/activity/requests/{segment(request.match_info['request'])}")
-    shown = activity.read_request(told)
+    shown, trace = activity.read_request(told), told.get("trace")
+    url = urlsplit(shown.url)
+    path = f"{url.path}?{url.query}" if url.query else url.path
     return page(
         request,
         "console/request.html",
         session=current,
         shown=shown,
+        trace=traces.read(trace) if isinstance(trace, dict) else None,
+        again=_link("/console/debugger", api=shown.api, operation=shown.operation, method=shown.method, path=path),
         elsewhere=request.app[SETTINGS].trace_of(shown.trace_id),
         link=_link,
         ms=activity.milliseconds,
@@ -88,10 +92,10 @@ def _asked(about: dict[str, str]) -> dict[str, str]:
     return {name if name == "reason" else f"{name}Id": value for name, value in about.items()}
 
 
-def _link(path: str, *several: dict[str, str], **query: str) -> str:
-    """`path` with what is not empty of the queries."""
+def _link(page: str, /, *several: dict[str, str], **query: str) -> str:
+    """`page` with what is not empty of the queries."""
     given: dict[str, str] = {}
     for each in (*several, query):
         given |= each
     given = {name: value for name, value in given.items() if value}
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{page}?{urlencode(given)}" if given else page

@@ -1,86 +1,150 @@
-"""Pages for the operator, behind a sign-in with the plane's admin token; all of it goes through the plane's API."""
+"""The operator's door and lists, behind a sign-in with the plane's admin token; all of it goes through the plane's API.
+
+The other pages of the console are in files of their own: `gateways`, `activity`, `documents` (policies), `revisions`,
+`debugger` and `first` (what an empty plane needs).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
+import json
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, unquote
 
 from aiohttp import web
+from aiohttp.web_request import FileField
 
-from portal import instances, session
-from portal.model import Api, Operation, Product, Resource, display_name, mappings, name_of, properties_of
-from portal.page import PLANE, SIZE, Pages, number_of, page
-from portal.plane import NotThere, Plane, segment
+from portal import session
+from portal.model import Api, Operation, Product, Resource, display_name, name_of, properties_of
+from portal.page import ENDED, PLANE, SIZE, Pages, is_secure, number_of, page
+from portal.plane import AUTHOR, segment
 from portal.session import Session
 
 routes = web.RouteTableDef()
 
 WRONG_TOKEN_WAIT = 0.5  # seconds
+OPERATOR = "passerelle-operator"  # the cookie with the name that the operator gave; a remark, it opens nothing
+LONGEST_NAME = 60
+LONGEST_SEARCH = 100
 
-_SCOPE = re.compile(r"(?:/products/[^/]+|/apis/[^/]+(?:/operations/[^/]+)?)?")
 _KEYS = {"primary": "regeneratePrimaryKey", "secondary": "regenerateSecondaryKey"}
 
-Page = Callable[[web.Request, Session], Awaitable[web.Response]]
+Page = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def signed_in(handler: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def signed_in(handler: Page) -> Handler:
     """Only for the operator; a form must carry its session's token."""
+    return _guarded(handler, 0)
 
+
+def taking(largest: int) -> Callable[[Page], Handler]:
+    """The same, for a form of up to `largest` bytes: no more than the session is looked at before that."""
+    return lambda handler: _guarded(handler, largest)
+
+
+def _guarded(handler: Page, largest: int) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         current = session.read(request.cookies.get(session.COOKIE, ""), request.app[PLANE].token())
-        if current is None:
-            raise web.HTTPSeeOther("/console/sign-in")
-        if request.method == "POST" and not session.same(str((await request.post()).get("csrf", "")), current.csrf):
-            raise web.HTTPForbidden(text="The form is too old. Go back, load the page again, and repeat.")
-        return await handler(request, current)
+        if current is None or current in request.app[ENDED]:
+            if wants_json(request):
+                return told(
+                    {"error": "Your session has ended. Sign in again in another tab; your text stays here."}, 401
+                )
+            wanted = request.rel_url.raw_path_qs if request.method == "GET" and request.path != "/console" else ""
+            raise web.HTTPSeeOther(f"/console/sign-in?next={quote(wanted, safe='')}" if wanted else "/console/sign-in")
+        AUTHOR.set(operator_of(request))
+        if request.method != "POST":
+            return await handler(request, current)
+        if largest:
+            request = request.clone(client_max_size=largest)
+        form = await request.post()
+        try:
+            given = request.headers.get("X-Csrf-Token") or str(form.get("csrf", ""))
+            if not session.same(given, current.csrf):
+                raise web.HTTPForbidden(text="The form is too old. Go back, load the page again, and repeat.")
+            return await handler(request, current)
+        finally:
+            for each in form.values():
+                if isinstance(each, FileField):
+                    each.file.close()
 
     return guarded
 
 
+def wants_json(request: web.Request) -> bool:
+    """Is it a script of ours that asks?"""
+    return request.headers.get("Accept") == "application/json"
+
+
+def told(body: Any, status: int = 200) -> web.Response:
+    return web.json_response(body, status=status, dumps=lambda value: json.dumps(value, ensure_ascii=False))
+
+
+def operator_of(request: web.Request) -> str:
+    """The name that the operator gave; "" for none."""
+    name = unquote(request.cookies.get(OPERATOR, ""))[:LONGEST_NAME]
+    return "".join(each for each in name if each.isprintable()).strip()
+
+
 @routes.get("/console/sign-in")
 async def sign_in_form(request: web.Request) -> web.Response:
-    return page(request, "console/sign_in.html", wrong=False)
+    return _sign_in(request, wrong=False)
 
 
 @routes.post("/console/sign-in")
 async def sign_in(request: web.Request) -> web.StreamResponse:
-    token = request.app[PLANE].token()
-    if not session.same(str((await request.post()).get("token", "")).strip(), token):
+    token, form = request.app[PLANE].token(), await request.post()
+    if not session.same(str(form.get("token", "")).strip(), token):
         await asyncio.sleep(WRONG_TOKEN_WAIT)
-        return page(request, "console/sign_in.html", wrong=True, status=403)
-    response = web.Response(status=303, headers={"Location": "/console"})
-    session.set_cookie(response, session.begin(token), secure=request.secure)
+        return _sign_in(request, wrong=True)
+    response = web.Response(status=303, headers={"Location": _next(str(form.get("next", "")))})
+    session.set_cookie(response, session.begin(token), secure=is_secure(request))
+    name = quote(str(form.get("name", "")).strip()[:LONGEST_NAME], safe="")
+    response.set_cookie(
+        OPERATOR, name, max_age=session.LIFETIME, path="/console", httponly=True, samesite="Strict",
+        secure=is_secure(request),
+    )  # fmt: skip
     return response
+
+
+def _sign_in(request: web.Request, *, wrong: bool) -> web.Response:
+    wanted = _next(request.query.get("next", ""))
+    return page(
+        request, "console/sign_in.html", wrong=wrong, status=403 if wrong else 200, wanted=wanted,
+        name=operator_of(request),
+    )  # fmt: skip
+
+
+def _next(wanted: str) -> str:
+    """Where to go after the sign-in: a page of the console, whatever was asked for."""
+    plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted and "//" not in wanted.partition("?")[0]
+    return wanted if plain and re.match(r"/console(?:[/?]|$)", wanted) else "/console"
 
 
 @routes.post("/console/sign-out")
 @signed_in
 async def sign_out(request: web.Request, current: Session) -> web.Response:
-    response = web.Response(status=303, headers={"Location": "/"})
+    request.app[ENDED].add(current)
+    response = web.Response(status=303, headers={"Location": "/console/sign-in"})
     session.clear_cookie(response)
+    response.del_cookie(OPERATOR, path="/console")
     return response
-
-
-@routes.get("/console")
-@signed_in
-async def gateways(request: web.Request, current: Session) -> web.Response:
-    plane = request.app[PLANE]
-    now = datetime.datetime.now(datetime.UTC)
-    shown = []
-    for gateway in await plane.every("/gateways"):
-        heard = mappings((await plane.get(f"/gateways/{segment(name_of(gateway))}/instances")).get("value"))
-        description = str(properties_of(gateway).get("description") or "")
-        shown.append((name_of(gateway), description, [instances.read(one, now) for one in heard]))
-    return page(request, "console/gateways.html", session=current, gateways=shown)
 
 
 @routes.get("/console/apis")
 @signed_in
 async def apis(request: web.Request, current: Session) -> web.Response:
-    rows, pages = await _rows(request, "/apis")
-    return page(request, "console/apis.html", session=current, apis=list(map(Api.read, rows)), pages=pages)
+    search = request.query.get("q", "").strip()[:LONGEST_SEARCH]
+    text = search.replace("'", "''")
+    rows, pages = await _rows(
+        request, "/apis", search, **({"$filter": f"contains(displayName,'{text}')"} if text else {})
+    )
+    return page(
+        request, "console/apis.html", session=current, apis=list(map(Api.read, rows)), pages=pages, search=search
+    )
 
 
 @routes.get("/console/apis/{api}")
@@ -138,29 +202,6 @@ async def regenerate(request: web.Request, current: Session) -> web.Response:
     return await _subscription(request, current, show=True)
 
 
-@routes.get("/console/policy")
-@signed_in
-async def policy(request: web.Request, current: Session) -> web.Response:
-    scope = request.query.get("scope", "")
-    if not _SCOPE.fullmatch(scope):
-        raise web.HTTPBadRequest(text="A scope is empty, /products/…, /apis/… or /apis/…/operations/….")
-    return page(
-        request,
-        "console/policy.html",
-        session=current,
-        scope=scope,
-        lines=await _policy(request.app[PLANE], "/".join(map(segment, scope.split("/")))),
-    )
-
-
-async def _policy(plane: Plane, scope: str) -> list[str] | None:
-    try:
-        answer = await plane.get(f"{scope}/policies/policy", format="rawxml")
-    except NotThere:
-        return None
-    return str(properties_of(answer).get("value") or "").splitlines()
-
-
 async def _subscription(request: web.Request, current: Session, *, show: bool) -> web.Response:
     plane, path = request.app[PLANE], _path(request)
     resource = await plane.get(path)
@@ -176,10 +217,12 @@ async def _subscription(request: web.Request, current: Session, *, show: bool) -
     )
 
 
-async def _rows(request: web.Request, path: str) -> tuple[list[dict[str, object]], Pages]:
+async def _rows(
+    request: web.Request, path: str, search: str = "", **query: str
+) -> tuple[list[dict[str, object]], Pages]:
     number = number_of(request)
-    rows, count = await request.app[PLANE].page(path, number, SIZE)
-    return rows, Pages(number, count)
+    rows, count = await request.app[PLANE].page(path, number, SIZE, **query)
+    return rows, Pages(number, count, search)
 
 
 def _path(request: web.Request) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from management import access
+from management import access, guesses
 from management.keys import shared_access
 from tests.management.conftest import TOKEN, Plane
 
@@ -176,7 +176,7 @@ async def test_hostile_requests_for_a_token(plane: Plane, kind: str, content: by
 
 
 async def test_guessing_is_bounded(plane: Plane) -> None:
-    for _ in range(access.Guesses.MOST):
+    for _ in range(guesses.MOST):
         await _token(plane, 401, client_secret="wrong")
     assert (await _token(plane, 429))["error"] == "slow_down"  # not even the right one is compared
     assert await _status(plane, f"Bearer {TOKEN}") == 200  # who has a token already does not notice
@@ -184,16 +184,16 @@ async def test_guessing_is_bounded(plane: Plane) -> None:
 
 def test_guesses_are_forgotten() -> None:
     now = 0.0
-    guesses = access.Guesses(lambda: now)
-    for _ in range(access.Guesses.MOST + 5):
-        guesses.failed("a")
-    assert guesses.wait("a") > 0
-    assert guesses.wait("b") == 0
+    known = guesses.Guesses(lambda: now)
+    for _ in range(guesses.MOST + 5):
+        known.failed("a")
+    assert known.wait("a") > 0
+    assert known.wait("b") == 0
     now = 61.0
-    assert guesses.wait("a") == 0
-    for number in range(access.Guesses.ADDRESSES * 2):
-        guesses.failed(str(number))
-    assert len(guesses._failures) == access.Guesses.ADDRESSES
+    assert known.wait("a") == 0
+    for number in range(guesses.KNOWN * 2):
+        known.failed(str(number))
+    assert len(known._failures) == guesses.KNOWN
 
 
 @pytest.mark.parametrize("spelling", ["short", "long"])

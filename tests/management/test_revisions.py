@@ -23,6 +23,10 @@ async def test_who_made_a_revision(plane: Plane) -> None:
     assert newest[1]["resources"] == [{"id": "/tags/b", "operation": "put"}]
     assert (newest[1]["stored"], newest[1]["deleted"]) == (1, 0)
     assert newest[0]["time"] >= newest[1]["time"]
+    one = await plane.get(f"/revisions/{newest[1]['name']}")
+    assert one == newest[1]
+    for nobody in ("0", "999999", "x", "²"):
+        assert (await plane.call("GET", f"/revisions/{nobody}")).status == 404
     older = await plane.get("/revisions", query={"$top": "1", "$skip": "1"})
     assert older["value"][0]["name"] == newest[1]["name"]
     assert older["count"] == newest[0]["revision"]

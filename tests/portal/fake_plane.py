@@ -59,7 +59,15 @@ OPERATION = resource(
     ],
 )
 
-ANN = resource("users/ann", firstName="Ann", lastName="<O'Hara>", email="ann@example.com", state="active")
+ANN = resource(
+    "users/ann",
+    firstName="Ann",
+    lastName="<O'Hara>",
+    email="ann@example.com",
+    state="active",
+    groups=[{"name": "developers", "displayName": "Developers"}],
+    identities=[{"provider": "Basic", "id": "ann@example.com"}],
+)
 
 SUMS = {
     "requests": 1000,
@@ -116,7 +124,14 @@ FAILURE = {
 
 COLLECTIONS: dict[str, list[dict[str, Any]]] = {
     "/products": [
-        resource("products/starter", displayName="Starter", state="published", description="For all"),
+        resource(
+            "products/starter",
+            displayName="Starter",
+            state="published",
+            description="For all",
+            terms="Be <kind>",
+            groups=[{"name": "guests"}, {"name": "developers"}],
+        ),
         resource("products/draft", displayName="Draft", state="notPublished"),
     ],
     "/products/starter/apis": [SHOP, OLD],
@@ -127,8 +142,19 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
     "/subscriptions": [
         resource("subscriptions/mine", displayName="Mine", scope=f"{LOCAL_SERVICE}/products/starter", state="active")
     ],
-    "/users/ann/groups": [resource("groups/developers", displayName="Developers")],
-    "/users/ann/subscriptions": [resource("subscriptions/mine", displayName="Mine", state="active")],
+    "/changes": [],
+    "/apiVersionSets": [resource("apiVersionSets/shops", versioningScheme="Header", versionHeaderName="Api-Version")],
+    "/apisByTags": [{"tag": {"name": "books"}, "api": {"id": "/apis/shop;rev=1"}}],
+    "/apis/shop;rev=1/releases": [
+        resource("releases/r", apiId="/apis/shop;rev=1", notes="Faster", createdDateTime="2026-01-02T03:04:05Z")
+    ],
+    "/identityProviders": [],
+    "/users/ann/subscriptions": [
+        resource(
+            "subscriptions/mine", displayName="Mine", state="active", scope="/products/starter", ownerId="/users/ann"
+        )
+    ],
+    **{f"/reports/{name}": [] for name in ("byTime", "bySubscription", "byApi")},
     "/gateways/home/instances": [
         {
             "instanceId": "agent-1",
@@ -156,9 +182,9 @@ ENTITIES = {
     "/activity/requests/r2": {"requestId": "r2"},
     "/apis/shop;rev=1": SHOP,
     "/subscriptions/mine": COLLECTIONS["/subscriptions"][0],
-    "/apiVersionSets/shops": resource(
-        "apiVersionSets/shops", versioningScheme="Header", versionHeaderName="Api-Version"
-    ),
+    "/portalsettings/signin": resource("portalsettings/signin", enabled=False),
+    "/portalsettings/signup": resource("portalsettings/signup", enabled=True),
+    "/portalsettings/delegation": resource("portalsettings/delegation", url=""),
     "/policies/policy": resource("policies/policy", value=POLICY, format="rawxml"),
 }
 
@@ -190,6 +216,8 @@ class FakePlane:
     async def _answer(self, request: web.Request) -> web.Response:
         if self.status:
             return web.Response(status=self.status, text="out of order")
+        if request.path == "/exports/shop":
+            return web.json_response({"openapi": "3.0.1", "paths": {}, "components": {"schemas": {}}})
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return _error(401, "AuthenticationFailed", "Who are you?")
         if request.query.get("api-version") != "2024-05-01" or not request.path.startswith(LOCAL_SERVICE):
@@ -202,6 +230,10 @@ class FakePlane:
             return _error(400, "ValidationError", "One or more fields contain incorrect values:")
         if request.method == "POST":
             return self._post(path)
+        if request.query.get("export"):
+            openapi = "openapi" in request.query.get("format", "")
+            link = {"value": {"link": f"{self.url}/exports/shop"}}
+            return web.json_response(link) if openapi else _error(400, "ValidationError", "Not in this format.")
         if path == "/users/ann" and self.user is not None:
             return web.json_response(self.user)
         if path in COLLECTIONS:

@@ -37,15 +37,16 @@ async def test_what_is_typed_is_escaped(client: TestClient) -> None:
 
 
 async def test_an_api_page_says_how_to_call_each_operation(client: TestClient) -> None:
-    body = await text(client, "/apis/shop%3Brev%3D1")
+    body = await text(client, "/apis/shop%3Brev%3D1/operations/get")
     for words in ("X-Shop-Key", "One book", "/books/{id}?lang={lang}", "Api-Version", "it&#39;s", "&#34;id&#34;: 7"):
         assert words in body
     assert "http://127.0.0.1:8080/shop/books/1?lang=en&amp;all=all" in body
 
 
 async def test_the_gateway_of_the_samples_can_be_chosen(client: TestClient) -> None:
-    assert "http://127.0.0.1:8081/shop/books/1" in await text(client, "/apis/shop%3Brev%3D1?gateway=2")
-    assert "http://127.0.0.1:8080/shop/books/1" in await text(client, "/apis/shop%3Brev%3D1?gateway=9")
+    operation = "/apis/shop%3Brev%3D1/operations/get"
+    assert "http://127.0.0.1:8081/shop/books/1" in await text(client, f"{operation}?gateway=2")
+    assert "http://127.0.0.1:8080/shop/books/1" in await text(client, f"{operation}?gateway=9")
 
 
 @pytest.mark.parametrize("path", ["/apis/hidden", "/apis/none", "/products/draft"])

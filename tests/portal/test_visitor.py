@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient
 
-from portal import session
-from tests.portal.fake_plane import ANN, FakePlane
+from portal import session, visits
+from tests.portal.fake_plane import ANN, TOKEN, FakePlane
 
 
 async def follow(client: TestClient, token: str = "good&token=") -> str:
@@ -30,7 +30,9 @@ async def test_a_link_signs_in(client: TestClient, plane: FakePlane) -> None:
     for shown in ("ann@example.com", "Developers", "Mine", "active"):
         assert shown in profile
     assert "Ann" not in await (await client.get("/")).text()
-    out = await client.post("/sign-out", cookies=cookies, allow_redirects=False)
+    visit = session.read_visit(cookies[session.VISIT], TOKEN)
+    assert visit is not None
+    out = await client.post("/sign-out", data={"csrf": visit.csrf}, cookies=cookies, allow_redirects=False)
     assert out.cookies[session.VISIT].value == ""
 
 
@@ -42,24 +44,36 @@ async def test_a_link_that_is_none(client: TestClient, token: str) -> None:
     assert "Ask for a new one" in await response.text()
 
 
+async def is_nobody(client: TestClient, cookies: dict[str, str]) -> bool:
+    response = await client.get("/profile", cookies=cookies, allow_redirects=False)
+    return response.status == 303 and response.headers["Location"] == "/sign-in?back=/profile"
+
+
 async def test_nobody_is_signed_in(client: TestClient) -> None:
-    assert (await client.get("/profile")).status == 403
+    assert await is_nobody(client, {})
     for forged in ("", "9999999999.YW5u.00", session.begin("an-admin-token"), session.begin_visit("another", "ann")):
-        assert (await client.get("/profile", cookies={session.VISIT: forged})).status == 403
+        assert await is_nobody(client, {session.VISIT: forged})
 
 
-async def test_a_user_who_is_blocked_or_gone_is_nobody(client: TestClient, plane: FakePlane) -> None:
+async def test_a_user_who_is_blocked_or_gone_is_nobody(
+    client: TestClient, plane: FakePlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "FRESH", 0.0)
     cookies = {session.VISIT: await follow(client)}
+    assert not await is_nobody(client, cookies)
     plane.user = {**ANN, "properties": {**ANN["properties"], "state": "blocked"}}
-    assert (await client.get("/profile", cookies=cookies)).status == 403
+    assert await is_nobody(client, cookies)
     plane.user = None
-    assert (await client.get("/profile", cookies=cookies)).status == 403
+    assert await is_nobody(client, cookies)
     assert (await client.get("/", cookies=cookies)).status == 200
 
 
 def test_a_visit_ends() -> None:
     cookie = session.begin_visit("key", "ann", now=1000.0)
-    assert session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME - 1) == "ann"
-    assert session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME) == ""
-    assert session.read_visit(cookie, "", now=1000.0) == ""
+    visit = session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME - 1)
+    assert visit is not None
+    assert visit.user == "ann"
+    assert session.read_visit(cookie, "key", now=1000.0 + session.VISIT_LIFETIME) is None
+    assert session.read_visit(cookie, "", now=1000.0) is None
     assert session.read(cookie, "key", now=1000.0) is None, "it opens no console"
+    assert session.begin_visit("key", "ann", now=1000.0) != cookie, "no two sessions are the same"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from portal import session
-from tests.portal.fake_plane import FakePlane
+from portal.headers import security_policy
+from tests.portal.fake_plane import TOKEN, FakePlane
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -23,12 +26,60 @@ async def test_no_page_may_run_or_load_anything_foreign(client: TestClient, path
     response = await client.get(path, allow_redirects=False)
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
-    assert "script-src" not in policy
+    assert "script-src 'self';" in policy
     assert "unsafe" not in policy
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     body = await response.text()
-    for forbidden in ("<script", " style=", " onclick=", "javascript:"):
+    for forbidden in ("<script>", " style=", " onclick=", "javascript:", "https://"):
         assert forbidden not in body
+
+
+async def test_a_page_may_have_more_than_others_but_no_inline_script() -> None:
+    assert "img-src 'self' data:;" in security_policy({"img-src": "data:"})
+    for more in ("'unsafe-inline'", "'unsafe-eval'"):
+        with pytest.raises(ValueError, match="inline"):
+            security_policy({"script-src": more})
+
+
+async def test_files_are_kept_by_their_content(client: TestClient) -> None:
+    page = await (await client.get("/")).text()
+    address = re.findall(r'href="(/static/portal.css[^"]*)"', page)[0]
+    response = await client.get(address)
+    assert response.headers["Cache-Control"].endswith("immutable")
+    assert response.headers["Content-Encoding"] == "gzip"
+    again = await client.get(address, headers={"If-None-Match": response.headers["ETag"]})
+    assert again.status == 304
+    for other in ("/static/portal.css", "/static/portal.css?v=0"):
+        assert (await client.get(other)).headers["Cache-Control"] == "no-cache"
+    for missing in ("/static/none.css", "/static/../web.py", "/static/%2e%2e/web.py"):
+        assert (await client.get(missing)).status == 404
+
+
+async def test_a_form_needs_its_token_and_no_other_site(client: TestClient) -> None:
+    cookies = {session.VISIT: session.begin_visit(TOKEN, "ann")}
+    visit = session.read_visit(cookies[session.VISIT], TOKEN)
+    assert visit is not None
+    for data in ({}, {"csrf": "x"}, {"csrf": session.form_token(TOKEN, "guest")}):
+        assert (await client.post("/sign-out", data=data, cookies=cookies)).status == 403
+    right = {"csrf": visit.csrf}
+    crossed = await client.post("/sign-out", data=right, cookies=cookies, headers={"Sec-Fetch-Site": "cross-site"})
+    assert crossed.status == 403
+    out = await client.post("/sign-out", data=right, cookies=cookies, allow_redirects=False)
+    assert out.status == 303
+    again = await client.get("/profile", cookies=cookies, allow_redirects=False)
+    assert again.headers["Location"] == "/sign-in?back=/profile", "who signed out is out, cookie or not"
+
+
+async def test_what_is_said_once(client: TestClient) -> None:
+    said = web.Response()
+    session.set_flash(said, TOKEN, "bad", "It <failed>", secure=True)
+    cookie = said.cookies[session.FLASH]
+    assert (cookie["secure"], cookie["httponly"]) == (True, True)
+    response = await client.get("/", cookies={session.FLASH: cookie.value})
+    assert "It &lt;failed&gt;" in await response.text()
+    assert response.cookies[session.FLASH].value == ""
+    forged = await client.get("/", cookies={session.FLASH: cookie.value[:-1] + "0"})
+    assert "It &lt;failed" not in await forged.text() or cookie.value.endswith("0")
 
 
 async def test_the_plane_away(client: TestClient, plane: FakePlane) -> None:

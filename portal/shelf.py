@@ -1,0 +1,108 @@
+"""What a page of one API needs beyond the catalogue: operations, schemas, change log, documents. Kept for some APIs,
+until the catalogue changes; while the plane is away, what was kept is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from portal.model import Api, Operation, Release
+from portal.plane import Plane, PlaneAway, PlaneRefused, segment
+
+MOST = 100  # APIs
+OPENAPI = "openapi+json-link"
+# what an API may be downloaded as: name in addresses -> (format of the plane, ending, what people call it)
+FORMATS = {
+    "openapi-json": (OPENAPI, "json", "OpenAPI 3 (JSON)"),
+    "openapi-yaml": ("openapi-link", "yaml", "OpenAPI 3 (YAML)"),
+    "swagger": ("swagger-link", "json", "Swagger 2"),
+    "wsdl": ("wsdl-link", "wsdl", "WSDL"),
+    "wadl": ("wadl-link", "wadl", "WADL"),
+    "graphql": ("graphql-link", "graphql", "GraphQL schema"),
+}
+ALWAYS = ("openapi-json", "openapi-yaml", "swagger")
+
+
+@dataclass(frozen=True)
+class Book:
+    """`openapi` is the API's document, {} where it has none to speak of; `formats` are names of FORMATS."""
+
+    operations: tuple[Operation, ...]
+    releases: tuple[Release, ...]
+    openapi: Mapping[str, Any]
+    formats: tuple[str, ...]
+
+    def operation(self, name: str) -> Operation | None:
+        return next((one for one in self.operations if one.id.lower() == name.lower()), None)
+
+    @property
+    def schemas(self) -> Mapping[str, Any]:
+        components = self.openapi.get("components")
+        found = components.get("schemas") if isinstance(components, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+
+class Shelf:
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._books: OrderedDict[str, tuple[int, Book]] = OrderedDict()
+        self._readings: dict[str, asyncio.Task[Book]] = {}
+
+    async def book(self, api: Api, generation: int) -> tuple[Book, bool]:
+        """(the book of an API, whether it is of another day since the plane is away). Raises PlaneError."""
+        kept = self._books.get(api.id)
+        if kept is not None and kept[0] == generation:
+            self._books.move_to_end(api.id)
+            return kept[1], False
+        reading = self._readings.get(api.id)
+        if reading is None:
+            reading = self._readings[api.id] = asyncio.create_task(read(self._plane, api))
+            reading.add_done_callback(lambda _: self._readings.pop(api.id, None))
+        try:
+            book = await asyncio.shield(reading)
+        except PlaneAway:
+            if kept is None:
+                raise
+            return kept[1], True
+        self._books[api.id] = generation, book
+        self._books.move_to_end(api.id)
+        if len(self._books) > MOST:
+            self._books.popitem(last=False)
+        return book, False
+
+
+async def read(plane: Plane, api: Api) -> Book:
+    path = f"/apis/{segment(api.id)}"
+
+    async def possible(name: str) -> bool:
+        try:
+            await plane.get(path, export="true", format=FORMATS[name][0])
+        except PlaneRefused:
+            return False
+        return True
+
+    kept = [name for name in FORMATS if name not in ALWAYS]
+    operations, releases, openapi, *found = await asyncio.gather(
+        plane.every(f"{path}/operations"), plane.every(f"{path}/releases"), _openapi(plane, path), *map(possible, kept)
+    )
+    # a GraphQL API has one address and no operations; a document of those would say nothing
+    formats = [] if api.type in ("graphql", "websocket") else list(ALWAYS)
+    return Book(
+        tuple(map(Operation.read, operations)),
+        tuple(sorted(map(Release.read, releases), key=lambda one: one.on, reverse=True)),
+        openapi,
+        (*formats, *(name for name, there in zip(kept, found, strict=True) if there)),
+    )
+
+
+async def _openapi(plane: Plane, path: str) -> Mapping[str, Any]:
+    try:
+        _, text = await plane.document(path, OPENAPI)
+        document = json.loads(text)
+    except (PlaneRefused, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

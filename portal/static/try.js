@@ -1,0 +1,74 @@
+// The console: swagger-ui reads the API's document; its calls take the portal's relay, since gateways are of another origin.
+(() => {
+  const place = document.getElementById("try");
+  const keys = document.getElementById("own-key");
+  const KEY = "apiKeyHeader"; // the security scheme of the document
+  const TOLD = "x-told-"; // headers of the gateway that the relay may not give under their own names
+  const OURS = new Set(["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy",
+    "cross-origin-opener-policy", "cross-origin-resource-policy", "permissions-policy", "server-timing", "server",
+    "cache-control", "date"]);
+
+  const ui = window.SwaggerUIBundle({
+    url: place.dataset.document,
+    domNode: place,
+    presets: [window.SwaggerUIBundle.presets.apis],
+    deepLinking: false,
+    docExpansion: "list",
+    defaultModelsExpandDepth: -1,
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    showMutatedRequest: false,
+    persistAuthorization: false,
+    validatorUrl: null,
+    syntaxHighlight: { theme: "agate" },
+    requestInterceptor: (request) => {
+      const url = new URL(request.url, location.href);
+      if (url.origin === location.origin && url.pathname === place.dataset.document) return request;
+      const headers = { ...request.headers, "X-Csrf-Token": place.dataset.csrf, "X-Try-Url": url.href,
+        "X-Try-Method": request.method };
+      return { ...request, url: "/try", method: "POST", headers };
+    },
+    responseInterceptor: (response) => {
+      if (!response.url || new URL(response.url).pathname !== "/try") return response;
+      for (const name of Object.keys(response.headers)) {
+        if (name.startsWith(TOLD)) {
+          response.headers[name.slice(TOLD.length)] = response.headers[name];
+          delete response.headers[name];
+        } else if (OURS.has(name) && !(TOLD + name in response.headers)) {
+          delete response.headers[name];
+        }
+      }
+      return response;
+    },
+    onComplete: () => {
+      const wanted = decodeURIComponent(location.hash.slice(1));
+      const block = wanted && [...place.querySelectorAll(".opblock")].find((each) => each.id.endsWith(`-${wanted}`));
+      if (block) {
+        block.querySelector(".opblock-summary-control").click();
+        block.scrollIntoView();
+      }
+    },
+  });
+
+  if (keys) {
+    const said = document.getElementById("key-said");
+    document.getElementById("use-key").addEventListener("click", async () => {
+      const id = document.getElementById("subscription").value;
+      if (!id) {
+        ui.authActions.logout([KEY]);
+        said.textContent = "Calls carry no key.";
+        return;
+      }
+      const answer = await fetch(`/profile/subscriptions/${encodeURIComponent(id)}/keys`, {
+        method: "POST",
+        headers: { Accept: "application/json", "X-Csrf-Token": keys.dataset.csrf },
+      }).catch(() => null);
+      if (!answer || !answer.ok) {
+        said.textContent = "The key could not be fetched. Load the page again.";
+        return;
+      }
+      ui.preauthorizeApiKey(KEY, (await answer.json()).primaryKey);
+      said.textContent = "Calls carry your key.";
+    });
+  }
+})();
