@@ -4,9 +4,9 @@ for (const button of document.querySelectorAll("button.copy")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    const words = button.textContent;
+    const words = button.innerHTML;
     button.textContent = "Copied";
-    setTimeout(() => { button.textContent = words; }, 1500);
+    setTimeout(() => { button.innerHTML = words; }, 1500);
   });
 }
 

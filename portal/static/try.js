@@ -1,5 +1,18 @@
 // The console: swagger-ui reads the API's document; its calls take the portal's relay, since gateways are of another origin.
 (() => {
+  // What swagger-ui lacks for those who do not see it, put right whenever it has drawn something.
+  const LABELS = { "#servers": "Server", ".examples-select-element": "Example", ".content-type": "Media type",
+    "textarea.body-param__text": "Request body", ".body-param textarea": "Request body", ".parameters textarea": "Value" };
+  function mend(within) {
+    for (const each of within.querySelectorAll("main")) each.setAttribute("role", "group"); // the page has one already
+    for (const [selector, label] of Object.entries(LABELS)) {
+      for (const each of within.querySelectorAll(`${selector}:not([aria-label])`)) each.setAttribute("aria-label", label);
+    }
+    for (const each of within.querySelectorAll("pre:not([tabindex])")) each.tabIndex = 0;
+    for (const each of within.querySelectorAll("h4:not([aria-level])")) each.setAttribute("aria-level", "3");
+    for (const each of within.querySelectorAll("h5:not([aria-level])")) each.setAttribute("aria-level", "4");
+  }
+
   const place = document.getElementById("try");
   const keys = document.getElementById("own-key");
   const KEY = "apiKeyHeader"; // the security scheme of the document
@@ -8,6 +21,7 @@
     "cross-origin-opener-policy", "cross-origin-resource-policy", "permissions-policy", "server-timing", "server",
     "cache-control", "date"]);
 
+  new MutationObserver(() => mend(place)).observe(place, { childList: true, subtree: true });
   const ui = window.SwaggerUIBundle({
     url: place.dataset.document,
     domNode: place,
@@ -20,7 +34,7 @@
     showMutatedRequest: false,
     persistAuthorization: false,
     validatorUrl: null,
-    syntaxHighlight: { theme: "agate" },
+    syntaxHighlight: { theme: "tomorrow-night" },
     requestInterceptor: (request) => {
       const url = new URL(request.url, location.href);
       if (url.origin === location.origin && url.pathname === place.dataset.document) return request;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Eyes
@@ -20,6 +21,7 @@ def manage(house: House, method: str, path: str, properties: dict[str, object]) 
     assert reply.status in (200, 201), reply.body
 
 
+@pytest.mark.timeout(600)
 def test_from_the_first_look_to_a_call(eyes: Eyes, house: House) -> None:
     page, portal = eyes.page, house.info["portal"]
     terms = {"terms": "Be kind to the shop.\nIt is small.", "approvalRequired": False, "state": "published"}
@@ -57,7 +59,7 @@ def test_from_the_first_look_to_a_call(eyes: Eyes, house: House) -> None:
     page.get_by_role("button", name="Get a key").click()
     expect(page.get_by_text("My reading list is active")).to_be_visible()
     eyes.see("profile")
-    page.get_by_role("button", name="Show the keys of My reading list").click()
+    page.get_by_role("button", name="Show keys of My reading list").click()
     key = page.locator("code.secret").first.inner_text()
     assert re.fullmatch(r"[0-9a-f]{32}", key)
     eyes.see("keys")
