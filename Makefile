@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor
+.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor security audit sbom
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -31,6 +31,26 @@ test-postgresql: setup $(VENV)/.dev
 # Telemetry through an outage of ten minutes, with kill -9 of everything in it: make outage ARGUMENTS="--seconds 60".
 outage: setup $(VENV)/.dev
 	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
+
+# The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
+# part: make security ARGUMENTS="--only canary".
+security: setup $(VENV)/.dev
+	$(BIN)/python -m tests.security.run $(ARGUMENTS)
+
+# What is publicly known to be wrong with what the locks hold; it says so when that could not be asked.
+audit: $(VENV)/.setup build/audit/.installed
+	$(BIN)/python -m tests.security.audit
+
+# What the product is made of, as CycloneDX JSON, from the lock: build/sbom.json.
+sbom: build/audit/.installed
+	PYTHONWARNINGS=ignore build/audit/bin/cyclonedx-py requirements requirements/runtime.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --validate --output-file build/sbom.json
+	@echo "build/sbom.json"
+
+build/audit/.installed: requirements/audit.txt | python
+	"$(PYTHON)" -m venv build/audit
+	build/audit/bin/python -m pip install --disable-pip-version-check --quiet -r requirements/audit.txt
+	@touch $@
 
 # Each fault of the matrix against real processes under load, within twenty minutes; make faults ARGUMENTS="F1 F7" or
 # ARGUMENTS="--full --out docs/reliability.md".

@@ -14,8 +14,10 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, select, update
+from sqlalchemy import Connection, Engine, create_engine, delete, event, make_url, select, update
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from management import migrations, schema
@@ -207,10 +209,29 @@ def _engine(url: str, writer: bool) -> Engine:
         url = f"postgresql+psycopg://{rest}"
     options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
     if url.startswith("sqlite"):
+        if writer:
+            _own(url)
         return _sqlite(create_engine(url, **options), "BEGIN IMMEDIATE" if writer else "BEGIN")
     level = "READ COMMITTED" if writer else "REPEATABLE READ"
     engine = create_engine(url, isolation_level=level, pool_pre_ping=True, **options)
     return _one_writer(engine) if writer else engine
+
+
+def _own(url: str) -> None:
+    """Make the file for its owner alone; SQLite gives the mode on to the files beside it."""
+    path = make_url(url).database
+    if not path or path == ":memory:" or path.startswith("file:"):
+        return
+    try:
+        # never opened when it is there: to close it would end the locks of this process
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for each in (path, f"{path}-wal", f"{path}-shm"):  # of an earlier version, and of a process that was killed
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(each).st_uid == os.geteuid():
+                    os.chmod(each, 0o600)
+    except OSError as error:
+        raise StoreUnusable(f"The store cannot be opened: {path}: {error.strerror}") from None
 
 
 def _sqlite(engine: Engine, begin: str) -> Engine:

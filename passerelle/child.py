@@ -37,7 +37,7 @@ class Child:
         argv, environment = room.argv(), room.environment(inherited)
         write_private(home.launch(room.name), json.dumps({"argv": argv, "environment": environment}, indent=1))
         self.turn_log_over()
-        with self.log.open("ab") as output:
+        with open(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as output:
             self.log_start = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
                 argv,

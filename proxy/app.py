@@ -291,6 +291,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         "" if memory is None else memory.group,
         configuration.stand,
         lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
+        settings.sync_tls,
     )
     sync.start()
     hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None

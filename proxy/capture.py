@@ -17,7 +17,7 @@ https://learn.microsoft.com/azure/azure-monitor/app/correlation
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from proxy.config.diagnostics import UNSEEN
@@ -163,23 +163,19 @@ class Capture:
             self._backend_said = Side()
             self._backend_said.look(response.headers, response.body, self._plan.backend_response)
 
-    def row(self) -> Any:
-        """Plain, as it crosses the pipe."""
-        asked, said, sent, got = self._asked, self._said, self._backend_asked, self._backend_said
-        return (
-            self._api_type,
-            self._operation,
-            self._parent,
-            asked.headers,
-            asked.body,
-            said.headers,
-            said.body,
-            sent.headers,
-            sent.body,
-            got.headers,
-            got.body,
-            tuple(self._calls),
-        )
+    def row(self, hide: Callable[[str], str] | None = None) -> Any:
+        """Plain, as it crosses the pipe; `hide` takes the configuration's secrets out of texts."""
+        sides, calls = (self._asked, self._said, self._backend_asked, self._backend_said), self._calls
+        held: list[Any] = []
+        for side in sides:
+            headers, body = side.headers, side.body
+            if hide is not None:
+                headers = tuple((name, hide(value)) for name, value in headers)
+                body = hide(body.decode("latin-1")).encode("latin-1") if body else body
+            held += [headers, body]
+        if hide is not None:
+            calls = [(*call[:3], hide(call[3]), *call[4:]) for call in calls]
+        return (self._api_type, self._operation, self._parent, *held, tuple(calls))
 
     def _legacy(self, exchange: Exchange) -> None:
         headers = exchange.request.headers

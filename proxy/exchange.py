@@ -46,6 +46,8 @@ class Exchange:
     backend: Backend | None = None
     # the scope whose set-backend-service chose `backend` by id
     backend_scope: str = ""
+    # an expression chose where the request is forwarded to
+    screened: bool = False
     # where the service of a Service Fabric backend is, for forward-request
     fabric: FabricCall | None = None
     # what authentication-certificate has us show to the backend

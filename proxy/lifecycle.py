@@ -177,7 +177,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
                 each(outlet.received, outlet.sent)
         finally:
             if sidecar.recording:
-                sidecar.ports.journal.append(record(exchange, outlet.status, outlet.received, outlet.sent))
+                sidecar.ports.journal.append(record(exchange, gateway, outlet.status, outlet.received, outlet.sent))
             if tracing is not None:
                 tracing.finish(exchange, sidecar.traces, outlet.status, outlet.received, outlet.sent)
 

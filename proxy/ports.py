@@ -41,6 +41,7 @@ class HttpProxy:
     host: str
     port: int
     authorization: str = field(default="", repr=False)
+    screened: bool = False  # an expression chose it, so it may not be everywhere
 
 
 @dataclass(slots=True)
@@ -48,7 +49,8 @@ class Outgoing:
     """One request to a backend. `timeout` in seconds covers sending and the response head.
 
     `guarded`: a policy chose where it goes (send-request, OpenID metadata), so it may not go everywhere: see
-    proxy/adapters/reach.py.
+    proxy/adapters/reach.py. `screened`: it is the forwarded request, and an expression or a redirect chose.
+    `private` are names in lower case of headers that are for the first host alone, wherever it redirects.
     """
 
     method: str
@@ -62,6 +64,8 @@ class Outgoing:
     verify_tls: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
+    screened: bool = False
+    private: frozenset[str] = frozenset()
     proxy: HttpProxy | None = None
     # SHA-1 thumbprints, upper-case hex: then the server's certificate must be one of these, and nothing else is checked
     thumbprints: frozenset[str] = frozenset()

@@ -6,17 +6,28 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from telemetry.identity import IdentitySettings
 from telemetry.log import FORMATS, LEVELS
 
 NOBODY = IdentitySettings()
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]):\d+")
 _CLOCK = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?)")
 
 
 class SettingError(ValueError):
     """A setting is wrong; the message names it, its value and what it may be."""
+
+
+@dataclass(slots=True, frozen=True)
+class SyncTls:
+    """PEM: the authority that signed the agent's certificate, and what the sidecar shows to the agent."""
+
+    ca: bytes
+    certificate: bytes
+    key: bytes = field(repr=False)
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,6 +52,7 @@ class Settings:
     https_port: int = 8081
     dapr: str = "http://localhost:3500"
     telemetry: bool = True
+    sync_tls: SyncTls | None = None
     memory: bool = True
     share_alone: bool = False
 
@@ -69,9 +81,35 @@ class Settings:
             https_port=integer(values, "net.server.https.port", 8081, 0, 65535),
             dapr=_dapr(values),
             telemetry=boolean(values, "telemetry.enabled", True),
+            sync_tls=_sync_tls(values),
             memory=boolean(values, "policy.limits.memory.enabled", True),
             share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
         )
+
+
+def _sync_tls(values: Mapping[str, str]) -> SyncTls | None:
+    """How the agent is reached: a unix socket, loopback, or anywhere when both sides show certificates."""
+    endpoint = values.get("config.sync.endpoint", "unix:")
+    names = [f"config.sync.tls.{name}" for name in ("ca", "certificate", "key")]
+    ca, certificate, key = (values.get(name, "").strip() for name in names)
+    if not (ca or certificate or key):
+        if not endpoint.startswith("unix:") and not _LOOPBACK.fullmatch(endpoint):
+            raise SettingError(
+                f"config.sync.endpoint is {endpoint!r}; without config.sync.tls.certificate and config.sync.tls.ca it "
+                "must be unix:/path or a loopback address with a port."
+            )
+        return None
+    if endpoint.startswith("unix:"):
+        raise SettingError("config.sync.tls.* is for TCP: remove it, or give config.sync.endpoint a host and a port.")
+    if not ca or not certificate:
+        raise SettingError("config.sync.tls.ca and config.sync.tls.certificate belong together: set both.")
+    found = []
+    for name, path in zip(names, (ca, certificate, key or certificate), strict=True):
+        try:
+            found.append(Path(path).read_bytes())
+        except OSError as problem:
+            raise SettingError(f"{name}: {path} cannot be read: {problem.strerror}.") from None
+    return SyncTls(*found)
 
 
 def _identity(values: Mapping[str, str]) -> IdentitySettings:

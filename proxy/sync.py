@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import queue
 import random
 import threading
@@ -22,8 +21,10 @@ from typing import Any
 import grpc
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
+from proxy.adapters.agent_socket import unfit
 from proxy.agent_ports import FinishedTraces, QuotaCount, SharedCounters, SharedQuotas, WaitingFigures
 from proxy.config.resources import Resource, ResourceIssue, checked
+from proxy.settings import SyncTls
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class SyncThread:
 
     `endpoint` is `unix:/path/agent.sock` or `127.0.0.1:port`; `sidecar_id` must be unique per process; `token` is the
     shared token, empty when none is asked for; sidecars of one `group` tell each other what they count; `problems` are
-    of this process.
+    of this process; with `tls` both sides show a certificate.
     """
 
     def __init__(
@@ -89,8 +90,9 @@ class SyncThread:
         group: str = "",
         stand: Stand | None = None,
         problems: Callable[[], list[str]] = list,
+        tls: SyncTls | None = None,
     ) -> None:
-        self._endpoint, self._token = endpoint, token
+        self._endpoint, self._token, self._tls = endpoint, token, tls
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
         self._traces, self._stand = traces, stand
@@ -109,7 +111,11 @@ class SyncThread:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        self._channel = grpc.insecure_channel(self._endpoint, options=OPTIONS)
+        if self._tls is None:
+            self._channel = grpc.insecure_channel(self._endpoint, options=OPTIONS)
+        else:
+            secured = grpc.ssl_channel_credentials(self._tls.ca, self._tls.key, self._tls.certificate)
+            self._channel = grpc.secure_channel(self._endpoint, secured, options=OPTIONS)
         self._spawn("config-sync", self._config_stream)
         if self._counters is not None:
             self._spawn("counter-sync", self._counter_stream)
@@ -183,11 +189,12 @@ class SyncThread:
         """A socket that is not there yet is looked for, not dialled: so its coming is met at once."""
         if not self._endpoint.startswith("unix:"):
             return
-        path = "/" + self._endpoint.removeprefix("unix:").lstrip("/")
-        if not os.path.exists(path):
-            logger.warning("%s: waiting for the agent: there is no socket at %s yet", name, path)
-        while not os.path.exists(path) and not self._stopping.wait(SOCKET_CHECK):
-            pass
+        path, told = "/" + self._endpoint.removeprefix("unix:").lstrip("/"), ""
+        while (why := unfit(path)) and not self._stopping.is_set():
+            if why != told:
+                logger.warning("%s: waiting for the agent: %s", name, why)
+                told = why
+            self._stopping.wait(SOCKET_CHECK)
 
     # Configuration
 

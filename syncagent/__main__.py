@@ -85,7 +85,7 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
     from syncagent.address import AddressError
     from syncagent.server import Server
 
-    server = Server(settings.listen, settings.sync_token_file, hub, log)
+    server = Server(settings.listen, settings.sync_token_file, hub, log, settings.sync_tls)
     try:
         await server.start()
     except (AddressError, OSError) as error:

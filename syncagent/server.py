@@ -22,6 +22,7 @@ from syncagent.counters import Relay, Slot
 from syncagent.hub import Hub, Issue, Offer, Sidecar, Version
 from syncagent.log import Log
 from syncagent.quotas import Counted, Name, Quotas, Total
+from syncagent.settings import SyncTls
 
 Message = TypeVar("Message")
 
@@ -55,7 +56,8 @@ STREAM_OVER = (grpc.RpcError, grpc.aio.UsageError)
 
 
 class Gate:
-    """Who may open a stream: over a unix socket the directory decides, with a token file the token too."""
+    """Who may open a stream: over a unix socket the directory decides, over TCP the certificate that the other side
+    shows, and with a token file the token too."""
 
     def __init__(self, token_file: Path | None) -> None:
         self._file = token_file
@@ -290,8 +292,8 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
 class Server:
     """Listens for the sidecars of this agent."""
 
-    def __init__(self, listen: str, token_file: Path | None, hub: Hub, log: Log) -> None:
-        self._listen = listen
+    def __init__(self, listen: str, token_file: Path | None, hub: Hub, log: Log, tls: SyncTls | None = None) -> None:
+        self._listen, self._tls, self._log = listen, tls, log
         gate = Gate(token_file)
         self._config = ConfigSync(hub, gate, log)
         self._counters = CounterSync(Relay(), hub.quotas, gate)
@@ -304,7 +306,10 @@ class Server:
         config_sync_pb2_grpc.add_ConfigSyncServicer_to_server(self._config, server)  # type: ignore[no-untyped-call]
         counter_sync_pb2_grpc.add_CounterSyncServicer_to_server(self._counters, server)  # type: ignore[no-untyped-call]
         try:
-            server.add_insecure_port(self._listen)
+            if self._tls is None:
+                server.add_insecure_port(self._listen)
+            else:
+                server.add_secure_port(self._listen, _secured(self._tls, self._log))
         except RuntimeError:
             raise OSError(f"config.sync.listen: {self._listen} is taken or not usable") from None
         if self._listen.startswith("unix:"):
@@ -321,6 +326,23 @@ class Server:
 
     def wake(self) -> None:
         self._config.wake()
+
+
+def _secured(tls: SyncTls, log: Log) -> grpc.ServerCredentials:
+    """TLS in which both sides show a certificate; files that change serve the next handshake. Raises OSError."""
+
+    def read() -> Any:
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=tls.ca.read_bytes())
+
+    def again() -> Any:
+        try:
+            return read()
+        except OSError as error:  # in the middle of being replaced: the last ones go on serving
+            log.warn("SyncCertificateUnreadable", f"config.sync.tls: {error}")
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(read(), again, require_client_authentication=True)
 
 
 def frames(offer: Offer) -> Iterator[config_sync_pb2.FromAgent]:

@@ -6,6 +6,7 @@ environment. All problems are told at once, each with the name of its setting.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -21,6 +22,15 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+@dataclass(slots=True, frozen=True)
+class SyncTls:
+    """PEM files: the authority that signed the sidecars' certificates, and the agent's own certificate and key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,6 +58,7 @@ class Settings:
     backup_key_file: Path | None
     listen: str
     sync_token_file: Path | None
+    sync_tls: SyncTls | None
     health_host: str
     health_port: int
     instance_id: str
@@ -72,9 +83,12 @@ class Settings:
         if key_file is None and not key and backup_path is not None:
             key_file = backup_path / "backup.key"
         listen = _listen(reader)
-        sync_token_file = reader.path("config.sync.token.file")
-        if not listen.startswith("unix:") and sync_token_file is None:
-            reader.problems.append("config.sync.token.file is required when config.sync.listen is a TCP address")
+        sync_token_file, sync_tls = reader.path("config.sync.token.file"), _sync_tls(reader, listen)
+        if not listen.startswith("unix:") and sync_token_file is None and sync_tls is None:
+            reader.problems.append(
+                "config.sync.token.file, or config.sync.tls.certificate and config.sync.tls.ca, is required when "
+                "config.sync.listen is a TCP address"
+            )
         settings = cls(
             endpoint=_endpoint(reader) if directory is None else "",
             directory=directory,
@@ -94,6 +108,7 @@ class Settings:
             backup_key_file=key_file,
             listen=listen,
             sync_token_file=sync_token_file,
+            sync_tls=sync_tls,
             health_host=reader.text("health.http.host", "127.0.0.1"),
             health_port=reader.port("health.http.port", 8090),
             instance_id=reader.text("instance.id") or socket.gethostname(),
@@ -164,9 +179,31 @@ def _listen(reader: _Reader) -> str:
         if len(path.encode()) > 107:
             reader.problems.append("config.sync.listen: a unix socket path may have at most 107 bytes")
         return f"unix:{path}"
-    if not is_loopback(text) or not text.rpartition(":")[2].isdigit():
-        reader.problems.append("config.sync.listen must be unix:/path or a loopback address with a port")
+    secured = bool(reader.text("config.sync.tls.certificate"))
+    if not (secured or is_loopback(text)) or not text.rpartition(":")[2].isdigit():
+        reader.problems.append(
+            "config.sync.listen must be unix:/path or a loopback address with a port; with config.sync.tls.certificate "
+            "any address with a port"
+        )
     return text
+
+
+def _sync_tls(reader: _Reader, listen: str) -> SyncTls | None:
+    """Both sides show certificates, or none does; a unix socket needs none."""
+    prefix = "config.sync.tls"
+    ca, certificate, key = (reader.path(f"{prefix}.{name}") for name in ("ca", "certificate", "key"))
+    if ca is None and certificate is None and key is None:
+        return None
+    if listen.startswith("unix:"):
+        reader.problems.append(f"{prefix}.* is for TCP: remove it, or give config.sync.listen an address with a port")
+        return None
+    if ca is None or certificate is None:
+        reader.problems.append(f"{prefix}.ca and {prefix}.certificate belong together: sidecars show certificates too")
+        return None
+    for name, path in (("ca", ca), ("certificate", certificate), ("key", key or certificate)):
+        if not os.access(path, os.R_OK):
+            reader.problems.append(f"{prefix}.{name}: {path} cannot be read")
+    return SyncTls(ca, certificate, key or certificate)
 
 
 class _Reader:

@@ -15,6 +15,7 @@ from management.wire import relative
 from proxy.check import duration
 
 # fabric: is the name of a Service Fabric service, which the cluster resolves
+USER = re.compile(r"(?<=://)[^/?#@]*@")  # of a URL; not for messages
 URL = re.compile(r"(?:https?|wss?|grpcs?)://[^\s]+|fabric:/[^\s]+|\{\{[^{}]+\}\}.*", re.IGNORECASE)
 
 
@@ -27,7 +28,7 @@ def prepare(change: Change) -> None:
         if not properties.get(name):
             raise invalid(name, f"{name} is required.")
     if not URL.fullmatch(properties["url"]):
-        raise invalid("url", f"'{properties['url'][:200]}' is not an absolute URL.")
+        raise invalid("url", f"'{USER.sub('', properties['url'])[:200]}' is not an absolute URL.")
     rules = (properties.get("circuitBreaker") or {}).get("rules") or []
     if not isinstance(rules, list):
         raise invalid("circuitBreaker.rules", "circuitBreaker.rules must be of type array.")

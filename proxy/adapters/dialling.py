@@ -40,11 +40,14 @@ class Dialler:
 
     def objection(self, request: Outgoing) -> str | None:
         """Why a policy's call may not go where it wants to; None when it may, and for what no policy chose."""
-        if not request.guarded:
+        proxy = request.proxy
+        if not (request.guarded or request.screened or (proxy is not None and proxy.screened)):
             return None
-        objection = self._reach.objection(request.url)
-        if objection is None and request.proxy is not None:  # plain http on the way to it was decided before
-            objection = self._reach.objection(Url("https", request.proxy.host, request.proxy.port))
+        objection = None
+        if request.guarded or request.screened:
+            objection = self._reach.objection(request.url, plain_http=not request.guarded)
+        if objection is None and proxy is not None:  # plain http on the way to it was decided before
+            objection = self._reach.objection(Url("https", proxy.host, proxy.port))
         return objection
 
     async def dial(self, request: Outgoing) -> tuple[asyncio.Transport, bytes, str]:
@@ -59,7 +62,7 @@ class Dialler:
             if tls is False:
                 raise BackendConnectionFailure("HTTP/2 goes through an HTTP proxy over https only.")
             destination = destination.through(request.proxy, request.url.scheme)
-        connector = self._screened if request.guarded else self._open
+        connector = self._screened if is_screened(request) else self._open
         transport, early, chosen = await connector.dial(destination)
         if request.thumbprints:
             try:
@@ -78,6 +81,11 @@ class Dialler:
             found = await asyncio.to_thread(_context, verify)
             self._contexts[verify] = found
         return found
+
+
+def is_screened(request: Outgoing) -> bool:
+    """Whether what its names resolve to is held against the rules of `reach`."""
+    return request.guarded or request.screened or (request.proxy is not None and request.proxy.screened)
 
 
 def check_thumbprint(transport: asyncio.BaseTransport | None, thumbprints: frozenset[str]) -> None:

@@ -6,7 +6,8 @@ Rules
 3. When a pooled connection died, an idempotent request whose body can be sent again is tried once more on a new one.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it. The last one used
    is the first one taken, so that what is not needed idles out.
-5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own.
+5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own, and so does a
+   request that an expression or a redirect leads somewhere (`screened`). A redirect to another server takes no secrets.
 6. Whatever goes wrong is BackendTimeout or BackendConnectionFailure, or the client's own failure while uploading.
 7. One sweep watches all deadlines; a timer of its own has only what may not last that long.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 import ssl
 from time import monotonic
 from urllib.parse import urljoin
@@ -24,7 +26,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.adapters.backend import BackendConnection, Interim
 from proxy.adapters.destination import Destination
-from proxy.adapters.dialling import Dialler, check_thumbprint
+from proxy.adapters.dialling import Dialler, check_thumbprint, is_screened
 from proxy.adapters.fields import end_to_end, name_of, value_of
 from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
@@ -43,6 +45,9 @@ SWEEP = 0.25  # seconds between two looks at the deadlines
 FAREWELL = 0.5  # seconds for connections to end in order when all of them do
 MAX_REDIRECTS = 10
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+# What a name of a header may have in it whose value is for one server alone.
+_SECRET = re.compile(r"auth|cookie|token|key|secret|passw|credential|session|signature|cert|jwt", re.IGNORECASE)
+_OF_A_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5")
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 _GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
@@ -143,16 +148,16 @@ class HttpTransport:
                 return response
             await response.body.discard()
             method = request.method if keeps or request.method in ("GET", "HEAD") else "GET"
-            headers = Headers(request.headers)
-            identity = request.identity
-            if (url.host, url.port) != (request.url.host, request.url.port):
-                identity = None
-                for secret in ("Authorization", "Cookie", "Host"):
-                    headers.popall(secret, None)
             body = request.body if keeps else Body()
-            request = dataclasses.replace(
-                request, method=method, url=url, headers=headers, body=body, identity=identity, continue_timeout=None
-            )
+            following = dataclasses.replace(request, method=method, url=url, body=body, continue_timeout=None)
+            if not _same_server(request.url, url):
+                _leave(following)
+            elif not keeps:
+                following.headers = Headers(request.headers)
+            if not keeps and method == "GET":
+                for name in _OF_A_BODY:
+                    following.headers.popall(name, None)
+            request = following
             response = await self.send(request)
         return response
 
@@ -170,7 +175,7 @@ class HttpTransport:
         url, identity = request.url, request.identity
         verify = request.verify_tls and not request.thumbprints
         name = identity.name if identity is not None else ""
-        return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded)
+        return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded or request.screened)
 
     def _pooled(self, name: PoolName) -> BackendConnection | None:
         pool = self._pools.get(name)
@@ -191,7 +196,7 @@ class HttpTransport:
 
     async def _open(self, request: Outgoing, name: PoolName, deadline: float) -> BackendConnection:
         url = request.url
-        connector = self._screened if request.guarded else self._connector
+        connector = self._screened if is_screened(request) else self._connector
         destination = await self._destination(request, name)
         try:
             async with asyncio.timeout(max(deadline - monotonic(), 0)) as limit:
@@ -331,6 +336,23 @@ def _redirected(url: Url, location: str) -> Url | None:
     except ValueError:
         return None
     return found if found is not None and found.scheme in ("http", "https") else None
+
+
+def _same_server(old: Url, new: Url) -> bool:
+    """Whether what the one may know is for the other too: the same origin, or the same name, now with TLS."""
+    if old.host.lower() != new.host.lower():
+        return False
+    upgraded = (old.scheme, old.port, new.scheme, new.port) == ("http", 80, "https", 443)
+    return upgraded or (old.scheme, old.port) == (new.scheme, new.port)
+
+
+def _leave(request: Outgoing) -> None:
+    """Make it one for a server that an answer has named: nothing that was meant for the first, and not everywhere."""
+    headers = Headers(request.headers)
+    for name in {each for each in headers if each.lower() in request.private or _SECRET.search(each)} | {"Host"}:
+        headers.popall(name, None)
+    request.headers, request.identity, request.thumbprints = headers, None, frozenset()
+    request.verify_tls, request.screened = True, True
 
 
 def _text(problem: BaseException) -> str:

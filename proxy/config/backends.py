@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from proxy.ports import HttpProxy
 Body = Mapping[str, Any]
 
 _COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
+_SECRET = re.compile(r"auth|cookie|token|key|secret|passw|credential|session|signature|code|sig", re.IGNORECASE)
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(rf"P(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?")
 
@@ -43,6 +44,16 @@ def backend(name: str, body: Body) -> Backend:
         cluster=_cluster((body.get("properties") or {}).get("serviceFabricCluster") or {}),
         managed_identity=(str(own.get("resource") or ""), str(own.get("clientId") or "")),
     )
+
+
+def secrets_of(backends: Iterable[Backend]) -> Iterator[str]:
+    """What backend entities add to calls and nobody may read: credentials, but no header that only says something."""
+    for each in backends:
+        if each.authorization:
+            yield from {each.authorization, each.authorization.partition(" ")[2]}
+        for given, least in ((each.headers, 16), (each.query, 8)):
+            for name, values in given.items():
+                yield from (value for value in values if len(value) >= least or _SECRET.search(name))
 
 
 def pooled(backend: Backend, body: Body, others: Mapping[str, Backend]) -> Backend:

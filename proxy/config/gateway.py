@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from proxy.admission import Access
 from proxy.config import layers, read
-from proxy.config.backends import backend, pooled
+from proxy.config.backends import backend, pooled, secrets_of
 from proxy.config.caches import Address, CacheEntity, cache_entity, nearest_cache
 from proxy.config.certificates import with_identity
 from proxy.config.connections import connections_of
@@ -242,7 +242,7 @@ def _environment(after: Gateway, touched: set[str]) -> tuple[Environment, set[st
         certificates=certificates,
         loggers=loggers,
         connections=connections,
-        secrets=secrets,
+        secrets=secrets.union(secrets_of(backends.values())),
         schemas=schemas,
     ), references
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from proxy.pipeline.element import Element
     from proxy.ports import Clock, Outgoing
 
+_USER = re.compile(r"(?<=//)[^/?#@]*@")  # of a URL; not for messages
 MAX_KEPT = 10_000  # calls or failures that one rule remembers
 MAX_TRIP = 24 * 3600.0  # seconds that a Retry-After may ask for
 
@@ -214,6 +216,8 @@ def parse_base(text: str) -> Url:
     parts = urlsplit(text.strip())
     scheme = SCHEME_NAMES.get(parts.scheme, parts.scheme)
     if scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"{text!r} is not an absolute URL. Write one such as https://backend.example/api.")
+        raise ValueError(
+            f"{_USER.sub('', text)!r} is not an absolute URL. Write one such as https://backend.example/api."
+        )
     port = parts.port or DEFAULT_PORTS[scheme]
     return Url(scheme, parts.hostname, port, quote(parts.path, safe="/%:@!$&'()*+,;=-._~"), parts.query)

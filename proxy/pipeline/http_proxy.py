@@ -29,7 +29,7 @@ def http_proxy(element: Element) -> Callable[[Exchange], HttpProxy]:
 
     def find(exchange: Exchange) -> HttpProxy:
         try:
-            return http_proxy_of(url.get(exchange), username.get(exchange), password.get(exchange))
+            return http_proxy_of(url.get(exchange), username.get(exchange), password.get(exchange), not url.constant)
         except ValueError as problem:
             raise ExpressionFailed(f"The URL of the proxy {problem}") from problem
 
@@ -37,11 +37,11 @@ def http_proxy(element: Element) -> Callable[[Exchange], HttpProxy]:
 
 
 @lru_cache(maxsize=256)
-def http_proxy_of(url: str, username: str, password: str) -> HttpProxy:
+def http_proxy_of(url: str, username: str, password: str, screened: bool = False) -> HttpProxy:
     """Without a scheme it is http. Raises ValueError."""
     address = Url.parse(url if "://" in url else f"http://{url.strip()}")
     if address is None or address.scheme not in ("http", "https"):
         raise ValueError(f"must be a URL such as http://proxy.example:8080, and {url[:200]!r} is none.")
     pair = f"{username}:{password}".encode()
     authorization = f"Basic {base64.b64encode(pair).decode()}" if username or password else ""
-    return HttpProxy(address.scheme, address.host, address.port, authorization)
+    return HttpProxy(address.scheme, address.host, address.port, authorization, screened)

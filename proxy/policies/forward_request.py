@@ -66,8 +66,9 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
             outgoing.http_version = "2"
         outgoing.identity = exchange.identity or outgoing.identity
         outgoing.proxy = exchange.proxy or outgoing.proxy
-        if follows:
-            outgoing.follow_redirects = follow_redirects.get(exchange)
+        if follows and follow_redirects.get(exchange):
+            outgoing.follow_redirects = True
+            outgoing.private = _private(exchange, member)
         outgoing.inform = exchange.inform
         clock = exchange.ports.clock
         started = clock.monotonic()
@@ -128,5 +129,13 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
     if resolution is None and request.client_ip and "X-Forwarded-For" not in headers:
         headers["X-Forwarded-For"] = request.client_ip
     guarded = resolution is not None and resolution.guarded
-    outgoing = Outgoing(request.method, url, headers, request.body, guarded=guarded)
+    outgoing = Outgoing(request.method, url, headers, request.body, guarded=guarded, screened=exchange.screened)
     return outgoing if backend is None else with_credentials(backend, outgoing)
+
+
+def _private(exchange: Exchange, backend: Backend | None) -> frozenset[str]:
+    """Headers that are for the backend alone: what its entity adds to each call, and the client's key."""
+    names = set(backend.headers) if backend is not None else set()
+    if exchange.api is not None:
+        names.add(exchange.api.key_header)
+    return frozenset(name.lower() for name in names)

@@ -74,6 +74,7 @@ def _base_url(element: Element, compiler: Compiler) -> Handler:
         except ValueError as problem:
             raise ExpressionFailed(str(problem)) from problem
         exchange.backend, exchange.backend_scope, exchange.fabric = None, "", None
+        exchange.screened = not base_url.constant
 
     return handle
 
@@ -86,11 +87,13 @@ def _backend_id(element: Element, compiler: Compiler, fabric_of: FabricOf) -> Ha
         first = backend.pool[0].backend if backend.pool else backend  # of a pool, forward-request chooses
         exchange.request.base = parse_base(first.url)
         exchange.backend, exchange.backend_scope, exchange.fabric = backend, scope, None
+        exchange.screened = False
 
     async def use_cluster(exchange: Exchange, backend: Backend) -> None:
         call = fabric_of(exchange, backend)
         await call.resolve(exchange)
         exchange.backend, exchange.backend_scope, exchange.fabric = backend, scope, call
+        exchange.screened = False
 
     if backend_id.constant:
         backend = compiler.backend(element, backend_id.value)
@@ -172,6 +175,7 @@ def _dapr(element: Element) -> Handler:
         exchange.request.base = address(exchange, f"invoke/{segment(service)}/method/{segments(method.get(exchange))}")
         exchange.request.path = ""
         exchange.backend, exchange.backend_scope, exchange.fabric = None, "", None
+        exchange.screened = False
 
     return handle
 

@@ -5,13 +5,10 @@ https://learn.microsoft.com/azure/api-management/xsl-transform-policy
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
-import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from proxy import transformers
 from proxy.errors import GatewayError
 from proxy.messages import Body
 from proxy.pipeline.registry import INBOUND, OUTBOUND, Handler, policy
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from proxy.pipeline.nodes import Node
     from proxy.pipeline.values import Value
 
-MAX_SECONDS = 2.0
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 _ROOT = re.compile(r"(?:[A-Za-z_][\w.\-]*:)?(?:stylesheet|transform)")
 
@@ -45,9 +41,7 @@ def xsl_transform(element: Element, compiler: Compiler) -> Handler:
     return _nothing if stylesheet is None else _handler(stylesheet, parameters, compiler.section)
 
 
-def _handler(stylesheet: Stylesheet, parameters: list[tuple[str, Value[str]]], section: str) -> Handler:
-    late: list[threading.Thread] = []  # a transformation cannot be stopped, only left alone
-
+def _handler(stylesheet: str, parameters: list[tuple[str, Value[str]]], section: str) -> Handler:
     async def handle(exchange: Exchange) -> None:
         message = exchange.message(section)
         if message.body.empty:
@@ -55,52 +49,15 @@ def _handler(stylesheet: Stylesheet, parameters: list[tuple[str, Value[str]]], s
         content = await message.body.read()
         if not content.strip():
             return
-        late[:] = [thread for thread in late if thread.is_alive()]
-        if late:
-            raise _failed("An earlier transformation by this stylesheet took too long and has not ended yet.")
         values = {name: value.get(exchange) for name, value in parameters}
-        done, thread = _start(stylesheet.transform, content, values)
         try:
-            async with asyncio.timeout(MAX_SECONDS):
-                made = await done
-        except TimeoutError as problem:
-            late.append(thread)
-            raise _failed(f"The transformation took more than {MAX_SECONDS:g} seconds.") from problem
+            made = await transformers.transform(stylesheet, content, values)
         except StylesheetError as problem:
             raise _failed(str(problem)) from problem
         message.headers.popall("Content-Length", None)
         message.body = Body(made)
 
     return handle
-
-
-def _start(
-    work: Callable[[bytes, Mapping[str, str]], bytes], content: bytes, values: Mapping[str, str]
-) -> tuple[asyncio.Future[bytes], threading.Thread]:
-    """Run in a thread that does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[bytes] = loop.create_future()
-
-    def finish(put: Callable[[Any], None], what: Any) -> None:
-        if not done.done():
-            put(what)
-
-    def run() -> None:
-        try:
-            made = work(content, values)
-        except Exception as problem:
-            _tell(loop, finish, done.set_exception, problem)
-        else:
-            _tell(loop, finish, done.set_result, made)
-
-    thread = threading.Thread(target=run, name="xsl-transform", daemon=True)
-    thread.start()
-    return done, thread
-
-
-def _tell(loop: asyncio.AbstractEventLoop, *call: Any) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
-        loop.call_soon_threadsafe(*call)
 
 
 def _parameter_name(parameter: Element) -> str:
@@ -112,7 +69,8 @@ def _parameter_name(parameter: Element) -> str:
     return name
 
 
-def _compiled(element: Element, node: Node) -> Stylesheet | None:
+def _compiled(element: Element, node: Node) -> str | None:
+    """The stylesheet's text, if it compiles."""
     text = element.source.text
     raw = _written(node, text)
     try:
@@ -126,7 +84,7 @@ def _compiled(element: Element, node: Node) -> Stylesheet | None:
     for href in stylesheet.left_out:
         message = f"The stylesheet includes or imports {href!r}; nothing is loaded, so it is left out."
         element.issue(message, "unsupported", offset=node.offset + 1, severity="warning")
-    return stylesheet
+    return raw
 
 
 def _written(node: Node, text: str) -> str:

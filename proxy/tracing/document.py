@@ -9,10 +9,10 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import LastError
+from proxy.hiding import HIDDEN
 from proxy.messages import Url
 from proxy.pipeline.registry import BACKEND, INBOUND, ON_ERROR, OUTBOUND, SECTIONS
 from proxy.tracing.changes import Change
-from proxy.tracing.mask import HIDDEN
 from proxy.tracing.recorder import Call, Entry, Recorder
 
 if TYPE_CHECKING:

@@ -10,14 +10,13 @@ A text is masked before it is cut, so that no half of a secret stays.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Mapping, Set
 from functools import lru_cache
-from urllib.parse import quote, unquote_plus
+from urllib.parse import unquote_plus
 
-HIDDEN = "***"
-SHORTEST = 4  # characters of a value that is looked for in other texts; a shorter one would hide half of the trace
+from proxy.hiding import HIDDEN, SHORTEST, variants
+
 MOST_LEARNED = 200
 
 _WORDS = (
@@ -163,19 +162,6 @@ def without(text: str, index: Index) -> str:
             done = at + size
         at += size or 1
     return "".join([*pieces, text[done:]]) if pieces else text
-
-
-def variants(secret: str) -> set[str]:
-    """The secret as it is, in a URL, in JSON and in Base64; nothing of a short one."""
-    if len(secret) < SHORTEST:
-        return set()
-    content = secret.encode("utf-8", "replace")
-    return {
-        secret,
-        quote(content, safe=""),
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        base64.b64encode(content).decode(),
-    }
 
 
 def _basic(value: str) -> tuple[str, ...]:

@@ -87,9 +87,20 @@ async def test_how_long_a_token_may_live(agent: Agent, plane: Plane, days: int) 
 
 async def test_gateways_that_are_not_there(agent: Agent, plane: Plane) -> None:
     await plane.delete("/gateways/gw")
-    assert (await refused(agent, f"GatewayKey {agent.token}"))[0] == 404
+    assert await refused(agent, f"GatewayKey {agent.token}") == (401, "GatewayTokenInvalid")
     agent.gateway = "none"
-    assert (await refused(agent, f"GatewayKey {agent.token}"))[0] == 404
+    assert await refused(agent, f"GatewayKey {agent.token}") == (401, "GatewayTokenInvalid")
+
+
+async def test_who_has_no_token_does_not_learn_which_gateways_there_are(agent: Agent, plane: Plane) -> None:
+    answers = set()
+    for name, service in (("gw", ""), ("GW", ""), ("none", ""), ("gw", "/configuration/nowhere")):
+        url = plane.server.make_url(f"{service}/gateways/{name}/events")
+        headers = {"Authorization": "GatewayKey none&209901010000&AAAA"}
+        async with plane.session.get(url, headers=headers) as response:
+            body = (await response.text()).replace(f"'{name}'", "'x'")
+            answers.add((response.status, body))
+    assert len(answers) == 1
 
 
 async def test_heartbeats_are_shown(agent: Agent, plane: Plane) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.cases.world import World, policies
+from proxy import transformers
 from proxy.pipeline.stylesheet import Stylesheet, StylesheetError
-from proxy.policies import xsl_transform
 
 _HEAD = (
     '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" '
@@ -54,8 +54,8 @@ def test_recursion_ends() -> None:
         Stylesheet(sheet(body)).transform(b"<a/>", {})
 
 
-async def test_a_long_transformation_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xsl_transform, "MAX_SECONDS", 0.1)
+async def test_a_long_transformation_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers, "SECONDS", 0.1)
     body = (
         '<xsl:template match="/"><xsl:for-each select="//b"><xsl:for-each select="//b"><xsl:for-each select="//b">'
         '<xsl:if test=". = 1">x</xsl:if></xsl:for-each></xsl:for-each></xsl:for-each></xsl:template>'
@@ -69,3 +69,23 @@ async def test_a_long_transformation_is_left_alone(monkeypatch: pytest.MonkeyPat
     assert time.perf_counter() - began < 5
     assert exchange.last_error is not None
     assert "took more than 0.1 seconds" in exchange.last_error.message
+    assert (await world.serve(world.exchange(), text)).status == 200  # the next one has another process
+
+
+async def test_x7_a_transformation_that_takes_all_memory_is_ended() -> None:
+    body = (
+        '<xsl:template name="t"><xsl:param name="s"/><xsl:call-template name="t">'
+        '<xsl:with-param name="s" select="concat($s,$s)"/></xsl:call-template></xsl:template>'
+        '<xsl:template match="/"><xsl:call-template name="t"><xsl:with-param name="s" select="\'aaaaaaaaaaaaaaaa\'"/>'
+        "</xsl:call-template></xsl:template>"
+    )
+    before = resident()
+    with pytest.raises(StylesheetError):
+        await transformers.transform(sheet(body), b"<a/>", {})
+    assert resident() - before < 32
+    assert await transformers.transform(sheet('<xsl:template match="/"><b/></xsl:template>'), b"<a/>", {})
+
+
+def resident() -> float:
+    """MiB of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20

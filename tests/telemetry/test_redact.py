@@ -17,6 +17,18 @@ from telemetry import redact
         ("http://a/x?X-Amz-Security-Token=a", "http://a/x?X-Amz-Security-Token=REDACTED"),
         ("http://a/x?passenger=a&token_type=b", "http://a/x?passenger=a&token_type=b"),
         ("http://a/sig=1", "http://a/sig=1"),
+        ("http://a/x?%73ubscription-key=abc&y=%41", "http://a/x?%73ubscription-key=REDACTED&y=%41"),
+        ("http://a/x?subscription%2Dkey=abc", "http://a/x?subscription%2Dkey=REDACTED"),
+        ("http://a/x?subscription%252Dkey=abc", "http://a/x?subscription%252Dkey=REDACTED"),
+        ("http://a/x?a=1;api_key=abc", "http://a/x?a=1;api_key=REDACTED"),
+        ("http://a/x?code=abc&barcode=1&zip-code=2", "http://a/x?code=REDACTED&barcode=1&zip-code=2"),
+        (
+            "http://a/x?x-functions-key=abc&keyword=1&page_token=2",
+            "http://a/x?x-functions-key=REDACTED&keyword=1&page_token=2",
+        ),
+        ("http://a/x?auth[token]=abc", "http://a/x?auth[token]=REDACTED"),
+        ("https://user:pw@a/x?b=1", "https://a/x?b=1"),
+        ("http://a/x@y?b=1@2", "http://a/x@y?b=1@2"),
         ("http://a/x?mysig=1", "http://a/x?mysig=1"),
     ],
 )

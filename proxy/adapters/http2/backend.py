@@ -92,7 +92,7 @@ class Http2Backends:
         url, identity = request.url, request.identity
         name = (
             url.scheme, url.host, url.port, request.verify_tls, request.thumbprints, identity.name if identity else "",
-            request.proxy, request.guarded,
+            request.proxy, request.guarded or request.screened,
         )  # fmt: skip
         found = self._origins.get(name)
         if found is None:

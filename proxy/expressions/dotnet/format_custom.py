@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from proxy.expressions.runtime import spend
+
 _NEVER = 1 << 30
+LONG = 100  # characters of a pattern beyond which each is charged
 
 
 class _Shape(NamedTuple):
@@ -136,6 +139,8 @@ def _round(digits: str, scale: int, keep: int) -> tuple[str, int]:
 
 def custom(value: Any, pattern: str) -> str:
     """value.ToString(pattern) for a number that is finite."""
+    if len(pattern) > LONG:
+        spend(len(pattern) << 3)
     digits, scale = _digits(shown_digits(value))
     floating = isinstance(value, float)
     negative = math.copysign(1, value) < 0 if floating else value < 0

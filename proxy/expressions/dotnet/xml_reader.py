@@ -135,11 +135,12 @@ class _Reader:
         self.scopes.append(scope)
         element = XElement(self.resolve(name, attribute=False))
         self.append(element)
-        preserve = self.preserve[-1]
+        preserve, names = self.preserve[-1], set()
         for key, value in pairs:
             made = XAttribute(self.resolve(key, attribute=True), value)
-            if ":" in key and any(other.name == made.name for other in element.attributes):
+            if ":" in key and made.name in names:
                 raise _Unlike(f"the attribute '{key}', which is there twice")
+            names.add(made.name)
             made.parent = element
             element.attributes.append(made)
             if key == "xml:space":
