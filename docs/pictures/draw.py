@@ -97,7 +97,7 @@ def parts() -> Picture:
     it.arrow((370, 110), (370, 125), (500, 125), (500, 165), words="records", at=(450, 120))
     it.arrow((580, 195), (680, 195))
     it.arrow((290, 260), (290, 300))
-    it.arrow((380, 245), (625, 245), (625, 295), (650, 295), words="asks every 10 s, outbound only", at=(500, 237))
+    it.arrow((380, 245), (625, 245), (625, 295), (650, 295), words="asks every 10 s, outbound only", at=(490, 262))
     it.arrow((745, 355), (745, 328))
     return it
 
