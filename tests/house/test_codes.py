@@ -1,0 +1,103 @@
+"""docs/operations.md says of every alarm what to do: codes of heartbeats and logs, as the code has them, and alerts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PACKAGES = ("proxy", "syncagent", "telemetry", "management", "portal", "passerelle")
+CODE = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+|Relief")
+LOUD = {"warn", "warning", "error", "exception", "critical", "fatal"}
+CALM = {"info", "debug"}
+
+
+def trees(*packages: str) -> Iterator[ast.Module]:
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def events(tree: ast.AST, levels: set[str]) -> Iterator[str]:
+    """Codes of what is logged at these levels: `extra={"event": CODE}`, or the agent's `log.warn(CODE, ...)`."""
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr not in levels:
+            continue
+        if call.args and (code := _code(call.args[0])):
+            yield code
+        for extra in call.keywords:
+            if extra.arg == "extra" and isinstance(extra.value, ast.Dict):
+                pairs = zip(extra.value.keys, extra.value.values, strict=True)
+                yield from (code for key, value in pairs if _text(key) == "event" and (code := _code(value)))
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _code(node: ast.expr | None) -> str:
+    return text if CODE.fullmatch(text := _text(node)) else ""
+
+
+def loud() -> set[str]:
+    found = {code for tree in trees(*PACKAGES) for code in events(tree, LOUD)}
+    # of servers that may be away (`Use` in proxy/adapters/redis_link.py): the code for it is named where it is used
+    adapters = {code for tree in trees("proxy/adapters") for node in ast.walk(tree) if (code := _code_of(node))}
+    return found | {code for code in adapters if code.endswith("Down")}
+
+
+def _code_of(node: ast.AST) -> str:
+    return _code(node) if isinstance(node, ast.expr) else ""
+
+
+def problems() -> set[str]:
+    """Codes that the agent tells in heartbeats: whatever looks like one in its code and is no event of its log."""
+    every = {code for tree in trees("syncagent") for node in ast.walk(tree) if (code := _code_of(node))}
+    logged = {code for tree in trees("syncagent") for code in events(tree, LOUD | CALM)}
+    both = {code for tree in trees("syncagent") for code in _kept(tree)}
+    return (every - logged) | both
+
+
+def _kept(tree: ast.AST) -> Iterator[str]:
+    """`problems[CODE] = ...`"""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and "problems" in ast.unparse(node.value) and (code := _code(node.slice)):
+            yield code
+
+
+def told(title: str) -> set[str]:
+    section = PAGE.split(f"\n### {title}\n", 1)[1].split("\n### ", 1)[0]
+    cells = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+    return {code for cell in cells for code in re.findall(r"`(\w+)`", cell)}
+
+
+# Of the agent's code, what only looks like a code
+NO_CODES = {"GatewayKey"}
+
+
+def test_codes_are_found_at_all() -> None:
+    assert {"ConfigSyncFailed", "TelemetryExportFailed", "LimitsServerDown", "PortTaken"} <= loud()
+    assert {"BackupFailed", "BackupUnusable", "PlaneRefuses", "GatewayTokenNearExpiry"} <= problems()
+
+
+def test_every_code_of_a_log_is_told() -> None:
+    assert loud() - told("Codes in logs") == set()
+
+
+def test_every_code_of_a_heartbeat_is_told() -> None:
+    assert problems() - NO_CODES - told("Codes in heartbeats") == set()
+
+
+def test_no_code_is_told_that_nobody_says() -> None:
+    assert told("Codes in logs") - loud() == set()
+    assert told("Codes in heartbeats") - problems() == set()
+
+
+def test_every_alert_is_told() -> None:
+    groups = yaml.safe_load((ROOT / "dashboards" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    assert {rule["alert"] for group in groups for rule in group["rules"]} == told("Alerts")
