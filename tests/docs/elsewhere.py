@@ -17,9 +17,11 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import kubernetes_validate
 import yaml
 
+from passerelle.main import main
 from tests.docs.statements import ROOT, Statement
 
 HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or shutil.which("helm")
@@ -151,15 +153,28 @@ def _any(words: list[str], folder: Path) -> None:
     """Another system's, of which this machine knows nothing."""
 
 
+def _passerelle(words: list[str], folder: Path) -> None:
+    """One that stays, or is only shown: its options are there."""
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, f"there is no {name}"
+        command = found
+    command.make_context(name, words)
+
+
 READERS: dict[str, Callable[[list[str], Path], None]] = {
     "apt-get": _any,
     "az": _az,
     "curl": _any,
     "docker": _docker,
+    "env": _any,
     "git": _git,
     "helm": _helm,
     "kubectl": _kubectl,
     "make": _make,
+    "passerelle": _passerelle,
     "pip": _pip,
     "psql": _any,
     "systemctl": _any,

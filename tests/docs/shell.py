@@ -29,7 +29,7 @@ class Shell:
         commands.mkdir()
         for name, rest in (("passerelle", " -m passerelle"), ("python", "")):
             script = commands / name
-            script.write_text(f'#!/bin/sh\nexec {sys.executable}{rest} "$@"\n')
+            script.write_text(f'#!/usr/bin/env bash\nexec {sys.executable}{rest} "$@"\n')
             script.chmod(0o755)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PASSERELLE_")}
         environment |= {"PATH": f"{commands}:{environment['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "250"}
@@ -39,12 +39,14 @@ class Shell:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._bash.stdout is not None
-        for line in self._bash.stdout:
-            self._lines.put(line)
+        with self._bash.stdout as said:
+            for line in said:
+                self._lines.put(line)
 
     def here(self, text: str) -> str:
         """A page's text with the addresses of this house."""
@@ -60,7 +62,7 @@ class Shell:
 
     def run(self, block: Block) -> None:
         """Fails with what was printed, and what should have been."""
-        asks = all(each.head in ("curl", "export") and " -X " not in each.text for each in block.statements)
+        asks = all(each.only_asks for each in block.statements)
         until = time.monotonic() + (LIVE_WITHIN if asks else 0)
         while True:
             printed, code, what = self._once(self.here(block.text))
@@ -97,6 +99,7 @@ class Shell:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGKILL)
         self._bash.wait()
+        self._reader.join(5)
         assert self._bash.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._bash.stdin.close()

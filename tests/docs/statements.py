@@ -29,7 +29,7 @@ HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 # Run as they stand, with bash, in a folder of the page's own
 HERE = {
-    "passerelle", "curl", "python", "cat", "cp", "echo", "export", "for", "grep", "ls", "mkdir", "mv", "openssl", "rm",
+    "passerelle", "curl", "python", "cat", "cp", "echo", "env", "export", "for", "grep", "ls", "mkdir", "mv", "openssl", "rm",
     "sed", "sleep", "test", "umask",
 }  # fmt: skip
 # Read, not run
@@ -44,7 +44,25 @@ class Statement:
 
     @property
     def elsewhere(self) -> bool:
-        return self.head in ELSEWHERE or (self.head == "curl" and "http" in self.text and not _local(self.text))
+        return self.head in ELSEWHERE or self._abroad or self._stays
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it may be done again without harm."""
+        if self.head == "curl":
+            return " -X " not in self.text
+        words = ("diff", "doctor", "gateways", "revisions", "version")
+        return self.head == "export" or (self.head == "passerelle" and self.text.split()[1] in words)
+
+    @property
+    def _abroad(self) -> bool:
+        return self.head == "curl" and "http" in self.text and not _local(self.text)
+
+    @property
+    def _stays(self) -> bool:
+        """A process that stays in the foreground, which tests of its own start."""
+        stays = self.head == "passerelle" and self.text.split()[1] in ("up", "start")
+        return stays or (self.head == "env" and "python -m" in self.text and not self.text.endswith("&"))
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,13 @@ def _local(text: str) -> bool:
 
 def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def unmarked(path: Path) -> list[str]:
+    """Blocks that look like shell and are not fenced as `sh`, so that nobody would run them."""
+    fences = re.findall(r"^ *```(\w*)\n(.*?)^ *```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    heads = {"passerelle", "curl", "docker", "helm", "kubectl", "make", "az", "pip"}
+    return [text for kind, text in fences if not kind and text.split()[:1] and text.split()[0] in heads]
 
 
 def split(text: str) -> list[str]:

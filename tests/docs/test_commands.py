@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.docs import elsewhere, places
 from tests.docs.shell import Shell
-from tests.docs.statements import ELSEWHERE, HERE, Block, blocks, pages, pattern
+from tests.docs.statements import ELSEWHERE, HERE, Block, Statement, blocks, pages, pattern, unmarked
 from tests.e2e.house import House
 from tests.ports import free_port
 
@@ -29,6 +30,11 @@ def test_each_command_is_of_a_known_kind(page: str) -> None:
         if each.head and each.head not in HERE | ELSEWHERE
     ]
     assert not unknown, unknown
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_shell_is_marked_as_shell(path: Path) -> None:
+    assert not unmarked(path), "fence it as sh"
 
 
 def test_pages_that_are_played_elsewhere_are_there() -> None:
@@ -51,6 +57,10 @@ def names(house: House) -> dict[str, str]:
         "http://127.0.0.1:9090": info["portal"],
         "https://plane.example:9443": info["management_tls"],
         "/run/secrets/admin.token": str(house.data / "admin.token"),
+        "/subscriptions/...": info["service"],
+        "=9180": f"={(plane := free_port())}",
+        "127.0.0.1:9180": f"127.0.0.1:{plane}",
+        "=9543": f"={free_port()}",
         "--port 8000": f"--port {(port := free_port())}",
         "127.0.0.1:8000": f"127.0.0.1:{port}",
     }
@@ -78,19 +88,21 @@ def shell(folder: Path, names: dict[str, str]) -> Iterator[Shell]:
 def test_the_commands_do_what_the_page_says(page: str, shell: Shell, folder: Path, house: House) -> None:
     places.prepare(page, folder, house.data)
     for block in PAGES[page]:
-        if block.elsewhere:
-            _read(block, folder)
-        else:
+        if not block.elsewhere:
             shell.run(block)
+            continue
+        for each in block.statements:
+            if each.elsewhere or (block.shown and each.head in elsewhere.READERS):
+                _read(block, each, folder)
+            elif not block.shown:
+                shell.run(replace(block, text=each.text, statements=(each,), prints=None, code=0))
 
 
-def _read(block: Block, folder: Path) -> None:
-    for each in block.statements:
-        if each.head in elsewhere.READERS and each.elsewhere:
-            try:
-                elsewhere.look(each, folder)
-            except Exception as wrong:
-                raise AssertionError(f"{block.place}: {each.text}\n{wrong}") from wrong
+def _read(block: Block, statement: Statement, folder: Path) -> None:
+    try:
+        elsewhere.look(statement, folder)
+    except Exception as wrong:
+        raise AssertionError(f"{block.place}: {statement.text}\n{wrong}") from wrong
 
 
 def test_what_a_block_prints_is_compared() -> None:
