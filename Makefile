@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: run setup test limits faults test-postgresql test-sdk4 kills outage race lint format lock proto docs bench peers bench-quick bench-scale bench-pressure bench-policies bench-compile bench-telemetry bench-outage clean python oracle test-clients test-az fuzz-management dashboards dashboard-tools browser vendor security audit sbom
+.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs docs-check faults format fuzz-management image kills limits lint lock model oracle outage pages peers pictures proto python race run sbom scan security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -31,6 +31,11 @@ test-postgresql: setup $(VENV)/.dev
 # Telemetry through an outage of ten minutes, with kill -9 of everything in it: make outage ARGUMENTS="--seconds 60".
 outage: setup $(VENV)/.dev
 	$(BIN)/python -m tests.telemetry.outage $(ARGUMENTS)
+
+# Edits, faults and kills in sequences that are made up, against real processes, every answer judged: a minute; more with
+# make model ARGUMENTS="--examples 100 --steps 50 --seed 7".
+model: setup $(VENV)/.dev
+	$(BIN)/python -m tests.model $(ARGUMENTS)
 
 # The list of attacks on real processes, and planted secrets looked for everywhere: some minutes; it prints a table. A
 # part: make security ARGUMENTS="--only canary".
@@ -61,9 +66,21 @@ faults: setup $(VENV)/.dev
 kills: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.kills $(ARGUMENTS)
 
+# An agent's saves killed 500 times, at every step and at random: half a minute.
+backup-kills: setup $(VENV)/.dev
+	$(BIN)/python -m tests.syncagent.backup_kills $(ARGUMENTS)
+
+# Half an hour of load with a change every ten seconds: memory and descriptors of every process. ARGUMENTS="--minutes 10"
+soak: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults.soak $(ARGUMENTS)
+
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
+
+# Odd and hostile bytes on plain and TLS ports, and slow clients, against real sidecars, four minutes: make wire ARGUMENTS="--only WF".
+wire: setup $(VENV)/.dev
+	$(BIN)/python -m tests.wire.run $(ARGUMENTS)
 
 # How many calls pass limits and quotas across sidecars: make limits ARGUMENTS="--apart", "--redis", "--kill-agent".
 limits: setup $(VENV)/.dev
@@ -96,9 +113,24 @@ build/sdk4/.installed: $(VENV)/.dev
 browser: setup $(VENV)/.dev
 	PASSERELLE_BROWSER=all $(BIN)/python -m pytest tests/browser $(ARGUMENTS)
 
+# How long the portal's pages take with 1,000 APIs: half a minute.
+pages: setup $(VENV)/.dev
+	$(BIN)/python -m tests.portal.pages $(ARGUMENTS)
+
 # What browsers load and nobody here wrote, anew from npm: by version and digest, see tests/browser/vendor.py.
 vendor: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.vendor
+# The tree of the image, made and tried without Docker; as root on Debian: some minutes.
+image: setup $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.image
+
+# The rendered chart and the Dockerfile, looked at by checkov.
+scan: setup $(VENV)/.dev
+	$(BIN)/python -m tests.deploy.scan
+
+# What the README shows: the recorded terminal session and the screenshots.
+pictures: setup $(VENV)/.dev
+	$(BIN)/python -m tests.pictures.session
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ class Revisions(Sequence[Item]):
         mine = (log.c.service == tx.service.number) & (log.c.revision >= low) & (log.c.revision <= high)
         counted = select(log.c.revision, log.c.op, func.count(), func.min(log.c.time)).where(mine)
         told: dict[int, Item] = {
-            each: {"name": str(each), "revision": each, "time": None, "author": "", "client": "", "restored": None}
+            each: {"name": str(each), "revision": each, "time": None, "author": None, "client": "", "restored": None}
             | {"stored": 0, "deleted": 0, "resources": []}
             for each in range(high, low - 1, -1)
         }

@@ -85,7 +85,7 @@ def _section(chain: list[_Document], index: int, name: str) -> list[dict[str, An
 
 
 def check_text(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:
-    """`{"scope": "/apis/shop", "value", "format"}` to `{"issues"}`: what storing it there would find."""
+    """`{"scope": "/apis/shop", "value", "format"}` to `{"issues"}`: what storing it would find. Stores nothing."""
     scope, value, format = body.get("scope", ""), body.get("value"), str(body.get("format") or "rawxml").lower()
     if not isinstance(value, str):
         raise invalid("value", "value must be the text of a policy document.")

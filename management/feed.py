@@ -7,6 +7,9 @@ Rules
 3. A change answer tells the present state of every id that was touched since the cursor, and of everything of an API
    whose association was touched. What was never visible in between is not mentioned.
 4. The fingerprint comes from the kept sums; no resource is read for it.
+5. A snapshot says that it is complete to who holds nothing or this dataset. Who holds another one, of a store that was
+   lost or of another plane, hears it once an operator has accepted this dataset for the gateway: until then it takes
+   the snapshot only when that loses at most half.
 """
 
 from __future__ import annotations
@@ -53,8 +56,15 @@ class Feed:
     """One answer to gateway `gateway` (its id in lower case)."""
 
     def __init__(
-        self, connection: Connection, vault: Vault, service: Service, gateway: str, memo: Fingerprints
+        self,
+        connection: Connection,
+        vault: Vault,
+        service: Service,
+        gateway: str,
+        memo: Fingerprints,
+        complete: bool = True,
     ) -> None:
+        self.complete = complete
         self.connection = connection
         self.vault = vault
         self.service = service
@@ -65,7 +75,7 @@ class Feed:
         """The answer in pieces of many lines each."""
         service = self.service
         if cursor is None or not self.knows(dataset, cursor):
-            yield self._header("snapshot", 0, complete=not self.strange(dataset))
+            yield self._header("snapshot", 0)
             count = 0
             for text, lines in self._snapshot():
                 count += lines
@@ -85,18 +95,14 @@ class Feed:
         service = self.service
         return dataset == service.dataset and cursor is not None and service.horizon <= cursor <= service.revision
 
-    def strange(self, dataset: str | None) -> bool:
-        """Whether an agent holds what this plane never had: then the plane cannot say that the rest is to go."""
-        return dataset is not None and dataset != self.service.dataset
-
-    def _header(self, kind: str, start: int, complete: bool = False) -> str:
+    def _header(self, kind: str, start: int) -> str:
         header: dict[str, Any] = {
             "kind": kind,
             "dataset": self.service.dataset,
             "from": start,
             "cursor": self.service.revision,
         }
-        if complete:
+        if kind == "snapshot" and self.complete:
             header["complete"] = True
         return f"H\t{json.dumps(header)}\n"
 

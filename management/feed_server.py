@@ -20,6 +20,7 @@ from management.bodies import read_body
 from management.errors import bad_request, unauthorized
 from management.feed import Feed, Fingerprints
 from management.keys import TokenRefused, verify
+from management.resources.gateways import accepted
 from management.schema import services
 from management.store import Service, Store
 from management.transaction import Transaction, find_service
@@ -49,10 +50,14 @@ class FeedServer:
             """The answer; instead of a snapshot that nobody asked for as a `whole`, what tells it from others."""
             with self.store.reading() as connection:
                 service, gateway = self._admit(connection, request)
-                feed = Feed(connection, self.store.vault, service, gateway.lower(), self.memo)
+                # the gateway is read only for who comes with another dataset
+                complete = dataset in (None, service.dataset) or accepted(
+                    Transaction(connection, self.store.vault, service), gateway
+                )
+                feed = Feed(connection, self.store.vault, service, gateway.lower(), self.memo, complete)
                 if not whole and not feed.knows(dataset, cursor):
-                    return service.dataset, service.revision, gateway.lower(), gzip, feed.strange(dataset)
-                return _build(feed.lines(dataset, None if whole else cursor), gzip)
+                    return service.dataset, service.revision, gateway.lower(), gzip, complete
+                return _build(feed.lines(None, None) if whole else feed.lines(dataset, cursor), gzip)
 
         # built whole, so that a slow reader keeps no transaction open
         built = await self.store.read(lambda: build(whole=False))

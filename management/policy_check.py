@@ -79,7 +79,7 @@ def check(tx: Transaction, text: str, scope: str) -> list[Link]:
 
 
 def kind_of(scope: str) -> str | None:
-    """What the document of the resource `scope` ("" for the service) is compiled for; None for no such resource."""
+    """The scope that the document of the resource `scope` ("" for the service) is compiled for; None for none."""
     parts = scope.lower().strip("/").split("/") if scope.strip("/") else []
     if len(parts) % 2 or not all(parts):
         return None

@@ -26,6 +26,7 @@ COMMANDS = {
     "import": "import_:import_",
     "policy": "policy:policy",
     "trace": "trace:trace",
+    "backup": "backup:backup",
     "telemetry": "telemetry:telemetry",
     "completion": "completion:completion",
     "version": "version:version",

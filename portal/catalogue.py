@@ -30,8 +30,8 @@ REST = 5  # times as long as a reading took, before the next one
 GUESTS = frozenset({"guests"})
 # what of the plane's log the catalogue does not depend on
 ASIDE = re.compile(
-    r"/(users|subscriptions|namedvalues|backends|certificates|gateways|loggers|diagnostics|policies|notifications)\b"
-    r"|/groups/[^/]+/users/|/policies/|/diagnostics/",
+    r"/(users|subscriptions|namedValues|backends|certificates|gateways|loggers|diagnostics|policies|notifications)/.+"
+    r"|/groups/[^/]+/users/.+|.+/(policies|diagnostics)/[^/]+",
     re.IGNORECASE,
 )
 
@@ -191,7 +191,7 @@ async def _news(plane: Plane, known: int) -> tuple[int, bool]:
         entries, known = await plane.every("/changes"), -1
     latest = max((int(each.get("revision") or 0) for each in entries), default=max(known, 0))
     ids = (str(change.get("id") or "") for each in entries for change in mappings(each.get("changes")))
-    return latest, known < 0 or any(not ASIDE.search(id) for id in ids)
+    return latest, known < 0 or any(not ASIDE.fullmatch(id) for id in ids)
 
 
 async def read(plane: Plane, generation: int) -> Catalogue:

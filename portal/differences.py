@@ -16,6 +16,7 @@ Told = Mapping[str, Any]
 
 CONTEXT = 3  # lines around a change
 MOST_LINES = 3_000  # of one text; what is longer is told as a whole
+SHORT = 80  # characters of a list on one line
 LONGEST_LINE = 2_000  # characters that are compared letter by letter
 DONE = {"create": "added", "delete": "removed", "update": "changed", "none": "as it was"}
 # what people call the types
@@ -134,7 +135,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, str):
         yield name, value
     elif value is not None or name:
-        yield name, json.dumps(value, indent=2, ensure_ascii=False) if value is not None else "null"
+        plain = json.dumps(value, ensure_ascii=False)
+        yield name, plain if len(plain) <= SHORT else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def text_of(name: str, before: str, after: str) -> Text:

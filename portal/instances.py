@@ -33,6 +33,10 @@ ALARMS = {
         "The backup cannot be used",
         "What lies in config.backup.path is damaged or has another key. It is written anew from the plane.",
     ),
+    "ConfigurationShrunk": (
+        "Much of the configuration is gone",
+        "The agent keeps what it holds, since the plane lost more than half of it. If that is meant, accept it.",
+    ),
     "FeedRefused": (
         "The configuration was refused",
         "What the plane sent did not pass the agent's checks; the last good configuration stays in force.",
@@ -85,7 +89,8 @@ class Sidecar:
 
 @dataclass(frozen=True)
 class Instance:
-    """`age` is how long ago the plane heard of it, in words; `state` is alive, silent or gone."""
+    """`age` is how long ago the plane heard of it, in words; `state` is alive, silent or gone; `shrunk`: it refuses a
+    configuration that lost more than half, until somebody accepts it."""
 
     id: str
     version: str
@@ -98,6 +103,7 @@ class Instance:
     sidecars: tuple[Sidecar, ...]
     alarms: tuple[Alarm, ...]
     issues: tuple[Issue, ...]
+    shrunk: bool = False
 
     @property
     def silent(self) -> bool:
@@ -134,6 +140,7 @@ def read(value: Mapping[str, Any], now: datetime.datetime) -> Instance:
         sidecars=tuple(_sidecar(one, newest, value.get("dataset")) for one in sidecars),
         alarms=tuple(map(_alarm, mappings(value.get("issues")))),
         issues=_issues(sidecars),
+        shrunk=any(one.get("code") == "ConfigurationShrunk" for one in mappings(value.get("issues"))),
     )
 
 

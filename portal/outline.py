@@ -49,6 +49,7 @@ def outline(name: str, schemas: Mapping[str, Any]) -> list[Row]:
 def _rows(schema: Schema, schemas: Mapping[str, Any], depth: int, path: tuple[str, ...]) -> Iterator[Row]:
     if depth >= DEEPEST:
         return
+    path = (*path, _name(_unlisted(schema)))
     schema = _items(schema, schemas)
     parts = [schema, *(each for each in schema.get("allOf") or () if isinstance(each, Mapping))]
     for part in parts:

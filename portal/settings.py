@@ -106,7 +106,7 @@ class Settings:
 
 
 def _url(name: str, value: str) -> str:
-    if value and not re.fullmatch(r"https?://[^/\s?#@]+[^\s?#]*", value):
+    if value and not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", value):
         raise SettingRefused(f'{name} is "{value}"; it must start with http:// or https:// and name a host')
     return value.rstrip("/")
 

@@ -153,6 +153,8 @@ def _step(entry: Told, section: str, whole: float) -> Step:
         facts = tuple((name, text(data.pop(key))) for key, name in SENT if key in data)
     depth = data.pop("depth", 0)
     data.pop("path", None)
+    if not document and source != "request" and ("request" in data or response is not None):
+        depth = 1  # a call that the policy above makes
     return Step(
         policy=source,
         at=milliseconds(start),

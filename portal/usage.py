@@ -11,6 +11,7 @@ from typing import Any
 from portal.plane import Plane
 
 SPANS = {"1": ("24 hours", "PT1H"), "7": ("7 days", "P1D"), "30": ("30 days", "P1D"), "90": ("90 days", "P1D")}
+MOST = 20  # lines of a table
 DAY = datetime.timedelta(days=1)
 COUNTS = ("callCountSuccess", "callCountBlocked", "callCountFailed", "callCountOther")
 
@@ -67,8 +68,8 @@ async def read(plane: Plane, user: str, days: str, now: datetime.datetime) -> Us
     about = {"$filter": f"{stamps} and userId eq '{user}'"}
     by_time, by_subscription, by_api = await asyncio.gather(
         plane.every("/reports/byTime", **about, interval=interval),
-        plane.every("/reports/bySubscription", **about),
-        plane.every("/reports/byApi", **about),
+        plane.page("/reports/bySubscription", 1, MOST, **about, **{"$orderby": "callCountTotal desc"}),
+        plane.page("/reports/byApi", 1, MOST, **about, **{"$orderby": "callCountTotal desc"}),
     )
     step = datetime.timedelta(hours=1) if days == "1" else DAY
     known = {str(each.get("timestamp") or "")[:13]: each for each in by_time}
@@ -85,8 +86,8 @@ async def read(plane: Plane, user: str, days: str, now: datetime.datetime) -> Us
         tuple(steps),
         bars(steps),
         max((one.calls for one in steps), default=0),
-        _lines(by_subscription),
-        _lines(by_api),
+        _lines(by_subscription[0]),
+        _lines(by_api[0]),
     )
 
 

@@ -48,7 +48,7 @@ class Hello(_message.Message):
     def __init__(self, sidecar_id: _Optional[str] = ..., software_version: _Optional[str] = ..., held_dataset: _Optional[str] = ..., held_version: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...
 
 class Diff(_message.Message):
-    __slots__ = ("nonce", "dataset", "base_version", "version", "full", "last", "upserts", "removals")
+    __slots__ = ("nonce", "dataset", "base_version", "version", "full", "last", "upserts", "removals", "complete")
     NONCE_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     BASE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,7 @@ class Diff(_message.Message):
     LAST_FIELD_NUMBER: _ClassVar[int]
     UPSERTS_FIELD_NUMBER: _ClassVar[int]
     REMOVALS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     nonce: str
     dataset: str
     base_version: int
@@ -65,7 +66,8 @@ class Diff(_message.Message):
     last: bool
     upserts: _containers.RepeatedCompositeFieldContainer[Resource]
     removals: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, nonce: _Optional[str] = ..., dataset: _Optional[str] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., full: _Optional[bool] = ..., last: _Optional[bool] = ..., upserts: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., removals: _Optional[_Iterable[str]] = ...) -> None: ...
+    complete: bool
+    def __init__(self, nonce: _Optional[str] = ..., dataset: _Optional[str] = ..., base_version: _Optional[int] = ..., version: _Optional[int] = ..., full: _Optional[bool] = ..., last: _Optional[bool] = ..., upserts: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., removals: _Optional[_Iterable[str]] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class Resource(_message.Message):
     __slots__ = ("id", "digest", "body")
@@ -97,10 +99,14 @@ class Nack(_message.Message):
         WRONG_BASE: _ClassVar[Nack.Reason]
         CORRUPT: _ClassVar[Nack.Reason]
         FAILED: _ClassVar[Nack.Reason]
+        SHRUNK: _ClassVar[Nack.Reason]
+        GOES_BACK: _ClassVar[Nack.Reason]
     REASON_UNSPECIFIED: Nack.Reason
     WRONG_BASE: Nack.Reason
     CORRUPT: Nack.Reason
     FAILED: Nack.Reason
+    SHRUNK: Nack.Reason
+    GOES_BACK: Nack.Reason
     NONCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -34,19 +34,23 @@ from proxy.adapters.external_cache import ExternalCache
 from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
+from proxy.adapters.limits import Limits
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.places import SharedPlaces
+from proxy.adapters.pressure import MemoryWatch, most_connections
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.reach import Reach
 from proxy.adapters.shared_memory import LIMITS, QUOTAS, shared_with_siblings
 from proxy.adapters.siblings import Siblings
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.adapters.transport import HttpTransport
+from proxy.adapters.trust import ClientTls, Trust
 from proxy.config.gateway import Gateway, build
 from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource, ResourceIssue
-from proxy.config.snapshot import apply
+from proxy.config.snapshot import apply, loss
 from proxy.lifecycle import Sidecar
+from proxy.messages import Body
 from proxy.ports import Places, Ports
 from proxy.server import PortTaken, Server
 from proxy.settings import SettingError, Settings
@@ -89,6 +93,8 @@ class Configuration:
     newest: int = 0  # the version that the agent holds
     reached: int = 0  # the newest revision that it is the content of
     confirmed: float = 0.0  # when it last was the newest there is, Unix seconds
+    believe: Callable[[tuple[bytes, ...]], None] = lambda _: None  # these authorities of the plane
+    unchecked: frozenset[str] = frozenset()  # backends whose certificates are not checked
     skipping: bool = False  # documented policies that this gateway does not have are left out, with a warning
 
     def take(
@@ -131,7 +137,9 @@ class Configuration:
         self.sidecar.ports.keys.prefetch(providers)
         if self.external is not None:
             self.external.use(gateway.cache)
+        self.believe(gateway.deployment.authorities)
         self.sidecar.publish(gateway)
+        self._tell_unchecked(gateway)
         if dataset != self.dataset:
             self.newest = self.reached = 0
         self.dataset, self.version = dataset, version
@@ -146,6 +154,25 @@ class Configuration:
             gc.collect()
         gc.freeze()
         in_force.set()
+
+    def loss(self, upserts: list[str], removals: list[str], full: bool, again: bool) -> str:
+        """Why a diff would take too much of what is held; in the stream's thread."""
+        return loss(self.resources, upserts, removals, full, again)
+
+    def _tell_unchecked(self, gateway: Gateway) -> None:
+        """Say which backends are called without a look at their certificates, each time there is another."""
+        backends = gateway.environment.backends if isinstance(gateway.environment.backends, Mapping) else {}
+        found = frozenset(
+            f"{name} ({'name' if each.validate_certificate_chain else 'chain and name'})"
+            for name, each in backends.items()
+            if not (each.validate_certificate_chain and each.validate_certificate_name)
+        )
+        if new := sorted(found - self.unchecked):
+            told = f"{', '.join(new[:20])}{' and others' if len(new) > 20 else ''}"
+            log.warning(
+                "certificates are not checked, as configured, of: %s", told, extra={"event": "BackendUnchecked"}
+            )
+        self.unchecked = found
 
     def stand(self, dataset: str, newest: int, confirmed: float, reached: int) -> None:
         """Where the agent stands; any thread."""
@@ -172,6 +199,8 @@ def main() -> int:
         local_cache(settings.values)
         redis_cache.configured(settings.values)  # a wrong one is told here, before there are workers
         redis_limits.configured(settings.values)
+        Limits.read(settings.values)
+        ClientTls.read(settings.values)
         secured = TlsSettings.read(settings.values)
         if secured is not None:
             ServerTls(secured)
@@ -223,7 +252,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    transport = HttpTransport(reach=Reach(settings.loopback_allowed, settings.http_allowed))
+    transport = HttpTransport(
+        reach=Reach(settings.loopback_allowed, settings.http_allowed), trust=Trust(ClientTls.read(settings.values))
+    )
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
     ports = Ports(
@@ -251,9 +282,15 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         recording=settings.telemetry,
     )
     caches = ExternalCache(external, redis_cache.prefix(settings.values), sidecar.use_external_cache)
-    configuration = Configuration(loop, sidecar, journal, external=caches, skipping=settings.lenient)
-    server = Server(sidecar, configuration.details, settings.forwarded_proto)
+    configuration = Configuration(
+        loop, sidecar, journal, external=caches, skipping=settings.lenient, believe=transport.believe
+    )
+    bounds = Limits.read(settings.values)
+    Body.most = bounds.buffered
+    server = Server(sidecar, configuration.details, settings.forwarded_proto, bounds)
     try:
+        server.most = min(server.most, most_connections())
+        watch = asyncio.create_task(MemoryWatch(sidecar, settings.values).run())
         secured = TlsSettings.read(settings.values)
         await server.listen(settings.host, settings.port, shared=worker is not None)
         if secured is not None:
@@ -291,6 +328,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         "" if memory is None else memory.group,
         configuration.stand,
         lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
+        configuration.loss,
         settings.sync_tls,
     )
     sync.start()
@@ -305,6 +343,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         task.cancel()
     await asyncio.gather(drain, second, return_exceptions=True)
     await server.close()
+    watch.cancel()
     await errands.close(0.2 if again.is_set() else 2.0)
     await keys.close()
     await tokens.close()

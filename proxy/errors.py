@@ -2,6 +2,7 @@
 
     GatewayError
     ├── NotReady                     503  no configuration yet
+    ├── Overloaded                   503  too little memory, or too few descriptors
     ├── BadRequest                   400  the request itself is malformed
     ├── OperationNotFound            404  no API, no operation, or the wrong method
     ├── SubscriptionKeyMissing       401
@@ -141,6 +142,22 @@ class NotReady(GatewayError):
             reason="ConfigurationNotLoaded",
             public="Service unavailable. The gateway has no configuration yet.",
             source="configuration",
+        )
+
+
+class Overloaded(GatewayError):
+    """`detail` says of what there is not enough."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            "The gateway is overloaded.",
+            status=503,
+            phrase="Service Unavailable",
+            reason="GatewayOverloaded",
+            public="Service unavailable. The gateway is overloaded; try again later.",
+            source="configuration",
+            headers=(("Retry-After", "5"),),
+            detail=detail,
         )
 
 

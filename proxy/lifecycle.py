@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
@@ -30,6 +31,7 @@ from proxy.errors import (
     NotReady,
     OperationNotFound,
     Origin,
+    Overloaded,
 )
 from proxy.exchange import Exchange
 from proxy.forwarded import client_certificate
@@ -100,6 +102,12 @@ class Sidecar:
     requests: int = 0
     failures: int = 0
     in_flight: int = 0
+    # Requests that are served at a time, and whether bodies on their way in are given up: see adapters/pressure.py.
+    most: int = sys.maxsize
+    strained: bool = False
+    # Bytes that bodies which policies read may take, and do.
+    room: int = sys.maxsize
+    claimed: int = 0
     deployment: Deployment = field(default_factory=Deployment)
     traces: Traces = field(default_factory=Traces)
     # The client's scheme is known, since a proxy in front tells it, and APIs are found by it.
@@ -130,6 +138,8 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
         try:
             if gateway is None or incoming.problem is not None:
                 raise incoming.problem or NotReady()
+            if sidecar.in_flight > sidecar.most:
+                raise Overloaded(f"there is too little memory to serve more than {sidecar.most} requests at a time")
             scheme = incoming.scheme if sidecar.by_scheme or incoming.tls_version else ""
             try:
                 open = route(gateway, exchange, incoming.upgrade, scheme)
@@ -140,7 +150,7 @@ async def serve(sidecar: Sidecar, incoming: Incoming, outlet: Outlet) -> None:
             if tracing is not None:
                 tracing.settle(exchange)
             pipeline = gateway.pipeline(exchange.product, exchange.api, exchange.operation)  # link
-        except (NotReady, BadRequest) as error:
+        except (NotReady, BadRequest, Overloaded) as error:
             await fail(exchange, error)
         except GatewayError as error:
             assert gateway is not None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from multidict import CIMultiDict
@@ -93,7 +94,8 @@ class Body:
     ends.
     """
 
-    __slots__ = ("_buffer", "_stream", "consumed", "length", "trailers")
+    __slots__ = ("_buffer", "_stream", "claim", "consumed", "length", "trailers")
+    most: ClassVar[int] = MAX_BUFFERED_BODY  # a process sets it once, at its start
 
     def __init__(
         self,
@@ -108,6 +110,8 @@ class Body:
         self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
+        # Asked before so many bytes of the stream are buffered; raises when there is too little memory.
+        self.claim: Callable[[int], None] | None = None
 
     @property
     def buffered(self) -> bool:
@@ -134,12 +138,15 @@ class Body:
         content, self._buffer, self.length, self.consumed = self.content(), b"", 0, True
         return content
 
-    async def read(self, limit: int = MAX_BUFFERED_BODY) -> bytes:
-        """Buffer the stream; raises BodyTooLarge beyond `limit` bytes."""
+    async def read(self, limit: int | None = None) -> bytes:
+        """Buffer the stream; raises BodyTooLarge beyond `limit` bytes, `most` without one."""
         if self._stream is None:
             return self._buffer or b""
+        limit = self.most if limit is None else limit
         if self.length is not None and self.length > limit:
             raise BodyTooLarge(limit)
+        if self.claim is not None:
+            self.claim(limit if self.length is None else self.length)
         parts: list[bytes] = []
         size = 0
         async for chunk in self._stream:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.errors import BackendConnectionFailure, BackendTimeout, BodyTooLarge, GatewayError
-from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response, Url
+from proxy.messages import Body, Headers, Response, Url
 from proxy.tokens.keys import KeySet
 from telemetry.records import EventRecord, Row
 
@@ -62,6 +62,7 @@ class Outgoing:
     follow_redirects: bool = False
     http_version: str = "1.1"
     verify_tls: bool = True
+    verify_name: bool = True
     identity: ClientIdentity | None = None
     guarded: bool = False
     screened: bool = False
@@ -89,7 +90,7 @@ async def whole_answer(transport: Transport, request: Outgoing) -> Response:
     except TimeoutError as late:
         raise BackendTimeout(f"The request did not complete within {request.timeout:g} seconds.") from late
     except BodyTooLarge as large:
-        raise BackendConnectionFailure(f"The answer is larger than {MAX_BUFFERED_BODY} bytes.") from large
+        raise BackendConnectionFailure(f"The answer is larger than {Body.most} bytes.") from large
     finally:
         if response is not None and not response.body.buffered:
             await response.body.discard()

@@ -16,12 +16,14 @@ import json
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from proxy.adapters.connection import HEAD_DEADLINE, Connection
+from proxy.adapters.connection import Connection
+from proxy.adapters.limits import DEFAULTS, Limits
 from proxy.adapters.negotiation import Http2Connections, Negotiation
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.tls import ServerTls
@@ -31,6 +33,7 @@ log = logging.getLogger("proxy.server")
 
 STATUS_PATHS = frozenset({"/status-0123456789abcdef", "/internal-status-0123456789abcdef"})
 BACKLOG = 1024
+SWEEP = 0.5  # seconds between two looks at the deadlines
 LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
@@ -42,10 +45,19 @@ class Server(web.Server):
     """`details` adds to the body of the status paths, e.g. the configuration's version and source."""
 
     def __init__(
-        self, sidecar: Sidecar, details: Callable[[], Mapping[str, Any]] = dict, forwarded_proto: bool = False
+        self,
+        sidecar: Sidecar,
+        details: Callable[[], Mapping[str, Any]] = dict,
+        forwarded_proto: bool = False,
+        limits: Limits = DEFAULTS,
     ) -> None:
         super().__init__(_never, handler_cancellation=True)
         self.sidecar = sidecar
+        self.limits = limits
+        # Clients at a time; while there are more, those are refused and connections end with their answers.
+        self.most = limits.connections
+        self.turned_away = 0  # of these, the ones that are about to be closed
+        self._open: Counter[str] = Counter()  # connections by address, where those are limited
         self._details = details
         self._forwarded_proto = forwarded_proto
         self.outbox = Outbox(self._loop)
@@ -59,6 +71,32 @@ class Server(web.Server):
 
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
+
+    def welcome(self, client: str) -> bool:
+        """Count a new connection of this address, which is counted already among all; False for one too many."""
+        limits = self.limits
+        if limits.per_source:
+            self._open[client] += 1
+            if self._open[client] > limits.per_source:
+                return False
+        return len(self._connections) + len(self.http2) - self.turned_away <= self.most
+
+    def farewell(self, client: str) -> None:
+        """Forget a connection of this address."""
+        if self.limits.per_source:
+            self._open[client] -= 1
+            if self._open[client] <= 0:
+                del self._open[client]
+
+    @property
+    def leaving(self) -> bool:
+        """Connections end with the answer that they carry."""
+        return self.draining or len(self._connections) - self.turned_away >= self.most
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a connection may idle between two requests."""
+        return self.limits.idle if len(self._connections) - self.turned_away < self.most else 0.0
 
     @property
     def ready(self) -> bool:
@@ -104,7 +142,7 @@ class Server(web.Server):
                 sock=sock,
                 backlog=BACKLOG,
                 ssl=tls.context,
-                ssl_handshake_timeout=HEAD_DEADLINE,
+                ssl_handshake_timeout=self.limits.head_deadline,
             )
             self.tls_address = sock.getsockname()[:2]
         self._listeners.append(listener)
@@ -161,14 +199,17 @@ class Server(web.Server):
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(1)
-            now = self._loop.time()
-            for connection in self.connections:
-                if isinstance(connection, Connection):
-                    connection.sweep(now)
-            self.http2.sweep(now)
-            if self._tls is not None:
-                await asyncio.to_thread(self._tls.refresh)
+            await asyncio.sleep(SWEEP)
+            now = self._loop.time() + SWEEP  # what will be late at the next look is ended now
+            try:
+                for connection in self.connections:
+                    if isinstance(connection, Connection):
+                        connection.sweep(now)
+                self.http2.sweep(now)
+                if self._tls is not None:
+                    await asyncio.to_thread(self._tls.refresh)
+            except Exception:  # deadlines must go on being watched
+                log.exception("a look at the connections failed")
 
 
 async def _never(_: web.BaseRequest) -> web.StreamResponse:

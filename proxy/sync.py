@@ -5,6 +5,8 @@ Rules
 2. A diff is handed over once it is whole and every digest has been checked; half a diff is never seen.
 3. What is held survives any loss of the stream: a reconnect says what is held, and only what is missing comes.
 4. `apply` may not raise. If it does, that is a bug: it is logged and refused, and the stream lives on.
+5. What an agent in trouble says takes nothing away: a version never goes back, never loses resources without a newer
+   one, and loses more than half only when the agent marks it as complete.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # (dataset, version, full, upserts, removals) -> what is wrong with single resources
 Apply = Callable[[str, int, bool, list[Resource], list[str]], list[ResourceIssue]]
+# ids of upserts, removals, full, the held version again -> why this would lose too much of what is held, or nothing
+Loss = Callable[[list[str], list[str], bool, bool], str]
 # requests and 5xx answers since start, and the start in Unix seconds
 Status = Callable[[], tuple[int, int, float]]
 # dataset and version that the agent holds, when that was last said to be the newest (Unix seconds), its newest revision
@@ -90,12 +94,13 @@ class SyncThread:
         group: str = "",
         stand: Stand | None = None,
         problems: Callable[[], list[str]] = list,
+        loss: Loss | None = None,
         tls: SyncTls | None = None,
     ) -> None:
         self._endpoint, self._token, self._tls = endpoint, token, tls
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
-        self._traces, self._stand = traces, stand
+        self._traces, self._stand, self._loss = traces, stand, loss
         self._outbox: Outbox = queue.SimpleQueue()
         if traces is not None:
             traces.announce = lambda: self._outbox.put(TRACES)
@@ -265,6 +270,13 @@ class SyncThread:
             return self._nack(diff.nonce, nack.WRONG_BASE, f"the diff starts from version {diff.base_version}")
         if pending.corrupt:
             return self._nack(diff.nonce, nack.CORRUPT, f"the digest of {pending.corrupt} does not match its body")
+        if self._held[0] == diff.dataset and diff.version < self._held[1]:
+            return self._nack(diff.nonce, nack.GOES_BACK, f"version {self._held[1]} of the same dataset is held")
+        again = self._held == (diff.dataset, diff.version)
+        if self._loss is not None and (again or not diff.complete):
+            lost = self._loss(pending.ids, pending.removals, diff.full, again)
+            if lost:
+                return self._nack(diff.nonce, nack.SHRUNK, lost if again else f"{lost}, and it is not marked complete")
         try:
             issues = self._apply(diff.dataset, diff.version, diff.full, pending.upserts, pending.removals)
         except Exception as error:
@@ -283,6 +295,7 @@ class SyncThread:
         return config_sync_pb2.FromSidecar(ack=ack)
 
     def _nack(self, nonce: str, reason: config_sync_pb2.Nack.Reason, detail: str) -> config_sync_pb2.FromSidecar:
+        logger.warning("a diff is refused, what was in force stays: %s", detail)
         held, version = self._held
         nack = config_sync_pb2.Nack(
             nonce=nonce, reason=reason, detail=detail[:2_000], held_dataset=held, held_version=version
@@ -395,6 +408,7 @@ class _Pending:
             if hashlib.sha256(body).digest() != digest:
                 self.corrupt = self.corrupt or id
                 continue
+            self.ids.append(id)
             try:
                 self.upserts.append(Resource(id, digest.hex(), checked(body)))
             except ValueError as error:
@@ -404,6 +418,7 @@ class _Pending:
     def _begin(self, nonce: str) -> None:
         self.nonce, self.corrupt = nonce, ""
         self.upserts: list[Resource] = []
+        self.ids: list[str] = []  # of all upserts, also of those that cannot be read
         self.removals: list[str] = []
         self.issues: list[ResourceIssue] = []
 

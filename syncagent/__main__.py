@@ -12,7 +12,8 @@ import signal
 import sys
 
 from syncagent.agent import Agent
-from syncagent.backup import Backup, read_keys
+from syncagent.backup import Backup
+from syncagent.backup_keys import read_keys
 from syncagent.credential import Credential
 from syncagent.hub import Hub
 from syncagent.log import Log
@@ -63,18 +64,15 @@ def _run(settings: Settings, log: Log) -> int:
 def _backup(settings: Settings, gateway_id: str, log: Log) -> Backup | None:
     if settings.backup_path is None:
         return None
-    try:
-        keys = read_keys(settings.backup_key, settings.backup_key_file)
-    except (OSError, ValueError) as error:
-        log.warn(
-            "LocalBackupLocationNotFound",
-            f"no backup: its directory or its key cannot be used ({error}); "
-            "set config.backup.path or config.backup.key",
-        )
-        return None
     if settings.backup_key_file is not None and settings.backup_key_file.parent == settings.backup_path:
         log.info("LocalBackupKey", "the key lies beside the backup; config.backup.key.file can keep them apart")
-    return Backup(settings.backup_path, gateway_id, keys)
+    return Backup(
+        settings.backup_path,
+        gateway_id,
+        lambda: read_keys(
+            settings.backup_key, settings.backup_key_file, settings.former_keys, settings.former_keys_file
+        ),
+    )
 
 
 async def _serve(settings: Settings, credential: Credential, gateway_id: str, agent: Agent, hub: Hub, log: Log) -> int:

@@ -19,11 +19,11 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from syncagent import feed as feeds
-from syncagent.backup import Backup, ReadOnlyBackup
+from syncagent.backup import Backup
+from syncagent.backup_keys import KeysUnavailable
 from syncagent.credential import Credential
 from syncagent.errors import CallFailed
 from syncagent.hub import Hub
@@ -31,33 +31,21 @@ from syncagent.log import Log
 from syncagent.quota_journal import QuotaJournal, keep, restore
 from syncagent.quotas import Name, Total
 from syncagent.report import heartbeat
+from syncagent.saving import NO_BACKUP, Saving
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
+from syncagent.source import Plane
 
 CREDENTIAL_CHECK = 2.0
-SAVE_PATIENCE = 10.0
 SAVE_SPACING = 1.0
 PUBLISH_SPACING = 0.5
 URGENT_HEARTBEAT = 5.0
 BUG_PAUSE = 5.0
 TRACE_PAUSE, MAX_TRACE_PAUSE = 1.0, 30.0
-COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE = 5.0, 60.0
-LAST_COUNTERS = 2.0
+COUNTERS_INTERVAL, MAX_COUNTERS_PAUSE, LAST_COUNTERS = 5.0, 60.0, 2.0
 QUOTAS_SAVED_EVERY = 0.5
 NEAR_EXPIRY = 7 * 86_400
 COMPLAINT_SPACING = 60.0  # seconds before the log has the same failure again; beside it only at the level debug
-
-
-class Plane(Protocol):
-    """The calls of docs/configuration-feed.md; all raise CallFailed."""
-
-    async def events(self, held: Snapshot | None) -> feeds.Feed: ...
-
-    async def heartbeat(self, report: dict[str, Any]) -> None: ...
-
-    async def traces(self, batch: list[tuple[str, str]]) -> None: ...
-
-    async def counters(self, report: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class Agent:
@@ -86,22 +74,21 @@ class Agent:
         self._tried = ""
         self._complaint = ("", 0.0)  # what was said last of a failed poll, and when
         self._fresh = asyncio.Event()
-        self._saver = ThreadPoolExecutor(1, "backup")
-        self._saving: asyncio.Future[bool] | None = None
+        self._saving = Saving(backup, self._problems, log)
 
     def restore(self) -> None:
         """Take what the backup has. Never raises; what was wrong is said in the log and in the heartbeat."""
         if self._backup is None:
-            if self._settings.backup_path is not None:
-                self._problems["BackupLocationNotFound"] = (
-                    f"there is no backup: {self._settings.backup_path} or its key cannot be used; "
-                    f"without the {self._source} this agent cannot start"
-                )
             return
         if self._journal is not None and (wrong := restore(self._journal, self._hub.quotas)):
             self._problems["QuotasUnusable"] = wrong
             self._log.error("QuotasUnusable", wrong)
-        restored = self._backup.restore()
+        try:
+            restored = self._backup.restore()
+        except KeysUnavailable as error:
+            self._problems[NO_BACKUP] = str(error)
+            self._log.warn("LocalBackupLocationNotFound", str(error))
+            return
         for complaint in restored.complaints:
             self._log.error("LocalBackupUnusable", complaint)
         if restored.complaints:
@@ -120,8 +107,12 @@ class Agent:
             dataset=snapshot.dataset,
             cursor=snapshot.cursor,
             resources=len(snapshot.resources),
-            age=round(time.time() - restored.saved),
+            age=max(round(time.time() - restored.saved), 0),
         )
+        if not restored.present:
+            self._log.info(
+                "LocalBackupKeyRotated", "it was read with a former key; the next save is with the present one"
+            )
 
     async def run(self, plane: Plane, wake: Callable[[], None]) -> None:
         """Until cancelled."""
@@ -146,12 +137,7 @@ class Agent:
 
     async def close(self) -> None:
         """Waits for a save in flight: a generation begun is a generation written."""
-        if self._saving is not None and not self._saving.done():
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._saving, SAVE_PATIENCE)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._save_quotas(), SAVE_PATIENCE)
-        self._saver.shutdown(wait=False)
+        await self._saving.finish(self._save_quotas())
         if self._backup is not None:
             self._backup.close()
 
@@ -188,7 +174,7 @@ class Agent:
         except CallFailed as failure:
             return self._failed(failure)
         except feeds.FeedError as error:
-            self._problems["FeedRefused"] = str(error)
+            self._refuse(error)
             return self._failed(CallFailed(f"the {self._settings.source}'s configuration is refused: {error}"))
         if self._failures:
             self._log.info(
@@ -197,8 +183,8 @@ class Agent:
         self._failures = self._strained = 0
         self._last_error, self._confirmed = "", time.time()
         self._hub.confirmed_at = self._confirmed
-        self._problems.pop("FeedRefused", None)
-        self._problems.pop("PlaneRefuses", None)
+        for code in ("FeedRefused", "ConfigurationShrunk", "PlaneRefuses"):
+            self._problems.pop(code, None)
         self._check_expiry()
         # Less than an interval, so that a change is fetched, saved and live within one; uneven, to spread agents. What
         # changed in a folder has still to be checked here, and to look at it costs nobody anything.
@@ -211,7 +197,7 @@ class Agent:
         feed = await plane.events(held)
         try:
             new = feeds.advance(held, feed)
-        except feeds.FingerprintMismatch as error:
+        except feeds.WholeWanted as error:
             self._log.warn("ConfigurationMismatch", f"{error}; asking for the whole")
             feed = await plane.events(None)
             new = feeds.advance(held, feed)
@@ -228,6 +214,19 @@ class Agent:
                 resources=len(new.resources),
             )
 
+    def _refuse(self, error: feeds.FeedError) -> None:
+        """The alarm; of a configuration that shrank it says how to take it."""
+        if isinstance(error, feeds.Shrunk):
+            settings = self._settings
+            text = f"the {settings.source} offers {error}; the last good one stays. {settings.how_to_accept}"
+            code, over = "ConfigurationShrunk", "FeedRefused"
+        else:
+            code, over, text = "FeedRefused", "ConfigurationShrunk", str(error)
+        if self._problems.get(code) != text:
+            self._log.error(code, text)
+        self._problems[code] = text
+        self._problems.pop(over, None)
+
     def _failed(self, failure: CallFailed) -> float:
         self._failures += 1
         self._last_error = str(failure)
@@ -237,11 +236,9 @@ class Agent:
         event = "ConfigSyncFailed" if self._held is not None else "ConfigInitialSyncFailed"
         serving = f"; version {self._held.cursor} stays in force" if self._held else "; not ready, no configuration"
         message, now = f"{failure}{serving}", time.monotonic()
-        if message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING:
-            self._complaint = (message, now)
-            self._log.error(event, message, failures=self._failures)
-        else:
-            self._log.debug(event, message, failures=self._failures)
+        news = message != self._complaint[0] or now - self._complaint[1] >= COMPLAINT_SPACING
+        self._complaint = (message, now) if news else self._complaint
+        (self._log.error if news else self._log.debug)(event, message, failures=self._failures)
         return max(self._backoff(failure.answered), failure.retry_after or 0.0)
 
     def _backoff(self, answered: bool) -> float:
@@ -287,38 +284,12 @@ class Agent:
                 await asyncio.sleep(SAVE_SPACING if self._backup is not None else PUBLISH_SPACING)
 
     async def _persist(self, snapshot: Snapshot) -> bool:
-        """Whether a generation was written. Never raises and never waits longer than a disk deserves."""
-        if self._backup is None:
-            return False
-        if self._saving is not None and not self._saving.done():
-            self._fresh.set()
-            await asyncio.sleep(PUBLISH_SPACING)
-            return False
-        loop = asyncio.get_running_loop()
-        self._saving = loop.run_in_executor(self._saver, self._backup.save, snapshot)
-        # One that outlives our patience is looked at by nobody; its failure must not be noise.
-        self._saving.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            wrote = await asyncio.wait_for(asyncio.shield(self._saving), SAVE_PATIENCE)
-        except TimeoutError:
-            self._save_failed("BackupFailed", f"the backup takes longer than {SAVE_PATIENCE:.0f} s to write")
-        except ReadOnlyBackup as error:
-            self._save_failed("BackupReadOnly", str(error))
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-            self._save_failed("BackupFailed", f"the backup cannot be written: {reason}")
-        else:
-            if wrote:
-                self._log.debug("LocalBackupSaved", f"version {snapshot.cursor} is on disk")
-            for code in ("BackupFailed", "BackupReadOnly"):
-                self._problems.pop(code, None)
-            return wrote
+        """Whether a generation was written. Never raises."""
+        if not self._saving.busy:
+            return await self._saving.save(snapshot)
+        self._fresh.set()
+        await asyncio.sleep(PUBLISH_SPACING)
         return False
-
-    def _save_failed(self, code: str, message: str) -> None:
-        if self._problems.get(code) != message:
-            self._log.warn("LocalBackupFailed", f"{message}; serving goes on without it")
-        self._problems[code] = message
 
     async def _quotas_forever(self) -> None:
         while True:
@@ -327,9 +298,9 @@ class Agent:
 
     async def _save_quotas(self) -> None:
         """Behind a save of the configuration in flight. Never raises."""
-        problem = await keep(self._journal, self._hub.quotas, self._saver)
+        problem = await keep(self._journal, self._hub.quotas, self._saving.thread)
         if problem:
-            self._save_failed("QuotasNotSaved", problem)
+            self._saving.failed("QuotasNotSaved", problem)
         elif problem is not None:
             self._problems.pop("QuotasNotSaved", None)
 

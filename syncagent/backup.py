@@ -1,60 +1,41 @@
 """The encrypted copy of the configuration on disk: what makes a cold start without the plane possible.
 
-    magic (8) | format (u16) | header length (u32) | header (JSON) | AES-256-GCM of the zlib-compressed records
-
 Rules
-1. Everything before the ciphertext is authenticated with it, the gateway id included: a changed byte, or the backup of
-   another gateway, is never served.
-2. A save writes a temporary file in the same directory, fsyncs it, moves the generations on, renames, fsyncs the
-   directory. Whatever instant the process dies at, a whole generation can be loaded.
-3. Files are 0600, a directory we make is 0700. Generations: `current`, `prev-1` .. `prev-3`, newest first. One that
+1. A save writes a temporary file in the same directory, fsyncs it, moves the generations on, renames, fsyncs the
+   directory. Whatever instant the process dies at, a whole generation can be loaded, and none that is older than what
+   was saved before.
+2. Files are 0600, a directory we make is 0700. Generations: `current`, `prev-1` .. `prev-3`, newest first. One that
    proves corrupt becomes `*.bad`; one of another key, gateway or a newer format is left as it is.
-4. One agent writes per volume: it holds the lock. A second one reads only.
-5. What changes a large configuration a little is put behind others in the file `changes` and fsynced, until these are
+3. One agent writes per volume: it holds the lock. A second one reads only, and sets nothing aside.
+4. What changes a large configuration a little is put behind others in the file `changes` and fsynced, until these are
    half as large as the generation that they belong to; then a whole one follows. See `backup_changes.py`.
-6. The key text may have several lines: the first encrypts, the others are older ones that still decrypt.
+5. What was restored with a complaint, or with a former key, is written whole by the next save though nothing changed:
+   the volume heals itself, and a former key can be taken away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import hashlib
-import hmac
 import itertools
-import json
 import os
-import secrets
-import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from syncagent import backup_changes
+from syncagent.backup_file import BackupError, CorruptBackup, find_key, new_salt, seal
+from syncagent.backup_keys import KeyRing
+from syncagent.backup_reading import CHANGES, FORMER_CHANGES, GENERATIONS, QUARANTINE, load
+from syncagent.snapshot import Snapshot, changes_of
 
-from syncagent import backup_changes, records
-from syncagent.backup_changes import Damaged, Entry
-from syncagent.snapshot import Snapshot, apply, changes_of
-
-MAGIC = b"PSRLBKUP"
-FORMAT = 1
-PREFIX = struct.Struct(">8sHI")
-MAX_HEADER = 64 * 1024
-MAX_FILE = 1024 * 1024 * 1024
-GENERATIONS = ("current", "prev-1", "prev-2", "prev-3")
-CHANGES = "changes"
 WHOLE_BELOW = 1024 * 1024  # bytes of a generation that is always written whole
 MOST_CHANGES = 1_000
 
-
-class BackupError(Exception):
-    """This generation cannot be used; the message says why and what to do."""
-
-
-class CorruptBackup(BackupError):
-    """Damaged: quarantine it."""
+# What tells whether another agent has written since a file was read: device, inode, time, size.
+Mark = tuple[int, int, int, int]
 
 
 class ReadOnlyBackup(Exception):
@@ -63,12 +44,14 @@ class ReadOnlyBackup(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Restored:
-    """`saved` is Unix seconds; `complaints` tell what was passed over on the way to this generation."""
+    """`saved` is Unix seconds; `complaints` tell what was passed over on the way to this generation; `present`: written
+    with the present key."""
 
     snapshot: Snapshot | None
     generation: str
     saved: float
     complaints: tuple[str, ...]
+    present: bool = True
 
 
 @dataclass(slots=True)
@@ -84,44 +67,50 @@ class Base:
 class Backup:
     """The generations in one directory, for one gateway. Not for two threads at once."""
 
-    def __init__(self, directory: Path, gateway_id: str, keys: list[str]) -> None:
-        if not keys:
-            raise ValueError("a backup needs a key")
+    def __init__(self, directory: Path, gateway_id: str, keys: list[str] | Callable[[], list[str]]) -> None:
+        """`keys`: their texts, or what answers them or raises OSError, ValueError (see `backup_keys.py`)."""
         self._directory = directory
         self._gateway = gateway_id
-        self._keys = keys
+        self._keys = KeyRing(keys if callable(keys) else lambda: keys)
         self._salt = b""
-        self._derived: dict[tuple[str, bytes], bytes] = {}
         self._lock: int | None = None
         self._written: tuple[str, int] | None = None
+        self._seen: tuple[Mark | None, Mark | None] = (None, None)
         self._base: Base | None = None
 
     def restore(self) -> Restored:
-        """The newest generation that is whole and ours; `snapshot` is None when there is none. Never raises."""
+        """The newest generation that is whole and ours; `snapshot` is None when there is none.
+
+        Raises KeysUnavailable.
+        """
+        _ = self._keys.texts
         complaints: list[str] = []
         for name in GENERATIONS:
             path = self._directory / name
+            seen = (_mark(path), _mark(self._directory / CHANGES))
             try:
-                snapshot, saved = self._load(path, complaints)
+                loaded = load(path, self._keys, self._gateway)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except CorruptBackup as error:
-                complaints.append(f"{name}: {error}; set aside as {name}.bad")
-                with contextlib.suppress(OSError):
-                    path.replace(path.with_name(f"{name}.bad"))
+                aside = self._set_aside(path, seen[0])
+                complaints.append(f"{name}: {error}; {aside}")
             except (BackupError, OSError) as error:
                 complaints.append(f"{name}: {error}")
             else:
-                if name == GENERATIONS[0]:
-                    self._written = snapshot.content
-                return Restored(snapshot, name, saved, tuple(complaints))
+                complaints += loaded.complaints
+                self._salt = loaded.header.salt
+                if name == GENERATIONS[0] and loaded.present and not loaded.complaints:
+                    self._written, self._seen = loaded.snapshot.content, seen
+                return Restored(loaded.snapshot, name, loaded.saved, tuple(complaints), loaded.present)
         return Restored(None, "", 0.0, tuple(complaints))
 
     def save(self, snapshot: Snapshot) -> bool:
-        """Write a new generation; false when the newest already holds this content. Raises OSError, ReadOnlyBackup."""
+        """Write a new generation; false when the newest already holds this content. Raises OSError, ReadOnlyBackup,
+        KeysUnavailable."""
+        self.claim()
         if self._written == snapshot.content:
             return False
-        self.claim()
         former, self._written = self._written, None
         if former is None or not self._append(snapshot, former):
             self._save_whole(snapshot)
@@ -134,8 +123,8 @@ class Backup:
         ids = snapshot.touched_since(former)
         if base is None or ids is None or base.size < WHOLE_BELOW or base.count >= MOST_CHANGES:
             return False
-        key = self._derive(self._keys[0], self._salt)
         changes = changes_of(snapshot, ids)
+        key = self._keys.first(self._salt)
         entry = backup_changes.encode(key, base.nonce, base.count, snapshot, changes, time.time())
         if base.changes + len(entry) > base.size // 2:
             return False
@@ -151,7 +140,8 @@ class Backup:
         return True
 
     def _save_whole(self, snapshot: Snapshot) -> None:
-        sealed, nonce = self._seal(snapshot)
+        self._salt = self._salt or new_salt()
+        sealed, nonce = seal(snapshot, self._gateway, self._keys.first(self._salt), self._salt, time.time())
         temporary = self._directory / f".saving-{os.getpid()}"
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -165,7 +155,8 @@ class Backup:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        (self._directory / CHANGES).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (self._directory / CHANGES).replace(self._directory / FORMER_CHANGES)
         self.sync_directory()
         self._base = Base(nonce, sum(map(len, sealed)))
 
@@ -186,6 +177,26 @@ class Backup:
         finally:
             os.close(descriptor)
 
+    def newest_key(self, salt: bytes) -> bytes:
+        """Raises KeysUnavailable."""
+        return self._keys.first(salt)
+
+    def find_key(self, salt: bytes, name: str) -> bytes:
+        """Raises BackupError when none of our keys has that name, KeysUnavailable."""
+        return find_key(self._keys, salt, name)[0]
+
+    def _set_aside(self, path: Path, seen: Mark | None) -> str:
+        """What became of a damaged file: whoever holds the lock may be writing another in its place."""
+        name = f"{path.name}{QUARANTINE}"
+        try:
+            self.claim()
+            if _mark(path) == seen:
+                path.replace(path.with_name(name))
+                return f"set aside as {name}"
+        except (OSError, ReadOnlyBackup):
+            pass
+        return "it stays where it is"
+
     def claim(self) -> None:
         """Become the one that writes on this volume; raises ReadOnlyBackup, OSError.
 
@@ -194,7 +205,10 @@ class Backup:
         if self._lock is not None:
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        if not os.access(self._directory, os.W_OK):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        # Not for writing: a file that is open for writing keeps its file system from being made read-only.
+        descriptor = os.open(self._directory / "lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -203,150 +217,16 @@ class Backup:
         except BaseException:
             os.close(descriptor)
             raise
-        self._lock, self._base = descriptor, None  # another agent may have written meanwhile
+        self._lock, self._base = descriptor, None
+        if self._seen != (_mark(self._directory / GENERATIONS[0]), _mark(self._directory / CHANGES)):
+            self._written = None  # another agent wrote after we had read
         for leftover in self._directory.glob(".saving-*"):
             leftover.unlink(missing_ok=True)
 
-    def _seal(self, snapshot: Snapshot) -> tuple[tuple[bytes, bytes], str]:
-        """(the parts of the file, the nonce in hexadecimal)."""
-        self._salt = self._salt or secrets.token_bytes(16)
-        key = self._derive(self._keys[0], self._salt)
-        nonce = secrets.token_bytes(12)
-        header = {
-            "gateway": self._gateway,
-            "dataset": snapshot.dataset,
-            "cursor": snapshot.cursor,
-            "fingerprint": f"{snapshot.fingerprint:064x}",
-            "saved": time.time(),
-            "salt": self._salt.hex(),
-            "key": key_id(key),
-            "nonce": nonce.hex(),
-        }
-        text = json.dumps(header).encode()
-        aad = PREFIX.pack(MAGIC, FORMAT, len(text)) + text
-        return (aad, AESGCM(key).encrypt(nonce, records.pack(snapshot.resources.values()), aad)), nonce.hex()
 
-    def _load(self, path: Path, complaints: list[str]) -> tuple[Snapshot, float]:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise BackupError(f"larger than {MAX_FILE} bytes")
-            content = file.read(MAX_FILE + 1)
-        header, body = _split(content)
-        try:
-            if header["gateway"] != self._gateway:
-                raise BackupError("it belongs to another gateway; give each gateway a directory of its own")
-            salt, nonce, key_name = bytes.fromhex(header["salt"]), bytes.fromhex(header["nonce"]), str(header["key"])
-            dataset, cursor, saved = str(header["dataset"]), int(header["cursor"]), float(header["saved"])
-            fingerprint = int(header["fingerprint"], 16)
-        except (KeyError, TypeError, ValueError):
-            raise CorruptBackup("its header is damaged") from None
-        key = self.find_key(salt, key_name)
-        try:
-            plain = AESGCM(key).decrypt(nonce, memoryview(content)[body:], content[:body])
-        except (InvalidTag, ValueError):
-            raise CorruptBackup("it is damaged: its contents do not authenticate") from None
-        try:
-            resources = records.unpack(plain)
-        except records.RecordsError as error:
-            raise BackupError(str(error)) from None
-        self._salt = salt
-        whole = Snapshot(dataset, cursor, resources, fingerprint)
-        if path.name != GENERATIONS[0]:
-            return whole, saved
-        return self._with_changes(whole, saved, key, nonce.hex(), complaints)
-
-    def _with_changes(
-        self, whole: Snapshot, saved: float, key: bytes, nonce: str, complaints: list[str]
-    ) -> tuple[Snapshot, float]:
-        entries: list[Entry] = []
-        try:
-            with open(self._directory / CHANGES, "rb") as file:
-                content = file.read(MAX_FILE)
-            entries.extend(backup_changes.decode(content, key, nonce))
-        except FileNotFoundError:
-            return whole, saved
-        except (Damaged, OSError) as error:
-            complaints.append(f"{CHANGES}: {error}; what was saved before them is used")
-        if not entries:
-            return whole, saved
-        last = entries[-1]
-        operations = itertools.chain.from_iterable(entry.operations for entry in entries)
-        snapshot = apply(whole, operations, last.dataset, last.cursor)
-        if snapshot.fingerprint != last.fingerprint:
-            complaints.append(f"{CHANGES}: they do not add up; what was saved before them is used")
-            return whole, saved
-        return snapshot, last.saved
-
-    def find_key(self, salt: bytes, name: str) -> bytes:
-        """Raises BackupError when none of our keys has that name."""
-        for text in self._keys:
-            key = self._derive(text, salt)
-            if hmac.compare_digest(key_id(key).encode(), name.encode()):
-                return key
-        raise BackupError("it was written with another key; put that key on a further line of the key to read it")
-
-    def newest_key(self, salt: bytes) -> bytes:
-        return self._derive(self._keys[0], salt)
-
-    def _derive(self, text: str, salt: bytes) -> bytes:
-        if (text, salt) not in self._derived:
-            self._derived[text, salt] = hashlib.scrypt(text.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
-        return self._derived[text, salt]
-
-
-def key_id(key: bytes) -> str:
-    """Tells a wrong key from a damaged file, and tells nothing else about the key."""
-    return hmac.digest(key, b"passerelle backup key id", "sha256")[:8].hex()
-
-
-def _split(content: bytes) -> tuple[dict[str, Any], int]:
-    """The header, and where the ciphertext begins."""
+def _mark(path: Path) -> Mark | None:
     try:
-        magic, version, length = PREFIX.unpack_from(content)
-    except struct.error:
-        raise CorruptBackup("it is cut short") from None
-    if magic != MAGIC:
-        raise CorruptBackup("it is not a backup")
-    if version != FORMAT:
-        raise BackupError(f"its format is {version}; this agent reads format {FORMAT}")
-    body = PREFIX.size + length
-    if length > MAX_HEADER or body > len(content):
-        raise CorruptBackup("it is cut short")
-    try:
-        header = json.loads(content[PREFIX.size : body])
-    except ValueError:
-        raise CorruptBackup("its header is damaged") from None
-    if not isinstance(header, dict):
-        raise CorruptBackup("its header is damaged")
-    return header, body
-
-
-def read_keys(text: str, file: Path | None) -> list[str]:
-    """The lines of the key text. A key file that is absent is made, 0600. Raises OSError, ValueError."""
-    if not text and file is not None:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            text = _make_key_file(file)
-    keys = [line.strip() for line in text.splitlines() if line.strip()]
-    if not keys:
-        raise ValueError(f"the backup key {f'in {file} ' if file else ''}is empty")
-    return keys
-
-
-def _make_key_file(file: Path) -> str:
-    """Whole or not at all: a second agent that starts at the same time must not read half a key."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = secrets.token_urlsafe(32)
-    temporary = file.with_name(f".{file.name}-{os.getpid()}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(key + "\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    try:
-        os.link(temporary, file)
-    except FileExistsError:
-        return file.read_text(encoding="utf-8")
-    finally:
-        temporary.unlink()
-    return key
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)

@@ -8,6 +8,9 @@ Rules
 3. Nobody here reads an artifact: `passerelle check --feed`, a process of its own, turns the folder into the feed that a
    plane would send, or ends with findings. So whatever is wrong with a folder, it is a failed fetch like any other.
 4. Versions are numbered here, in a dataset that the backup remembers; the same content is no new version.
+5. A folder without an API, or one that lost more than half (a wrong mount, a checkout that went wrong), is refused
+   unless the text of its file `full-sync.txt` is another one than before. That text is a resource like the others, so
+   the backup remembers it.
 """
 
 from __future__ import annotations
@@ -15,25 +18,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from syncagent.errors import CallFailed
-from syncagent.feed import Feed, FeedError, FeedParser
+from syncagent.feed import Feed, FeedError, FeedParser, Shrunk, check_shrink
 from syncagent.log import Log
-from syncagent.settings import Settings
-from syncagent.snapshot import Snapshot
+from syncagent.settings import FULL_SYNC, Settings
+from syncagent.snapshot import MODULUS, Operation, Resource, Snapshot, contribution
 
 SETTLE = 0.2
 MOST_LOOKS = 20
 MOST_FILES = 200_000
 MOST_TOLD = 4000  # characters of findings in one message
 PREFIX = "directory-"
+MARK = "/fullSync"
+LARGEST_MARK = 64 * 1024  # bytes
 REFUSED = 3  # how `passerelle check` ends when it has findings
 
 
@@ -55,7 +62,7 @@ class Directory:
         self._gateway, self._timeout, self._log = settings.gateway_name, settings.timeout, log
         self._digests: dict[str, tuple[Stat, str]] = {}
         self._done = ""
-        self._failure = ""
+        self._failure: FolderRefused | Shrunk | None = None
         self._told: set[tuple[str, str]] = set()
 
     async def __aenter__(self) -> Directory:
@@ -69,8 +76,8 @@ class Directory:
         seen = await self._look()
         ours = held is not None and held.dataset.startswith(PREFIX)
         if seen == self._done:
-            if self._failure:
-                raise FolderRefused(self._failure, answered=False)
+            if self._failure is not None:
+                raise self._failure
             if held is not None and ours:
                 return _nothing_new(held)
         for _ in range(MOST_LOOKS):
@@ -80,15 +87,15 @@ class Directory:
                 seen = again
                 continue
             try:
-                feed = await self._read()
-            except FolderRefused as failure:
+                feed = self._marked(await self._read(), held)
+            except (FolderRefused, Shrunk) as failure:
                 if (again := await self._look()) == seen:
-                    self._done, self._failure = seen, str(failure)
+                    self._done, self._failure = seen, failure
                     raise
                 seen = again
                 continue
             if (again := await self._look()) == seen:
-                self._done, self._failure = seen, ""
+                self._done, self._failure = seen, None
                 return _numbered(feed, held if ours else None)
             seen = again
         raise CallFailed(f"{self._folder} keeps changing: it is read when it stands still", answered=False)
@@ -157,6 +164,17 @@ class Directory:
                     raise OSError(0, f"it has more than {MOST_FILES} files", str(place))
         if self._overrides is not None:
             yield "overrides", os.path.realpath(self._overrides)
+
+    def _marked(self, feed: Feed, held: Snapshot | None) -> Feed:
+        """With the text of `full-sync.txt`, which makes it complete when it is a new one. Raises Shrunk."""
+        operations = [each for each in feed.operations if isinstance(each, Resource) and each.id != MARK]
+        mark = _mark(self._folder / FULL_SYNC)
+        known = held.resources.get(MARK) if held is not None else None
+        complete = mark is not None and (known is None or known.digest != mark.digest)
+        check_shrink(held, {each.id for each in operations}, complete)
+        every: tuple[Operation, ...] = (*operations, mark) if mark is not None else tuple(operations)
+        total = feed.fingerprint + (contribution(mark) if mark is not None else 0)
+        return replace(feed, complete=True, operations=every, fingerprint=total % MODULUS)
 
     async def _read(self) -> Feed:
         try:  # a reader that is killed leaves its store behind: here
@@ -238,6 +256,17 @@ def _short(text: str) -> str:
         return text
     kept = text[:MOST_TOLD].rsplit("\n", 1)[0]
     return f"{kept}\nand {text.count(chr(10)) - kept.count(chr(10))} more findings"
+
+
+def _mark(path: Path) -> Resource | None:
+    """The text of the file as a resource, None without one."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(LARGEST_MARK).decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+    body = json.dumps({"text": text}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return Resource(MARK, hashlib.sha256(body).digest(), body)
 
 
 def _nothing_new(held: Snapshot) -> Feed:

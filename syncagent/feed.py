@@ -2,15 +2,20 @@
 
 Rules
 1. Nothing is applied of a feed that is not whole: head, lines, count, digests and fingerprint must all agree.
-2. A wrong answer (HTML, half a body, a bomb) is a `FeedError`: a failed fetch, never an empty configuration.
+2. A wrong answer (HTML, half a body, a bomb) is a `FeedError`: a failed fetch, never an empty configuration. A snapshot
+   names each resource once, so that a bomb of good lines ends at the second of them.
 3. A version never goes back within a dataset; a plane that was set back must take a new dataset id.
-4. An empty snapshot, or one that lost more than half of what is held, must say `"complete": true`.
+4. What is empty, or lost more than half of what is held (of all resources, or of the APIs), must be marked: a snapshot
+   says `"complete": true`; changes are followed by the whole, which must say it.
+5. One version has one content: a snapshot of the held version with fewer resources is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from syncagent.snapshot import MODULUS, Operation, Resource, Snapshot, apply
@@ -19,14 +24,27 @@ KINDS = ("snapshot", "changes", "none")
 MAX_LINE = 16 * 1024 * 1024
 MAX_BYTES = 512 * 1024 * 1024
 MAX_OPERATIONS = 2_000_000
+API = re.compile(r"(?:/workspaces/[^/]+)?/apis/[^/]+")
 
 
 class FeedError(Exception):
     """The answer is not a feed, or not one that may be applied."""
 
 
-class FingerprintMismatch(FeedError):
-    """What is held plus the changes is not what the plane has: ask for a snapshot."""
+class WholeWanted(FeedError):
+    """Changes that must not be applied by themselves: ask for a snapshot."""
+
+
+class FingerprintMismatch(WholeWanted):
+    """What is held plus the changes is not what the plane has."""
+
+
+class Shrunk(FeedError):
+    """A configuration that is empty, or lost more than half, and nobody said that this is meant."""
+
+
+class ShrinkingChanges(WholeWanted):
+    """Changes that take more than half of what is held."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,6 +70,7 @@ class FeedParser:
         self._head: dict[str, object] | None = None
         self._end: tuple[int, int] | None = None
         self._operations: list[Operation] = []
+        self._named: set[str] | None = None  # in a snapshot: the ids so far
 
     def write(self, data: bytes) -> None:
         self._size += len(data)
@@ -100,7 +119,7 @@ class FeedParser:
             elif tag == b"U":
                 self._read_upsert(rest)
             elif tag == b"D":
-                self._operations.append(_resource_id(rest))
+                self._read_removal(rest)
             elif tag == b"E":
                 self._read_end(rest)
             else:
@@ -117,13 +136,24 @@ class FeedParser:
         if not isinstance(head, dict):
             raise FeedError("this is not a feed: it does not begin with an H line")
         self._head = head
+        self._named = set() if head.get("kind") == "snapshot" else None
 
     def _read_upsert(self, rest: bytes) -> None:
         raw_id, hexadecimal, body = rest.split(b"\t", 2)
         digest = hashlib.sha256(body).digest()
         if digest != bytes.fromhex(hexadecimal.decode("ascii")):
             raise FeedError("the digest does not match the body")
-        self._operations.append(Resource(_resource_id(raw_id), digest, body))
+        id = _resource_id(raw_id)
+        if self._named is not None:
+            if id in self._named:
+                raise FeedError(f"the snapshot has {id} twice")
+            self._named.add(id)
+        self._operations.append(Resource(id, digest, body))
+
+    def _read_removal(self, rest: bytes) -> None:
+        if self._named is not None:
+            raise FeedError("a snapshot has nothing to remove")
+        self._operations.append(_resource_id(rest))
 
     def _read_end(self, rest: bytes) -> None:
         count, hexadecimal = rest.split(b"\t")
@@ -144,7 +174,8 @@ def advance(held: Snapshot | None, feed: Feed) -> Snapshot:
         new = apply(None, feed.operations, feed.dataset, feed.cursor)
         if new.fingerprint != feed.fingerprint:
             raise FeedError("the fingerprint of the snapshot is wrong")
-        _check_snapshot(held, new, feed.complete)
+        _check_version(held, new)
+        check_shrink(held, new.resources, feed.complete)
         return new
     if held is None or feed.dataset != held.dataset:
         raise FeedError(f'"{feed.kind}" came for a dataset that is not held')
@@ -155,16 +186,48 @@ def advance(held: Snapshot | None, feed: Feed) -> Snapshot:
     new = apply(held, feed.operations, feed.dataset, feed.cursor)
     if new.fingerprint != feed.fingerprint:
         raise FingerprintMismatch(f"the fingerprint after {feed.cursor} differs from the plane's")
+    removed = [each for each in feed.operations if isinstance(each, str)]
+    if removed:
+        try:
+            check_shrink(held, new.resources, False, removed)
+        except Shrunk as shrunk:
+            raise ShrinkingChanges(f"{shrunk} in changes") from None
     return new
 
 
-def _check_snapshot(held: Snapshot | None, new: Snapshot, complete: bool) -> None:
-    if held is not None and held.dataset == new.dataset and new.cursor < held.cursor:
+def _check_version(held: Snapshot | None, new: Snapshot) -> None:
+    if held is None or held.dataset != new.dataset:
+        return
+    if new.cursor < held.cursor:
         raise FeedError(
             f"the plane offers version {new.cursor}, older than the held {held.cursor}, in the same dataset; "
             "a plane that was set back must take a new dataset id"
         )
-    kept = len(new.resources)
-    before = len(held.resources) if held is not None else 0
-    if not complete and (kept == 0 or kept * 2 < before):
-        raise FeedError(f"the snapshot has {kept} resources where {before} are held and is not marked complete")
+    if new.cursor == held.cursor and len(new.resources) < len(held.resources):
+        raise FeedError(
+            f"the plane offers version {new.cursor} with {len(new.resources)} resources, where {len(held.resources)} "
+            "are held of the same version: it lost some"
+        )
+
+
+def check_shrink(
+    held: Snapshot | None, new: Collection[str], complete: bool, removed: Collection[str] | None = None
+) -> None:
+    """Raises Shrunk when the ids `new` must not take the place of what is held without a mark; of `removed`, where it
+    is known, depends whether APIs have to be counted."""
+    if complete:
+        return
+    before: Collection[str] = held.resources if held is not None else ()
+    if not new or len(new) * 2 < len(before):
+        raise Shrunk(f"{len(new)} resources where {len(before)} are held, not marked complete")
+    if removed is not None and not apis(removed):
+        return
+    had, has = apis(before), apis(new)
+    if held is None and not has:
+        raise Shrunk("no API at all, not marked complete")
+    if has * 2 < had:
+        raise Shrunk(f"{has} APIs where {had} are held, not marked complete")
+
+
+def apis(ids: Collection[str]) -> int:
+    return sum(API.fullmatch(id) is not None for id in ids)

@@ -2,7 +2,8 @@
 
     [Info] 2024-01-19T07:39:54.666 [ConfigurationChanged], message: ..., cursor: 57
 
-A thread of its own writes: a blocked pipe costs log lines, never a poll. Nothing here knows a token.
+A thread of its own writes: a blocked pipe costs log lines, never a poll. Of one event there are at most
+MOST_PER_SECOND lines in a second; the number of those left out is told afterwards. Nothing here knows a token.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import json
 import queue
 import sys
 import threading
+import time
 from typing import IO
 
 DEBUG, INFO, WARN, ERROR, FATAL = 1, 2, 3, 4, 5
 THRESHOLDS = {"all": 0, "debug": DEBUG, "info": INFO, "warn": WARN, "error": ERROR, "fatal": FATAL}
 NAMES = {DEBUG: "Verbose", INFO: "Info", WARN: "Warn", ERROR: "Error", FATAL: "Fatal"}
 COLORS = {DEBUG: "\x1b[2m", INFO: "\x1b[36m", WARN: "\x1b[33m", ERROR: "\x1b[31m", FATAL: "\x1b[31m"}
+
+MOST_PER_SECOND = 1_000
 
 Field = str | int | float | bool | None
 
@@ -32,6 +36,9 @@ class Log:
         self._color = color and self._stream.isatty()
         self._source = source
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=2_000)
+        self._second = 0
+        self._said: dict[str, int] = {}  # in this second
+        self._left_out = 0
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
@@ -55,13 +62,26 @@ class Log:
         self._writer.join(timeout=1)
 
     def _emit(self, level: int, event: str, message: str, fields: dict[str, Field]) -> None:
-        if level < self._threshold:
+        if level < self._threshold or self._too_often(event):
             return
+        if self._left_out and not self._lines.full():
+            left_out, self._left_out = self._left_out, 0
+            self._emit(WARN, "LogLinesDropped", "the same was said too often, or nobody read", {"count": left_out})
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
         try:
             self._lines.put_nowait(self._line(level, now, event, message, fields))
         except queue.Full:
-            return
+            self._left_out += 1
+
+    def _too_often(self, event: str) -> bool:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._said.clear()
+        self._said[event] = said = self._said.get(event, 0) + 1
+        if said > MOST_PER_SECOND:
+            self._left_out += 1
+        return said > MOST_PER_SECOND
 
     def _line(self, level: int, now: str, event: str, message: str, fields: dict[str, Field]) -> str:
         if self._style == "json":

@@ -28,7 +28,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from syncagent.backup import Backup, BackupError, ReadOnlyBackup, key_id
+from syncagent.backup import Backup, ReadOnlyBackup
+from syncagent.backup_file import BackupError
+from syncagent.backup_keys import key_id
 from syncagent.quotas import Counted, Name, Quotas, Total
 
 NAME = "quotas"
@@ -76,7 +78,7 @@ class QuotaJournal:
                 with contextlib.suppress(OSError):
                     self._path.replace(self._path.with_name(f"{NAME}.bad"))
         except OSError as problem:
-            complaints.append(f"{NAME}: {problem.strerror}")
+            complaints.append(f"{NAME}: {problem.strerror or problem}")
         self._count = 0  # the next save writes a whole file
         return list(found.items()), complaints
 

@@ -162,8 +162,9 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
             kind = message.WhichOneof("message")
             if kind == "ack":
                 issues = tuple(_issue(issue) for issue in message.ack.issues[:MAX_ISSUES])
+                known = set(sidecar.issues)
                 self._hub.acknowledge(sidecar, message.ack.nonce, issues)
-                for issue in issues:
+                for issue in (each for each in issues if each not in known):
                     self._log.warn("ConfigurationIssue", issue.message, sidecar=sidecar.id, resource=issue.resource_id)
             elif kind == "nack":
                 nack = message.nack
@@ -375,6 +376,7 @@ def _empty(offer: Offer) -> config_sync_pb2.FromAgent:
             base_version=offer.base,
             version=offer.target.number,
             full=offer.full,
+            complete=True,  # nothing is published that did not pass the guard of `feed`
         )
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+FULL_SYNC = "full-sync.txt"  # in the folder: every new text in it lets the folder lose more than half, once
 LEVELS = ("all", "debug", "info", "warn", "error", "fatal")
 
 
@@ -56,6 +57,8 @@ class Settings:
     backup_path: Path | None
     backup_key: str = field(repr=False)
     backup_key_file: Path | None
+    former_keys: str = field(repr=False)
+    former_keys_file: Path | None
     listen: str
     sync_token_file: Path | None
     sync_tls: SyncTls | None
@@ -69,6 +72,13 @@ class Settings:
     @property
     def source(self) -> str:
         return "plane" if self.directory is None else "directory"
+
+    @property
+    def how_to_accept(self) -> str:
+        """What an operator does when a configuration is meant to be so much smaller."""
+        if self.directory is None:
+            return "If it is meant: accept it in the console, or POST .../gateways/{gatewayId}/acceptConfiguration"
+        return f"If it is meant: write a text that was not in it before into {self.directory / FULL_SYNC}"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -106,6 +116,8 @@ class Settings:
             backup_path=backup_path,
             backup_key=key,
             backup_key_file=key_file,
+            former_keys=reader.text("config.backup.key.former"),
+            former_keys_file=reader.path("config.backup.key.former.file"),
             listen=listen,
             sync_token_file=sync_token_file,
             sync_tls=sync_tls,

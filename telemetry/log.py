@@ -6,7 +6,9 @@
 Rules
 1. Logging never waits for the reader of standard output: lines go through a bounded queue to one thread; when it is
    full the line is dropped and the number of dropped lines is told as soon as there is room.
-2. No OpenTelemetry here, and nothing but the standard library.
+2. What one place in the code says more than MOST_PER_SECOND times in a second is dropped and counted the same way: a
+   complaint that repeats must not cost a processor.
+3. No OpenTelemetry here, and nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ LEVELS = {
 }
 FORMATS = ("none", "text", "json")
 QUEUE_LINES = 10_000
+MOST_PER_SECOND = 1_000
 # What the JSON envelope has a place for; every other field goes into its `tags`.
 ENVELOPE = (
     "apiId",
@@ -99,18 +102,31 @@ class LineHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.dropped = 0
+        self._second = 0
+        self._said: dict[tuple[str, int], int] = {}  # in this second, by logger and line of code
         self._put = _writer(stream)
         self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(QUEUE_LINES)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._too_often(record):
+            self.dropped += 1
+            return
         try:
             self._lines.put_nowait(self.format(record))
         except queue.Full:
             self.dropped += 1
         except Exception:
             self.handleError(record)
+
+    def _too_often(self, record: logging.LogRecord) -> bool:
+        second, place = int(record.created), (record.name, record.lineno)
+        if second != self._second:
+            self._second = second
+            self._said.clear()
+        self._said[place] = said = self._said.get(place, 0) + 1
+        return said > MOST_PER_SECOND
 
     def flush(self) -> None:
         """Wait, at most a second, until everything so far is written."""
@@ -143,8 +159,10 @@ class LineHandler(logging.Handler):
                 line += f"\n{text_line('Warn', timestamp(time.time()), 'LogLinesDropped', {'count': lost})}"
             try:
                 self._put(line + "\n")
-            except (OSError, ValueError):
+            except (BrokenPipeError, ValueError):
                 return  # nobody reads standard output any more
+            except OSError:
+                self.dropped += 1  # it is a file, and its disk is full: that passes
 
 
 def _writer(stream: TextIO) -> Callable[[str], None]:

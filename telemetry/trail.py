@@ -14,7 +14,8 @@ Rules
 2. A trail lies where no disk is (`SHARED`), in a folder of this user (0700) that is named after the spool's path, so
    that gateways with different spools do not meet. It is there only when some destination is kept on disk.
 3. Sidecar and child hold a shared lock on it. Who gets it alone may take what is left: at once when it is of its own
-   instance, after `ADOPT_AFTER` when it is of another that does not come back.
+   instance, after `ADOPT_AFTER` when it is of another that does not come back. What lies in the folder of a spool that
+   is not used any more is removed when it is a week old.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ HEAD = SLOTS * 8  # bytes
 SEGMENTS = 8
 SEGMENT = 1024 * 1024  # bytes
 BATCH = 512  # records
+FORGOTTEN = 7 * 86_400.0  # seconds, of a trail whose spool is not used any more
 EVENTS = ".events"  # at the end of the name: what policies said is on a trail of its own, where one slot is enough
 _NUMBER = 8  # bytes
 _LENGTH = struct.Struct("<I")
@@ -218,6 +220,19 @@ class Left:
         return claimed
 
 
+def sweep(now: float) -> int:
+    """Remove trails of any spool of this user that nobody holds and nobody came back for; answers how many."""
+    removed = 0
+    with contextlib.suppress(OSError):
+        for place in SHARED.glob(f"passerelle-{os.geteuid()}-*"):
+            for path in sorted(place.iterdir()) if _ours(place) else ():
+                with contextlib.suppress(OSError, ValueError):
+                    if now - path.stat().st_mtime > FORGOTTEN:
+                        Reader(path, alone=True).remove()
+                        removed += 1
+    return removed
+
+
 def _ours(path: Path) -> bool:
     """Is it a folder that nobody but this user can have written to?"""
     try:
@@ -246,6 +261,7 @@ def begin(settings: Mapping[str, str], instance: str, kind: str = "") -> Trail |
     where = folder(settings)
     if where is None:
         return None
+    sweep(time.time())
     for _ in range(3):
         try:
             where.mkdir(mode=0o700, exist_ok=True)

@@ -10,8 +10,10 @@ from management.errors import invalid
 from management.keys import life_of, new_gateway_key, sign
 from management.secret_fields import Secret
 from management.store import Row
+from management.transaction import Transaction
 
 KEYS = ("primary", "secondary")
+ACCEPTED = "acceptedDataset"
 
 
 def prepare(change: Change) -> None:
@@ -19,6 +21,8 @@ def prepare(change: Change) -> None:
     debugging.complete(change.properties, change.former)
     if change.name.lower() == "managed":
         raise invalid("gatewayId", "'managed' is the name of the built-in gateway.")
+    if ACCEPTED in change.former:
+        change.properties.setdefault(ACCEPTED, change.former[ACCEPTED])
     for key in KEYS:
         change.properties[f"{key}Key"] = (
             change.properties.get(f"{key}Key") or change.former.get(f"{key}Key") or new_gateway_key()
@@ -27,7 +31,7 @@ def prepare(change: Change) -> None:
 
 def wire(row: Row, properties: Properties) -> Properties:
     """A gateway does not need the keys that its own tokens are made with."""
-    return {name: value for name, value in properties.items() if name not in ("primaryKey", "secondaryKey")}
+    return {name: value for name, value in properties.items() if name not in ("primaryKey", "secondaryKey", ACCEPTED)}
 
 
 def _which(call: Call) -> str:
@@ -54,6 +58,21 @@ def generate_token(call: Call) -> Answer:
     return Answer(200, {"value": sign(call.row.name, expiry, key)})
 
 
+def accept_configuration(call: Call) -> Answer:
+    """Ours, not ARM's: agents of this gateway that hold what another plane or store fed them may lose any of it.
+
+    It is good for this dataset alone: a store that is lost and begun anew is another one, and asks again.
+    """
+    call.write.put(call.row.id, {**call.row.clear(), ACCEPTED: call.tx.service.dataset}, trusted=True)
+    return Answer(204)
+
+
+def accepted(tx: Transaction, gateway: str) -> bool:
+    """Whether an operator accepted the present dataset of the service for this gateway."""
+    row = tx.get(f"/gateways/{gateway}")
+    return row is not None and row.clear().get(ACCEPTED) == tx.service.dataset
+
+
 def list_instances(call: Call) -> list[dict[str, Any]]:
     """Ours, not ARM's: the last heartbeat of each agent."""
     return heartbeats.instances(call.tx, call.row.name)
@@ -69,14 +88,15 @@ TYPES = (
             Field("locationData", OBJECT),
             Field("locationData.name", longest=256),
         ),
-        readonly=frozenset({"primaryKey", "secondaryKey", debugging.KEY}),
-        secrets=(Secret("primaryKey"), Secret("secondaryKey"), Secret(debugging.KEY)),
+        readonly=frozenset({"primaryKey", "secondaryKey", debugging.KEY, ACCEPTED}),
+        secrets=(Secret("primaryKey"), Secret("secondaryKey"), Secret(debugging.KEY), Secret(ACCEPTED)),
         prepare=prepare,
         wire=wire,
         actions={
             "listKeys": list_keys,
             "regenerateKey": regenerate_key,
             "generateToken": generate_token,
+            "acceptConfiguration": accept_configuration,
             **debugging.ACTIONS,
         },
         of_service={debugging.MANAGED: frozenset(debugging.ACTIONS)},

@@ -30,6 +30,7 @@ Properties = dict[str, Any]
 LARGEST = 16 * 1024 * 1024  # what an import takes
 MOST = 200_000  # files
 # files of the tool itself, beside or in the folder
+FULL_SYNC = "full-sync.txt"  # a mark for agents: docs/configuration-as-code.md
 CONFIGURATION = re.compile(r"configuration\..*\.?ya?ml", re.IGNORECASE)
 ARTIFACTS = frozenset({".json", ".xml", ".yaml", ".yml", ".graphql", ".wsdl", ".wadl", ".xsd", ".edmx", ".proto"})
 SERVICE = re.compile(
@@ -119,7 +120,7 @@ class _Reader:
 
     def take(self, file: PurePosixPath) -> None:
         """Keep what a file says, or why it is refused."""
-        if CONFIGURATION.fullmatch(file.name):
+        if CONFIGURATION.fullmatch(file.name) or str(file) == FULL_SYNC:
             return
         if file.suffix.lower() not in ARTIFACTS:
             self.left_out.append(f"{self._folder / file} is no artifact")

@@ -20,9 +20,7 @@ from passerelle.private import write_private
 @click.option("--days", type=click.IntRange(1, 30), default=30, show_default=True, help="How long the token lives.")
 @click.option("--wait", type=float, default=0.0, help="Seconds to wait for the plane and the admin bearer.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Written with mode 0600.")
-@click.option(
-    "--ca-out", type=click.Path(path_type=Path, dir_okay=False), help="Put a copy of the file of --ca there."
-)
+@click.option("--ca-out", type=click.Path(path_type=Path, dir_okay=False), help="Put a copy of the file of --ca there.")
 @json_option
 def token(
     connection: Callable[[], Plane],

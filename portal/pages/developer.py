@@ -109,7 +109,10 @@ async def product(request: web.Request) -> web.Response:
         scope = f"/products/{shown.id}".lower()
         every = map(Subscription.read, await request.app[PLANE].every(f"{own(request)}/subscriptions"))
         mine = [one for one in every if one.scope.lower() == scope and one.state in ("active", "submitted")]
-    return page(request, "product.html", product=shown, apis=known.of_product(shown.id), mine=mine)
+    apis = known.of_product(shown.id)
+    pages = Pages(number_of(request), len(apis))
+    apis = apis[(pages.number - 1) * SIZE : pages.number * SIZE]
+    return page(request, "product.html", product=shown, apis=apis, mine=mine, pages=pages)
 
 
 async def found(request: web.Request) -> tuple[Listed, Book]:

@@ -12,7 +12,7 @@ from aiohttp import web
 from portal import instances
 from portal.instances import Instance
 from portal.model import Resource, mappings, name_of, properties_of
-from portal.page import PLANE, SETTINGS, SIZE, Pages, number_of, page
+from portal.page import PLANE, SETTINGS, SIZE, Pages, number_of, page, see
 from portal.pages.console import signed_in, told
 from portal.plane import NotThere, Plane, segment
 from portal.session import Session
@@ -60,6 +60,17 @@ async def gateways(request: web.Request, current: Session) -> web.Response:
         alarms=[
             (gateway.name, one.id, alarm) for gateway in shown for one in gateway.instances for alarm in one.alarms
         ],
+    )
+
+
+@routes.post("/console/gateways/{gateway}/accept")
+@signed_in
+async def accept(request: web.Request, current: Session) -> web.Response:
+    """What the gateway's agents refuse since it is so much smaller is meant."""
+    gateway = request.match_info["gateway"]
+    await request.app[PLANE].post(f"/gateways/{segment(gateway)}/acceptConfiguration")
+    return see(
+        request, "/console", "good", f"The agents of {gateway} take the smaller configuration with their next look."
     )
 
 

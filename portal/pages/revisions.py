@@ -54,7 +54,7 @@ class Revision:
             number=_count(told.get("revision")),
             time=moment[:19].replace("T", " "),
             when=when,
-            author=str(told.get("author") or "") or "unknown",
+            author="not recorded" if told.get("author") is None else str(told["author"]) or "the plane",
             client=str(told.get("client") or ""),
             restored=str(told["restored"]) if told.get("restored") is not None else "",
             stored=_count(told.get("stored")),

@@ -1,32 +1,11 @@
 // What all pages of the console share: copying, dropping files, asking before what cannot be undone, and how a change
 // reaches the gateways. Everything works without it, by forms.
 
-/** Say something for a moment. */
-export function toast(words) {
-  const note = document.createElement("p");
-  note.className = "toast";
-  note.setAttribute("role", "status");
-  note.textContent = words;
-  document.body.append(note);
-  setTimeout(() => note.remove(), 3500);
-}
+import { follow } from "./follow.js";
+import { watchTables } from "./tables.js";
+import { toast } from "./toast.js";
 
-/** Follow a revision to the sidecars: `tell(holding, sidecars, done)` until all hold it, or it takes too long. */
-export async function follow(revision, tell) {
-  const until = Date.now() + 90_000;
-  while (Date.now() < until) {
-    try {
-      const answer = await fetch(`/console/live?revision=${revision}`, { headers: { Accept: "application/json" } });
-      if (answer.ok) {
-        const { holding, sidecars } = await answer.json();
-        const done = sidecars > 0 && holding >= sidecars;
-        tell(holding, sidecars, done);
-        if (done) return;
-      }
-    } catch { /* away for a moment: ask again */ }
-    await new Promise((next) => setTimeout(next, 1500));
-  }
-}
+watchTables();
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;

@@ -1,6 +1,8 @@
 // Keeps the parts of a page that are marked `data-live` up to date: the same page is asked for every few seconds and the
 // parts are exchanged. What is open stays open, what has the focus keeps it; nothing is asked for while nobody looks.
 
+import { watchTables } from "./tables.js";
+
 const mark = document.querySelector(".live[data-every]");
 const every = Number(mark?.dataset.every ?? 5) * 1000;
 let since = Date.now();
@@ -16,6 +18,7 @@ function exchange(now, then) {
   const open = [...now.querySelectorAll("details")].map((each) => each.open);
   now.replaceChildren(...then.childNodes);
   now.querySelectorAll("details").forEach((each, at) => { each.open = open[at] ?? each.open; });
+  watchTables(now);
   if (focused) step(focused, now)?.focus({ preventScroll: true });
 }
 

@@ -4,7 +4,6 @@
   const LABELS = { "#servers": "Server", ".examples-select-element": "Example", ".content-type": "Media type",
     "textarea.body-param__text": "Request body", ".body-param textarea": "Request body", ".parameters textarea": "Value" };
   function mend(within) {
-    for (const each of within.querySelectorAll("main")) each.setAttribute("role", "group"); // the page has one already
     for (const [selector, label] of Object.entries(LABELS)) {
       for (const each of within.querySelectorAll(`${selector}:not([aria-label])`)) each.setAttribute("aria-label", label);
     }
@@ -12,6 +11,21 @@
     for (const each of within.querySelectorAll("h4:not([aria-level])")) each.setAttribute("aria-level", "3");
     for (const each of within.querySelectorAll("h5:not([aria-level])")) each.setAttribute("aria-level", "4");
   }
+
+  // Its own layout says what the page says already, in a second <main>.
+  const layout = (system) => ({
+    components: {
+      PortalLayout: ({ getComponent }) => {
+        const draw = system.React.createElement;
+        const part = (name, container = true) => draw(getComponent(name, container));
+        return draw("div", { className: "swagger-ui" }, part("SvgAssets"), part("errors", true),
+          draw("div", { className: "scheme-container" }, draw("div", { className: "schemes wrapper" },
+            draw("div", { className: "schemes-server-container" }, part("ServersContainer")),
+            part("AuthorizeBtnContainer"))),
+          part("operations"));
+      },
+    },
+  });
 
   const place = document.getElementById("try");
   const keys = document.getElementById("own-key");
@@ -26,6 +40,8 @@
     url: place.dataset.document,
     domNode: place,
     presets: [window.SwaggerUIBundle.presets.apis],
+    plugins: [layout],
+    layout: "PortalLayout",
     deepLinking: false,
     docExpansion: "list",
     defaultModelsExpandDepth: -1,

@@ -15,6 +15,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 
 import aiohttp
@@ -192,6 +193,8 @@ class BackendConnection(ResponseHandler):
         if len(self.fields) > MAX_FIELDS:
             raise ValueError("the header fields of the answer are too many or too large")
         status = self.status = reader.get_status_code()
+        if reader.get_http_version() not in ("1.1", "1.0"):
+            raise ValueError("its version is none of HTTP/1's")
         if status < 200 and status != 101:
             kinds = {name_of(raw).kind: value for raw, value in self.fields}
             if status < 100 or CODING in kinds or kinds.get(LENGTH, b"0").strip(b"0 "):
@@ -299,6 +302,15 @@ class BackendConnection(ResponseHandler):
         super().connection_lost(exc)
         if asked:
             self.bell.ring()
+
+    def ended(self) -> bool:
+        """Whether the backend has closed, or says what nobody asked for, and the event loop has not told it yet."""
+        asked = select.poll()
+        try:
+            asked.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[union-attr]
+            return bool(asked.poll(0))
+        except (AttributeError, OSError, ValueError):
+            return True
 
     def retire(self) -> None:
         """Leave the pool for good."""

@@ -3,36 +3,39 @@
 Rules
 1. Requests of a connection are served one after the other. Those of the short way run in the stack of who brings what
    they wait for (drive.py), the others in the connection's task; both are cancelled when the client goes.
-2. Deadlines are watched by one sweep per second over all connections, not by timers per request: a request head within
-   HEAD_DEADLINE, a body at MIN_RATE or faster, idle connections at most IDLE.
+2. Deadlines (limits.py) are watched by one sweep per second over all connections, not by timers per request.
 3. After a malformed request, an unread body, a declined upgrade or an aborted response the connection closes.
 4. A connection has one reader of its bytes at a time: the short way takes them only while aiohttp's parser certainly
    stands between two messages, and only while the client takes what it is sent.
+5. What comes behind a request waits, unread, until that is answered; behind the last one it is dropped.
+6. What never became a request is answered and recorded as one (`_refuse`).
+7. A client that closes its side behind a request gets its answer, if that comes soon (Limits.half_close): after that,
+   it may as well be gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion10
-from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.adapters import whole
 from proxy.adapters.drive import Drive
-from proxy.adapters.fields import end_to_end
+from proxy.adapters.intake import incoming_of
 from proxy.adapters.negotiation import PREFACE
-from proxy.adapters.reply import Reply, error_reply, plain
-from proxy.adapters.screen import MAX_FIELDS, MAX_HEADERS, MAX_LINE, is_twin, screen, too_large
-from proxy.adapters.streams import Upload, read_away
+from proxy.adapters.pressure import Farewell
+from proxy.adapters.reply import Reply, plain
+from proxy.adapters.screen import ends_here, malformed
+from proxy.adapters.streams import read_away
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, GatewayError
 from proxy.lifecycle import Incoming, serve
-from proxy.messages import Body
+from proxy.messages import Body, Headers
 from proxy.target import Target, canonical
 
 if TYPE_CHECKING:
@@ -40,56 +43,40 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("proxy.connection")
 
-HEAD_DEADLINE = 10.0  # seconds from the first byte (or the connect) to the end of the head
-IDLE = 75.0  # seconds between requests
-MIN_RATE = 240  # body bytes per second that a client must send ...
-GRACE = 5.0  # ... measured over this many seconds
+MOST_AHEAD = 64 * 1024  # bytes that wait behind a request; then reading does
 _EMPTY_LINE = b"\r\n\r\n"
 
 
 class Connection(RequestHandler):
     __slots__ = (
-        "_after",
-        "_begun",
-        "_behind",
-        "_body",
-        "_bytes",
-        "_client",
-        "_drive",
-        "_fed",
-        "_fresh",
-        "_house",
-        "_large",
-        "_mark",
-        "_opening",
-        "_serving",
-        "_since",
-        "reply",
-        "secured",
-        "tunnel",
-    )
+        "_after", "_ahead", "_begun", "_behind", "_body", "_bytes", "_drive", "_ended", "_fed", "_fresh", "_limits",
+        "_mark", "_opening", "_partial", "_serving", "_since", "_surplus", "_unsent", "client", "house", "large",
+        "reply", "secured", "tunnel",
+    )  # fmt: skip
 
     def __init__(self, house: Server, loop: asyncio.AbstractEventLoop) -> None:
+        limits = house.limits
         super().__init__(
             house,
             loop=loop,
             keepalive_timeout=0,
             access_log=None,  # type: ignore[arg-type]
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
-            max_headers=MAX_FIELDS,
+            max_line_size=limits.line,
+            max_field_size=limits.field,
+            max_headers=limits.fields,
             auto_decompress=False,
             read_bufsize=64 * 1024,
         )
-        self._house = house
+        self.house, self._limits = house, limits
         self._since = loop.time()  # of the wait for a head: connect, first byte, or end of the last request
         self._serving = False
-        self._large = False  # whether a head may be larger than all of its fields may be
+        self.large = False  # a head may be larger than all of its fields may be
         self._bytes = 0  # received in the present state
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None
-        self._client = ""  # its address
+        self.client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
+        self._surplus: Farewell | None = None  # there is no room for it
         self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
         self.tunnel = False
@@ -97,6 +84,10 @@ class Connection(RequestHandler):
         self._fresh = True  # nothing was understood yet: it may become HTTP/2
         self._begun = b""
         self._behind = b""  # the last bytes that aiohttp's parser got; none while it stands between two messages
+        self._ahead = b""  # bytes that came behind the request that is being served
+        self._partial = b""  # a head that has begun
+        self._ended = False  # the client has closed its side
+        self._unsent = (0.0, 0, 0)  # since when so much of an answer waits for the client
         self._fed = self._opening = 0  # bytes that it got since it stood there, and those of the head among them
 
     # what the transport tells
@@ -104,12 +95,26 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = self.peername
-        self._client = peer[0] if isinstance(peer, tuple) else ""
+        self.client = peer[0] if isinstance(peer, tuple) else ""
+        if not self.house.welcome(self.client):
+            assert self.transport is not None
+            self._force_close, self._surplus = True, Farewell(self.house, self.transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._surplus is not None:
+            self._surplus()
+            return
+        if data and (self._ahead or (self._serving and self._apart)):
+            self._ahead += data
+            if len(self._ahead) > MOST_AHEAD and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+            return
         busy = self._serving or self._bytes or self._behind or self._messages or self._paused or self._force_close
         if not busy:
-            request = whole.read(data)
+            request = whole.read(data, self._limits)
+            if request is None and not self._begun and 0 < (end := whole.first_end(data)) < len(data):
+                data, self._ahead = data[:end], data[end:]  # rule 5
+                request = whole.read(data, self._limits)
             if request is not None:
                 self._fresh = False
                 self._serve(request)
@@ -117,26 +122,76 @@ class Connection(RequestHandler):
         if self._serving:
             self._bytes += len(data)
             self._feed(data)
-            self._large = True  # what is pipelined is measured field by field
+            self.large = True  # what is pipelined is measured field by field
             body = self._body
             if body is not None and not body.is_eof():
                 self._judge(body)
-                if self._bytes > 16 * 1024 + 8 * (body.total_bytes + 1):
-                    self.abort()  # chunk extensions and one-byte chunks without end
+                if self._padded(body):
+                    self.abort()
             return
-        if not self._bytes:
+        if self._bytes:
+            before, self._partial = len(self._partial), self._partial + data
+            if self._partial and 0 < (end := whole.first_end(self._partial)) < len(self._partial):
+                data, self._ahead, self._partial = data[: end - before], data[end - before :], b""
+        else:
             if self._fresh and (data := self._first(data)) == b"":
                 return
             self._since = self._loop.time()
             if b"  " in data[:32]:
                 self._refuse(BadRequest("The request line is malformed."))
                 return
+            self._partial = data
             self._opening, self._fed = -1 if self._behind else data.find(_EMPTY_LINE) + len(_EMPTY_LINE), 0
         self._bytes += len(data)
-        self._large = self._bytes > MAX_HEADERS
+        self.large = self._bytes > self._limits.head
         self._feed(data)
-        if self._bytes > MAX_LINE + MAX_HEADERS and not self._messages:
+        if self._bytes > self._limits.line + self._limits.head and not self._messages:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
+        elif self._ahead and not self._messages:  # what was set apart was no request
+            data, self._ahead = self._ahead, b""
+            self.data_received(data)
+
+    @property
+    def _apart(self) -> bool:
+        """Nothing that comes now belongs to the request that is being served."""
+        inside = self._behind or self._messages or self._upgraded or self.tunnel
+        return self._drive is not None or not (inside or (self._body is not None and not self._body.is_eof()))
+
+    def _padded(self, body: StreamReader) -> bool:
+        """Chunk extensions, trailers or one-byte chunks without end."""
+        return self._bytes - max(self._opening, 0) > self._limits.framing + 8 * (body.total_bytes + 1)
+
+    def _go_on(self) -> None:
+        """A request has ended: those that came behind it."""
+        if self.transport is None or self._force_close:
+            return
+        data, self._ahead = self._ahead, b""
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        if data:
+            self.data_received(data)
+        if self._ended and self.idle:
+            self._finished()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """True lets the answer go out (rule 7). TLS has no half-closed connections."""
+        body, wait = self._body, self._limits.half_close
+        broken = (body is not None and not body.is_eof()) or any(not each.is_eof() for _, each in self._messages)
+        if self.idle or broken or self._ended or not wait or self.tunnel or self.secured is not None:
+            return None
+        self._ended = True
+        self._loop.call_later(wait, self._still_wanted, self.reply.sent if self.reply is not None else 0)
+        return True
+
+    def _still_wanted(self, sent: int) -> None:
+        """A client that is gone, and had only closed its side, refuses what is sent to it."""
+        reply = self.reply
+        if self.transport is None:
+            return
+        if reply is not None and reply.status and reply.sent > sent:
+            self._loop.call_later(self._limits.half_close, self._still_wanted, reply.sent)
+        elif not self.idle:
+            self.abort()
 
     def _feed(self, data: bytes) -> None:
         """Have aiohttp's parser read. A head and a chunked body end with an empty line, a part of a head does not."""
@@ -158,12 +213,15 @@ class Connection(RequestHandler):
             if len(data) >= len(PREFACE) and (transport := self.transport) is not None:
                 self.transport = None  # it belongs to another from now on
                 self.connection_lost(None)
-                self._house.http2.take_over(transport, data, self.secured)
+                self.house.http2.take_over(transport, data, self.secured)
             return b""
         self._fresh, self._begun, self._behind = False, b"", b""
         return data
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self.house.farewell(self.client)
+        if self._surplus is not None:
+            self._surplus()
         self.cancel()
         if self.tunnel:
             self._task_handler = None  # the tunnel ends by itself
@@ -174,7 +232,7 @@ class Connection(RequestHandler):
     @property
     def idle(self) -> bool:
         """Between requests."""
-        return not self._serving and not self._messages
+        return not (self._serving or self._messages or self._ahead)
 
     def abort(self) -> None:
         """Drop the connection at once, so that the client sees an incomplete response as what it is."""
@@ -190,7 +248,7 @@ class Connection(RequestHandler):
     def write_whole(self, data: bytes, keep: bool) -> None:
         """A whole answer; without `keep` the connection ends behind it."""
         assert self.transport is not None
-        outbox = self._house.outbox
+        outbox = self.house.outbox
         if keep:
             outbox.write(self.transport, data)
         else:
@@ -198,7 +256,7 @@ class Connection(RequestHandler):
             self.transport.write(data)
 
     def flush(self) -> None:
-        self._house.outbox.flush()
+        self.house.outbox.flush()
 
     async def drain(self) -> None:
         if self._paused:
@@ -206,35 +264,53 @@ class Connection(RequestHandler):
 
     def sweep(self, now: float) -> None:
         """Close what is too slow; called about once per second."""
-        if self.transport is None or self.tunnel:
+        transport, limits = self.transport, self._limits
+        if transport is None:
+            return
+        since, *mark = self._unsent
+        unsent, sent = transport.get_write_buffer_size(), self.reply.sent if self.reply is not None else 0
+        if not unsent or mark != [unsent, sent]:
+            self._unsent = (now, unsent, sent)
+        elif now - since > limits.send:
+            self.abort()
+            return
+        if self.tunnel:
             return
         if self.idle:
-            if self._bytes and now - self._since > HEAD_DEADLINE:
-                self._refuse(BadRequest("The request head took too long.", 408, "Request Timeout"))
-            elif now - self._since > (IDLE if self._request_count else HEAD_DEADLINE):
-                self.force_close()
+            if self._bytes and now - self._since > limits.head_deadline:
+                late = BadRequest("The request head took too long.", 408, "Request Timeout")
+                self._loop.call_soon(self._refuse, late)  # a sweep is a task, and drives begin in none
+            elif now - self._since > (self.house.patience if self._request_count else limits.head_deadline):
+                self._finished()
         elif self._body is not None and not self._body.is_eof():
             began, received = self._mark
             if self._reading_paused or not began:
                 self._mark = (now, self._bytes)
-            elif now - began >= GRACE:
-                if self._bytes - received < MIN_RATE * GRACE:
+            elif now - began >= limits.grace:
+                if self._bytes - received < limits.rate * limits.grace:
                     self._body.set_exception(BadRequest("The body came too slowly.", 408, "Request Timeout"))
                 self._mark = (now, self._bytes)
 
     def _refuse(self, error: GatewayError) -> None:
-        if self.transport is not None:
-            self.write_whole(error_reply(error), keep=False)
-        self.force_close()
+        """Answer what never became a request, while nothing is being served. It closes the connection."""
+        if self.transport is not None and self.idle:
+            self._drive = Drive(self._loop, self.house.serve(*self._refusal(error)), self._served)
+            self._drive.step()
+
+    def _refusal(self, error: GatewayError) -> tuple[Incoming, Reply]:
+        self._serving, self._ahead = True, b""
+        reply = self.reply = Reply(self, "GET", True, False)
+        scheme = "https" if self.secured is not None else "http"
+        return Incoming("_OTHER", "/", "", scheme, "", Headers(), Body(), self.client, problem=error), reply
 
     # the short way
 
     def _serve(self, request: whole.Whole) -> None:
-        house, method = self._house, request.method
+        house, method = self.house, request.method
         path = request.target
         self._request_count += 1
         self._since = self._loop.time()
-        reply = self.reply = Reply(self, method, True, not house.draining)
+        reply = self.reply = Reply(self, method, True, not house.leaving)
         if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
@@ -256,7 +332,7 @@ class Connection(RequestHandler):
             host,
             headers,
             Body(request.body),
-            self._client,
+            self.client,
             problem=problem,
         )
         if self.secured is not None:
@@ -273,25 +349,34 @@ class Connection(RequestHandler):
         self._since = self._loop.time()
         if failure is not None and not isinstance(failure, asyncio.CancelledError):
             log.error("a request ended in a way that it should not", exc_info=failure)
-        if failure is not None or reply is None or not reply.keep:
+        if failure is not None or reply is None or not reply.keep or (self._ended and not self._ahead):
             self._finished()
+        elif self._ahead:
+            self._loop.call_soon(self._go_on)
         after, self._after = self._after, None
         if after is not None and not after.done():
             after.set_result(None)
 
     def _finished(self) -> None:
         """Close behind what is written, and serve nothing that was sent ahead."""
-        self._force_close = True
+        self._force_close, self._ahead = True, b""
         if self.transport is not None:
-            self._house.outbox.flush()
+            self.house.outbox.flush()
             self.transport.close()
 
-    def _status(self, status: tuple[int, bytes], method: str, reply: Reply) -> None:
+    def _own(self, status: tuple[int, bytes], method: str, reply: Reply) -> bool:
+        """Say what the gateway says of itself; True when the connection may carry another request."""
         if self.transport is not None:
             answer = plain(*status, keep=reply.keep)
-            self.write_whole(answer if method == "GET" else answer[: -len(status[1])], reply.keep)
-        if not reply.keep:
+            self.write_whole(answer[: -len(status[1])] if method == "HEAD" else answer, reply.keep)
+        return reply.keep
+
+    def _status(self, status: tuple[int, bytes], method: str, reply: Reply) -> None:
+        self._own(status, method, reply)
+        if not reply.keep or (self._ended and not self._ahead):
             self._finished()
+        elif self._ahead:
+            self._loop.call_soon(self._go_on)
 
     # the loop of the others
 
@@ -302,7 +387,7 @@ class Connection(RequestHandler):
                     await self._drain_helper()
                     continue
                 if not self._messages:
-                    if self._house.draining or self._close:
+                    if self.house.draining or self._close:
                         break
                     self._waiter = self._loop.create_future()
                     try:
@@ -319,7 +404,10 @@ class Connection(RequestHandler):
                 if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
                     self._resume_reading_if_drained()
                 if isinstance(message, _ErrInfo):
-                    self._refuse(_malformed(message))
+                    await self.house.serve(*self._refusal(malformed(message)))
+                    break
+                if payload is not EMPTY_PAYLOAD and payload.is_eof() and self._padded(payload):
+                    await self.house.serve(*self._refusal(malformed(None)))
                     break
                 self._serving = True
                 self._body = None if payload is EMPTY_PAYLOAD else payload
@@ -330,83 +418,32 @@ class Connection(RequestHandler):
                     self._behind = b""  # head and body are all that came
                 self._serving, self._body, self._bytes, self.reply = False, None, 0, None
                 self._since = self._loop.time()
-                if not keep:
+                if not keep or (self._ended and self.idle):
                     break
+                if self._ahead:
+                    self._loop.call_soon(self._go_on)
         finally:
             if self.transport is not None and not self._force_close:
-                self._house.outbox.flush()
+                self.house.outbox.flush()
                 self.transport.close()
 
     async def _request(self, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Serve one request; True when the connection may carry another."""
-        house = self._house
+        house = self.house
         modern = message.version != HttpVersion10
-        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.draining)
+        reply = self.reply = Reply(self, message.method, modern, not message.should_close and not house.leaving)
         status = house.status_of(message.path) if message.method in ("GET", "HEAD") else None
-        if status is not None and self.transport is not None:
+        incoming, body = incoming_of(self, message, payload, reply)
+        if status is None and incoming.problem is None and ends_here(message.method, incoming.headers) and house.ready:
+            status = 200, b""
+        if status is not None:
             reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
-            answer = plain(*status, keep=reply.keep)
-            self.write_whole(answer if message.method == "GET" else answer[: -len(status[1])], reply.keep)
-            return reply.keep
-        incoming, body = self._incoming(message, payload, reply)
-        await house.serve(incoming, reply)
+            return self._own(status, message.method, reply)
+        try:
+            await house.serve(incoming, reply)
+        finally:
+            if body is not None:
+                house.sidecar.claimed -= body.claimed
         if payload is not EMPTY_PAYLOAD and not payload.is_eof():
             reply.keep = reply.keep and not (body is not None and body.waits) and await read_away(payload)
         return reply.keep and not self._upgraded
-
-    def _incoming(
-        self, message: RawRequestMessage, payload: StreamReader, reply: Reply
-    ) -> tuple[Incoming, Upload | None]:
-        headers = end_to_end(message.raw_headers)
-        for name in [name for name in headers if is_twin(name)]:
-            headers.popall(name, None)
-        problem: GatewayError | None = None
-        target = Target("/", "")
-        try:
-            screen(message)
-            if self._large and too_large(message):
-                raise BadRequest("The request head is too large.", 431, "Request Header Fields Too Large")
-            target = Target("*", "") if message.path == "*" and message.method == "OPTIONS" else canonical(message.path)
-        except BadRequest as error:
-            problem = error
-            reply.keep = False
-        if target.authority:
-            headers["Host"] = target.authority
-        expects = headers.pop("Expect", None) is not None
-        body, upload = Body(), None
-        if payload is not EMPTY_PAYLOAD:
-            if payload.is_eof() and not expects:
-                content = payload.read_nowait(-1)
-                reply.received = len(content)
-                body = Body(content)
-            else:
-                upload = Upload(self, payload, reply, expects)
-                length = message.headers.get("Content-Length")
-                body = Body(None, upload, int(length) if length is not None else None)
-        incoming = Incoming(
-            method=message.method,
-            path=target.path,
-            query=target.query,
-            scheme="https" if self.secured is not None else self._house.scheme(headers),
-            authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
-            headers=headers,
-            body=body,
-            client_ip=self._client,
-            http_version="1.1" if message.version != HttpVersion10 else "1.0",
-            tls_version=self.secured.version if self.secured is not None else "",
-            client_certificate=self.secured.certificate if self.secured is not None else b"",
-            upgrade=message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket",
-            problem=problem,
-        )
-        return incoming, upload
-
-
-def _malformed(message: Any) -> GatewayError:
-    if isinstance(message.exc, LineTooLong):
-        # aiohttp keeps the target in a bytearray, fields in bytes.
-        if message.exc.args and isinstance(message.exc.args[0], bytearray):
-            return BadRequest("The request line is too long.", 414, "URI Too Long")
-        return BadRequest("A header field is too large.", 431, "Request Header Fields Too Large")
-    if "Too many headers" in str(message.message):
-        return BadRequest("There are too many header fields.", 431, "Request Header Fields Too Large")
-    return BadRequest("The request is malformed.")

@@ -13,7 +13,9 @@ import ssl
 from proxy.adapters.destination import Destination
 from proxy.adapters.forward_proxy import ProxyingConnector
 from proxy.adapters.identities import Identities
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.reach import Reach, ScreenedResolver
+from proxy.adapters.trust import check_of
 from proxy.errors import BackendConnectionFailure
 from proxy.messages import Url
 from proxy.ports import Outgoing
@@ -22,17 +24,12 @@ ALPN = ("h2", "http/1.1")
 
 
 class Dialler:
-    """`trusted` is what the certificates of servers are held against: the system's authorities unless told
-    otherwise."""
+    """`identities` make the contexts of TLS."""
 
-    def __init__(self, reach: Reach, identities: Identities, trusted: ssl.SSLContext | None = None) -> None:
+    def __init__(self, reach: Reach, identities: Identities) -> None:
         self._reach, self._identities = reach, identities
-        self._open = ProxyingConnector(limit=0)
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
-        self._contexts: dict[bool, ssl.SSLContext] = {}
-        if trusted is not None:
-            trusted.set_alpn_protocols(list(ALPN))
-            self._contexts[True] = trusted
+        self._open = ProxyingConnector(limit=0, resolver=LastingResolver())
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
 
     async def close(self) -> None:
         await self._open.close()
@@ -73,14 +70,7 @@ class Dialler:
         return transport, early, chosen
 
     async def _tls(self, request: Outgoing) -> ssl.SSLContext:
-        verify = request.verify_tls and not request.thumbprints
-        if request.identity is not None:
-            return await self._identities.context(request.identity, verify, ALPN)
-        found = self._contexts.get(verify)
-        if found is None:
-            found = await asyncio.to_thread(_context, verify)
-            self._contexts[verify] = found
-        return found
+        return await self._identities.context(request.identity, check_of(request), ALPN)
 
 
 def is_screened(request: Outgoing) -> bool:
@@ -94,12 +84,3 @@ def check_thumbprint(transport: asyncio.BaseTransport | None, thumbprints: froze
     shown = secured.getpeercert(binary_form=True) if secured is not None else None
     if shown is None or hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper() not in thumbprints:
         raise BackendConnectionFailure("The server's certificate is none of those that are expected.")
-
-
-def _context(verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(list(ALPN))
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -25,6 +25,7 @@ _KINDS = {
     "expect": CAREFUL,
     "upgrade": CAREFUL,
     "trailer": CAREFUL,
+    "max-forwards": CAREFUL,
     "proxy-connection": CAREFUL,  # llhttp takes it for Connection
     "sec-websocket-key1": CAREFUL,  # and aiohttp refuses it
     ASKED.lower(): CAREFUL,

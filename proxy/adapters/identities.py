@@ -1,4 +1,4 @@
-"""TLS contexts that show a client certificate, one per identity, made in a thread at first use.
+"""TLS contexts towards backends, one per client certificate that is shown, made in a thread at first use.
 
 Python's TLS reads certificates from files only: the PEM goes through an anonymous file in memory where there are such,
 else through a file that only we may read and that is gone at once.
@@ -11,25 +11,38 @@ import os
 import ssl
 import tempfile
 from collections import OrderedDict
+from typing import Protocol
 
 from proxy.ports import ClientIdentity
 
 MAX_CONTEXTS = 256
 
 
+class Trusting(Protocol):
+    """Who makes the contexts; see proxy/adapters/trust.py."""
+
+    def context(self, check: str, alpn: tuple[str, ...] = (), pem: bytes = b"") -> ssl.SSLContext: ...
+
+
 class Identities:
-    """Contexts by identity, by whether the server's certificate is checked, and by the protocols that are offered; the
-    oldest goes first."""
+    """Contexts by identity (or none), by how much of the server's certificate is checked, and by the protocols that are
+    offered; the oldest goes first."""
 
-    def __init__(self) -> None:
-        self._held: OrderedDict[tuple[str, bool, tuple[str, ...]], asyncio.Future[ssl.SSLContext]] = OrderedDict()
+    def __init__(self, trust: Trusting) -> None:
+        self._trust = trust
+        self._held: OrderedDict[tuple[str, str, tuple[str, ...]], asyncio.Future[ssl.SSLContext]] = OrderedDict()
 
-    async def context(self, identity: ClientIdentity, verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+    def forget(self) -> None:
+        """What is trusted has changed."""
+        self._held.clear()
+
+    async def context(self, identity: ClientIdentity | None, check: str, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         """Raises ValueError for a certificate that TLS cannot use."""
-        name = (identity.name, verify, alpn)
+        name = (identity.name if identity is not None else "", check, alpn)
         found = self._held.get(name)
         if found is None:
-            found = asyncio.ensure_future(asyncio.to_thread(make_context, identity.pem, verify, alpn))
+            pem = identity.pem if identity is not None else b""
+            found = asyncio.ensure_future(asyncio.to_thread(self._trust.context, check, alpn, pem))
             self._held[name] = found
             if len(self._held) > MAX_CONTEXTS:
                 self._held.popitem(last=False)
@@ -38,17 +51,6 @@ class Identities:
         except (ssl.SSLError, OSError) as wrong:
             self._held.pop(name, None)
             raise ValueError("TLS cannot use this certificate and its key") from wrong
-
-
-def make_context(pem: bytes, verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if alpn:
-        context.set_alpn_protocols(list(alpn))
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    load_pem(context, pem)
-    return context
 
 
 def load_pem(context: ssl.SSLContext, pem: bytes) -> None:

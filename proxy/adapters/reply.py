@@ -162,7 +162,8 @@ def _head(status: int, reason: str, headers: Headers, more: list[str]) -> bytes:
 def error_reply(error: GatewayError) -> bytes:
     """A whole response for a request that never became one; the connection closes behind it."""
     body = error.body("")
-    headers = Headers({"Content-Type": "application/json"})
+    headers = Headers(error.headers)
+    headers["Content-Type"] = "application/json"
     return _head(error.status, error.phrase, headers, [f"Content-Length: {len(body)}", "Connection: close"]) + body
 
 

@@ -5,15 +5,16 @@ Each rule closes a way in which two servers could read one request differently (
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import HttpVersion10, HttpVersion11
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 
-from proxy.errors import BadRequest
+from proxy.adapters.limits import Limits
+from proxy.errors import BadRequest, GatewayError
+from proxy.messages import Headers
 from proxy.target import valid_host
-
-MAX_LINE = 8 * 1024
-MAX_HEADERS = 64 * 1024
-MAX_FIELDS = 100
 
 _TRUSTED_TWINS = ("x-forwarded-", "ocp-apim-", "content-", "transfer-encoding", "host", "authorization")
 
@@ -34,8 +35,7 @@ def screen(message: RawRequestMessage) -> None:
             raise BadRequest("The transfer encoding is not served here.", 501, "Not Implemented")
         if "Content-Length" in headers:
             raise BadRequest("A request has either Content-Length or Transfer-Encoding.")
-    expect = headers.get("Expect")
-    if expect is not None and expect.lower() != "100-continue":
+    if any(each.lower() != "100-continue" for each in headers.getall("Expect", ())):
         raise BadRequest("The expectation cannot be met.", 417, "Expectation Failed")
 
 
@@ -44,6 +44,30 @@ def is_twin(name: str) -> bool:
     return "_" in name and name.lower().replace("_", "-").startswith(_TRUSTED_TWINS)
 
 
-def too_large(message: RawRequestMessage) -> bool:
+def too_large(message: RawRequestMessage, limits: Limits) -> bool:
     """Whether the header fields are larger than all of them may be."""
-    return sum(len(name) + len(value) + 4 for name, value in message.raw_headers) > MAX_HEADERS
+    return sum(len(name) + len(value) + 4 for name, value in message.raw_headers) > limits.head
+
+
+def ends_here(method: str, headers: Headers) -> bool:
+    """Whether an OPTIONS may be forwarded no further (RFC 9110 section 7.6.2); one that may is counted down."""
+    left = headers.get("Max-Forwards", "") if method == "OPTIONS" else ""
+    if not left.isascii() or not left.isdigit() or len(left) > 9:
+        return False
+    if int(left):
+        headers["Max-Forwards"] = str(int(left) - 1)
+    return not int(left)
+
+
+def malformed(message: Any) -> GatewayError:
+    """What aiohttp's parser found wrong, as an answer; None for what it did not find."""
+    if message is None:
+        return BadRequest("The request body is malformed.")
+    if isinstance(message.exc, LineTooLong):
+        # aiohttp keeps the target in a bytearray, fields in bytes.
+        if message.exc.args and isinstance(message.exc.args[0], bytearray):
+            return BadRequest("The request line is too long.", 414, "URI Too Long")
+        return BadRequest("A header field is too large.", 431, "Request Header Fields Too Large")
+    if "Too many headers" in str(message.message):
+        return BadRequest("There are too many header fields.", 431, "Request Header Fields Too Large")
+    return BadRequest("The request is malformed.")

@@ -14,13 +14,14 @@ from aiohttp.web_protocol import RequestPayloadError
 from proxy.adapters.backend import BackendConnection
 from proxy.adapters.fields import end_to_end
 from proxy.adapters.heads import last_chunk
-from proxy.errors import BackendConnectionFailure, BadRequest, ClientConnectionFailure, GatewayError
+from proxy.errors import BackendConnectionFailure, BadRequest, ClientConnectionFailure, GatewayError, Overloaded
 from proxy.messages import Body, Headers
 
 if TYPE_CHECKING:
     from proxy.adapters.connection import Connection
     from proxy.adapters.reply import Reply
 
+COPIES = 6  # of a body that a policy reads: pieces, bytes, text, what was made of it, and the answer to that
 LINGER = 2.0  # seconds to read what a client still sends after an early answer
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -112,10 +113,20 @@ def drop(upload: asyncio.Task[None] | None) -> None:
 class Upload(AsyncIterator[bytes]):
     """A request body on its way in. `waits`: the client waits for 100 Continue, which the first read sends."""
 
-    __slots__ = ("_connection", "_payload", "_reply", "waits")
+    __slots__ = ("_connection", "_payload", "_reply", "claimed", "waits")
 
     def __init__(self, connection: Connection, payload: StreamReader, reply: Reply, waits: bool) -> None:
         self._connection, self._payload, self._reply, self.waits = connection, payload, reply, waits
+        self.claimed = 0  # bytes of memory, until the request ends
+
+    def claim(self, size: int) -> None:
+        """A policy will buffer so many bytes. Raises Overloaded when there is no memory for them."""
+        sidecar, needed = self._connection.house.sidecar, size * COPIES
+        if sidecar.claimed and sidecar.claimed + needed > sidecar.room:
+            self._reply.keep = False
+            raise Overloaded("there is too little memory for one more body that a policy reads")
+        sidecar.claimed += needed
+        self.claimed += needed
 
     async def __anext__(self) -> bytes:
         if self.waits:
@@ -136,6 +147,9 @@ class Upload(AsyncIterator[bytes]):
         if not chunk:
             raise StopAsyncIteration
         self._reply.received += len(chunk)
+        if self._connection.house.sidecar.strained:
+            self._reply.keep = False
+            raise Overloaded("there is too little memory to take the rest of the body")
         return chunk
 
 

@@ -85,7 +85,7 @@ class TlsSettings:
         required = boolean(values, _REQUIRED, False)
         if required and not authorities:
             raise SettingError(f"{_REQUIRED} needs {_AUTHORITIES}, which is not set.")
-        suites, modern = _suites(values.get(_SUITES, ""))
+        suites, modern = openssl_suites(values.get(_SUITES, ""), _SUITES)
         oldest = choice(values, _MINIMUM, "1.2", ("1.2", "1.3"))
         if oldest == "1.3" and not modern:
             raise SettingError(f"{_SUITES} leaves out TLS 1.3, which {_MINIMUM} asks for.")
@@ -223,21 +223,21 @@ def _names(file: Path) -> list[str]:
         return [str(each.value).lower() for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
-def _suites(text: str) -> tuple[str, bool]:
+def openssl_suites(text: str, setting: str) -> tuple[str, bool]:
     """OpenSSL's names for suites in IANA's, and whether TLS 1.3 is among them. Raises SettingError."""
     names = [each.strip() for each in text.split(",") if each.strip()]
     if not names:
         return "", True
     modern = _TLS13.intersection(names)
     if modern and modern != _TLS13:
-        raise SettingError(f"{_SUITES}: TLS 1.3 is offered with all of {', '.join(sorted(_TLS13))}, or not at all.")
+        raise SettingError(f"{setting}: TLS 1.3 is offered with all of {', '.join(sorted(_TLS13))}, or not at all.")
     older = [_openssl_name(each) for each in names if each not in _TLS13]
     probe = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for name, each in zip([each for each in names if each not in _TLS13], older, strict=True):
         try:
             probe.set_ciphers(each)
         except ssl.SSLError as wrong:
-            raise SettingError(f"{_SUITES}: '{name}' is no cipher suite that is known here.") from wrong
+            raise SettingError(f"{setting}: '{name}' is no cipher suite that is known here.") from wrong
     return ":".join(older) if older else "", bool(modern)
 
 

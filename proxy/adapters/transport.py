@@ -4,6 +4,7 @@ Rules
 1. The URL goes on the wire as it is; no second reading of it, no redirects unless asked, no cookies, no inflating.
 2. A body streams both ways with backpressure; a response that is already there becomes bytes at once.
 3. When a pooled connection died, an idempotent request whose body can be sent again is tried once more on a new one.
+   Any other gets a pooled connection only when the backend has not closed it, as far as this host has heard.
 4. A connection goes back to its pool only when both messages are complete; anything else closes it. The last one used
    is the first one taken, so that what is not needed idles out.
 5. What a policy calls goes only where `Reach` allows (`Outgoing.guarded`), over connections of its own, and so does a
@@ -16,8 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import re
 import ssl
+from collections.abc import Iterable
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -32,11 +35,13 @@ from proxy.adapters.forward_proxy import DIAL_TIMEOUTS, ProxyingConnector
 from proxy.adapters.heads import request_head
 from proxy.adapters.http2.backend import Http2Backends
 from proxy.adapters.identities import Identities
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.streams import Download, drop, upload
+from proxy.adapters.trust import Trust, check_of
 from proxy.adapters.tunnel import TunnelBody, accepts
-from proxy.errors import BackendConnectionFailure, BackendTimeout
+from proxy.errors import BackendConnectionFailure, BackendTimeout, Overloaded
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
 from proxy.ports import HttpProxy, Outgoing
 
@@ -51,7 +56,7 @@ _OF_A_BODY = ("Content-Type", "Content-Encoding", "Content-Language", "Content-L
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError)
 _GONE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 
-PoolName = tuple[str, str, int, bool, str, HttpProxy | None, bool]
+PoolName = tuple[str, str, int, str, str, HttpProxy | None, bool]
 
 
 class HttpTransport:
@@ -59,22 +64,21 @@ class HttpTransport:
 
     def __init__(
         self,
-        tls: ssl.SSLContext | None = None,
         reach: Reach | None = None,
-        http2_tls: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
-        self._connector = ProxyingConnector(limit=0)
+        self._connector = ProxyingConnector(limit=0, resolver=LastingResolver())
         reach = reach or Reach()
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach))
-        self._identities = Identities()
-        self._tls: ssl.SSLContext | bool = tls if tls is not None else True
+        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
+        self._trust = trust or Trust()
+        self._identities = Identities(self._trust)
         self._destinations: dict[PoolName, Destination] = {}
         self._pools: dict[PoolName, list[BackendConnection]] = {}
         self._connections: set[BackendConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._dialler = Dialler(reach, self._identities, http2_tls)
+        self._dialler = Dialler(reach, self._identities)
         self._http2 = Http2Backends(self._dialler)
 
     async def close(self) -> None:
@@ -91,6 +95,17 @@ class HttpTransport:
         await self._screened.close()
         await self._http2.close()
 
+    def believe(self, authorities: Iterable[bytes]) -> None:
+        """Trust these authorities of the plane (DER) and no others of it, from the next connection on."""
+        if not self._trust.use(authorities):
+            return
+        self._identities.forget()
+        self._destinations.clear()
+        self._http2.renew()
+        for pool in list(self._pools.values()):
+            for connection in list(pool):
+                connection.retire()
+
     async def send(self, request: Outgoing) -> Response:
         if request.follow_redirects:
             request.follow_redirects = False
@@ -99,7 +114,7 @@ class HttpTransport:
             return answer
         name = self._name(request)
         again = request.method in _IDEMPOTENT and request.body.buffered
-        connection = self._pooled(name)
+        connection = self._pooled(name, careful=not again)
         deadline = monotonic() + request.timeout
         while True:
             pooled = connection is not None
@@ -173,16 +188,17 @@ class HttpTransport:
 
     def _name(self, request: Outgoing) -> PoolName:
         url, identity = request.url, request.identity
-        verify = request.verify_tls and not request.thumbprints
         name = identity.name if identity is not None else ""
-        return (url.scheme, url.host, url.port, verify, name, request.proxy, request.guarded or request.screened)
+        guarded = request.guarded or request.screened
+        return (url.scheme, url.host, url.port, check_of(request), name, request.proxy, guarded)
 
-    def _pooled(self, name: PoolName) -> BackendConnection | None:
+    def _pooled(self, name: PoolName, careful: bool) -> BackendConnection | None:
         pool = self._pools.get(name)
         while pool:
             connection = pool.pop()
             connection.pool = None
-            if connection.transport is not None and connection.failure is None:
+            usable = connection.transport is not None and connection.failure is None
+            if usable and not (careful and connection.ended()):
                 return connection
             connection.close()
         return None
@@ -208,6 +224,8 @@ class HttpTransport:
                 f"No connection to {url.authority} within {DIAL_TIMEOUTS.sock_connect:g} s."
             ) from late
         except _BROKEN as refused:
+            if isinstance(refused, OSError) and refused.errno in (errno.EMFILE, errno.ENFILE):
+                raise Overloaded(f"no descriptor is left for a connection to {url.authority}") from refused
             raise BackendConnectionFailure(f"No connection to {url.authority}: {_text(refused)}") from refused
         self._connections.add(connection)
         if self._sweeper is None:
@@ -224,11 +242,10 @@ class HttpTransport:
             return destination
         if len(self._destinations) >= 4096:
             self._destinations.clear()
-        verify = request.verify_tls and not request.thumbprints
-        tls = self._tls if verify else False
-        if identity is not None and url.scheme in ("https", "wss"):
+        tls: ssl.SSLContext | bool = True
+        if url.scheme in ("https", "wss"):
             try:
-                tls = await self._identities.context(identity, verify)
+                tls = await self._identities.context(identity, check_of(request))
             except ValueError as wrong:
                 raise BackendConnectionFailure(f"The client certificate cannot be used: {wrong}.") from wrong
         try:

@@ -11,16 +11,20 @@ Rules
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from httptools import HttpRequestParser
 
 from proxy.adapters.fields import CAREFUL, CODING, CONNECTION, HOP, HOST, NAMES, Field, name_of, value_of
-from proxy.adapters.screen import MAX_FIELDS, MAX_LINE, is_twin
+from proxy.adapters.limits import DEFAULTS, Limits
+from proxy.adapters.screen import is_twin
 from proxy.messages import Headers
 from proxy.target import valid_host
 
 LARGEST = 64 * 1024  # bytes of head and body together
+_FRAMED = re.compile(rb"\n(?:content-length|transfer-encoding)[^\n]*", re.IGNORECASE)
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"})
 
 
@@ -61,7 +65,7 @@ _reader = _Reader()
 _parser = HttpRequestParser(_reader)
 
 
-def read(data: bytes) -> Whole | None:
+def read(data: bytes, limits: Limits = DEFAULTS) -> Whole | None:
     """The request that these bytes are, all of them."""
     if len(data) > LARGEST or b"  " in data[:32]:
         return None
@@ -82,7 +86,7 @@ def read(data: bytes) -> Whole | None:
     ):
         return _renew()
     method = parser.get_method()
-    if method not in _METHODS or head > MAX_LINE or len(reader.fields) > MAX_FIELDS:
+    if method not in _METHODS or head > limits.line or head > limits.field or len(reader.fields) > limits.fields:
         return _renew()
     kept: dict[str, tuple[str, str]] = {}
     dropped = 0
@@ -114,6 +118,22 @@ def read(data: bytes) -> Whole | None:
     if not host or len(kept) + dropped != len(reader.fields):
         return _renew()
     return Whole(method.decode(), value_of(reader.url), Headers(kept.values()), host, reader.body)
+
+
+def first_end(data: bytes) -> int:
+    """Where the first request in these bytes ends, as far as that is plain to see; 0 where it is not.
+
+    Nobody relies on it for what a request is: its bytes are read by a parser, which only gets them apart from those
+    behind them.
+    """
+    head = data.find(b"\r\n\r\n") + 2
+    if head < 2 or data.startswith((b"\r", b"\n", b"PRI ")):
+        return 0
+    framed = _FRAMED.findall(data, 0, head)
+    if not framed:
+        return head + 2
+    length = _LENGTH.fullmatch(framed[0]) if len(framed) == 1 else None
+    return head + 2 + int(length[1]) if length is not None else 0
 
 
 def _renew() -> Whole | None:

@@ -2,7 +2,8 @@
 
 Rules
 1. A document is compiled again only when its resource changed, or one of its references did.
-2. A document that does not compile leaves the last good one in force; without one its operations answer 500.
+2. A document that does not compile leaves the last good one in force, with the values of today; without one its
+   operations answer 500.
 3. What is wrong is told with the resource's id, line and column, in the ack and in the log.
 """
 
@@ -19,12 +20,13 @@ SUFFIX = "/policies/policy"
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """`compiled` is in force: the newest text, or the last good one when `issues` is not empty."""
+    """`compiled` is in force: the newest text, or the last good one when `issues` is not empty; `good` has its text."""
 
     resource: Resource
     compiled: CompiledDocument
     references: frozenset[str]
     issues: tuple[ResourceIssue, ...] = ()
+    good: Resource | None = None
 
 
 def scope_of(resource_id: str) -> Scope | None:
@@ -54,15 +56,23 @@ def is_current(document: Document | None, resource: Resource, changed: Set[str])
 
 def compile_resource(resource: Resource, scope: Scope, environment: Environment, previous: Document | None) -> Document:
     """The document of a policy resource; falls back to the last good one of `previous`."""
-    text = resource.body.get("value")
-    compiled = compile_document(text if isinstance(text, str) else "", scope, environment)
+    compiled = _compiled(resource, scope, environment)
     if not compiled.broken:
-        return Document(resource, compiled, compiled.references)
+        return Document(resource, compiled, compiled.references, good=resource)
     issues = tuple(
         ResourceIssue(resource.id, issue.line, issue.column, issue.element, issue.message)
         for issue in compiled.issues
         if issue.severity == "error"
     )
-    if previous is not None and not previous.compiled.broken:
-        return Document(resource, previous.compiled, compiled.references | previous.references, issues)
-    return Document(resource, compiled, compiled.references, issues)
+    good = previous.good if previous is not None else None
+    if previous is None or good is None:
+        return Document(resource, compiled, compiled.references, issues)
+    # its text with what it refers to as that is now: a rotated key must not live on in a document that is mended late
+    again = _compiled(good, scope, environment)
+    in_force = previous.compiled if again.broken else again
+    return Document(resource, in_force, compiled.references | again.references, issues, good)
+
+
+def _compiled(resource: Resource, scope: Scope, environment: Environment) -> CompiledDocument:
+    text = resource.body.get("value")
+    return compile_document(text if isinstance(text, str) else "", scope, environment)

@@ -310,7 +310,7 @@ class Logger:
 
 @dataclass(slots=True, frozen=True)
 class Deployment:
-    """`context.Deployment`; `certificates` by their ids."""
+    """`context.Deployment`; `certificates` by their ids. `authorities` (DER) may sign for backends."""
 
     service_id: str = ""
     service_name: str = ""
@@ -319,6 +319,7 @@ class Deployment:
     instance_id: str = ""
     is_managed: bool = False
     certificates: Mapping[str, Certificate] = field(default_factory=dict, repr=False)
+    authorities: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True, frozen=True)

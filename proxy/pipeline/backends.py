@@ -204,7 +204,7 @@ def with_credentials(backend: Backend, outgoing: Outgoing) -> Outgoing:
         pairs = [(name, value) for name, values in backend.query.items() for value in values]
         added, query = urlencode(pairs, quote_via=quote), outgoing.url.query
         outgoing.url = replace(outgoing.url, query=f"{query}&{added}" if query else added)
-    outgoing.verify_tls = backend.validate_certificate_chain and backend.validate_certificate_name
+    outgoing.verify_tls, outgoing.verify_name = backend.validate_certificate_chain, backend.validate_certificate_name
     outgoing.identity = backend.identity
     outgoing.proxy = backend.proxy
     return outgoing

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from proxy.errors import BackendConnectionFailure, BodyTooLarge, GatewayError, PolicyRefused
-from proxy.messages import MAX_BUFFERED_BODY, Body, Headers
+from proxy.messages import Body, Headers
 from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, with_credentials
 from proxy.pipeline.usage import parse
 from proxy.ports import Outgoing
@@ -94,9 +94,9 @@ async def _let_through(exchange: Exchange, checks: Checks, stream: AsyncIterator
     async for chunk in stream:
         held.append(chunk)
         lines = (line + chunk).split(b"\n")
-        line = lines.pop()[:MAX_BUFFERED_BODY]
+        line = lines.pop()[: Body.most]
         text += "".join(event_text(parse(each[5:].strip())) for each in lines if each.startswith(b"data:"))
-        if len(text) - checks.overlap >= checks.window or sum(map(len, held)) > MAX_BUFFERED_BODY:
+        if len(text) - checks.overlap >= checks.window or sum(map(len, held)) > Body.most:
             if not await _clean(exchange, checks, text):
                 return
             text = text[-checks.overlap :] if checks.overlap else ""

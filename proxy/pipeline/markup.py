@@ -69,7 +69,7 @@ _TEMPLATE_END = re.compile(r"</(?:set-body|publish-to-da(?:pr|rp))\s*>")
 _STAND_IN = "@(null)"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)  # a change after the other fills it: few, so that memory is flat soon
 def read_document(text: str) -> Document:
     """Read a document with all that is wrong with it. Never raises."""
     reader = _Reader(text)

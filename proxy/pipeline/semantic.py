@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from proxy.errors import BackendConnectionFailure, BodyTooLarge, ExpressionFailed, GatewayError
-from proxy.messages import MAX_BUFFERED_BODY, Body, Headers, Response
+from proxy.messages import Body, Headers, Response
 from proxy.pipeline.backends import answered, chosen, failed, named_backend, parse_base, with_credentials
 from proxy.pipeline.caching import preferred, read, seconds
 from proxy.pipeline.element import Element
@@ -75,7 +75,7 @@ def semantic_lookup(element: Element, compiler: Compiler) -> Handler:
         limit, without_system = threshold.get(exchange), ignore_system.get(exchange)
         by = [value.get(exchange) for value in varying]
         body = exchange.request.body
-        if body.length is None or body.length <= MAX_BUFFERED_BODY:
+        if body.length is None or body.length <= Body.most:
             await body.read()
         prompt = prompt_of(parse(body.content()), without_system) if body.buffered else None
         if prompt is None or (most is not None and prompt.messages > most.get(exchange)):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.errors import PolicyRefused
-from proxy.messages import MAX_BUFFERED_BODY, Body, Response
+from proxy.messages import Body, Response
 from proxy.pipeline.edits import header_problem
 from proxy.pipeline.element import Element
 from proxy.pipeline.limits import counter
@@ -101,7 +101,7 @@ def token_limit(element: Element) -> Handler:
         request = exchange.request
         request.headers.popall("Accept-Encoding", None)
         body, estimated = request.body, estimating.get(exchange)
-        if estimated or (body.length is not None and body.length <= MAX_BUFFERED_BODY):
+        if estimated or (body.length is not None and body.length <= Body.most):
             await body.read()
         asked = parse(body.content()) if body.buffered else None
         prompt = estimate_prompt(asked)
@@ -259,7 +259,7 @@ async def whole(response: Response) -> bytes | None:
     body = response.body
     if body.buffered:
         return body.content()
-    if body.length is not None and body.length > MAX_BUFFERED_BODY:
+    if body.length is not None and body.length > Body.most:
         return None
     length, stream = body.length, body.take()
     assert stream is not None
@@ -268,7 +268,7 @@ async def whole(response: Response) -> bytes | None:
     async for chunk in stream:
         parts.append(chunk)
         size += len(chunk)
-        if size > MAX_BUFFERED_BODY:
+        if size > Body.most:
             response.body = Body(None, _Watched(stream, parts, None), length, body.trailers)
             return None
     response.body = Body(b"".join(parts))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.messages import MAX_BUFFERED_BODY
+from proxy.messages import Body
 from proxy.pipeline.element import Element
 from proxy.pipeline.metrics import Dimensions, emit
 from proxy.pipeline.registry import Handler
@@ -34,7 +34,7 @@ def token_metric(element: Element) -> Handler:
         request = exchange.request
         request.headers.popall("Accept-Encoding", None)
         body = request.body
-        if body.length is not None and body.length <= MAX_BUFFERED_BODY:
+        if body.length is not None and body.length <= Body.most:
             await body.read()
         prompt = estimate_prompt(parse(body.content())) if body.buffered else 0
 

@@ -94,7 +94,9 @@ def run() -> int:
     for name in ("proc", "dev"):
         subprocess.run(["mount", "--bind", f"/{name}", str(TREE / name)], check=True)
     try:
-        with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
             assert process.stdout is not None
             told = json.loads(process.stdout.readline())
             state = json.loads((TREE / "data" / "up" / "demo" / "state.json").read_text())

@@ -381,6 +381,7 @@ def echo_backend() -> Iterator[str]:
     """A backend on loopback that echoes requests as JSON; yields its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -160,3 +160,19 @@ def test_without_the_folder_everything_starts_from_the_backup(house: House, plac
     assert status(house)["source"] == "backup"
     os.replace(place / "away", place / "v2")
     wait_until(lambda: status(house)["source"] == "directory", SOON, what="the folder again")
+
+
+def test_a_folder_that_is_nearly_gone_is_refused_until_it_is_marked(house: House, place: Path) -> None:
+    colour(house, "red-two")
+    shutil.copytree(place / "v2", place / "v3")
+    shutil.rmtree(place / "v3/apis")
+    with Load([f"{gateway}/shop/orders" for gateway in house.gateways], threads=1, pause=0.05) as load:
+        (place / "next").symlink_to("v3")
+        os.replace(place / "next", place / "current")
+        told = wait_until(lambda: status(house)["issues"].get("ConfigurationShrunk"), SOON, what="the alarm")
+    assert "0 APIs where 1 are held" in told
+    assert "full-sync.txt" in told
+    assert load.failures == []
+    write(place / "v3", {"full-sync.txt": "the shop is closed"})
+    house.everywhere("/shop/orders", lambda reply: reply.status == 404, SOON)
+    assert "ConfigurationShrunk" not in status(house)["issues"]

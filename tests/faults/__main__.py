@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -46,6 +47,7 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="f"))
     # what a row leaves undelivered is not the next one's
     os.environ.setdefault("telemetry.spool.path", "none")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no process stays behind
     try:
         results = run(every, directory, options)
     finally:
@@ -66,24 +68,24 @@ def run(every: list[Row], directory: Path, options: Options) -> list[tuple[Row, 
     print("fault | promise | goal | measured | holds", flush=True)
     results: list[tuple[Row, Figures | str]] = []
     shared: Place | None = None
-    for number, row in enumerate(every):
-        if shared is None:
-            place = directory / str(number)
-            place.mkdir()
-            shared = Place(place, options)
-        began, found = time.monotonic(), measure(row, shared)
-        results.append((row, found))
-        told = f"{found} | not run" if isinstance(found, str) else f"{found} | {found.holds}"
-        print(f"{row.number} {row.fault} | {row.promise} | {row.goal} | {told}", flush=True)
-        for line in found.broken if isinstance(found, Figures) else ():
-            print(f"    {line}", flush=True)
-        print(f"    ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
-        if not _whole(shared):
-            print("    the house is left in pieces: another one", file=sys.stderr, flush=True)
-            _end(shared)
-            shared = None
-    if shared is not None:
-        _end(shared)
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: _end(shared) if shared is not None else None)
+        for number, row in enumerate(every):
+            if shared is None:
+                place = directory / str(number)
+                place.mkdir()
+                shared = Place(place, options)
+            began, found = time.monotonic(), measure(row, shared)
+            results.append((row, found))
+            told = f"{found} | not run" if isinstance(found, str) else f"{found} | {found.holds}"
+            print(f"{row.number} {row.fault} | {row.promise} | {row.goal} | {told}", flush=True)
+            for line in found.broken if isinstance(found, Figures) else ():
+                print(f"    {line}", flush=True)
+            print(f"    ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
+            if not _whole(shared):
+                print("    the house is left in pieces: another one", file=sys.stderr, flush=True)
+                _end(shared)
+                shared = None
     return results
 
 

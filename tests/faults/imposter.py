@@ -83,7 +83,7 @@ class Imposter:
 
 def events(place: Place, dataset: str = "", cursor: int | None = None) -> bytes:
     """What the real plane answers to an event call of this gateway, past the line."""
-    token = open(place.agent.environment["config.service.auth.key.file"]).read().strip().removeprefix("GatewayKey ")  # noqa: SIM115
+    token = place.token_file.read_text().strip().removeprefix("GatewayKey ")
     query = "" if cursor is None else f"?dataset={dataset}&cursor={cursor}"
     port = urlsplit(place.house.info["management"]).port
     path = urlsplit(place.endpoint).path

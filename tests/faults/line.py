@@ -187,6 +187,8 @@ class Line:
             if answer and how.rate:
                 step = max(int(how.rate / 20), 1)
                 for start in range(0, len(piece), step):
+                    if writer.is_closing():
+                        return
                     writer.write(piece[start : start + step])
                     await asyncio.sleep(step / how.rate)
                     if self.behaviour is not how:

@@ -91,7 +91,8 @@ class Place:
         self.allowed = TIGHT * len(house.gateways)
         patience = {"backoff.maximum": "60", "heartbeat.interval": "60"}
         if not self.options.full:
-            patience = {"backoff.maximum": f"{2 * self.options.poll:g}", "heartbeat.interval": "10"}
+            pause = f"{2 * self.options.poll:g}"
+            patience = {"backoff.maximum": pause, "heartbeat.interval": f"{max(1, 2 * self.options.poll):g}"}
         own = {f"config.service.{name}": value for name, value in patience.items()}
         self.restart_agent(**own, **{"config.service.endpoint": self.endpoint})
         self._provision()
@@ -151,10 +152,10 @@ class Place:
 
     def _provision(self) -> None:
         house = self.house
-        for name in ("shop", "token", "limited", "tight"):
-            house.api(name, self.echo)
-        house.api("keyed", self.echo, key=True)
-        house.api("line", self.backend.url)
+        resources: list[dict[str, Any]] = []
+        for name in ("shop", "token", "limited", "tight", "keyed"):
+            resources += self.api(name, self.echo, key=name == "keyed")
+        resources += self.api("line", self.backend.url)
         key = base64.b64encode(SECRET).decode()
         for name, policy in {
             "token": f'<validate-jwt header-name="Authorization"><issuer-signing-keys><key>{key}</key>'
@@ -162,8 +163,11 @@ class Place:
             "limited": '<rate-limit-by-key calls="1000000" renewal-period="60" counter-key="everybody" />',
             "tight": f'<rate-limit-by-key calls="{TIGHT}" renewal-period="{WINDOW}" counter-key="tight" />',
         }.items():
-            house.policy(f"/apis/{name}", policies(inbound=policy))
-        house.put("/subscriptions/load", {"displayName": "load", "scope": "/apis/keyed", "state": "active"})
+            value = {"format": "rawxml", "value": policies(inbound=policy)}
+            resources.append({"id": f"/apis/{name}/policies/policy", "properties": value})
+        subscription = {"displayName": "load", "scope": "/apis/keyed", "state": "active"}
+        resources.append({"id": "/subscriptions/load", "properties": subscription})
+        self.apply(resources)
         self.key = str(house.arm("/subscriptions/load/listSecrets", "POST").json["primaryKey"])
         self.arrived(self.publish())
         for gateway in house.gateways:
@@ -172,6 +176,25 @@ class Place:
                 SOON,
                 what=f"the right answers of {gateway}",
             )
+
+    def api(self, name: str, backend: str, key: bool = False) -> list[dict[str, Any]]:
+        """An API of this gateway, with GET and POST on everything below its name, for `apply`."""
+        api = {"displayName": name, "path": name, "serviceUrl": backend, "subscriptionRequired": key}
+        rest = {"name": "rest", "type": "string", "required": False}
+        below = {"urlTemplate": "/{*rest}", "templateParameters": [rest]}
+        return [
+            {"id": f"/apis/{name}", "properties": {**api, "protocols": ["http", "https"]}},
+            *(
+                {"id": f"/apis/{name}/operations/{verb}", "properties": {"displayName": verb, "method": verb, **below}}
+                for verb in ("GET", "POST")
+            ),
+            {"id": f"/gateways/{self.house.gateway_id}/apis/{name}", "properties": {}},
+        ]
+
+    def apply(self, resources: list[dict[str, Any]], delete: Sequence[str] = ()) -> None:
+        """Many changes as one revision."""
+        reply = self.house.arm("/apply", "POST", {"resources": resources, "delete": list(delete)})
+        assert reply.status == 200, (reply.status, reply.body[:1000])
 
     def publish(self) -> int:
         """Publish the next version of `shop`; answers its number."""

@@ -10,11 +10,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("telemetry", "syncagent", "proxy", "management", "portal")
 FAMILIES = (
     "config.", "gateway.name", "health.http.", "instance.id", "management.", "net.", "observability.", "portal.",
-    "proxy.workers", "telemetry.applicationinsights.", "telemetry.enabled", "telemetry.logs.", "telemetry.metrics.",
-    "telemetry.spool.", "neighborhood.", "policy.", "certificates.", "security.",
-    "neighborhood.", "policy.", "certificates.", "security.",
+    "proxy.workers", "proxy.memory.", "telemetry.applicationinsights.", "telemetry.enabled", "telemetry.logs.",
+    "telemetry.metrics.", "telemetry.spool.", "neighborhood.", "policy.", "certificates.", "security.",
+    "Microsoft.WindowsAzure.",
 )  # fmt: skip
-SETTING = re.compile(r"[a-z][a-zA-Z0-9-]*(?:\.(?:[a-z][a-zA-Z0-9-]*|\*))+")
+SETTING = re.compile(r"(?:[a-z][a-zA-Z0-9-]*|Microsoft)(?:\.(?:[a-zA-Z][a-zA-Z0-9-]*|\*))+")
 ANY = "*"  # a part of a name that is known only at run time
 
 

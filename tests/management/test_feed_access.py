@@ -146,3 +146,27 @@ async def test_heartbeats_that_say_nothing(agent: Agent, plane: Plane, beat: dic
     async with plane.session.post(f"{agent.url}/heartbeat", json={"instanceId": "i"}) as response:
         assert response.status == 401
     assert (await plane.get("/gateways/gw/instances"))["value"] == []
+
+
+async def test_who_holds_another_dataset_hears_complete_once_an_operator_accepted(agent: Agent, plane: Plane) -> None:
+    """What a store that was lost and begun anew says of itself is not enough to take everything from an agent."""
+
+    async def complete(**query: str) -> bool:
+        headers = {"Authorization": f"GatewayKey {agent.token}"}
+        async with plane.session.get(f"{agent.url}/events", headers=headers, params=query) as response:
+            head = (await response.text()).split("\n", 1)[0].removeprefix("H\t")
+            return json.loads(head).get("complete") is True
+
+    await agent.poll()
+    other = {"dataset": "of-a-lost-store", "cursor": "57"}
+    assert await complete()
+    assert await complete(dataset=agent.dataset, cursor="999999")
+    assert not await complete(**other)
+    assert (await plane.call("POST", "/gateways/gw/acceptConfiguration")).status == 204
+    assert await complete(**other)
+    shown = (await plane.get("/gateways/gw"))["properties"]
+    assert "acceptedDataset" not in shown
+    await plane.put("/gateways/gw", {"description": "again"})
+    assert await complete(**other)
+    await agent.poll()
+    assert "acceptedDataset" not in agent.body("/gateways/gw")

@@ -169,7 +169,10 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
                     "issues": [{"resourceId": "/apis/x", "line": 4, "message": "No <x>"}],
                 }
             ],
-            "issues": [{"code": "BackupFailed", "message": "disk full"}],
+            "issues": [
+                {"code": "BackupFailed", "message": "disk full"},
+                {"code": "ConfigurationShrunk", "message": "2 APIs where 5 are held"},
+            ],
         },
         {},
     ],
@@ -245,7 +248,7 @@ class FakePlane:
     def _post(self, path: str) -> web.Response:
         if path == "/subscriptions/mine/listSecrets":
             return web.json_response({"primaryKey": SECRET, "secondaryKey": "second"})
-        if path == "/subscriptions/mine/regeneratePrimaryKey":
+        if path in ("/subscriptions/mine/regeneratePrimaryKey", "/gateways/home/acceptConfiguration"):
             return web.Response(status=204)
         return _error(404, "ResourceNotFound", "Not found.")
 

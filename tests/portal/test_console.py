@@ -79,6 +79,20 @@ async def test_gateways_and_their_instances(client: TestClient, plane: FakePlane
     ):
         assert words in body
     assert "No agent of this gateway has reported yet" in body
+    assert body.index("The backup is not written") < body.index("<table>")  # what is wrong comes first
+
+
+async def test_a_configuration_that_shrank_is_accepted_by_a_form(
+    client: TestClient, plane: FakePlane, cookie: dict[str, str]
+) -> None:
+    body = await (await client.get("/console", cookies=cookie)).text()
+    assert body.count("Accept the smaller configuration") == 1
+    path = "/console/gateways/home/accept"
+    assert (await client.post(path, data={"csrf": "x"}, cookies=cookie)).status == 403
+    assert not any(call.startswith("POST") for call in plane.calls)
+    answer = await client.post(path, data={"csrf": csrf(cookie)}, cookies=cookie, allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (303, "/console")
+    assert "POST /gateways/home/acceptConfiguration" in plane.calls
 
 
 async def test_keys_are_shown_and_made_anew_only_by_a_form(

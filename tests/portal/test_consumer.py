@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from management.app import make_app
 from portal import session
+from tests.management.conftest import TOKEN
 from tests.portal.house import PASSWORD, House, csrf, house
 
 GATEWAY = "https://api.example.com"
@@ -317,11 +320,12 @@ async def test_terms_closed_doors_and_delegation(people: House) -> None:
     )
 
 
-async def test_the_plane_away(people: House) -> None:
+async def test_the_plane_away_and_back(people: House) -> None:
     await people.sign_up()
     pages = ("/", "/apis/shop", "/apis/shop/operations/get-book", "/products", "/products/public")
     for path in pages:
         await people.go(path)
+    port = people.plane.server.port
     await people.plane.server.close()
     for path in (
         "/",
@@ -335,3 +339,15 @@ async def test_the_plane_away(people: House) -> None:
         assert "The management plane is away" in text
         assert "Ann X" in text, "who is signed in stays so"
     await people.go("/profile", 503)
+    again = web.AppRunner(make_app(people.plane.store, TOKEN))
+    await again.setup()
+    await web.TCPSite(again, "127.0.0.1", port).start()
+    for path in (*pages, "/profile"):
+        assert "The management plane is away" not in await people.go(path)
+    await again.cleanup()
+
+
+async def test_usage(people: House) -> None:
+    await people.sign_up()
+    for days in ("1", "7", "30", "90", "x"):
+        assert "No call with one of your keys" in await people.go(f"/profile/usage?days={days}")

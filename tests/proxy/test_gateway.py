@@ -84,14 +84,38 @@ def test_the_last_good_document_stays_in_force_until_it_is_mended() -> None:
     bad = policy("/apis/a", "<policies><inbound>\n  <nonsense/></inbound></policies>")
     broken, issues = build({**first, bad.id: bad}, good)
     assert [(each.resource_id, each.line, each.column, each.element) for each in issues] == [(bad.id, 2, 4, "nonsense")]
-    assert broken.documents[bad.id].compiled is good.documents[bad.id].compiled
+    assert not broken.documents[bad.id].compiled.broken
+    assert broken.documents[bad.id].good is good.documents[bad.id].resource
     worse = policy("/apis/a", "<policies")
     still, issues = build({**first, bad.id: worse}, broken)
     assert len(issues) == 1
-    assert still.documents[bad.id].compiled is good.documents[bad.id].compiled
+    assert still.documents[bad.id].good is good.documents[bad.id].resource
     mended, issues = build(first, still)
     assert not issues
     assert not mended.documents[bad.id].issues
+
+
+def test_the_last_good_document_has_the_named_values_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    first = held(policy("", FORWARD), *open_api("a", "http://b"), policy("/apis/a", HEADER.format("{{key}}")))
+    first = {**first, "/namedValues/key": named("key", "old")}
+    good, _ = build(first)
+    bad = policy("/apis/a", "<policies><inbound><nonsense/></inbound></policies>")
+    broken, _ = build({**first, bad.id: bad}, good)
+
+    def compiled(text: str, scope: Any, environment: Any) -> Any:
+        texts.append(f"{text} with {environment.named_values['key']}")
+        return compile_document(text, scope, environment)
+
+    monkeypatch.setattr(documents, "compile_document", compiled)
+    rotated, issues = build({**broken.resources, "/namedValues/key": named("key", "new")}, broken)
+    assert len(issues) == 1
+    assert not rotated.documents[bad.id].compiled.broken
+    assert any("{{key}}" in text and text.endswith(" with new") for text in texts)
+    monkeypatch.undo()
+    # and when both come at once
+    both, _ = build({**first, bad.id: bad, "/namedValues/key": named("key", "new")}, good)
+    assert both.documents[bad.id].compiled is not good.documents[bad.id].compiled
 
 
 def test_a_missing_named_value_breaks_its_users_and_heals_when_it_comes() -> None:

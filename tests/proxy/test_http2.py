@@ -11,8 +11,9 @@ from http2_peer import Peer, peer, request
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 from sidecar_harness import FORWARD, Backend, Harness, open_api, policy
 
-from proxy.adapters.http2.connection import STALL, Http2Connection
+from proxy.adapters.http2.connection import Http2Connection
 from proxy.adapters.http2.wire import STREAM_WINDOW
+from proxy.adapters.limits import DEFAULTS
 
 curl_present = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -346,7 +347,7 @@ async def test_time_limits(harness: Harness, backend: Backend, monkeypatch: pyte
         await asyncio.sleep(0.05)
         found = connection(harness)
         found.sweep(now)
-        found.sweep(now + STALL + 1)
+        found.sweep(now + DEFAULTS.send + 1)
         assert (await client.until(RstStreamFrame)).error_code == 8
 
 

@@ -8,7 +8,8 @@ import socket
 import pytest
 from sidecar_harness import Backend, Harness, api, open_api, operation, policy
 
-from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, Connection
+from proxy.adapters.connection import Connection
+from proxy.adapters.limits import DEFAULTS
 from proxy.server import PortTaken, Server
 
 
@@ -23,11 +24,11 @@ async def test_a_slow_head_is_408_after_its_deadline_from_the_first_byte(harness
     writer.write(b"GET / HT")
     await asyncio.sleep(0.05)
     now = asyncio.get_running_loop().time()
-    connection(harness).sweep(now + HEAD_DEADLINE - 1)
+    connection(harness).sweep(now + DEFAULTS.head_deadline - 1)
     writer.write(b"T")  # a byte does not extend it
     await asyncio.sleep(0.05)
     assert harness.server.connections
-    connection(harness).sweep(now + HEAD_DEADLINE + 1)
+    connection(harness).sweep(now + DEFAULTS.head_deadline + 1)
     assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 ")
     writer.close()
 
@@ -39,17 +40,17 @@ async def test_a_silent_connection_and_an_idle_one_are_closed(harness: Harness) 
     now = asyncio.get_running_loop().time()
     writer.write(b"GET /status-0123456789abcdef HTTP/1.1\r\nHost: h\r\n\r\n")
     await reader.readuntil(b"}")
-    connection(harness).sweep(now + HEAD_DEADLINE + 5)
+    connection(harness).sweep(now + DEFAULTS.head_deadline + 5)
     await asyncio.sleep(0.02)
     assert harness.server.connections
-    connection(harness).sweep(now + IDLE + 1)
+    connection(harness).sweep(now + DEFAULTS.idle + 1)
     assert await asyncio.wait_for(reader.read(), 2) == b""
     writer.close()
     reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
     await asyncio.sleep(0.05)
     for each in harness.server.connections:
         assert isinstance(each, Connection)
-        each.sweep(now + HEAD_DEADLINE + 5)
+        each.sweep(now + DEFAULTS.head_deadline + 5)
     assert await asyncio.wait_for(reader.read(), 2) == b""
     writer.close()
 
@@ -64,9 +65,9 @@ async def test_a_body_that_trickles_is_given_up(harness: Harness, backend: Backe
     only.sweep(now)
     writer.write(b"y" * 10)
     await asyncio.sleep(0.05)
-    only.sweep(now + GRACE / 2)
+    only.sweep(now + DEFAULTS.grace / 2)
     assert harness.sidecar.in_flight == 1
-    only.sweep(now + GRACE + 0.1)
+    only.sweep(now + DEFAULTS.grace + 0.1)
     assert (await asyncio.wait_for(reader.read(), 2)).startswith(b"HTTP/1.1 408 ")
     await harness.recorded()
     writer.close()

@@ -14,6 +14,7 @@ import pytest
 from proto import config_sync_pb2
 from proxy import sync
 from proxy.adapters.figures import WaitingFigures
+from proxy.config import snapshot
 from proxy.config.resources import Resource, ResourceIssue, checked
 from proxy.sync import SyncThread
 from tests.proxy_sync.agent import ScriptedAgent, resource
@@ -142,6 +143,51 @@ def test_a_wrong_digest_is_refused(agent: ScriptedAgent, thread: SyncThread, app
     assert nack.reason == Nack.CORRUPT
     assert "/a" in nack.detail
     assert applied.calls == []
+
+
+@pytest.mark.parametrize(
+    ("diff", "reason"),
+    [
+        ({"full": True}, "SHRUNK"),
+        ({"full": True, "upserts": [resource("/apis/0", b"{}")]}, "SHRUNK"),
+        ({"base_version": 5, "removals": ["/apis/0", "/apis/1"]}, "SHRUNK"),
+        ({"full": True, "version": 5, "complete": True, "upserts": [resource("/apis/0", b"{}")]}, "SHRUNK"),
+        ({"full": True, "version": 4, "complete": True, "upserts": [resource("/apis/0", b"{}")]}, "GOES_BACK"),
+        ({"full": True, "complete": True}, ""),
+        ({"base_version": 5, "removals": ["/apis/0"]}, ""),
+        ({"base_version": 5, "removals": ["/apis/0", "/apis/1"], "complete": True}, ""),
+        ({"full": True, "dataset": "e", "version": 4, "complete": True}, ""),
+    ],
+)
+def test_an_agent_in_trouble_takes_nothing_away(
+    agent: ScriptedAgent, applied: Applied, diff: dict[str, Any], reason: str
+) -> None:
+    held: dict[str, Resource] = {}
+
+    def apply(dataset: str, version: int, full: bool, upserts: list[Resource], removals: list[str]) -> Any:
+        new = snapshot.apply(held, upserts, removals, full)
+        held.clear()
+        held.update(new)
+        return applied(dataset, version, full, upserts, removals)
+
+    thread = SyncThread(
+        agent.endpoint, "s", "0", "", apply, lambda: (0, 0, 0.0), loss=lambda *told: snapshot.loss(held, *told)
+    )
+    thread.start()
+    try:
+        agent.hear()
+        three = [resource(f"/apis/{name}", b"{}") for name in range(3)]
+        agent.say(nonce="n1", dataset="d", version=5, full=True, last=True, upserts=three)
+        assert agent.hear().ack.version == 5
+        agent.say(**{"nonce": "n2", "dataset": "d", "version": 6, "last": True, **diff})
+        answer = agent.hear()
+        if reason:
+            assert (answer.nack.reason, answer.nack.held_version) == (Nack.Reason.Value(reason), 5)
+            assert sorted(held) == ["/apis/0", "/apis/1", "/apis/2"]
+        else:
+            assert answer.ack.nonce == "n2"
+    finally:
+        thread.stop()
 
 
 def test_a_bug_in_apply_is_refused_and_the_stream_goes_on(

@@ -39,6 +39,7 @@ class Agent:
     endpoint: str
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    program: str = ""  # Python to run in place of the module, for what is to be broken in the process
 
     def __post_init__(self) -> None:
         self.port = free_port()
@@ -71,9 +72,8 @@ class Agent:
     def start(self) -> Agent:
         environment = {"PATH": os.environ.get("PATH", ""), **self.environment}
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "syncagent"], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
+            how = ["-c", self.program] if self.program else ["-m", "syncagent"]
+            self.process = subprocess.Popen([sys.executable, *how], cwd=ROOT, env=environment, stdout=log, stderr=log)
         return self
 
     def kill(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from syncagent import agent as agents
+from syncagent import saving
 from syncagent.agent import Agent
 from syncagent.backup import Backup
 from syncagent.credential import Credential
@@ -115,6 +116,24 @@ async def test_a_plane_in_trouble_is_given_time_and_one_that_is_away_is_met_at_i
     assert troubled.polls <= 12
 
 
+async def test_a_failure_that_goes_on_fills_no_log(lives: list[Life], monkeypatch: pytest.MonkeyPatch) -> None:
+    def errors() -> int:
+        lines = life.stream.getvalue().splitlines()
+        return sum(line.startswith("[Error]") and "SyncFailed" in line for line in lines)
+
+    calls = Calls()
+    calls.trouble = CallFailed("the plane cannot be reached", answered=False)
+    lives.append(life := Life(calls))
+    await eventually(lambda: calls.polls >= 8)
+    assert errors() == 1
+    calls.trouble = CallFailed("another reason", answered=False)
+    await eventually(lambda: errors() == 2)
+    monkeypatch.setattr(agents, "COMPLAINT_SPACING", 0.0)
+    before = calls.polls
+    await eventually(lambda: calls.polls >= before + 4)
+    assert errors() >= 5
+
+
 async def test_what_the_plane_asks_for_is_waited(lives: list[Life]) -> None:
     calls = Calls()
     calls.trouble = CallFailed("the plane answers 429", retry_after=30)
@@ -159,7 +178,7 @@ async def test_a_disk_that_hangs_delays_a_version_and_no_more(
             released.wait(10)
             return super().save(snapshot)
 
-    monkeypatch.setattr(agents, "SAVE_PATIENCE", 0.1)
+    monkeypatch.setattr(saving, "PATIENCE", 0.1)
     calls = Calls()
     lives.append(life := Life(calls, Hanging(tmp_path, "gw1", ["k"])))
     await eventually(lambda: life.hub.current is not None)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
-import time
+import itertools
 from pathlib import Path
 
 import pytest
 
 from syncagent import backup as backups
-from syncagent.backup import CHANGES, Backup
-from syncagent.snapshot import Operation, Resource, Snapshot, apply
-
-ROOT = Path(__file__).resolve().parents[2]
+from syncagent import backup_changes
+from syncagent.backup import Backup
+from syncagent.backup_changes import Damaged, Entry
+from syncagent.backup_reading import CHANGES, FORMER_CHANGES
+from syncagent.snapshot import Changes, Operation, Resource, Snapshot, apply
 
 
 @pytest.fixture(autouse=True)
@@ -101,21 +99,24 @@ def test_cut_anywhere_what_was_acknowledged_before_is_there(tmp_path: Path) -> N
     snapshots = saved(tmp_path, 3)
     content = (tmp_path / CHANGES).read_bytes()
     contents = {each.content: each for each in snapshots}
-    for size in range(0, len(content), 17):
+    ends = [len(content[: content.index(b"PSRLCHGS", at)]) for at in (1, content.index(b"PSRLCHGS", 1) + 1)]
+    for size in sorted({*ends, *range(0, len(content), 7)}):
         (tmp_path / CHANGES).write_bytes(content[:size])
         found, complaints = restored(tmp_path)
         assert found is not None
         assert same(found, contents[found.content])
-        assert not complaints
+        boundary = size == 0 or size in ends
+        assert bool(complaints) != boundary, "a cut between two is as if nothing had followed, any other is told"
 
 
 def test_no_damage_goes_undetected(tmp_path: Path) -> None:
     snapshots = saved(tmp_path, 3)
     content = (tmp_path / CHANGES).read_bytes()
     contents = {each.content: each for each in snapshots}
-    for at in range(0, len(content), 7):
-        (tmp_path / CHANGES).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        found, _ = restored(tmp_path)
+    for at in range(0, len(content), 11):
+        (tmp_path / CHANGES).write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+        found, complaints = restored(tmp_path)
+        assert complaints
         assert found is not None
         assert same(found, contents[found.content])
         assert found.content != snapshots[-1].content
@@ -125,6 +126,22 @@ def test_no_damage_goes_undetected(tmp_path: Path) -> None:
     assert same(found, snapshots[0])
     assert len(complaints) == 1
     assert "what was saved before them is used" in complaints[0]
+
+
+def test_each_bit_of_changes_counts() -> None:
+    key, held, content = b"k" * 32, first(2), b""
+    for number in range(2):
+        held = then(held)
+        content += backup_changes.encode(key, "base", number, held, Changes((resource(number, 2),), ("/x/9",)), 1.0)
+    whole = list(backup_changes.decode(content, key, "base"))
+    assert len(whole) == 2
+    for at, bit in itertools.product(range(len(content)), range(8)):
+        damaged = content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+        found: list[Entry] = []
+        with pytest.raises(Damaged):
+            found.extend(backup_changes.decode(damaged, key, "base"))
+        assert found == whole[: len(found)]
+        assert len(found) < 2
 
 
 def test_repeated_changes_are_refused(tmp_path: Path) -> None:
@@ -146,6 +163,23 @@ def test_changes_of_another_generation_are_passed_over(tmp_path: Path) -> None:
     assert same(restored(tmp_path)[0], newer)
 
 
+def test_changes_stay_with_a_generation_that_is_no_longer_the_first(tmp_path: Path) -> None:
+    snapshots = saved(tmp_path, 2)
+    assert Backup(tmp_path, "gw1", ["k1"]).save(first(310))
+    assert (tmp_path / FORMER_CHANGES).exists()
+    (tmp_path / "current").unlink()
+    assert same(restored(tmp_path)[0], snapshots[-1])
+
+
+def test_a_kill_between_two_renames_takes_no_change_away(tmp_path: Path) -> None:
+    """The generation has moved on already, the new one has not come, and the changes have their old name."""
+    snapshots = saved(tmp_path, 2)
+    (tmp_path / "current").rename(tmp_path / "prev-1")
+    found, complaints = restored(tmp_path)
+    assert same(found, snapshots[-1])
+    assert not complaints
+
+
 def test_a_new_key_begins_with_a_whole_generation(tmp_path: Path) -> None:
     snapshots = saved(tmp_path, 2)
     writer = Backup(tmp_path, "gw1", ["k2", "k1"])
@@ -154,35 +188,3 @@ def test_a_new_key_begins_with_a_whole_generation(tmp_path: Path) -> None:
     writer.save(newer)
     assert not (tmp_path / CHANGES).exists()
     assert same(restored(tmp_path, "k2")[0], newer)
-
-
-SAVER = """
-import sys
-from pathlib import Path
-from syncagent import backup
-from tests.syncagent.test_backup_changes import Backup, first, then
-backup.WHOLE_BELOW = 1000
-writer = Backup(Path(sys.argv[1]), "gw1", ["k1"])
-held = writer.restore().snapshot or first()
-while True:
-    held = then(held)
-    writer.save(held)
-    print(held.cursor, flush=True)
-"""
-
-
-def test_killed_at_any_instant_nothing_is_lost(tmp_path: Path) -> None:
-    for number in range(int(os.environ.get("PASSERELLE_KILLS", "10"))):
-        with subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        ) as saver:
-            assert saver.stdout is not None
-            said = int(saver.stdout.readline())
-            time.sleep(0.003 * number)
-            saver.kill()
-            said = max([said, *map(int, saver.stdout.read().split("\n")[:-1])])
-        found, complaints = restored(tmp_path)
-        assert complaints == ()
-        assert found is not None
-        assert found.cursor in (said, said + 1)
-        assert found.resources[f"/x/{found.cursor % 50}"] == resource(found.cursor % 50, found.cursor)

@@ -16,6 +16,7 @@ import pytest
 from syncagent import directory, feed
 from syncagent.directory import Directory, FolderRefused
 from syncagent.errors import CallFailed
+from syncagent.feed import Shrunk
 from syncagent.log import Log
 from syncagent.settings import Settings, SettingsError
 from syncagent.snapshot import MODULUS, Resource, Snapshot, contribution
@@ -185,3 +186,31 @@ async def test_a_reader_that_is_killed_leaves_nothing_behind(
         await take(source, None)
     assert (tmp_path / "made").read_text().startswith(str(place))
     assert list(place.iterdir()) == []
+
+
+async def test_a_folder_that_lost_more_than_half_is_refused_until_its_mark_changes(
+    source: Directory, folder: Path
+) -> None:
+    write_feed(folder, a="1", b="2", c="3", d="4", e="5")
+    one = await take(source, None)
+    write_feed(folder, a="1", b="2")
+    for _ in range(2):  # also when it is not read again
+        with pytest.raises(Shrunk, match="2 resources where 5 are held"):
+            await source.events(one)
+    again = Directory(source._settings, source._log)
+    with pytest.raises(Shrunk):
+        await again.events(one)
+    (folder / "full-sync.txt").write_text("the shop is closed")
+    two = await take(source, one)
+    assert sorted(two.resources) == ["/apis/a", "/apis/b", "/fullSync"]
+    write_feed(folder)
+    with pytest.raises(Shrunk):  # the mark was good for one time
+        await source.events(two)
+    (folder / "full-sync.txt").write_text("all of it")
+    assert sorted((await take(source, two)).resources) == ["/fullSync"]
+
+
+async def test_a_folder_without_an_api_is_no_first_configuration(source: Directory, folder: Path) -> None:
+    write_feed(folder)
+    with pytest.raises(Shrunk, match="0 resources"):
+        await source.events(None)

@@ -300,3 +300,75 @@ async def test_a_backup_directory_that_cannot_be_had_is_told(
     facts = await agent.until_ready()
     assert "cannot be used" in facts["issues"]["BackupLocationNotFound"]
     await eventually(lambda: any("BackupLocationNotFound" in json.dumps(beat) for beat in plane.heartbeats))
+
+
+async def test_a_key_is_rotated_without_the_plane(plane: FakePlane, new_agent: NewAgent) -> None:
+    """Served with the former key at once, written with the new one within a poll, and then the former is not needed."""
+    agent = new_agent(config_backup_key="old").start()
+    await saved(agent, plane.cursor)
+    agent.kill()
+    await plane.stop()
+    agent.settings |= {"config.backup.key": "new", "config.backup.key.former": "old"}
+    before = (agent.backup / "current").read_bytes()
+    agent.start()
+    assert (await agent.until_ready())["source"] == "backup"
+    await eventually(lambda: (agent.backup / "current").read_bytes() != before, what="the backup under the new key")
+    agent.kill()
+    del agent.settings["config.backup.key.former"]
+    agent.start()
+    assert (await agent.until_ready())["source"] == "backup"
+    assert "[LocalBackupKeyRotated]" in agent.text()
+
+
+async def test_a_disk_that_takes_five_seconds_delays_no_change_by_more_than_two(
+    plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar
+) -> None:
+    agent = new_agent()
+    agent.program = (
+        "import os, sys, time; fsync = os.fsync; os.fsync = lambda d: (time.sleep(5), fsync(d)); "
+        "from syncagent.__main__ import main; sys.exit(main())"
+    )
+    agent.settings["config.backup.key"] = "k"
+    agent.start()
+    sidecar = sidecars().connect(agent.listen)
+    await eventually(lambda: matches(sidecar, plane), seconds=8)
+    for number in range(2):
+        plane.put(f"/apis/late-{number}", {"path": "late"})
+        await eventually(lambda: matches(sidecar, plane), seconds=4)
+    assert "takes longer than" in (await agent.until_ready())["issues"]["BackupFailed"]
+    agent.kill()
+
+
+async def test_a_volume_that_comes_late_is_used(plane: FakePlane, new_agent: NewAgent) -> None:
+    agent = new_agent()
+    place = agent.directory / "volume"
+    place.touch()
+    agent.settings["config.backup.path"] = str(place / "backup")
+    agent.start()
+    assert "BackupLocationNotFound" in (await agent.until_ready())["issues"]
+    place.unlink()
+    await eventually(lambda: (agent.backup / "current").exists(), what="a backup")
+    await eventually(lambda: plane.heartbeats and not plane.heartbeats[-1]["issues"], what="the issue is gone")
+
+
+async def test_an_older_backup_takes_no_newer_version_from_a_sidecar(
+    plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar
+) -> None:
+    agent = new_agent().start()
+    sidecar = sidecars().connect(agent.listen)
+    await saved(agent, plane.cursor)
+    older = (agent.backup / "current").read_bytes()
+    plane.put("/apis/late", {"path": "late"})
+    await eventually(lambda: matches(sidecar, plane))
+    await saved(agent, plane.cursor)
+    agent.kill()
+    await plane.stop()
+    (agent.backup / "current").write_bytes(older)
+    agent.start()
+    assert (await agent.until_ready())["cursor"] == plane.cursor - 1
+    assert ", age: " in agent.text()
+    await eventually(lambda: agent.text().count("sidecar sidecar-1 holds") >= 2, what="the sidecar is back")
+    assert matches(sidecar, plane)
+    await plane.start()
+    await eventually(lambda: f"version {plane.cursor} (changes)" in agent.text())
+    assert matches(sidecar, plane)

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncagent import feed as feeds
-from syncagent.feed import Feed, FeedError, FeedParser, FingerprintMismatch, advance
+from syncagent.feed import (
+    Feed,
+    FeedError,
+    FeedParser,
+    FingerprintMismatch,
+    ShrinkingChanges,
+    Shrunk,
+    WholeWanted,
+    advance,
+)
 from syncagent.snapshot import Resource, Snapshot, apply
 from tests.syncagent.plane import FakePlane
 
@@ -48,6 +57,14 @@ def test_every_truncation_is_refused() -> None:
             parse(text[:size])
 
 
+def test_a_snapshot_names_each_resource_once_and_removes_nothing() -> None:
+    head, first, second, end = plane_with(2).feed(None, -1).splitlines(keepends=True)
+    with pytest.raises(FeedError, match="/apis/0 twice"):
+        parse(head, first, first, second, end)
+    with pytest.raises(FeedError, match="nothing to remove"):
+        parse(head, first, b"D\t/apis/1\n", end)
+
+
 def test_every_changed_byte_is_refused_or_changes_nothing() -> None:
     plane = plane_with(2)
     text = plane.feed(None, -1)
@@ -59,6 +76,14 @@ def test_every_changed_byte_is_refused_or_changes_nothing() -> None:
         except FeedError:
             continue
         assert result.resources == right.resources
+
+
+def brought_up(held: Snapshot, plane: FakePlane) -> Snapshot:
+    """As an agent does it: the whole is asked for when changes alone must not be applied."""
+    try:
+        return advance(held, parse(plane.feed(held.dataset, held.cursor)))
+    except WholeWanted:
+        return advance(held, parse(plane.feed(None, -1)))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=20), st.integers(0, 20))
@@ -73,8 +98,8 @@ def test_any_edits_cut_anywhere_converge(edits: list[tuple[int, int]], cut: int)
         else:
             plane.put(id, {"value": value})
         if index == cut:
-            held = advance(held, parse(plane.feed(held.dataset, held.cursor)))
-    held = advance(held, parse(plane.feed(held.dataset, held.cursor)))
+            held = brought_up(held, plane)
+    held = brought_up(held, plane)
     assert {id: resource.body for id, resource in held.resources.items()} == plane.resources
     assert held.cursor == plane.cursor
 
@@ -139,8 +164,45 @@ def test_a_snapshot_that_lost_more_than_half_must_say_that_it_is_complete() -> N
     shrunk.complete = True
     assert len(advance(held, parse(shrunk.feed(None, -1))).resources) == 4
     empty = FakePlane(complete=False)
-    with pytest.raises(FeedError, match="not marked complete"):
+    with pytest.raises(Shrunk, match="not marked complete"):
         advance(None, parse(empty.feed(None, -1)))
+
+
+def test_the_apis_are_counted_by_themselves() -> None:
+    plane = plane_with(5)
+    for number in range(20):
+        plane.put(f"/products/{number}", {"displayName": number})
+    held = held_by(plane)
+    for number in range(3):
+        plane.delete(f"/apis/{number}")
+    plane.dataset, plane.complete = "d2", False
+    with pytest.raises(Shrunk, match="2 APIs where 5 are held"):
+        advance(held, parse(plane.feed(None, -1)))
+
+
+def test_changes_that_take_more_than_half_are_followed_by_the_whole() -> None:
+    plane = plane_with(10)
+    held = held_by(plane)
+    for number in range(5):
+        plane.delete(f"/apis/{number}")
+    held = advance(held, parse(plane.feed(held.dataset, held.cursor)))
+    for number in range(5, 8):
+        plane.delete(f"/apis/{number}")
+    with pytest.raises(ShrinkingChanges):
+        advance(held, parse(plane.feed(held.dataset, held.cursor)))
+    plane.complete = False
+    with pytest.raises(Shrunk):
+        advance(held, parse(plane.feed(None, -1)))
+    plane.complete = True
+    assert len(advance(held, parse(plane.feed(None, -1))).resources) == 2
+
+
+def test_a_version_that_lost_something_without_a_newer_one_is_refused() -> None:
+    plane = plane_with(9)
+    held = held_by(plane)
+    del plane.resources["/apis/0"]
+    with pytest.raises(FeedError, match="8 resources, where 9 are held of the same version"):
+        advance(held, parse(plane.feed(None, -1)))
 
 
 def test_changes_for_another_dataset_or_start_are_refused() -> None:

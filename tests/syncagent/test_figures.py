@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
-from syncagent.backup import Backup, read_keys
+from syncagent.backup import Backup
+from syncagent.backup_keys import read_keys
 from syncagent.snapshot import Resource, Snapshot, apply
 from tests.syncagent.house import Agent, FakeSidecar
 from tests.syncagent.plane import FakePlane, canonical

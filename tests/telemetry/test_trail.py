@@ -245,3 +245,20 @@ def test_there_is_none_without_a_spool_or_shared_memory(
     assert folder(settings) != folder({"telemetry.spool.path": "/other"})
     monkeypatch.setattr(module, "SHARED", tmp_path / "missing")
     assert begin(settings, "a") is None
+
+
+def test_what_belongs_to_nobody_is_swept_after_a_week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARED", tmp_path)
+    forgotten = module.begin({"telemetry.spool.path": "/gone"}, "one")
+    held = module.begin({"telemetry.spool.path": "/used"}, "two")
+    assert forgotten is not None
+    assert held is not None
+    forgotten.write(("a record",))
+    forgotten.close()
+    assert forgotten.path.exists(), "something on it is needed still"
+    now = forgotten.path.stat().st_mtime
+    assert module.sweep(now + module.FORGOTTEN - 60) == 0
+    assert module.sweep(now + module.FORGOTTEN + 60) == 1
+    assert not forgotten.path.parent.exists()
+    assert held.path.exists(), "its sidecar holds it, however old it is"
+    held.close()

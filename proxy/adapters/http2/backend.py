@@ -19,6 +19,7 @@ import aiohttp
 
 from proxy.adapters.dialling import Dialler
 from proxy.adapters.http2.call import MOST_STREAMS, BackendLink, Lost, Refused
+from proxy.adapters.trust import check_of
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Response
 from proxy.ports import Outgoing
@@ -57,6 +58,12 @@ class Http2Backends:
                 link.abort()
         await self._dialler.close()
 
+    def renew(self) -> None:
+        """Take new connections for calls to come."""
+        for origin in self._origins.values():
+            for link in origin.links:
+                link.leaving = True
+
     async def send(self, request: Outgoing) -> Response | None:
         """The response head, with a streaming body; None when this request goes over HTTP/1.1. Raises as the
         transport."""
@@ -91,7 +98,7 @@ class Http2Backends:
     def _origin(self, request: Outgoing) -> _Origin:
         url, identity = request.url, request.identity
         name = (
-            url.scheme, url.host, url.port, request.verify_tls, request.thumbprints, identity.name if identity else "",
+            url.scheme, url.host, url.port, check_of(request), request.thumbprints, identity.name if identity else "",
             request.proxy, request.guarded or request.screened,
         )  # fmt: skip
         found = self._origins.get(name)

@@ -3,9 +3,8 @@
 Rules
 1. A task ends with its stream: a reset by the client, or the end of the connection, cancels it.
 2. Bounds: MAX_STREAMS tasks (what comes beyond is refused, not queued), header lists as large as HTTP/1.1's, an
-   allowance for cheap frames (proxy/adapters/http2/allowance.py), and one sweep per second: a head within
-   HEAD_DEADLINE, a body that somebody waits for at MIN_RATE unless it is gRPC's, STALL seconds for a client that takes
-   nothing, IDLE without streams.
+   allowance for cheap frames (proxy/adapters/http2/allowance.py), and one sweep per second for the deadlines of
+   proxy/adapters/limits.py; gRPC's bodies may come as slowly as they like.
 3. Draining: a GOAWAY that refuses nothing, then, when the client has had time to see it, one that says which streams
    are served; the connection closes with the last of them.
 4. A header field or frame that breaks the protocol ends its stream, or the connection; it never reaches the lifecycle.
@@ -23,12 +22,11 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from proxy import grpc_status
-from proxy.adapters.connection import GRACE, HEAD_DEADLINE, IDLE, MIN_RATE
 from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
-from proxy.adapters.screen import MAX_HEADERS
+from proxy.adapters.screen import ends_here
 from proxy.adapters.streams import LINGER
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, ClientConnectionFailure, GatewayError
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from proxy.server import Server
 
 MAX_STREAMS = 100
-STALL = 300.0  # seconds that a response may wait for the client to take any of it
 MOST_UNWRITTEN = (
     1024 * 1024
 )  # bytes; bodies rest long before, so these are answers to frames of a client that reads none
@@ -66,8 +63,9 @@ class Http2Connection(Link):
     """`secured` is what TLS told, where it ends here."""
 
     def __init__(self, house: Server, secured: Secured | None = None) -> None:
-        super().__init__(Wire(client=False, max_streams=MAX_STREAMS, max_header_list=MAX_HEADERS))
-        self._house = house
+        super().__init__(Wire(client=False, max_streams=MAX_STREAMS, max_header_list=house.limits.head))
+        self._house, self._limits = house, house.limits
+        self._unsent = (0.0, 0)  # since when so much waits for the client
         self._secured = secured
         self._streams: dict[int, _Stream] = {}
         self._allowance = Allowance(self.loop.time())
@@ -86,11 +84,17 @@ class Http2Connection(Link):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         self._house.http2.add(self)
+        if not self._house.welcome(self._peer):
+            self._end(ErrorCodes.ENHANCE_YOUR_CALM)
+            return
         if self._house.draining:
             self.leave()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self.wire.silent:
+            silent, self.wire.silent = self.wire.silent, 0
+            self._take(FRAME * silent)
         if self.wire.inside_head:
             self._head_since = self._head_since or self.loop.time()
         else:
@@ -99,6 +103,7 @@ class Http2Connection(Link):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._house.http2.discard(self)
+        self._house.farewell(self._peer)
         for stream in self._streams.values():
             self._give_up(stream)
 
@@ -131,8 +136,9 @@ class Http2Connection(Link):
                 self._take(SETTINGS)
                 self.window_opened()
             case events.ConnectionTerminated():
+                self._take(FRAME)
                 self.leave()
-            case events.PriorityUpdated() | events.PingReceived() | events.UnknownFrameReceived():
+            case _:  # PING and its answer, SETTINGS' answer, PRIORITY, what is unknown
                 self._take(FRAME)
 
     def broken(self, error: ProtocolError) -> None:
@@ -146,7 +152,7 @@ class Http2Connection(Link):
             self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         try:
-            head = read_request(event.headers)
+            head = read_request(event.headers, self._limits)
             if event.stream_ended is not None and head.length:
                 raise Malformed("there is no body, and its Content-Length says otherwise")
         except Malformed:
@@ -176,7 +182,7 @@ class Http2Connection(Link):
         if stream is None:
             return
         try:
-            read_trailers(event.headers, stream.inflow.trailers)
+            read_trailers(event.headers, stream.inflow.trailers, self._limits.fields)
         except Malformed:
             stream.inflow.end(BadRequest("The request's trailers are malformed."))
             self.reset(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
@@ -192,8 +198,7 @@ class Http2Connection(Link):
     def _reset(self, event: events.StreamReset) -> None:
         self.window_opened()
         stream = self._streams.get(event.stream_id)
-        if stream is None or self.loop.time() - stream.began < YOUNG:
-            self._take(RESET)
+        self._take(RESET if stream is None or self.loop.time() - stream.began < YOUNG else FRAME)
         if stream is not None:
             self._give_up(stream)
 
@@ -216,6 +221,8 @@ class Http2Connection(Link):
         house, reply = self._house, stream.reply
         try:
             status = house.status_of(head.target.path) if head.method in ("GET", "HEAD") else None
+            if head.problem is None and ends_here(head.method, head.headers) and house.ready:
+                status = 200, b""
             if status is not None:
                 await self._status(stream_id, head.method, *status)
             else:
@@ -318,16 +325,22 @@ class Http2Connection(Link):
         if self.transport.get_write_buffer_size() > MOST_UNWRITTEN:
             self.abort()
             return
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent[1]:
+            self._unsent = (now, unsent)
+        elif now - self._unsent[0] > self._limits.send:
+            self.abort()
+            return
         if self._leaving and self._last == LAST_STREAM and now - self._leaving >= 1:
             self._last = self.wire.highest_inbound_stream_id
             self.wire.go_away(self._last)
             self.flush()
         self._close_when_left()
-        if not self._greeted and now - self._since > HEAD_DEADLINE:
+        if not self._greeted and now - self._since > self._limits.head_deadline:
             self._end(ErrorCodes.SETTINGS_TIMEOUT)
-        elif self._head_since and now - self._head_since > HEAD_DEADLINE:
+        elif self._head_since and now - self._head_since > self._limits.head_deadline:
             self._end(ErrorCodes.ENHANCE_YOUR_CALM)
-        elif not self._streams and now - self._since > IDLE:
+        elif not self._streams and now - self._since > self._limits.idle:
             self.leave()
         for stream_id, stream in list(self._streams.items()):
             self._measure(stream_id, stream, now)
@@ -337,15 +350,15 @@ class Http2Connection(Link):
         began, received = stream.mark
         if stream.grpc or flow.ended or not flow.awaited or not began:
             stream.mark = (now, flow.size)
-        elif now - began >= GRACE:
-            if flow.size - received < MIN_RATE * GRACE:
+        elif now - began >= self._limits.grace:
+            if flow.size - received < self._limits.rate * self._limits.grace:
                 flow.end(BadRequest("The body came too slowly.", 408, "Request Timeout"))
             stream.mark = (now, flow.size)
         sending = self.wire.streams.get(stream_id)
         blocked = sending is not None and not sending.closed and stream.reply.status and self._blocked(stream_id)
         if not blocked or stream.reply.sent != stream.sent:
             stream.stuck, stream.sent = now, stream.reply.sent
-        elif now - stream.stuck > STALL:
+        elif now - stream.stuck > self._limits.send:
             self.reset(stream_id, ErrorCodes.CANCEL)
             self._give_up(stream)
 

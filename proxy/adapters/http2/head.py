@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from hpack import NeverIndexedHeaderTuple
 
 from proxy.adapters.hops import HOP_BY_HOP, OURS
-from proxy.adapters.screen import MAX_FIELDS, MAX_LINE, is_twin
+from proxy.adapters.limits import DEFAULTS, Limits
+from proxy.adapters.screen import is_twin
 from proxy.errors import BadRequest, GatewayError
 from proxy.messages import Headers
 from proxy.ports import Outgoing
@@ -60,7 +61,7 @@ class RequestHead:
     problem: GatewayError | None = None
 
 
-def read_request(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
+def read_request(fields: Iterable[tuple[bytes, bytes]], limits: Limits = DEFAULTS) -> RequestHead:
     """Raises Malformed."""
     pseudo: dict[bytes, bytes] = {}
     headers, cookies, raw_host = Headers(), [], b""
@@ -76,7 +77,7 @@ def read_request(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
         _screen(name, value)
         if name in _CONNECTION or (name == b"te" and value.lower() != b"trailers"):
             raise Malformed("a header field of a connection")
-        if len(name) + len(value) > MAX_LINE:
+        if len(name) + len(value) > limits.field:
             problem = BadRequest("A header field is too large.", 431, "Request Header Fields Too Large")
             continue
         if name == b"cookie":
@@ -89,7 +90,7 @@ def read_request(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
             raw_host = value
         elif text not in HOP_BY_HOP and not is_twin(text):
             headers.add(text, value.decode("utf-8", "surrogateescape"))
-    if count > MAX_FIELDS:
+    if count > limits.fields:
         problem = BadRequest("There are too many header fields.", 431, "Request Header Fields Too Large")
     if cookies:
         headers.add("cookie", b"; ".join(cookies).decode("utf-8", "surrogateescape"))
@@ -108,7 +109,7 @@ def read_request(fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
             raise BadRequest(f"{head.method} is not served here.", 501, "Not Implemented")
         if any(each.lower() != _EXPECTED for each in expected):
             raise BadRequest("The expectation cannot be met.", 417, "Expectation Failed")
-        if len(path) > MAX_LINE:
+        if len(path) > limits.line:
             raise BadRequest("The request line is too long.", 414, "URI Too Long")
         head.target = _target(head.method, path.decode("utf-8", "surrogateescape"))
     except BadRequest as error:
@@ -136,14 +137,14 @@ def read_response(fields: Iterable[tuple[bytes, bytes]]) -> tuple[int, Headers]:
     return status, headers
 
 
-def read_trailers(fields: Iterable[tuple[bytes, bytes]], into: Headers) -> None:
-    """Raises Malformed; what may not stand behind a body is left out."""
+def read_trailers(fields: Iterable[tuple[bytes, bytes]], into: Headers, most: int = DEFAULTS.fields) -> None:
+    """At most so many; raises Malformed; what may not stand behind a body is left out."""
     for name, value in fields:
         if name[:1] == b":":
             raise Malformed("pseudo-header fields in trailers")
         _screen(name, value)
         text = name.decode()
-        if text not in _NO_TRAILERS and not is_twin(text) and len(into) < MAX_FIELDS:
+        if text not in _NO_TRAILERS and not is_twin(text) and len(into) < most:
             into.add(text, value.decode("utf-8", "surrogateescape"))
 
 
@@ -225,8 +226,8 @@ def _host(headers: Headers, authority: bytes, host: bytes) -> None:
 
 
 def _target(method: str, path: str) -> Target:
-    if path == "*" and method == "OPTIONS":
-        return Target("*", "")
+    if path == "*" and method == "OPTIONS":  # what is asked of the whole server is asked of its root
+        return Target("/", "")
     if not path.startswith("/"):
         raise BadRequest("The request target must be a path.")
     return canonical(path)

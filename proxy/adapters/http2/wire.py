@@ -102,6 +102,7 @@ class Wire(H2Connection):
         self.decoder.max_header_list_size = max_header_list
         self.encoder = _PlainEncoder()
         self._owed = 0  # bytes received since the connection's window was opened
+        self.silent = 0  # frames that nobody was told of
 
     def begin(self) -> None:
         self.initiate_connection()
@@ -159,6 +160,7 @@ class Wire(H2Connection):
             if not self._stream_is_closed_by_reset(low.stream_id):
                 raise
             frames, events = self._too_late(low.stream_id, ErrorCodes.STREAM_CLOSED, [])
+        self.silent += not events
         self._prepare_for_sending(frames)
         return events
 

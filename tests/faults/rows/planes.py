@@ -73,7 +73,9 @@ def lost_store(place: Place) -> Figures:
             own.token_file.write_text(own.token())
             wait_until(lambda: "not marked complete" in (own.ready()["lastError"] or ""), 60, what="the refusal")
             wait_until(
-                lambda: any(issue["code"] == "FeedRefused" for beat in own.heartbeats() for issue in beat["issues"]),
+                lambda: any(
+                    issue["code"] == "ConfigurationShrunk" for beat in own.heartbeats() for issue in beat["issues"]
+                ),
                 60,
                 what="the alarm in a heartbeat",
             )

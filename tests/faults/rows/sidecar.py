@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 from tests.e2e.house import Process, request, wait_until
 from tests.faults.place import STATUS, Place, versioned
@@ -46,43 +47,30 @@ def killed(place: Place) -> Figures:
             began = time.monotonic()
             own.start_again(victim)
             took = _ready(own, first, began)
+            spent = _processor(own.sidecar(0).pid)
             last = request(f"{first}/many{MANY - 1}/x").status
             time.sleep(1)
     figures.failed(load)
-    figures.at_most("ready after", took, 2, "s", bound=8)
+    figures.at_most("ready after", took, 2, "s", bound=30)
+    figures.say(f"{spent:.1f} s of it its processor time")
     figures.true("has them all", last == 200, f"the last API answers {last}")
     return figures
 
 
 def _many(place: Place) -> None:
     """A thousand more APIs in one change."""
-    resources: list[dict[str, object]] = []
-    gateway = place.house.gateway_id
+    gateway, resources = place.house.gateway_id, []
     for number in range(MANY):
         name = f"many{number}"
+        api = {"displayName": name, "path": name, "serviceUrl": place.echo, "protocols": ["http"]}
+        operation = {"displayName": "get", "method": "GET", "urlTemplate": "/x"}
         resources += [
-            {
-                "id": f"/apis/{name}",
-                "properties": {
-                    "displayName": name,
-                    "path": name,
-                    "serviceUrl": place.echo,
-                    "protocols": ["http"],
-                    "subscriptionRequired": False,
-                },
-            },
-            {
-                "id": f"/apis/{name}/operations/get",
-                "properties": {"displayName": "get", "method": "GET", "urlTemplate": "/x"},
-            },
-            {
-                "id": f"/apis/{name}/policies/policy",
-                "properties": {"format": "rawxml", "value": versioned(1)},
-            },
+            {"id": f"/apis/{name}", "properties": {**api, "subscriptionRequired": False}},
+            {"id": f"/apis/{name}/operations/get", "properties": operation},
+            {"id": f"/apis/{name}/policies/policy", "properties": {"format": "rawxml", "value": versioned(1)}},
             {"id": f"/gateways/{gateway}/apis/{name}", "properties": {}},
         ]
-    reply = place.house.arm("/apply", "POST", {"resources": resources})
-    assert reply.status == 200, (reply.status, reply.body[:500])
+    place.apply(resources)
 
 
 @fault(
@@ -109,5 +97,11 @@ def first(place: Place) -> Figures:
     place.start_again(agent)
     took = max(_ready(place, gateway, began) for gateway in house.gateways)
     figures.true(f"answers {sorted(statuses)} meanwhile", statuses == {503})
-    figures.at_most("ready after", took, 2, "s", bound=8)
+    figures.at_most("ready after", took, 2, "s", bound=30)
     return figures
+
+
+def _processor(pid: int) -> float:
+    """Seconds that a process has had of a processor."""
+    fields = Path("/proc", str(pid), "stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
