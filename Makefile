@@ -128,6 +128,11 @@ image: setup $(VENV)/.dev
 scan: setup $(VENV)/.dev
 	$(BIN)/python -m tests.deploy.scan
 
+# Every command of README.md and docs/ again, page after page, with what each took; the diagrams are drawn anew.
+docs-check: setup $(VENV)/.dev
+	$(BIN)/python docs/pictures/draw.py
+	$(BIN)/python -m pytest --durations=0 tests/docs tests/house/test_papers.py tests/house/test_codes.py $(ARGUMENTS)
+
 # What the README shows: the recorded terminal session and the screenshots.
 pictures: setup $(VENV)/.dev
 	$(BIN)/python -m tests.pictures.session

@@ -59,7 +59,9 @@ class Picture:
         self.parts.append(f'<rect class="group" x="{x}" y="{y}" width="{w}" height="{h}" rx="8"/>')
         self.text(x + 10, y + 18, title, "small", "start")
 
-    def arrow(self, *points: tuple[int, int], words: str = "", at: tuple[int, int] = (0, 0), back: bool = False) -> None:
+    def arrow(
+        self, *points: tuple[int, int], words: str = "", at: tuple[int, int] = (0, 0), back: bool = False
+    ) -> None:
         """A line with a tip at its last point; `words` stand at `at`. `back`: what goes back, or now and then."""
         path = "M" + " L".join(f"{x} {y}" for x, y in points)
         self.parts.append(f'<path class="arrow{" back" if back else ""}" d="{path}"/>')
@@ -116,7 +118,15 @@ def change() -> Picture:
         it.box(x, 50, 140, 80, name, *lines, kind="" if number == 0 else "ours")
         if number:
             it.arrow((x - 30, 90), (x, 90))
-    it.arrow((765, 130), (765, 185), (255, 185), (255, 130), words="acknowledged, with what could not be compiled; told by heartbeat", at=(510, 178), back=True)
+    it.arrow(
+        (765, 130),
+        (765, 185),
+        (255, 185),
+        (255, 130),
+        words="acknowledged, with what could not be compiled; told by heartbeat",
+        at=(510, 178),
+        back=True,
+    )
     it.text(255, 35, "a policy that cannot be right is refused here, with line and column")
     it.text(425, 225, "each step is tried again until it is done; the one in force stays until the next one is ready")
     return it
@@ -124,19 +134,15 @@ def change() -> Picture:
 
 def static() -> Picture:
     it = Picture(860, 330, "Failing static: what is served when the plane, the agent, or everything is gone")
-    cases = (
-        ("the plane is gone", ("plane", True), ("agent", False), ("sidecars", False), "serve from memory"),
-        ("the agent too", ("plane", True), ("agent", True), ("sidecars", False), "serve from memory"),
-        ("all was stopped; plane still gone", ("plane", True), ("agent + backup", False), ("sidecars", False), "start from the backup"),
-    )  # fmt: skip
-    for number, (title, *boxes, what) in enumerate(cases):
+    agents = {"the plane is gone": "agent", "the agent too": "", "all was stopped; plane still gone": "agent + backup"}
+    for number, (title, agent) in enumerate(agents.items()):
         x = 15 + 285 * number
-        it.group(x, 15, 265, 300, str(title))
-        for row, (name, gone) in enumerate(boxes):  # type: ignore[misc]
-            y = 50 + 75 * row
-            it.box(x + 55, y, 155, 48, name, *(("gone",) if gone else ()), kind="gone" if gone else "ours")
+        it.group(x, 15, 265, 300, title)
+        for row, (name, gone) in enumerate((("plane", True), (agent or "agent", not agent), ("sidecars", False))):
+            lines = ("gone",) if gone else ()
+            it.box(x + 55, 50 + 75 * row, 155, 48, name, *lines, kind="gone" if gone else "ours")
         it.arrow((x + 132, 248), (x + 132, 272))
-        it.text(x + 132, 292, str(what), "title")
+        it.text(x + 132, 292, "start from the backup" if "backup" in agent else "serve from memory", "title")
     return it
 
 

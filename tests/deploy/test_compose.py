@@ -265,7 +265,7 @@ def test_the_rules_are_read_where_they_lie(docker_compose: Callable[[str], dict[
 
 
 def test_sidecars_serve_tls_with_what_the_certificate_service_made(tmp_path: Path) -> None:
-    """Its command, and a TLS context from the files that sidecars are told of, as a client that trusts ca.pem sees it."""
+    """Its command, and TLS from the files that sidecars are told of, as a client that trusts ca.pem sees it."""
     plane, folder = tmp_path / "plane", tmp_path / "tls"
     plane.mkdir()
     server_context(plane, "management")

@@ -7,6 +7,7 @@ exist, and services of them; `kubectl` manifests that are valid; `az rest` a bod
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import shlex
@@ -57,12 +58,23 @@ def _file(name: str, folder: Path) -> Path:
 
 def _options(words: list[str], *names: str) -> list[str]:
     """The values of options, `--values FILE` and `--values=FILE`."""
-    found = [after for word, after in zip(words, words[1:], strict=False) if word in names]
+    found = [after for word, after in itertools.pairwise(words) if word in names]
     return found + [word.split("=", 1)[1] for word in words if word.split("=", 1)[0] in names and "=" in word]
 
 
 def _helm(words: list[str], folder: Path) -> None:
-    assert words[0] in {"diff", "get", "history", "install", "lint", "rollback", "status", "template", "uninstall", "upgrade"}
+    assert words[0] in {
+        "diff",
+        "get",
+        "history",
+        "install",
+        "lint",
+        "rollback",
+        "status",
+        "template",
+        "uninstall",
+        "upgrade",
+    }
     if words[0] not in {"install", "lint", "template", "upgrade"} or HELM is None:
         return
     given = ["template", "edge", str(_chart(words, folder))]
@@ -75,7 +87,9 @@ def _helm(words: list[str], folder: Path) -> None:
         key, _, file = value.partition("=")
         made = folder / file
         if not made.exists():  # what a command before it would have written
-            made.write_text("GatewayKey edge&209901010000&c2lnbmF0dXJl" if "token" in file else "-----BEGIN CERTIFICATE-----\n")
+            made.write_text(
+                "GatewayKey edge&209901010000&c2lnbmF0dXJl" if "token" in file else "-----BEGIN CERTIFICATE-----\n"
+            )
         given += ["--set-file", f"{key}={made}"]
     done = subprocess.run([HELM, *given], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -113,7 +127,20 @@ def _docker(words: list[str], folder: Path) -> None:
         if rest[0] in {"exec", "run", "logs", "restart", "stop", "start"} and named:
             assert named[0] in services, f"no service {named[0]}"
         return
-    assert words[0] in {"build", "buildx", "cp", "image", "images", "inspect", "load", "push", "run", "save", "tag", "volume"}
+    assert words[0] in {
+        "build",
+        "buildx",
+        "cp",
+        "image",
+        "images",
+        "inspect",
+        "load",
+        "push",
+        "run",
+        "save",
+        "tag",
+        "volume",
+    }
     for name in _options(words, "-f", "--file"):
         _file(name, folder)
 

@@ -61,7 +61,15 @@ def _tools(folder: Path) -> None:
     """A document whose line 12 has the mistake that the page shows."""
     _policies(folder)
     lines = POLICY.splitlines()
-    lines[1:2] = ["    <inbound>", "        <base />", *[""] * 8, '<set-header name="X-A" exist-action="skip">', '        <value>a</value>', "    </set-header>", "    </inbound>"]
+    lines[1:2] = [
+        "    <inbound>",
+        "        <base />",
+        *[""] * 8,
+        '<set-header name="X-A" exist-action="skip">',
+        "        <value>a</value>",
+        "    </set-header>",
+        "    </inbound>",
+    ]
     _write(folder, {"policies/apis/shop/policy.xml": "\n".join(lines) + "\n"})
 
 

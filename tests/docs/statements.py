@@ -29,8 +29,8 @@ HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 # Run as they stand, with bash, in a folder of the page's own
 HERE = {
-    "passerelle", "curl", "python", "cat", "cp", "echo", "env", "export", "for", "grep", "ls", "mkdir", "mv", "openssl", "rm",
-    "sed", "sleep", "test", "umask",
+    "cat", "cp", "curl", "echo", "env", "export", "for", "grep", "ls", "mkdir", "mv", "openssl", "passerelle", "python",
+    "rm", "sed", "sleep", "test", "umask",
 }  # fmt: skip
 # Read, not run
 ELSEWHERE = {"apt-get", "az", "docker", "git", "helm", "kubectl", "make", "pip", "psql", "systemctl"}

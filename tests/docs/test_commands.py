@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/: run where one machine can, else read closely. An unknown kind fails its page."""
+"""Every command of README.md and docs/: run where one machine can, else read; one of an unknown kind fails its page."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,10 @@ LOUD = {"warn", "warning", "error", "exception", "critical", "fatal"}
 CALM = {"info", "debug"}
 
 
-def trees(*packages: str) -> Iterator[ast.Module]:
-    for package in packages:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            yield ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def trees(*packages: str) -> tuple[ast.Module, ...]:
+    paths = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    return tuple(ast.parse(path.read_text(encoding="utf-8")) for path in paths)
 
 
 def events(tree: ast.AST, levels: set[str]) -> Iterator[str]:
@@ -44,11 +45,12 @@ def _code(node: ast.expr | None) -> str:
     return text if CODE.fullmatch(text := _text(node)) else ""
 
 
-def loud() -> set[str]:
+@functools.cache
+def loud() -> frozenset[str]:
     found = {code for tree in trees(*PACKAGES) for code in events(tree, LOUD)}
     # of servers that may be away (`Use` in proxy/adapters/redis_link.py): the code for it is named where it is used
     adapters = {code for tree in trees("proxy/adapters") for node in ast.walk(tree) if (code := _code_of(node))}
-    return found | {code for code in adapters if code.endswith("Down")}
+    return frozenset(found | {code for code in adapters if code.endswith("Down")})
 
 
 def _code_of(node: ast.AST) -> str:
@@ -68,7 +70,11 @@ def problems() -> set[str]:
     found: set[str] = set()
     for tree in trees("syncagent"):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Subscript) and "problems" in ast.unparse(node.value) and (code := _code(node.slice)):
+            if (
+                isinstance(node, ast.Subscript)
+                and "problems" in ast.unparse(node.value)
+                and (code := _code(node.slice))
+            ):
                 found.add(code)
     return found
 

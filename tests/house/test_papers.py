@@ -26,7 +26,9 @@ def every_page() -> list[str]:
 def anchors(path: Path) -> set[str]:
     """What GitHub makes of a page's headings: lower case, words with hyphens between them, a number when repeated."""
     found: set[str] = set()
-    for heading in re.findall(r"^#+ +(.+?)\s*#*$", re.sub(r"^ *```.*?^ *```$", "", _text(path), flags=re.S | re.M), re.M):
+    for heading in re.findall(
+        r"^#+ +(.+?)\s*#*$", re.sub(r"^ *```.*?^ *```$", "", _text(path), flags=re.S | re.M), re.M
+    ):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         name, number = slug, 0
