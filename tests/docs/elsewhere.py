@@ -23,6 +23,7 @@ import kubernetes_validate
 import yaml
 
 from passerelle.main import main
+from tests.dashboards import install
 from tests.docs.statements import ROOT, Statement
 
 HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or shutil.which("helm")
@@ -112,13 +113,25 @@ def _services(file: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+@functools.cache
+def _configured(files: tuple[Path, ...], given: tuple[Path, ...]) -> None:
+    """Docker Compose itself takes them, where tests/dashboards/install.py has fetched it."""
+    if not install.COMPOSE.exists():
+        return
+    options = [word for file in files for word in ("-f", str(file))]
+    options += [word for file in given for word in ("--env-file", str(file))]
+    command = [str(install.COMPOSE), *options, "config", "--quiet"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 def _docker(words: list[str], folder: Path) -> None:
     if words[0] == "compose":
         files = [_file(name, folder) for name in _options(words, "-f", "--file")]
         assert files, "docker compose of which file?"
         services = frozenset[str]().union(*map(_services, files))
-        for name in _options(words, "--env-file"):
-            _file(name, folder)
+        given = [_file(name, folder) for name in _options(words, "--env-file")]
+        _configured(tuple(files), tuple(given))
         rest = words[1:]
         while rest and rest[0].startswith("-"):
             rest = rest[2:]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs import elsewhere, places
 from tests.docs.shell import Shell
-from tests.docs.statements import ELSEWHERE, HERE, Block, Statement, blocks, pages, pattern, unmarked
+from tests.docs.statements import ELSEWHERE, HERE, Block, Statement, blocks, head, pages, pattern, split, unmarked
 from tests.e2e.house import House
 from tests.ports import free_port
 
@@ -112,3 +112,30 @@ def test_what_a_block_prints_is_compared() -> None:
     assert not told.match("HTTP/1.1 200 OK\nDate: x\nX-Reader: You")
     assert not pattern("201\n").match("201\n404")
     assert pattern("a … c").match("a b c")
+
+
+def test_statements_are_taken_apart() -> None:
+    text = "cat > a <<'END'\n# not a comment\nEND\n# a comment\nfor a in b; do\n echo $a\ndone\n"
+    text += "A=1 .venv/bin/passerelle apply x \\\n  --dry-run  # yes\n"
+    assert [head(each) for each in split(text)] == ["cat", "for", "passerelle"]
+    assert head("frobnicate --all") not in HERE | ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "make nonsense",
+        "docker compose -f compose/compose.yaml logs nobody",
+        "docker compose -f compose/nothing.yaml up",
+        "helm template a kubernetes/passerelle --set gateway.nonsense=1",
+        "kubectl apply -f broken.yaml",
+        "kubectl explode pods",
+        "passerelle up --nonsense",
+        "az rest --method put --body '{'",
+        "pip install 'passerelle[nonsense]'",
+    ],
+)
+def test_what_is_read_can_be_wrong(text: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {portz: []}\n")
+    with pytest.raises(Exception, match=r"."):
+        elsewhere.look(Statement(text, head(text)), tmp_path)
