@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from portal.instances import ALARMS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 PACKAGES = ("proxy", "syncagent", "telemetry", "management", "portal", "passerelle")
@@ -103,6 +105,10 @@ def test_every_code_of_a_log_is_told() -> None:
 def test_every_code_of_a_heartbeat_is_told() -> None:
     assert problems() - told(HEARTBEATS) == set()
     assert of_the_agent() - told(HEARTBEATS) - told(LOGS) == set()
+
+
+def test_the_console_has_words_for_every_code_of_a_heartbeat() -> None:
+    assert set(ALARMS) == told(HEARTBEATS)
 
 
 def test_no_code_is_told_that_nobody_says() -> None:
