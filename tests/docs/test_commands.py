@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,8 @@ def folder(tmp_path: Path, house: House) -> Path:
 
 @pytest.fixture
 def shell(folder: Path, names: dict[str, str]) -> Iterator[Shell]:
+    if missing := [name for name in ("bash", "curl") if shutil.which(name) is None]:
+        pytest.skip(f"the pages are run with {' and '.join(missing)}, which is not here")
     it = Shell(folder, names)
     try:
         yield it
