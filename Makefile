@@ -133,8 +133,9 @@ docs-check: setup $(VENV)/.dev
 	$(BIN)/python docs/pictures/draw.py
 	$(BIN)/python -m pytest --durations=0 tests/docs tests/house/test_papers.py tests/house/test_codes.py $(ARGUMENTS)
 
-# What the README shows: the recorded terminal session and the screenshots.
-pictures: setup $(VENV)/.dev
+# What the README shows: the recorded terminal session and some of the photographs of `make browser`.
+pictures: browser
+	$(BIN)/python -m tests.pictures.pages
 	$(BIN)/python -m tests.pictures.session
 
 lint: $(VENV)/.dev
