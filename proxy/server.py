@@ -37,6 +37,9 @@ SWEEP = 0.5  # seconds between two looks at the deadlines
 LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
+CROWDED = 2.0  # seconds that a connection may idle while there is no room for others
+
+
 class PortTaken(Exception):
     """Somebody else listens there; the message names the address."""
 
@@ -98,8 +101,13 @@ class Server(web.Server):
 
     @property
     def patience(self) -> float:
-        """Seconds that a connection may idle between two requests."""
-        return self.limits.idle if len(self._connections) - self.turned_away < self.most else 0.0
+        """Seconds that a connection may idle between two requests. One that is in use is told to close with its next
+        answer, rather than closed under a request that is on its way."""
+        return (
+            self.limits.idle
+            if len(self._connections) - self.turned_away < self.most
+            else min(CROWDED, self.limits.idle)
+        )
 
     @property
     def ready(self) -> bool:
