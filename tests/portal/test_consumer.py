@@ -385,7 +385,9 @@ async def test_a_form_of_a_session_that_ended_leads_to_signing_in(people: House)
 async def test_a_page_that_is_not_there_leads_on(people: House) -> None:
     for path, way in (("/nowhere", 'href="/">To the APIs'), ("/console/nowhere", 'href="/console">To the gateways')):
         text = await (await people.client.get(path)).text()
-        assert "There is no page at this address" in text and way in text and "404: Not Found" not in text
+        assert "There is no page at this address" in text
+        assert way in text
+        assert "404: Not Found" not in text
 
 
 async def test_one_subscription_too_many_is_told_to_a_consumer(people: House) -> None:

@@ -15,8 +15,8 @@ from portal.catalogue import ASIDE
 from portal.delegation import signature
 from portal.limits import Limit, client
 from portal.outline import DEEPEST, MOST, outline
-from portal.plain import description_of
 from portal.page import SETTINGS
+from portal.plain import description_of
 from portal.settings import SettingRefused, Settings
 from portal.usage import Line, bars, span_of
 from portal.visits import local
