@@ -56,6 +56,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 # what has nothing to do with visitors, and pages for who has not signed in yet
 ELSEWHERE = ("/static/", "/console", "/health")
 NOBODYS = ("/sign", "/confirm", "/forgotten", "/new-password")
+OWN = ("/profile", "/products/")  # forms that only visitors who are signed in have
 TOO_OLD = "The form is too old, so nothing was changed. Load the page again, and repeat."
 SIGNED_OUT = "You were signed out meanwhile, so nothing was changed. Sign in, and do it again."
 MISSING = "There is no page at this address. Perhaps it was moved, or removed."
@@ -187,7 +188,7 @@ async def _check_origin(request: web.Request) -> web.Response | None:
     given = request.headers.get("X-Csrf-Token") or str((await request.post()).get("csrf", ""))
     if session.same(given, csrf_of(request)):
         return None
-    if session.VISIT in request.cookies and VISITOR not in request and "X-Csrf-Token" not in request.headers:
+    if request.path.startswith(OWN) and VISITOR not in request and "X-Csrf-Token" not in request.headers:
         return see(request, f"/sign-in?back={quote(_origin(request), safe='/')}", "bad", SIGNED_OUT)
     raise web.HTTPForbidden(text=TOO_OLD)
 
@@ -196,7 +197,9 @@ def _origin(request: web.Request) -> str:
     """The page that the form of this request stands on."""
     if request.path.startswith("/products/"):
         return request.rel_url.raw_path.removesuffix("/subscribe")
-    return "/profile" if request.path.startswith(("/profile", "/sign-out")) else request.rel_url.raw_path
+    if request.path.startswith("/profile"):
+        return "/profile"
+    return "/" if request.path == "/sign-out" else request.rel_url.raw_path
 
 
 def _problem(request: web.Request, status: int, title: str, words: str) -> web.Response:

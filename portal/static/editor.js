@@ -328,8 +328,12 @@ let drawing = 0;
 area.addEventListener("input", () => {
   findings = []; // their places are of another text
   // once for a frame: some insertions tell of each of thousands of lines
-  drawing ||= requestAnimationFrame(() => { drawing = 0; draw(); keep(); });
-  state.textContent = `Checking…${unsaved()}`;
+  drawing ||= requestAnimationFrame(() => {
+    drawing = 0;
+    draw();
+    keep();
+    state.textContent = `Checking…${unsaved()}`;
+  });
   asked += 1;
   later();
 });
