@@ -183,6 +183,8 @@ class Plane:
         """What to do about a plane that could not be asked."""
         known = isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.strerror
         problem = known or str(error) or type(error).__name__
+        if isinstance(error, ssl.SSLError):
+            problem = (error.reason or problem).replace("_", " ").lower()
         if isinstance(error, ssl.SSLCertVerificationError):
             remedy = "Name the authority that signed its certificate: --ca FILE, or PASSERELLE_CA."
         elif isinstance(error, ssl.SSLError):

@@ -143,7 +143,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except PlaneAway as error:
         _log.warning("%s", error)
         words = "The gateways are not touched by this: they go on serving what they last got. Try again in a moment."
-        response = _problem(request, 503, "The management plane is away", f"{error} {words}")
+        if request.path.startswith("/console"):
+            words = f"{error} {words}"  # where the plane is, is nothing for visitors
+        response = _problem(request, 503, "The management plane is away", words)
         response.headers["Retry-After"] = "5"
         return response
     except PlaneRefused as error:

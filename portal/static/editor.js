@@ -196,6 +196,7 @@ async function save() {
   const sent = area.value;
   try {
     const answer = await send("save");
+    if (answer.status === 503) throw new Error("away");
     if (answer.saved) {
       saved = sent;
       form.elements.tag.value = answer.tag;

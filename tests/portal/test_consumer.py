@@ -393,3 +393,14 @@ async def test_one_subscription_too_many_is_told_to_a_consumer(people: House) ->
         text = await people.send("/products/public", "/products/public/subscribe", name="Mine", consent="yes")
     assert "as many subscriptions of this product as one person may have" in text
     assert "subscriptionsLimit" not in text
+
+
+async def test_visitors_are_not_told_where_the_plane_is(people: House) -> None:
+    await people.plane.server.close()
+    for path in ("/sign-in", "/sign-up"):
+        response = await people.client.get(path)
+        text = await response.text()
+        assert response.status == 503
+        assert "The management plane is away" in text
+        assert "127.0.0.1" not in text
+        assert "ClientConnector" not in text
