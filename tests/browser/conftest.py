@@ -29,19 +29,25 @@ CHROMIUM = next(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("no Chromium is here: apt-get install chromium")
+    """Of one module: while it is there an event loop runs in this thread, and other tests want one of their own."""
+    _need_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
+def _need_chromium() -> None:
+    if not CHROMIUM:
+        pytest.skip("no Chromium is here: apt-get install chromium")
+
+
 @pytest.fixture(scope="session")
-def house(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """With the demo, one sidecar, and configuration that arrives at once."""
+    _need_chromium()
     found = House(tmp_path_factory.mktemp("house"), extra=("--sidecars", "1"))
     try:
         yield found.start()

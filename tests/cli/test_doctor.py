@@ -82,7 +82,7 @@ def test_an_agent_that_is_not_started(agent: dict[str, str]) -> None:
         ({"gateway.name": "other"}, "the token is of gateway edge, and gateway.name is other"),
         ({"config.backup.path": "/nowhere"}, "/nowhere is no directory"),
         ({"config.service.poll.interval": "soon"}, "config.service.poll.interval"),
-        ({"config.sync.listen": "127.0.0.1:4000"}, "config.sync.token.file is required"),
+        ({"config.sync.listen": "127.0.0.1:4000"}, "config.sync.token.file, or config.sync.tls.certificate"),
     ],
 )
 def test_troubles_of_an_agent(agent: dict[str, str], change: dict[str, str], said: str) -> None:

@@ -89,8 +89,9 @@ def weigh() -> tuple[float, float]:
 
 def run() -> int:
     """The status of one call of the demo, through a Passerelle in the tree."""
-    command = [str(shutil.which("chroot")), f"--userspec={USER}", str(TREE), str(PREFIX / "bin" / "passerelle"), "up", "--json",
-               "--data", "/data/up", "--management-port", "0", "--gateway-port", "0", "--portal-port", "0"]  # fmt: skip
+    inside = [str(PREFIX / "bin" / "passerelle"), "up", "--json", "--data", "/data/up"]
+    ports = [each for name in ("management", "gateway", "portal") for each in (f"--{name}-port", "0")]
+    command = [str(shutil.which("chroot")), f"--userspec={USER}", str(TREE), *inside, *ports]
     for name in ("proc", "dev"):
         subprocess.run(["mount", "--bind", f"/{name}", str(TREE / name)], check=True)
     try:

@@ -1,7 +1,7 @@
-"""What checkov says of the rendered chart and of the Dockerfile: `make scan`. Needs the network once, for checkov itself.
+"""What checkov says of the rendered chart and of the Dockerfile: `make scan`. It fetches checkov the first time.
 
-Each value file of kubernetes/passerelle/ci is rendered and looked at; what is meant so stands in kubernetes/checkov.yaml
-with its reason. Ends with 1 when something else is found.
+Each value file of kubernetes/passerelle/ci is rendered and looked at; what is meant so stands in
+kubernetes/checkov.yaml with its reason. Ends with 1 when something else is found.
 """
 
 from __future__ import annotations
