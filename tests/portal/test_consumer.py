@@ -384,6 +384,7 @@ async def test_a_page_that_is_not_there_leads_on(people: House) -> None:
         assert "There is no page at this address" in text
         assert way in text
         assert "404: Not Found" not in text
+        assert ("Sign up" in text) is (path == "/nowhere"), "operators are not asked to sign up"
 
 
 async def test_one_subscription_too_many_is_told_to_a_consumer(people: House) -> None:
