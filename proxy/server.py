@@ -42,7 +42,8 @@ class PortTaken(Exception):
 
 
 class Server(web.Server):
-    """`details` adds to the body of the status paths, e.g. the configuration's version and source."""
+    """`forwarded_proto`: the proxy in front tells the client's scheme.
+    `details` adds to the body of the status paths, e.g. the configuration's version and source."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Server(web.Server):
         self.turned_away = 0  # of these, the ones that are about to be closed
         self._open: Counter[str] = Counter()  # connections by address, where those are limited
         self._details = details
-        self._forwarded_proto = forwarded_proto
+        self.forwarded_proto = forwarded_proto
         self.outbox = Outbox(self._loop)
         self._listeners: list[asyncio.Server] = []
         self._tls: ServerTls | None = None
@@ -68,6 +69,8 @@ class Server(web.Server):
         self.draining = False
         self.address: tuple[str, int] = ("", 0)
         self.tls_address: tuple[str, int] = ("", 0)
+
+    status_paths = STATUS_PATHS
 
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
@@ -104,7 +107,7 @@ class Server(web.Server):
 
     def scheme(self, headers: Mapping[str, str]) -> str:
         """The scheme the client used, as far as we may believe it."""
-        if self._forwarded_proto:
+        if self.forwarded_proto:
             told = headers.get("X-Forwarded-Proto", "").strip().lower()
             if told in ("http", "https"):
                 return told
