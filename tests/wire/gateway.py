@@ -28,6 +28,7 @@ from tests.proxy.sidecar_harness import Backend, api, operation, policy
 ROOT = Path(__file__).parents[2]
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 READY_WITHIN = 30.0  # seconds
+SEVERAL = 30  # good answers in a row, each of whichever worker took the connection
 
 
 class Publisher(config_sync_pb2_grpc.ConfigSyncServicer):
@@ -114,6 +115,7 @@ class Gateway:
     backend: Recorder
     publisher: Publisher
     log: Path
+    workers: int = 1
 
     def memory(self) -> int:
         """Resident bytes of the process."""
@@ -162,7 +164,8 @@ async def gateway(**settings: str) -> AsyncIterator[Gateway]:
             process = subprocess.Popen(  # noqa: ASYNC220 (short)
                 [sys.executable, "-m", "proxy"], env=values, cwd=home, stdout=file, stderr=file, start_new_session=True
             )
-        made = Gateway(process, port, tls_port, pem, backend, publisher, log)
+        workers = int(settings.get("proxy.workers", "1"))
+        made = Gateway(process, port, tls_port, pem, backend, publisher, log, workers)
         try:
             await _ready(made)
             yield made
@@ -179,6 +182,8 @@ async def gateway(**settings: str) -> AsyncIterator[Gateway]:
 
 
 async def _ready(made: Gateway) -> None:
+    """Every worker that one may meet has its configuration."""
+    wanted = 1 if made.workers == 1 else SEVERAL
     async with asyncio.timeout(READY_WITHIN):
         while True:
             if made.process.poll() is not None:
@@ -188,6 +193,9 @@ async def _ready(made: Gateway) -> None:
                 writer.write(b"GET /status-0123456789abcdef HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
                 answer = await reader.read()
                 writer.close()
-                if answer.startswith(b"HTTP/1.1 200"):
+                wanted = wanted - 1 if answer.startswith(b"HTTP/1.1 200") else SEVERAL
+                if wanted <= 0:
                     return
+                if wanted < SEVERAL:
+                    continue
             await asyncio.sleep(0.05)

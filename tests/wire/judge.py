@@ -91,7 +91,8 @@ async def _server(port: Port, backend: Recorder, vector: Vector) -> str:
     if problem := _status(vector, received):
         return problem
     if vector.expect == "reject":
-        if seen:
+        whole = b"\r\n\r\n" + (vector.body or b"")
+        if seen and not (vector.late and not any(each.endswith(whole) for each in seen)):
             return f"was dispatched: {seen[0][:160]!r}"
         if re.match(rb"HTTP/1\.1 2", received):
             return f"was served: {received[:160]!r}"

@@ -14,6 +14,8 @@ A row of the YAML tables:
     expect          `reject`: refused or closed, and nothing of it dispatched. `accept`: dispatched. `normalise`: what
                     is seen matches `require` and nothing of `forbid`
     or_reject       refusing is right too
+    late            what is wrong may come behind what was dispatched already: a backend may see its beginning, and never
+                    all of `body`
     requests        how many are dispatched; path, body: of the first one
     status          what the gateway answers
     close           whether it closes behind that
@@ -35,7 +37,7 @@ TABLES = Path(__file__).parent / "vectors"
 HOST = "Host: gw.test\r\n"
 _KEYS = {
     "id", "name", "why", "to", "send", "pause", "half_close", "expect", "or_reject", "requests", "path", "body",
-    "status", "close", "require", "forbid",
+    "status", "close", "require", "forbid", "late",
 }  # fmt: skip
 
 
@@ -53,6 +55,7 @@ class Vector:
     pause: float = 0.0
     half_close: bool = False
     or_reject: bool = False
+    late: bool = False
     close: bool | None = None
     requests: int | None = None
     path: str | None = None
@@ -133,6 +136,7 @@ def _own(group: str, row: dict[str, Any]) -> Vector:
         pause=row.get("pause", 0.0),
         half_close=row.get("half_close", False),
         or_reject=row.get("or_reject", False),
+        late=row.get("late", False),
         close=row.get("close"),
         requests=row.get("requests"),
         path=row.get("path"),
