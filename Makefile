@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs faults format fuzz-management image kills limits lint lock model oracle outage pages peers pictures proto python race run sbom scan security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
+.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs docs-check faults format fuzz-management image kills limits lint lock model oracle outage pages peers pictures proto python race run sbom scan security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -17,11 +17,12 @@ run: setup
 setup: $(VENV)/.setup
 	@$(BIN)/python -m compileall -q -j 0 proto $(CODE)
 
-# Everything a check needs, then the checks.
+# Everything a check needs, then the checks. Programs that some tests start are installed where we may (root, Debian).
 test: setup $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
+	$(BIN)/python -m tests.debian
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 # The management plane's tests again, on a PostgreSQL that they start.
@@ -128,8 +129,14 @@ image: setup $(VENV)/.dev
 scan: setup $(VENV)/.dev
 	$(BIN)/python -m tests.deploy.scan
 
-# What the README shows: the recorded terminal session and the screenshots.
-pictures: setup $(VENV)/.dev
+# Every command of README.md and docs/ again, page after page, with what each took; the diagrams are drawn anew.
+docs-check: setup $(VENV)/.dev
+	$(BIN)/python docs/pictures/draw.py
+	$(BIN)/python -m pytest --durations=0 tests/docs tests/house/test_papers.py tests/house/test_codes.py $(ARGUMENTS)
+
+# What the README shows: the recorded terminal session and some of the photographs of `make browser`.
+pictures: browser
+	$(BIN)/python -m tests.pictures.pages
 	$(BIN)/python -m tests.pictures.session
 
 lint: $(VENV)/.dev

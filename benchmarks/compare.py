@@ -245,7 +245,8 @@ def report(bench: Bench, arguments: argparse.Namespace) -> dict[str, str]:
     for full in (False, True):
         chosen = [entry for entry in bench.entries if entry.full is full]
         told["The full job" if full else "Plain proxying"] = _table(chosen)
-    spread = ", ".join(f"[{name}](configurations/{name})" for name in sorted(bench.published))
+    shown = sorted(bench.published.items())
+    spread = ", ".join(f"[{name}](configurations/{name})" if files else f"{name} (none)" for name, files in shown)
     told["How that was measured"] = "\n\n".join(
         [
             f"{results.machine()}; medians of {arguments.rounds} interleaved rounds of {arguments.requests} requests "

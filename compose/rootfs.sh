@@ -18,4 +18,4 @@ rm -rf "$directory"/var/cache/* "$directory"/var/lib/apt "$directory"/var/lib/dp
   "$directory"/usr/bin/debconf* "$directory"/usr/bin/openssl "$directory"/usr/bin/mawk "$directory"/usr/bin/update-alternatives
 install -d -m 1777 "$directory/tmp"
 install -d -o 1001 -g 1001 -m 0700 "$directory/data" "$directory/apim/config" "$directory/apim/telemetry" \
-  "$directory/run/passerelle" "$directory/run/gateway-token"
+  "$directory/run/passerelle" "$directory/run/gateway-token" "$directory/run/gateway-tls"

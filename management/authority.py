@@ -42,6 +42,21 @@ def server_context(directory: Path, host: str) -> ssl.SSLContext:
     return context
 
 
+def issue(directory: Path, certificate_file: Path, key_file: Path, names: list[str]) -> bool:
+    """A certificate of the authority in `directory` for a gateway, and its key (both 0600): whether they were made, or
+    the ones that are there name all of `names` and do not end within a month. Raises FileNotFoundError when there is
+    no authority, ValueError when its files do not belong together."""
+    with _alone(directory):
+        authority = x509.load_pem_x509_certificate((directory / "ca.pem").read_bytes())
+        key = serialization.load_pem_private_key((directory / "ca.key").read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != authority.public_key():
+        raise ValueError(f"ca.key in {directory} is not the key of ca.pem")
+    if _usable(certificate_file, key_file, names, authority):
+        return False
+    _issue(certificate_file, key_file, names, authority, key)
+    return True
+
+
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Of several planes that start on one directory, the first makes the certificates; the others find them whole."""

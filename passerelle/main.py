@@ -15,6 +15,7 @@ COMMANDS = {
     "start": "start:start",
     "doctor": "doctor:doctor",
     "token": "token:token",
+    "certificate": "certificate:certificate",
     "gateways": "gateways:gateways",
     "revisions": "revisions:revisions",
     "diff": "diff:diff",

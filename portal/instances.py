@@ -46,6 +46,15 @@ ALARMS = {
         "Its token is wrong, has expired or was revoked, or the gateway is gone. Make a new token and put it where "
         "config.service.auth.key.file says; the agent reads it without a restart.",
     ),
+    "QuotasNotSaved": (
+        "Quotas are not written",
+        "They are counted. If the agent ends, what the plane was not told yet is lost: look at the disk of "
+        "config.backup.path.",
+    ),
+    "QuotasUnusable": (
+        "The file of quotas was damaged",
+        "What was whole of it counts, and so does what the plane has. It is written anew.",
+    ),
     "GatewayTokenNearExpiry": (
         "The gateway token ends soon",
         "Make a new one and put it where config.service.auth.key.file says; the agent reads it without a restart.",

@@ -107,11 +107,10 @@ def admit(access: Access, exchange: Exchange) -> None:
         exchange.product = product
         return
     subscription = access.keys.get(digest(key))
-    why = f"no such key; it was in {_place(request.headers, api)}"
-    if subscription is not None:
-        why = _refusal(subscription, key)
-        if not why:
-            why = _scope(access, subscription, api, exchange)
+    if subscription is None:
+        why = f"no such key; it was in {_place(request.headers, api)}"
+    else:
+        why = _refusal(subscription, key) or _scope(access, subscription, api, exchange)
     if why or subscription is None:
         raise SubscriptionKeyInvalid(challenge(exchange, api), detail=why)
     exchange.subscription = subscription

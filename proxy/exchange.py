@@ -82,6 +82,7 @@ class Exchange:
     parent_span_id: str = ""
     trace_flags: str = "01"
     backend_span_id: str = ""  # the parent that the backend sees
+    drawn: str = ""  # 32 hexadecimal digits, of which the id is made when somebody asks for it
     # runs when the backend section has ended, before outbound
     before_outbound: list[Callable[[Exchange], Awaitable[None]]] | None = None
     # called when the response is out, with the body bytes received from and sent to the client
@@ -132,10 +133,6 @@ class Exchange:
         made.__dict__.update(self.__dict__)
         return made
 
-    def identify(self, digits: str) -> None:
-        """Make the request's id, a UUID, of 32 hexadecimal digits that were drawn for it."""
-        self._id = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
-
     @property
     def request_id(self) -> uuid.UUID:
         return uuid.UUID(self.activity_id)
@@ -144,7 +141,11 @@ class Exchange:
     def activity_id(self) -> str:
         """The request's id as it is shown, with hyphens."""
         if not self._id:
-            self._id = str(uuid.uuid4())
+            if digits := self.drawn:
+                variant = _VARIANT[digits[16]]
+                self._id = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+            else:
+                self._id = str(uuid.uuid4())
         return self._id
 
     def elapsed_ms(self) -> int:

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
+from multidict import istr
+
 from proxy.admission import admit
 from proxy.awaited import Awaited
 from proxy.capture import begin as begin_capture
@@ -35,7 +37,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange
 from proxy.forwarded import client_certificate
-from proxy.messages import DEFAULT_PORTS, Body, Headers, Request, Response, Url
+from proxy.messages import DEFAULT_PORTS, FORWARDED_FOR, Body, Headers, Request, Response, Url
 from proxy.pipeline.link import Pipeline
 from proxy.pipeline.registry import Outcome
 from proxy.pipeline.run import execute, fail
@@ -48,6 +50,8 @@ from proxy.traceparent import random_digits, trace_context
 from proxy.tracing.live import ASKED, Traces, begin
 
 log = logging.getLogger("proxy.requests")
+
+_TRACEPARENT = istr("traceparent")
 
 
 @dataclass(slots=True)
@@ -232,14 +236,20 @@ def accept(sidecar: Sidecar, incoming: Incoming) -> Exchange:
     clock = ports.clock
     exchange = Exchange(request, ports, sidecar.deployment, clock.monotonic(), clock.utcnow())
     digits = random_digits()
-    trace, parent, flags = trace_context(headers.get("traceparent"), digits[:32])
-    exchange.trace_id, exchange.parent_span_id, exchange.trace_flags = trace, parent, flags
+    continued = headers.get(_TRACEPARENT)
+    if continued is None:
+        exchange.trace_id, flags = digits[:32], exchange.trace_flags
+    else:
+        trace, parent, flags = trace_context(continued, digits[:32])
+        exchange.trace_id, exchange.parent_span_id, exchange.trace_flags = trace, parent, flags
     exchange.span_id, backend_span = digits[32:48], digits[48:64]
     exchange.backend_span_id = backend_span
-    exchange.identify(digits[64:])
-    headers["traceparent"] = f"00-{trace}-{backend_span}-{flags}"
-    before = headers.getall("X-Forwarded-For", None)
-    headers["X-Forwarded-For"] = client_ip if before is None else f"{', '.join(before)}, {client_ip}"
+    exchange.drawn = digits[64:]
+    headers[_TRACEPARENT] = f"00-{exchange.trace_id}-{backend_span}-{flags}"
+    if FORWARDED_FOR in headers:
+        headers[FORWARDED_FOR] = f"{', '.join(headers.getall(FORWARDED_FOR))}, {client_ip}"
+    else:
+        headers[FORWARDED_FOR] = client_ip
     return exchange
 
 
@@ -265,7 +275,8 @@ def route(gateway: Gateway, exchange: Exchange, upgrade: bool, scheme: str = "",
     if scheme and scheme not in found.api.schemes:
         raise OperationNotFound(f"{request.method} {request.path}: API {found.api.key} is not offered over {scheme}")
     exchange.api, exchange.operation = found.api, found.operation
-    exchange.matched_parameters = found.parameters
+    if found.parameters:
+        exchange.matched_parameters = found.parameters
     request.path = found.path
     if found.api.service_url:
         request.base = base_url(found.api.service_url)

@@ -14,11 +14,13 @@ from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from proxy.errors import BodyTooLarge
 
 Headers = CIMultiDict[str]
+# Names that each request asks for: an istr is not folded each time.
+DATE, FORWARDED_FOR, HOST = istr("Date"), istr("X-Forwarded-For"), istr("Host")
 
 # What stays as it is beside the unreserved characters; a percent sign is taken for the begin of an escape.
 _PATH = "%/:@!$&'()*+,;="
@@ -78,7 +80,7 @@ class Url:
 
     def __str__(self) -> str:
         query = f"?{self.query}" if self.query else ""
-        return f"{self.scheme}://{self.authority}{self.path}{query}"
+        return f"{self.scheme}://{_authority(self.scheme, self.host, self.port)}{self.path}{query}"
 
 
 @lru_cache(maxsize=4096)
@@ -94,7 +96,7 @@ class Body:
     ends.
     """
 
-    __slots__ = ("_buffer", "_stream", "claim", "consumed", "length", "trailers")
+    __slots__ = ("_buffer", "_stream", "buffered", "claim", "consumed", "length", "trailers")
     most: ClassVar[int] = MAX_BUFFERED_BODY  # a process sets it once, at its start
 
     def __init__(
@@ -104,18 +106,19 @@ class Body:
         length: int | None = None,
         trailers: Headers | None = None,
     ) -> None:
-        self._buffer = None if stream is not None else (buffer or b"")
         self._stream = stream
-        self.length = length if stream is not None else len(self._buffer or b"")
+        self.buffered = stream is None  # or a stream that was taken
+        if stream is None:
+            self._buffer: bytes | None = buffer or b""
+            self.length: int | None = len(self._buffer)
+        else:
+            self._buffer = None
+            self.length = length
+            # Asked before so many bytes of the stream are buffered; raises when there is too little memory.
+            self.claim: Callable[[int], None] | None = None
         self.trailers = trailers
         # An expression took the content without preserveContent.
         self.consumed = False
-        # Asked before so many bytes of the stream are buffered; raises when there is too little memory.
-        self.claim: Callable[[int], None] | None = None
-
-    @property
-    def buffered(self) -> bool:
-        return self._stream is None
 
     @property
     def empty(self) -> bool:
@@ -155,7 +158,7 @@ class Body:
                 raise BodyTooLarge(limit)
             parts.append(chunk)
         self._buffer = b"".join(parts)
-        self._stream = None
+        self._stream, self.buffered = None, True
         self.length = size
         return self._buffer
 
@@ -165,7 +168,7 @@ class Body:
             if self._buffer:
                 yield self._buffer
             return
-        stream, self._stream, self._buffer = self._stream, None, b""
+        stream, self._stream, self._buffer, self.buffered = self._stream, None, b"", True
         async for chunk in stream:
             yield chunk
 
@@ -190,7 +193,7 @@ class Body:
         """Hand the stream over to the caller, who then has to end it; None when the content is buffered."""
         stream = self._stream
         if stream is not None:
-            self._stream, self._buffer = None, b""
+            self._stream, self._buffer, self.buffered = None, b"", True
         return stream
 
     def through(self, wrap: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]) -> None:
@@ -200,7 +203,7 @@ class Body:
 
     async def discard(self) -> None:
         """Give up what was not read; a stream that knows how to end (`aclose`) is told so."""
-        stream, self._stream, self._buffer, self.length = self._stream, None, b"", 0
+        stream, self._stream, self._buffer, self.length, self.buffered = self._stream, None, b"", 0, True
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()

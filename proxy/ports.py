@@ -132,7 +132,7 @@ class Counters(Protocol):
         ...
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # not frozen, for the same reason
 class Usage:
     """A quota's counter in its present window. `renews_after`: seconds until the next one; None: never."""
 

@@ -30,6 +30,7 @@ from proxy.soap import SoapOperations, action_of
 from proxy.templates import Found, OperationTree, query_values
 
 _REVISION = re.compile(r";rev=([^/;]+)(?=/|$)", re.IGNORECASE)
+MOST_KNOWN, LONGEST_KNOWN = 4096, 256  # paths without parameters that are remembered, and their characters
 HANDSHAKE = "onHandshake"
 ENDPOINT = "graphql"
 ODATA = "odata"
@@ -71,7 +72,7 @@ class Mount:
 
 @dataclass(slots=True)
 class Match:
-    """`path` is what remains below the API path, with its leading slash or empty."""
+    """Nobody changes one that is made. `path` is what remains below the API path, with its leading slash or empty."""
 
     api: Api
     operation: Operation
@@ -83,11 +84,12 @@ class Match:
 class Routes:
     """Prefix -> mount, the prefix without slashes at its ends, canonical and in lower case. Immutable."""
 
-    __slots__ = ("_depth", "_sorted", "mounts")
+    __slots__ = ("_depth", "_known", "_sorted", "mounts")
 
     def __init__(self, mounts: Mapping[str, Mount], depth: int | None = None) -> None:
         self.mounts = mounts
         self._sorted = sorted(mounts)
+        self._known: dict[tuple[str, str], Match] = {}  # by method and path, where nothing else decides
         self._depth = max((key.count("/") + 1 for key in mounts if key), default=0) if depth is None else depth
 
     def changed(self, old: Iterable[ApiEntry], new: Iterable[ApiEntry]) -> Routes:
@@ -120,6 +122,8 @@ class Routes:
     ) -> Match:
         """Raises OperationNotFound, whose `detail` says for the log how near the request came; and BodyNeeded, for some
         SOAP APIs, until `element` is the first element of the body's envelope."""
+        if (known := self._known.get((method, path))) is not None:
+            return known
         if path == "*":
             raise OperationNotFound("OPTIONS * asks about the gateway itself")
         wanted, start, end = "", -1, -1
@@ -135,7 +139,7 @@ class Routes:
                 ends.append(len(lower))
                 break
             ends.append(at)
-        reason = ""
+        reason, alone = "", start < 0
         for stop in (*reversed(ends), 0):
             mounted = self.mounts.get(lower[1:stop])
             if mounted is None:
@@ -145,9 +149,15 @@ class Routes:
                 wanted, bare = "", path
             entry, why = _select(mounted, wanted, query, headers)
             if entry is None:
-                reason = f"at '/{lower[1:stop]}': {why}"
+                reason, alone = f"at '/{lower[1:stop]}': {why}", False
                 continue
-            return self._operation(entry, method, bare[stop:], query, headers, upgrade, element)
+            found = self._operation(entry, method, bare[stop:], query, headers, upgrade, element)
+            alone = alone and not mounted.chosen and entry.api.type == "http" and not entry.tree.asks_queries
+            if alone and not found.parameters and not found.preflight and len(path) <= LONGEST_KNOWN:
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[method, path] = found
+            return found
         raise OperationNotFound(f"{method} {path}: {reason or self._nowhere(lower[1:])}")
 
     def _nowhere(self, path: str) -> str:

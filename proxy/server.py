@@ -37,12 +37,16 @@ SWEEP = 0.5  # seconds between two looks at the deadlines
 LAST_TURNS = 20  # of the event loop, for requests that were cancelled to be recorded
 
 
+CROWDED = 2.0  # seconds that a connection may idle while there is no room for others
+
+
 class PortTaken(Exception):
     """Somebody else listens there; the message names the address."""
 
 
 class Server(web.Server):
-    """`details` adds to the body of the status paths, e.g. the configuration's version and source."""
+    """`forwarded_proto`: the proxy in front tells the client's scheme.
+    `details` adds to the body of the status paths, e.g. the configuration's version and source."""
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Server(web.Server):
         self.turned_away = 0  # of these, the ones that are about to be closed
         self._open: Counter[str] = Counter()  # connections by address, where those are limited
         self._details = details
-        self._forwarded_proto = forwarded_proto
+        self.forwarded_proto = forwarded_proto
         self.outbox = Outbox(self._loop)
         self._listeners: list[asyncio.Server] = []
         self._tls: ServerTls | None = None
@@ -68,6 +72,8 @@ class Server(web.Server):
         self.draining = False
         self.address: tuple[str, int] = ("", 0)
         self.tls_address: tuple[str, int] = ("", 0)
+
+    status_paths = STATUS_PATHS
 
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
@@ -95,8 +101,13 @@ class Server(web.Server):
 
     @property
     def patience(self) -> float:
-        """Seconds that a connection may idle between two requests."""
-        return self.limits.idle if len(self._connections) - self.turned_away < self.most else 0.0
+        """Seconds that a connection may idle between two requests. One that is in use is told to close with its next
+        answer, rather than closed under a request that is on its way."""
+        return (
+            self.limits.idle
+            if len(self._connections) - self.turned_away < self.most
+            else min(CROWDED, self.limits.idle)
+        )
 
     @property
     def ready(self) -> bool:
@@ -104,7 +115,7 @@ class Server(web.Server):
 
     def scheme(self, headers: Mapping[str, str]) -> str:
         """The scheme the client used, as far as we may believe it."""
-        if self._forwarded_proto:
+        if self.forwarded_proto:
             told = headers.get("X-Forwarded-Proto", "").strip().lower()
             if told in ("http", "https"):
                 return told

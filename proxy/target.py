@@ -39,6 +39,8 @@ class Target(NamedTuple):
 
 def canonical(raw: str) -> Target:
     """The target of a request line; raises BadRequest for one that is malformed or ambiguous."""
+    if _PLAIN.fullmatch(raw) and "/." not in raw:
+        return Target(raw, "")
     authority = ""
     if not raw.startswith("/"):
         authority, raw = _absolute(raw)

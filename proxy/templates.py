@@ -57,11 +57,12 @@ class Found:
 class OperationTree:
     """The operations of one API. Immutable after construction."""
 
-    __slots__ = ("_root", "size")
+    __slots__ = ("_root", "asks_queries", "size")
 
     def __init__(self, operations: tuple[Operation, ...]) -> None:
         self._root = Node()
         self.size = len(operations)
+        self.asks_queries = any("?" in operation.url_template for operation in operations)
         for operation in operations:
             self._add(operation)
 

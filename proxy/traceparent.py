@@ -35,7 +35,7 @@ def trace_context(header: str | None, fresh: str = "") -> TraceContext:
 
 def random_digits() -> str:
     """96 hexadecimal digits, which are all the ids that a request needs, drawn at once. They are no secret."""
-    return f"{random.getrandbits(384):096x}"
+    return random.getrandbits(384).to_bytes(48).hex()
 
 
 def new_trace() -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-HOUSES = ("tests/e2e/", "tests/faults/", "tests/cli/test_up.py", "tests/browser/")
+HOUSES = ("tests/e2e/", "tests/docs/", "tests/faults/", "tests/cli/test_up.py", "tests/browser/")
 LONG = ("tests/management/test_replay.py", "tests/management/test_fuzz.py")
 
 

@@ -92,7 +92,7 @@ def problems(gateway: Mapping[str, Any]) -> list[str]:
     for instance in heard:
         who = instance.get("id")
         if instance.get("lag"):
-            told.append(f"{who} is {instance['lag']} revisions behind")
+            told.append(f"{who} is {instance['lag']} revision{'s' * (instance['lag'] != 1)} behind")
         told += [f"{who}: {issue(each)}" for each in instance.get("issues") or []]
         for sidecar in instance.get("sidecars") or []:
             if sidecar.get("connected") is False:

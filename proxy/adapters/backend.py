@@ -23,7 +23,7 @@ from aiohttp.client_proto import ResponseHandler
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.adapters.drive import Bell
-from proxy.adapters.fields import CODING, LENGTH, Field, end_to_end, name_of
+from proxy.adapters.fields import CODING, LENGTH, NAMES, PLAIN, Field, end_to_end, name_of
 from proxy.adapters.outbox import Outbox
 from proxy.errors import BackendConnectionFailure, GatewayError
 from proxy.messages import Headers
@@ -82,7 +82,9 @@ class BackendConnection(ResponseHandler):
         self._reader: HttpResponseParser | None = None
         self._head_only = False
         self._bodiless = False
+        self._asker: select.poll | None = None
         self._surplus = False
+        self._ordinary = False  # what was read begins with the version of the message that is being read
         self._until_end = False
         self._stopped = False
         self._keeps = False
@@ -194,7 +196,7 @@ class BackendConnection(ResponseHandler):
         if len(self.fields) > MAX_FIELDS:
             raise ValueError("the header fields of the answer are too many or too large")
         status = self.status = reader.get_status_code()
-        if reader.get_http_version() not in ("1.1", "1.0"):
+        if not self._ordinary and reader.get_http_version() not in ("1.1", "1.0"):
             raise ValueError("its version is none of HTTP/1's")
         if status < 200 and status != 101:
             kinds = {name_of(raw).kind: value for raw, value in self.fields}
@@ -203,10 +205,12 @@ class BackendConnection(ResponseHandler):
             return
         self._bodiless = self._head_only or status in (204, 304) or status == 101
         self._keeps = reader.should_keep_alive()
-        coded, size = False, 0
+        coded, size, known = False, 0, NAMES
         for raw, value in self.fields:
             size += len(raw) + len(value)
-            kind = name_of(raw).kind
+            kind = (known.get(raw) or name_of(raw)).kind
+            if kind is PLAIN:
+                continue
             if kind is LENGTH:
                 self.length = int(value)
             elif kind is CODING:
@@ -240,6 +244,7 @@ class BackendConnection(ResponseHandler):
             self.complete = True
             return
         status, fields, self.fields, self.reason = self.status, self.fields, [], ""
+        self._ordinary = False  # what follows may be of another version
         if self.interim is not None and (status != 100 or isinstance(self.interim, Interim)):
             self.interim(status, end_to_end(fields))
 
@@ -254,9 +259,11 @@ class BackendConnection(ResponseHandler):
                 self.retire()
             return
         self._bare += len(data)
-        if data[0] != 72 and not self.headed and not self.fields and data.lstrip(b"\r\n").startswith(_OTHERS):
-            self._broken("it speaks another protocol")
-            return
+        if not self.headed:
+            self._ordinary = data.startswith(b"HTTP/1.1 ")
+            if not self._ordinary and not self.fields and data.lstrip(b"\r\n").startswith(_OTHERS):
+                self._broken("it speaks another protocol")
+                return
         try:
             reader.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -311,10 +318,12 @@ class BackendConnection(ResponseHandler):
 
     def ended(self) -> bool:
         """Whether the backend has closed, or says what nobody asked for, and the event loop has not told it yet."""
-        asked = select.poll()
+        asker = self._asker
         try:
-            asked.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[union-attr]
-            return bool(asked.poll(0))
+            if asker is None:
+                asker = self._asker = select.poll()
+                asker.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)  # type: ignore[union-attr]
+            return bool(asker.poll(0))
         except (AttributeError, OSError, ValueError):
             return True
 

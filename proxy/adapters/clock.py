@@ -7,15 +7,12 @@ import datetime
 import random
 import secrets
 import time
+from functools import partial
 
 
 class SystemClock:
     monotonic = staticmethod(time.monotonic)
-
-    @staticmethod
-    def utcnow() -> datetime.datetime:
-        """The present time in UTC, with its time zone."""
-        return datetime.datetime.now(datetime.UTC)
+    utcnow = staticmethod(partial(datetime.datetime.now, datetime.UTC))  # with its time zone
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

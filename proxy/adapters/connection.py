@@ -266,7 +266,7 @@ class Connection(RequestHandler):
     def sweep(self, now: float) -> None:
         """Close what is too slow; called about once per second."""
         transport, limits = self.transport, self._limits
-        if transport is None:
+        if transport is None or self._surplus is not None:  # which ends by itself
             return
         since, *mark = self._unsent
         unsent, sent = transport.get_write_buffer_size(), self.reply.sent if self.reply is not None else 0
@@ -312,11 +312,11 @@ class Connection(RequestHandler):
         self._request_count += 1
         self._since = self._loop.time()
         reply = self.reply = Reply(self, method, True, not house.leaving)
-        if method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
+        if path in house.status_paths and method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
             self._status(status, method, reply)
             return
         problem: GatewayError | None = None
-        host, headers = request.host, request.headers
+        host, headers, body = request.host, request.headers, request.body
         try:
             target = canonical(path)
             if target.authority:
@@ -324,15 +324,15 @@ class Connection(RequestHandler):
         except BadRequest as error:
             target, problem, host = Target("/", ""), error, ""
             reply.keep = False
-        reply.received = len(request.body)
+        reply.received = len(body)
         incoming = Incoming(
             method,
             target.path,
             target.query,
-            house.scheme(headers),
+            house.scheme(headers) if house.forwarded_proto else "http",
             host,
             headers,
-            Body(request.body),
+            Body(body),
             self.client,
             problem=problem,
         )
@@ -340,8 +340,8 @@ class Connection(RequestHandler):
             incoming.scheme, incoming.tls_version = "https", self.secured.version
             incoming.client_certificate = self.secured.certificate
         self._serving = True
-        self._drive = Drive(self._loop, serve(house.sidecar, incoming, reply), self._served)
-        self._drive.step()
+        drive = self._drive = Drive(self._loop, serve(house.sidecar, incoming, reply), self._served)
+        drive.step()
 
     def _served(self, failure: BaseException | None) -> None:
         """The end of a request of the short way."""

@@ -99,15 +99,16 @@ class LocalCounters:
         return len(self._windows)
 
     def peek(self, key: str, period: float) -> Reading:
+        siblings = self._siblings
         with self._lock:
-            if self._siblings is not None:
+            if siblings is not None and siblings.told():
                 self._hear()
             return self._window(key, slice_of(period)).read(self._now() * 1000)
 
     def add(self, key: str, period: float, increment: int = 1) -> Reading:
-        slice_ms = slice_of(period)
+        slice_ms, siblings = slice_of(period), self._siblings
         with self._lock:
-            if self._siblings is not None:
+            if siblings is not None and siblings.told():
                 self._hear()
             window = self._window(key, slice_ms)
             now_ms = self._now() * 1000
@@ -115,11 +116,15 @@ class LocalCounters:
             return window.read(now_ms)
 
     def take(self, key: str, period: float, limit: int, increment: int = 1) -> Reading:
-        slice_ms = slice_of(period)
+        slice_ms, siblings = slice_of(period), self._siblings
         with self._lock:
-            if self._siblings is not None:
+            if siblings is not None and siblings.told():
                 self._hear()
-            window = self._window(key, slice_ms)
+            window = self._windows.get((key, slice_ms))
+            if window is None:
+                window = self._window(key, slice_ms)
+            else:
+                self._windows.move_to_end((key, slice_ms))
             now_ms = self._now() * 1000
             reading = window.read(now_ms)
             if reading.count < limit:
@@ -127,8 +132,9 @@ class LocalCounters:
             return reading
 
     def claim(self, wants: Sequence[Want]) -> list[Reading]:
+        siblings = self._siblings
         with self._lock:
-            if self._siblings is not None:
+            if siblings is not None and siblings.told():
                 self._hear()
             now_ms = self._now() * 1000
             windows = [self._window(want.key, slice_of(want.period)) for want in wants]
@@ -140,15 +146,19 @@ class LocalCounters:
             return readings
 
     def _add(self, key: str, window: _Window, slot: int, increment: int, hot: bool = True) -> None:
+        slice_ms, siblings = window.slice_ms, self._siblings
         if self._report:
-            self._note(key, window.slice_ms, slot, increment)
+            name, pending = (key, slice_ms, slot), self._pending
+            if name in pending:
+                pending[name] += increment
+            elif len(pending) < self._max_keys:
+                pending[name] = increment
             if hot and self.stir is not None:
                 self.stir()
         increment *= self._weight
         window.add(slot, increment)
-        if self._siblings is not None:
-            text = key.encode("utf-8", "surrogatepass")
-            self._siblings.tell(_TOLD.pack(window.slice_ms, slot, increment) + text)
+        if siblings is not None:
+            siblings.tell(_TOLD.pack(slice_ms, slot, increment) + key.encode("utf-8", "surrogatepass"))
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         """Add what another sidecar counted; slots outside of the window are ignored."""
@@ -180,13 +190,6 @@ class LocalCounters:
         present = int(self._now() * 1000 // slice_ms)
         if present - SLICES < slot <= present + 1:
             self._window(key, slice_ms).add(slot, increment)
-
-    def _note(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
-        name, pending = (key, slice_ms, slot), self._pending
-        if name in pending:
-            pending[name] += increment
-        elif len(pending) < self._max_keys:
-            pending[name] = increment
 
     def _window(self, key: str, slice_ms: int) -> _Window:
         name = (key, slice_ms)

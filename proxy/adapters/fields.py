@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from multidict import istr
+
 from proxy.adapters.hops import HOP_BY_HOP
+from proxy.adapters.screen import is_twin
 from proxy.messages import Headers
 from proxy.tracing.live import ASKED
 
@@ -35,9 +38,10 @@ _LONGEST_NAME = 64
 
 
 class Name(NamedTuple):
-    """`text` as it is spelled, `lower`, and `kind`, one of the constants above; HOP fields never travel on."""
+    """`text` as it is spelled (an istr, which headers take without making another), `lower`, and `kind`, one of the
+    constants above; HOP fields never travel on."""
 
-    text: str
+    text: istr
     lower: str
     kind: int
 
@@ -53,7 +57,8 @@ def name_of(raw: bytes) -> Name:
 def _learn(raw: bytes) -> Name:
     text = str(raw, "utf-8", "surrogateescape")
     lower = text.lower()
-    name = Name(text, lower, _KINDS.get(lower, HOP if lower in HOP_BY_HOP else PLAIN))
+    usual = CAREFUL if is_twin(lower) else HOP if lower in HOP_BY_HOP else PLAIN
+    name = Name(istr(text), lower, _KINDS.get(lower, usual))
     if len(raw) <= _LONGEST_NAME:
         if len(NAMES) >= _MOST_NAMES:
             NAMES.clear()

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from proxy.adapters.hops import OURS
 from proxy.errors import GatewayError
-from proxy.messages import Headers
+from proxy.messages import HOST, Headers
 from proxy.ports import Outgoing
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LINE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 _MOST_NAMES = 4096
 
 
@@ -22,7 +22,7 @@ class HeadWriter:
 
     def __init__(self, skipped: frozenset[str]) -> None:
         self._skipped = skipped
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, str] = {}  # what stands before the value; nothing for a field that is skipped
 
     def block(self, lines: list[str], fields: Iterable[tuple[str, str]], more: Sequence[str] = ()) -> bytes:
         """`lines` (the first line and what has to stand on top), the fields, and `more` lines of our own.
@@ -31,26 +31,27 @@ class HeadWriter:
         """
         known = self._known
         for name, value in fields:
-            copied = known.get(name)
-            if copied is None:
-                copied = self._learn(name)
-            if copied:
-                lines.append(f"{name}: {value}")
+            begin = known.get(name)
+            if begin is None:
+                begin = self._learn(name)
+            if begin:
+                lines.append(begin + value)
         lines += more
-        # What is printable is no control character; tabs and bytes that are no text are looked at one by one.
-        if not "".join(lines).isprintable() and not all(map(_LINE.fullmatch, lines)):
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+        # the ends of lines that we set are the only control characters beside tabs
+        if len(head.translate(None, _CONTROLS)) != len(head) - 2 * len(lines) - 2:
             raise ValueError("a header name or value contains characters that may not stand there")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+        return head
 
-    def _learn(self, name: str) -> bool:
+    def _learn(self, name: str) -> str:
         if _NAME.fullmatch(name) is None:
             raise ValueError("a header name or value contains characters that may not stand there")
-        copied = name.lower() not in self._skipped
+        begin = "" if name.lower() in self._skipped else f"{name}: "
         if len(self._known) >= _MOST_NAMES:
             self._known.clear()
         if len(name) <= 256:
-            self._known[name] = copied
-        return copied
+            self._known[str(name)] = begin
+        return begin
 
 
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
@@ -70,7 +71,7 @@ def request_head(request: Outgoing, upgrade: bool = False, waits: bool = False) 
         path = f"http://{url.authority}{path}"
     if url.query:
         path = f"{path}?{url.query}"
-    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {headers.get('Host') or url.authority}"]
+    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {headers.get(HOST) or url.authority}"]
     more: list[str] = []
     if plain_proxy and request.proxy is not None and request.proxy.authorization:
         more.append(f"Proxy-Authorization: {request.proxy.authorization}")

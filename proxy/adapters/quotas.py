@@ -74,39 +74,59 @@ class LocalQuotas:
         return len(self._counts)
 
     def usage(self, key: str, start: float, period: int) -> Usage:
-        now = self._now()
-        window = _window(now, start, period)
-        renews_after = start + (window + 1) * period - now if period else None
+        siblings = self._siblings
         with self._lock:
-            if self._siblings is not None:
+            if siblings is not None and siblings.told():
                 self._hear()
-            count = self._counts.get((key, start, period))
-            if count is None or count.window != window:
-                return Usage(0, 0, renews_after)
-            return Usage(count.calls, count.bytes, renews_after)
+            return self._usage(self._now(), (key, start, period))
 
     def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
-        name = (key, start, period)
-        window = _window(self._now(), start, period)
         with self._lock:
-            _count(self._counts, name, window, calls, size)
-            self._counts.move_to_end(name)
-            if self._fresh is not None and _shared(name) and len(self._fresh) < self._max_keys:
-                _count(self._fresh, name, window, calls, size)
-                if self.stir is not None:
-                    self.stir()
-            if self._siblings is not None:
-                text = key.encode("utf-8", "surrogatepass")
-                self._siblings.tell(_TOLD.pack(start, period, window, calls, size) + text)
-            self._forget()
+            self._add(self._now(), (key, start, period), calls, size)
 
     def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
-        usages = [self.usage(want.key, want.start, want.period) for want in wants]
-        if not any(want.exceeded(usage) for want, usage in zip(wants, usages, strict=True)):
+        siblings = self._siblings
+        with self._lock:
+            if siblings is not None and siblings.told():
+                self._hear()
+            now = self._now()
+            usages = [self._usage(now, want[:3]) for want in wants]
+            for want, usage in zip(wants, usages, strict=True):
+                if want.exceeded(usage):
+                    return usages
             for want in wants:
                 if want.increment:
-                    self.add(want.key, want.start, want.period, want.increment, 0)
+                    self._add(now, want[:3], want.increment, 0)
         return usages
+
+    def _usage(self, now: float, name: _Name) -> Usage:
+        _, start, period = name
+        count = self._counts.get(name)
+        if period:
+            window = math.floor((now - start) / period)
+            renews_after: float | None = start + (window + 1) * period - now
+        else:
+            window, renews_after = 0, None
+        if count is None or count.window != window:
+            return Usage(0, 0, renews_after)
+        return Usage(count.calls, count.bytes, renews_after)
+
+    def _add(self, now: float, name: _Name, calls: int, size: int) -> None:
+        key, start, period = name
+        window = math.floor((now - start) / period) if period else 0
+        counts, fresh, siblings = self._counts, self._fresh, self._siblings
+        known = name in counts
+        _count(counts, name, window, calls, size)
+        if known:
+            counts.move_to_end(name)
+        if fresh is not None and len(key) <= LONGEST_SHARED and len(fresh) < self._max_keys:
+            _count(fresh, name, window, calls, size)
+            if self.stir is not None:
+                self.stir()
+        if siblings is not None:
+            siblings.tell(_TOLD.pack(start, period, window, calls, size) + key.encode("utf-8", "surrogatepass"))
+        if not known:
+            self._forget()
 
     def hear(self) -> None:
         """Not to fall behind where nobody asks."""

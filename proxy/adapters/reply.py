@@ -19,7 +19,7 @@ from proxy.adapters.heads import HeadWriter, last_chunk
 from proxy.adapters.hops import OURS
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError
-from proxy.messages import Body, Headers, HeadOnly, Response
+from proxy.messages import DATE, Body, Headers, HeadOnly, Response
 
 if TYPE_CHECKING:
     from proxy.adapters.connection import Connection
@@ -49,13 +49,20 @@ class Reply:
         if plain and not self._head and status >= 200 and status not in _BODILESS:
             content = body.content()
             headers, size = response.headers, len(content)
-            more = [] if "Date" in headers else [f"Date: {http_date()}"]
-            more.append(f"Content-Length: {size}")
+            more = [f"Content-Length: {size}"]
+            if DATE not in headers:
+                more.insert(0, f"Date: {http_date()}")
             if not self.keep:
                 more.append("Connection: close")
             elif not self._modern:
                 more.append("Connection: keep-alive")
-            self._write_whole(_head(status, response.reason, headers, more) + content, status)
+            data = _head(status, response.reason, headers, more) + content
+            connection = self._connection
+            transport = connection.transport
+            if transport is None or transport.is_closing():
+                raise ClientConnectionFailure(_GONE)
+            self.status = status
+            connection.write_whole(data, self.keep)
             self.sent = size
             return
         try:
@@ -117,7 +124,7 @@ class Reply:
         return lines
 
     def _encode(self, response: Response, framing: list[str]) -> bytes:
-        if "Date" not in response.headers:
+        if DATE not in response.headers:
             framing.insert(0, f"Date: {http_date()}")
         return _head(response.status, response.reason, response.headers, framing)
 

@@ -49,12 +49,30 @@ class Siblings:
             self._known += 1
 
     def tell(self, record: bytes) -> None:
-        if len(record) > LONGEST:
+        size = len(record)
+        if size > LONGEST:
             return
-        at = self._next
-        self._put(at, _HEAD.pack(zlib.crc32(record, at & 0xFFFFFFFF), len(record)) + record)
-        self._next = at + _HEAD.size + len(record)
-        self._words[self._own // 8] = self._next
+        at, base = self._next, self._own + START
+        data = _HEAD.pack(zlib.crc32(record, at & 0xFFFFFFFF), size) + record
+        size += _HEAD.size
+        inside = at % RING
+        if inside + size <= RING:
+            self._map[base + inside : base + inside + size] = data
+        else:
+            first = RING - inside
+            self._map[base + inside : base + RING] = data[:first]
+            self._map[base : base + size - first] = data[first:]
+        self._next = self._words[self._own // 8] = at + size
+
+    def told(self) -> bool:
+        """Whether there are news; asked more often than there are."""
+        words, heard = self._words, self._heard
+        if self._waiting or words[0] != self._known:
+            return True
+        for place, ring in self._others:  # noqa: SIM110 - a generator for each look would cost more than the look
+            if words[place] != heard[ring]:
+                return True
+        return False
 
     def news(self) -> Iterator[bytes]:
         """What the others told since the last call."""
@@ -92,13 +110,6 @@ class Siblings:
             return None
         record = self._get(ring, at + _HEAD.size, size)
         return record if zlib.crc32(record, at & 0xFFFFFFFF) == checksum else None
-
-    def _put(self, at: int, data: bytes) -> None:
-        base, at = self._own + START, at % RING
-        first = data[: RING - at]
-        self._map[base + at : base + at + len(first)] = first
-        if len(first) < len(data):
-            self._map[base : base + len(data) - len(first)] = data[len(first) :]
 
     def _get(self, ring: int, at: int, size: int) -> bytes:
         base, at = ring + START, at % RING

@@ -39,7 +39,7 @@ from proxy.adapters.names import LastingResolver
 from proxy.adapters.outbox import Outbox
 from proxy.adapters.reach import Reach, ScreenedResolver
 from proxy.adapters.streams import Download, drop, upload
-from proxy.adapters.trust import Trust, check_of
+from proxy.adapters.trust import NOTHING, Trust, check_of
 from proxy.adapters.tunnel import TunnelBody, accepts
 from proxy.errors import BackendConnectionFailure, BackendTimeout, Overloaded
 from proxy.messages import Body, Headers, HeadOnly, Response, Url
@@ -49,6 +49,7 @@ POOL_IDLE = 15.0  # seconds a connection may idle in the pool: shorter than most
 SWEEP = 0.25  # seconds between two looks at the deadlines
 FAREWELL = 0.5  # seconds for connections to end in order when all of them do
 MAX_REDIRECTS = 10
+_SECURED = frozenset({"https", "wss"})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # What a name of a header may have in it whose value is for one server alone.
 _SECRET = re.compile(r"auth|cookie|token|key|secret|passw|credential|session|signature|cert|jwt", re.IGNORECASE)
@@ -189,8 +190,8 @@ class HttpTransport:
     def _name(self, request: Outgoing) -> PoolName:
         url, identity = request.url, request.identity
         name = identity.name if identity is not None else ""
-        guarded = request.guarded or request.screened
-        return (url.scheme, url.host, url.port, check_of(request), name, request.proxy, guarded)
+        check = check_of(request) if url.scheme in _SECURED else NOTHING
+        return (url.scheme, url.host, url.port, check, name, request.proxy, request.guarded or request.screened)
 
     def _pooled(self, name: PoolName, careful: bool) -> BackendConnection | None:
         pool = self._pools.get(name)
@@ -305,24 +306,24 @@ class HttpTransport:
     ) -> Response:
         """The response whose head is there."""
         status = connection.status
-        response = Response(status, connection.reason, end_to_end(connection.fields))
+        reason, headers, length = connection.reason, end_to_end(connection.fields), connection.length
         if status == 101:
             drop(sending)
-            response.body = _tunnel(request, connection)
+            body: Body = _tunnel(request, connection)
         elif connection.complete:
-            length, content, trailers = connection.length, connection.content(), connection.trailers
+            content, trailers = connection.content(), connection.trailers
             self._finish(connection, pool, sending)
-            if content:
-                response.body = Body(content)
-            elif length and (status == 304 or request.method == "HEAD"):
-                response.body = HeadOnly(length)
+            if not content and length and (status == 304 or request.method == "HEAD"):
+                body = HeadOnly(length)
+            else:
+                body = Body(content)
             if trailers:
-                response.body.trailers = end_to_end(trailers)
+                body.trailers = end_to_end(trailers)
         else:
-            behind = Headers() if connection.length is None else None
+            behind = Headers() if length is None else None
             rest = Download(connection, behind, sending, lambda: self._finish(connection, pool, sending))
-            response.body = Body(None, rest, connection.length, behind)
-        return response
+            body = Body(None, rest, length, behind)
+        return Response(status, reason, headers, body)
 
     def _finish(self, connection: BackendConnection, name: PoolName, sending: asyncio.Task[None] | None) -> None:
         """The response is complete: pool the connection, unless the request is not."""

@@ -71,6 +71,15 @@ def claim(exchange: Exchange, parts: Sequence[tuple[str, Allowance]], start: flo
     """Count this request in all of these quotas that do not have it already; raise the refusal if one is used up."""
     if exchange.counted is None:
         exchange.counted = {}
+        if len(parts) == 1:  # nearly always
+            ((key, allowance),) = parts
+            want = QuotaWant(key, start, allowance.period, allowance.calls, allowance.bytes, calls)
+            (usage,) = exchange.ports.quotas.claim((want,))
+            if refused := allowance.refusal(key, usage, usage.calls):
+                raise refused
+            exchange.counted[key, start, allowance.period] = calls
+            _count_bytes(exchange, key, start, allowance.period)
+            return
     counted, wants, fresh = exchange.counted, [], []
     for key, allowance in parts:
         own = counted.get((key, start, allowance.period))

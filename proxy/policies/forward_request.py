@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.errors import BackendConnectionFailure, BackendErrorStatus, BadRequest, GatewayError
-from proxy.messages import Headers, Response
+from proxy.messages import FORWARDED_FOR, HOST, Headers, Response
 from proxy.pipeline.backends import answered, authorized, chosen, failed, parse_base, remember_session, with_credentials
 from proxy.pipeline.registry import BACKEND, Handler, policy
 from proxy.pipeline.service_fabric import repeated
@@ -75,7 +75,8 @@ def forward_request(element: Element, compiler: Compiler) -> Handler:
         exchange.backend_method, exchange.backend_url = outgoing.method, str(outgoing.url)
         exchange.backend_status = 0
         try:
-            response = await exchange.transport.send(outgoing)
+            capture = exchange.capture  # as `exchange.transport` does
+            response = await (exchange.ports.transport if capture is None else capture.transport).send(outgoing)
         except GatewayError as problem:
             if member is not None:
                 failed(exchange, member, problem)
@@ -122,12 +123,12 @@ def _outgoing(exchange: Exchange, backend: Backend | None) -> Outgoing:
         # the address of a GraphQL server is one of http; subscriptions are asked of it over a WebSocket
         url = replace(url, scheme=SOCKETS.get(url.scheme, url.scheme))
     headers = Headers(request.headers)
-    if not request.keep_host and "Host" in headers:
-        del headers["Host"]
+    if not request.keep_host and HOST in headers:
+        del headers[HOST]
     resolution = exchange.resolution  # what its data source may know is the resolver's to say
     # documented: no policy takes the client's address away
-    if resolution is None and request.client_ip and "X-Forwarded-For" not in headers:
-        headers["X-Forwarded-For"] = request.client_ip
+    if resolution is None and request.client_ip and FORWARDED_FOR not in headers:
+        headers[FORWARDED_FOR] = request.client_ip
     guarded = resolution is not None and resolution.guarded
     outgoing = Outgoing(request.method, url, headers, request.body, guarded=guarded, screened=exchange.screened)
     return outgoing if backend is None else with_credentials(backend, outgoing)

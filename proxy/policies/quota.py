@@ -39,15 +39,15 @@ def quota(element: Element, compiler: Compiler) -> Handler:
     apis = tuple(_part(child, key) for child in element.children("api"))
     operations = tuple(_part(child, key) for child in element.children("operation"))
     whole = Part(Allowance.of(element, optional=bool(apis or operations)), key)
+    simple = not apis and not operations
 
     def handle(exchange: Exchange) -> None:
         subscription = exchange.subscription
         if subscription is None:
             return
         start = _start(subscription)
-        parts = [
-            (f"{part.key}/{subscription.id}", part.allowance) for part in _applicable(exchange, whole, apis, operations)
-        ]
+        applicable = [whole] if simple else _applicable(exchange, whole, apis, operations)
+        parts = [(f"{part.key}/{subscription.id}", part.allowance) for part in applicable]
         claim(exchange, parts, start)
 
     return handle

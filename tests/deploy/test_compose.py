@@ -7,10 +7,12 @@ are the keys that came after it. Docker Compose comes from Debian (tests/dashboa
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import json
 import re
+import ssl
 import subprocess
 import sys
 import zipfile
@@ -21,8 +23,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from passerelle.main import COMMANDS
+from management.authority import server_context
+from passerelle.main import COMMANDS, main
 from tests.dashboards import install
 from tests.dashboards.conftest import FLAGS
 
@@ -46,6 +50,7 @@ SERVICE_KEYS = {
     "ports", "profiles", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes",
 }  # fmt: skip
 HEALTH_KEYS = {"test", "interval", "timeout", "retries", "start_period"}
+ANYWHERE = "${PASSERELLE_LISTEN:-127.0.0.1}:"
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
 
 
@@ -122,8 +127,10 @@ def test_every_volume_is_declared_and_used_and_every_file_exists(compose: dict[s
 def test_ports_are_published_on_loopback_once(files: list[dict[str, Any]]) -> None:
     services = [service for file in files for service in file["services"].values()]
     published = [port for service in services for port in service.get("ports", [])]
-    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
-    assert len({port.split(":")[1] for port in published}) == len(published)
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) or port.startswith(ANYWHERE) for port in published)
+    assert len({port.rsplit(":", 2)[1] for port in published}) == len(published)
+    # what may leave the machine is TLS
+    assert {port.rsplit(":", 1)[1] for port in published if port.startswith(ANYWHERE)} <= {"8443"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -255,3 +262,49 @@ def test_the_rules_are_read_where_they_lie(docker_compose: Callable[[str], dict[
     assert f"-rule={target}" in service["command"]
     command = [str(install.VMALERT), "-dryRun", f"-rule={FOLDER / source}"]
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+def test_sidecars_serve_tls_with_what_the_certificate_service_made(tmp_path: Path) -> None:
+    """Its command, and TLS from the files that sidecars are told of, as a client that trusts ca.pem sees it."""
+    plane, folder = tmp_path / "plane", tmp_path / "tls"
+    plane.mkdir()
+    server_context(plane, "management")
+    command = MINIMAL["services"]["certificate"]["command"]
+    assert command[:2] == ["passerelle", "certificate"]
+    here = {"/data": str(plane), "/run/gateway-tls": str(folder), "${PASSERELLE_HOST:-localhost}": "gateway.example"}
+    told = CliRunner().invoke(main, [here.get(word, word) for word in command[1:]])
+    assert told.exit_code == 0, told.output
+    settings = MINIMAL["x-sidecar"]
+    files = [folder / Path(settings[f"net.server.https.{each}.file"]).name for each in ("certificate", "key")]
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(*files)
+    for name in ("127.0.0.1", "localhost", "gateway.example"):
+        assert _handshake(served, ssl.create_default_context(cafile=plane / "ca.pem"), name)
+    for sidecar in ("sidecar-1", "sidecar-2"):
+        service = MINIMAL["services"][sidecar]
+        assert "${PASSERELLE_TLS:-gateway-tls}:/run/gateway-tls:ro" in service["volumes"]
+        assert any(port.endswith(f":{settings['net.server.https.port']}") for port in service["ports"])
+
+
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> bool:
+    """In memory; raises ssl.SSLError when the client does not trust what it is shown."""
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = client.wrap_bio(back, there, server_hostname=name), server.wrap_bio(there, back, server_side=True)
+    for _ in range(4):
+        for side in sides:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    return sides[0].getpeercert() != {}
+
+
+def test_a_folder_of_ones_own_takes_the_place_of_the_certificate(
+    docker_compose: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PASSERELLE_TLS", str(tmp_path))
+    monkeypatch.setenv("PASSERELLE_LISTEN", "0.0.0.0")
+    services = docker_compose("compose.yaml")["services"]
+    for sidecar in ("sidecar-1", "sidecar-2"):
+        (mount,) = [each for each in services[sidecar]["volumes"] if each["target"] == "/run/gateway-tls"]
+        assert (mount["type"], mount["source"]) == ("bind", str(tmp_path))
+        published = {port["target"]: port["host_ip"] for port in services[sidecar]["ports"]}
+        assert published == {8080: "127.0.0.1", 8443: "0.0.0.0"}

@@ -31,6 +31,7 @@ def main() -> int:
         "--full", action="store_true", help="the times of the matrix: outages of 10 minutes, poll of 10 s"
     )
     parser.add_argument("--out", type=Path, help="put the table into this page, between its marks")
+    parser.add_argument("--again", action="store_true", help="measure rows that failed once more, at the end")
     parser.add_argument("--keep", action="store_true", help="leave logs and data, and say where")
     arguments = parser.parse_args()
     if arguments.list:
@@ -50,6 +51,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no process stays behind
     try:
         results = run(every, directory, options)
+        if arguments.again and (failed := [row for row, found in results if _failed(found)]):
+            print(f"\nonce more: {', '.join(row.number for row in failed)}", flush=True)
+            second = dict(run(failed, directory / "again", options))
+            results = [(row, second.get(row, found)) for row, found in results]
     finally:
         if arguments.keep:
             print(f"kept in {directory}", file=sys.stderr)
@@ -58,7 +63,7 @@ def main() -> int:
     conditions = f"outages of {options.outage:g} s, a poll every {options.poll:g} s"
     if arguments.out is not None:
         page.put(arguments.out, page.text(results, conditions))
-    bad = [row.number for row, found in results if not isinstance(found, str) and found.holds == "no"]
+    bad = [row.number for row, found in results if _failed(found)]
     print(f"\n{len(results) - len(bad)} rows without a failure" + (f"; failed: {', '.join(bad)}" if bad else ""))
     return 1 if bad else 0
 
@@ -73,7 +78,7 @@ def run(every: list[Row], directory: Path, options: Options) -> list[tuple[Row, 
         for number, row in enumerate(every):
             if shared is None:
                 place = directory / str(number)
-                place.mkdir()
+                place.mkdir(parents=True)
                 shared = Place(place, options)
             began, found = time.monotonic(), measure(row, shared)
             results.append((row, found))
@@ -87,6 +92,10 @@ def run(every: list[Row], directory: Path, options: Options) -> list[tuple[Row, 
                 _end(shared)
                 shared = None
     return results
+
+
+def _failed(found: Figures | str) -> bool:
+    return not isinstance(found, str) and found.holds == "no"
 
 
 def measure(row: Row, place: Place) -> Figures | str:

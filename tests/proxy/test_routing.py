@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sidecar_harness import api, operation, resource
 from proxy.config.gateway import Gateway, build
 from proxy.config.resources import Resource
 from proxy.errors import OperationNotFound
-from proxy.routing import Match
+from proxy.routing import MOST_KNOWN, Match
 from proxy.target import canonical
 
 TABLE = yaml.safe_load((Path(__file__).parents[1] / "conformance" / "routing.yaml").read_text())
@@ -66,6 +67,32 @@ def test_routing_table(group: dict[str, Any], case: dict[str, Any]) -> None:
     if "rest" in case:
         assert found.path == case["rest"]
     assert found.preflight is case.get("preflight", False)
+
+
+def answer(built: Gateway, case: dict[str, Any]) -> tuple[Any, ...]:
+    try:
+        found = find(built, case)
+    except OperationNotFound as missing:
+        return (missing.detail,)
+    return found.api.key, found.operation.id, found.parameters, found.path, found.preflight
+
+
+@pytest.mark.parametrize("group", TABLE, ids=[group["name"] for group in TABLE])
+def test_what_was_asked_before_changes_no_answer(group: dict[str, Any]) -> None:
+    asked = gateway(group)
+    for case in [*group["cases"], *reversed(group["cases"])]:
+        assert answer(asked, case) == answer(gateway(group), case)
+
+
+def test_what_is_remembered_of_paths_is_bounded() -> None:
+    routes = gateway({"apis": {"a": {"path": "a", "operations": ["GET /item", "GET /of/{id}"]}}}).routes
+    for number in range(2 * MOST_KNOWN):
+        name = "".join(letter.upper() if number >> bit & 1 else letter for bit, letter in enumerate("itemitemitemi"))
+        for path in (f"/a{'/' * (number % 3)}/item", f"/a/of/{name}", f"/a/{name[:4]}"):
+            with contextlib.suppress(OperationNotFound):
+                routes.match("GET", path, "", CIMultiDict())
+    assert 0 < len(routes._known) <= 32
+    assert all(path.lower().rstrip("/").endswith("item") for _, path in routes._known)
 
 
 def test_a_websocket_api_takes_upgrades_only() -> None:

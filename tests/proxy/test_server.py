@@ -127,7 +127,7 @@ async def test_a_taken_port_is_named(harness: Harness) -> None:
 )
 async def test_the_scheme_a_proxy_before_us_tells(harness: Harness, believe: bool, told: str, scheme: str) -> None:
     harness.configure()
-    harness.server._forwarded_proto = believe
+    harness.server.forwarded_proto = believe
     await harness.request("GET", "/x", {"Host": "shop.test", "X-Forwarded-Proto": told})
     assert (await harness.recorded())[0].url == f"{scheme}://shop.test/x"
 
@@ -156,7 +156,7 @@ async def test_an_api_is_found_by_its_protocols_when_a_proxy_tells_the_scheme(
     harness: Harness, backend: Backend, believe: bool, protocols: list[str], told: str, status: int
 ) -> None:
     harness.configure(api("shop", backend.url, protocols=protocols), operation("shop", "GET", "/x"))
-    harness.server._forwarded_proto = harness.sidecar.by_scheme = believe
+    harness.server.forwarded_proto = harness.sidecar.by_scheme = believe
     reply = await harness.request("GET", "/shop/x", {"X-Forwarded-Proto": told} if told else {})
     assert reply.status == status
 

@@ -46,6 +46,7 @@ async def test_limits_are_what_the_settings_say() -> None:
             answer = await asyncio.wait_for(reader.read(20), 5)
             assert answer[9:12] == status, (sent[:40], answer)
             writer.transport.abort()
+        await asyncio.sleep(0.3)  # until the gateway has heard that those are gone
         held = [await asyncio.open_connection("127.0.0.1", made.port) for _ in range(2)]
         reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 503 ")
