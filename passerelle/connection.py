@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -95,6 +96,8 @@ def _given_plane(command: Command, given: Callable[[Callable[[], Plane]], dict[s
 def connect(management: str | None, token: str | None, service: str | None, ca: Path | None, home: Home) -> Plane:
     """Raises click.UsageError, which says what is missing."""
     up = found_in(home)
+    if management and not _is_url(management):
+        raise click.UsageError(f"--management: {management!r} is no URL such as https://plane.example:9443.")
     if not management and not token and up is None:
         raise click.UsageError(
             f"{home.root} is no directory of a running `passerelle up`. Give --data, or --management (or "
@@ -117,6 +120,14 @@ def found_in(home: Home) -> Found | None:
         return Found(f"http://127.0.0.1:{environment['management.http.port']}", environment["management.service"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _read(path: Path) -> str:

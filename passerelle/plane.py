@@ -44,6 +44,7 @@ class Plane:
 
     def __init__(self, url: str, token: str, service: str = SERVICE, ca: Path | None = None) -> None:
         parts = urlsplit(url)
+        self._url = url.rstrip("/")
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port
         self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
@@ -129,11 +130,18 @@ class Plane:
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
-            raise PlaneError(0, f"{method} {target}: the management plane does not answer: {error}") from error
+            raise PlaneError(0, self._away(error)) from error
         finally:
             connection.close()
+        if answer.status == 401:
+            raise PlaneError(
+                401,
+                f"The management plane at {self._url} does not take this token. Give that of its admin.token: "
+                "--token @FILE, or PASSERELLE_TOKEN.",
+            )
         if answer.status >= 300:
-            raise PlaneError(answer.status, f"{method} {target}: {answer.status} {_reason(text)}", _details(text))
+            message = f"{method} {path or 'the service'}: {answer.status} {_reason(text)}"
+            raise PlaneError(answer.status, message, _details(text))
         found = json.loads(text) if text.strip() else {}
         return found if isinstance(found, dict) else {}
 
@@ -170,6 +178,20 @@ class Plane:
         if answer.status != 200:
             raise PlaneError(answer.status, f"GET {link}: {answer.status}")
         return text
+
+    def _away(self, error: Exception) -> str:
+        """What to do about a plane that could not be asked."""
+        known = isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.strerror
+        problem = known or str(error) or type(error).__name__
+        if isinstance(error, ssl.SSLError):
+            problem = (error.reason or problem).replace("_", " ").lower()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            remedy = "Name the authority that signed its certificate: --ca FILE, or PASSERELLE_CA."
+        elif isinstance(error, ssl.SSLError):
+            remedy = "Perhaps it speaks plain http there."
+        else:
+            remedy = "Start it, or name another one: --management URL, or PASSERELLE_MANAGEMENT."
+        return f"The management plane at {self._url} does not answer: {problem}. {remedy}"
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._tls is None:

@@ -29,8 +29,8 @@ async def sign_in(request: web.Request, back: str) -> str:
     return await _target(request, "userRegistration", {"operation": "SignIn", "returnUrl": back}, ("returnUrl",))
 
 
-async def sign_up(request: web.Request) -> str:
-    return await _target(request, "userRegistration", {"operation": "SignUp", "returnUrl": "/"}, ("returnUrl",))
+async def sign_up(request: web.Request, back: str) -> str:
+    return await _target(request, "userRegistration", {"operation": "SignUp", "returnUrl": back}, ("returnUrl",))
 
 
 async def subscribe(request: web.Request, product: str) -> str:

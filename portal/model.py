@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from portal.plain import description_of
+
 Resource = Mapping[str, Any]
 
 
@@ -49,7 +51,7 @@ class Product:
             groups=frozenset(name_of(each).lower() for each in mappings(properties.get("groups"))),
             id=name_of(resource),
             name=display_name(resource),
-            description=str(properties.get("description") or ""),
+            description=description_of(properties),
             published=properties.get("state") == "published",
             subscription_required=properties.get("subscriptionRequired", True) is not False,
             approval_required=properties.get("approvalRequired") is True,
@@ -83,7 +85,7 @@ class Api:
         return cls(
             id=name_of(resource),
             name=display_name(resource),
-            description=str(properties.get("description") or ""),
+            description=description_of(properties),
             path=str(properties.get("path") or "").strip("/"),
             type=str(properties.get("type") or "http"),
             revision=str(properties.get("apiRevision") or "1"),
@@ -176,7 +178,7 @@ class Parameter:
             place=place,
             type=str(contract.get("type") or "string"),
             required=contract.get("required") is True,
-            description=str(contract.get("description") or ""),
+            description=description_of(contract),
             default=str(contract.get("defaultValue") or ""),
             values=tuple(str(value) for value in values) if isinstance(values, list) else (),
             example=shown if shown is not None else "",
@@ -236,7 +238,7 @@ class Operation:
             name=display_name(resource),
             method=str(properties.get("method") or "GET").upper(),
             template=template,
-            description=str(properties.get("description") or ""),
+            description=description_of(properties),
             parameters=(
                 *in_template,
                 *(Parameter.read(one, "query") for one in mappings(request.get("queryParameters"))),
@@ -246,7 +248,7 @@ class Operation:
             responses=tuple(
                 Response(
                     str(one.get("statusCode") or ""),
-                    str(one.get("description") or ""),
+                    description_of(one),
                     tuple(map(Representation.read, mappings(one.get("representations")))),
                 )
                 for one in mappings(properties.get("responses"))

@@ -28,7 +28,7 @@ from portal.catalogue import Catalogues
 from portal.headers import CSP, HEADERS, security_policy
 from portal.model import properties_of
 from portal.openid import PROVIDERS, Providers
-from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page
+from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page, see
 from portal.pages import (
     accounts,
     activity,
@@ -56,7 +56,10 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 # what has nothing to do with visitors, and pages for who has not signed in yet
 ELSEWHERE = ("/static/", "/console", "/health")
 NOBODYS = ("/sign", "/confirm", "/forgotten", "/new-password")
-TOO_OLD = "The form is too old. Go back, load the page again, and repeat."
+OWN = ("/profile", "/products/")  # forms that only visitors who are signed in have
+TOO_OLD = "The form is too old, so nothing was changed. Load the page again, and repeat."
+SIGNED_OUT = "You were signed out meanwhile, so nothing was changed. Sign in, and do it again."
+MISSING = "There is no page at this address. Perhaps it was moved, or removed."
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("portal")
@@ -129,7 +132,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith(ELSEWHERE):
             await recognise(request)
             await _admit(request)
-        await _check_origin(request)
+        if instead := await _check_origin(request):
+            return instead
         return await handler(request)
     except NotThere as error:
         return _problem(request, 404, "There is no such page", str(error))
@@ -139,7 +143,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except PlaneAway as error:
         _log.warning("%s", error)
         words = "The gateways are not touched by this: they go on serving what they last got. Try again in a moment."
-        response = _problem(request, 503, "The management plane is away", f"{error} {words}")
+        if request.path.startswith("/console"):
+            words = f"{error} {words}"  # where the plane is, is nothing for visitors
+        response = _problem(request, 503, "The management plane is away", words)
         response.headers["Retry-After"] = "5"
         return response
     except PlaneRefused as error:
@@ -147,7 +153,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
-        response = _problem(request, error.status, error.reason, error.text or "")
+        plain = (error.text or "") == f"{error.status}: {error.reason}"
+        words = (MISSING if error.status == 404 else "") if plain else error.text or ""
+        response = _problem(request, error.status, error.reason, words)
         if wait := error.headers.get("Retry-After"):
             response.headers["Retry-After"] = wait
         return response
@@ -168,18 +176,40 @@ async def _admit(request: web.Request) -> None:
         raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs, safe='')}")
 
 
-async def _check_origin(request: web.Request) -> None:
-    """See the rules above. A browser that says nothing of the site is an old one, or none: then the token is enough."""
+async def _check_origin(request: web.Request) -> web.Response | None:
+    """See the rules above. A browser that says nothing of the site is an old one, or none: then the token is enough.
+
+    The form of a visitor who was signed out meanwhile, in another tab or by time, is answered with signing in.
+    """
     if request.method in SAFE:
-        return
+        return None
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise web.HTTPForbidden(text="Forms of other sites are not taken.")
     if request.path.startswith("/console"):
-        return
+        return None
     given = request.headers.get("X-Csrf-Token") or str((await request.post()).get("csrf", ""))
-    if not session.same(given, csrf_of(request)):
-        raise web.HTTPForbidden(text=TOO_OLD)
+    if session.same(given, csrf_of(request)):
+        return None
+    if request.path.startswith(OWN) and VISITOR not in request and "X-Csrf-Token" not in request.headers:
+        return see(request, f"/sign-in?back={quote(_origin(request), safe='/')}", "bad", SIGNED_OUT)
+    raise web.HTTPForbidden(text=TOO_OLD)
+
+
+def _origin(request: web.Request) -> str:
+    """The page that the form of this request stands on."""
+    if request.path.startswith("/products/"):
+        return request.rel_url.raw_path.removesuffix("/subscribe")
+    if request.path.startswith("/profile"):
+        return "/profile"
+    return "/" if request.path == "/sign-out" else request.rel_url.raw_path
 
 
 def _problem(request: web.Request, status: int, title: str, words: str) -> web.Response:
-    return page(request, "problem.html", status=status, code=status, title=title, words=words)
+    """A page that says what is wrong, and leads on: to the form that is too old, or to where everything begins."""
+    if words == TOO_OLD:
+        way = (_origin(request), "Load the page again")
+    elif request.path.startswith("/console"):
+        way = ("/console", "To the gateways")
+    else:
+        way = ("/", "To the APIs")
+    return page(request, "problem.html", status=status, code=status, title=title, words=words, way=way)

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 
 from passerelle.demo import seed
@@ -26,7 +27,8 @@ def write_page(plan: Plan) -> str:
         "",
         f"  management plane  {plan.management_url}   {plan.management_tls_url}  (CA: {plan.home.ca})",
         f"  gateways          {'   '.join((*plan.gateway_urls, *plan.gateway_tls_urls))}",
-        f"  portal            {plan.portal_url}",
+        f"  developer portal  {plan.portal_url}",
+        f"  operator console  {plan.portal_url}/console   (sign in with the admin token)",
         f"  logs              {plan.home.logs}/*.log",
         f"  metrics           {'   '.join(plan.metrics_urls)}",
         f"  admin token       {plan.home.admin_token}",
@@ -36,7 +38,10 @@ def write_page(plan: Plan) -> str:
     else:
         lines += [
             "",
-            f"The gateways serve the APIs that are assigned to gateway '{GATEWAY}'. Once there is an API 'orders':",
+            "Nothing is served yet. Open the operator console, and drop an OpenAPI file there or load the sample; or:",
+            f"  {shlex.quote(str(Path(sys.executable).with_name('passerelle')))} import openapi FILE "
+            f"--gateway {GATEWAY} --data {shlex.quote(str(plan.home.root))}",
+            f"The gateways serve the APIs that are assigned to gateway '{GATEWAY}'. For an API 'orders':",
             f'  curl -X PUT -H "Authorization: Bearer $(cat {shlex.quote(str(plan.home.admin_token))})" '
             f"'{plan.management_url}{plan.service}/gateways/{GATEWAY}/apis/orders?api-version={API_VERSION}'",
         ]

@@ -9,6 +9,8 @@ Rules
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from aiohttp import web
 
 from portal import delegation, session
@@ -57,8 +59,8 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 @routes.get("/sign-up")
 async def sign_up_form(request: web.Request) -> web.StreamResponse:
     if VISITOR in request:
-        raise web.HTTPSeeOther("/profile")
-    if target := await delegation.sign_up(request):
+        raise web.HTTPSeeOther(_back(request.query.get("back", "")))
+    if target := await delegation.sign_up(request, local(request.query.get("back", ""))):
         raise web.HTTPSeeOther(target)
     return await _sign_up_page(request, {})
 
@@ -82,7 +84,8 @@ async def sign_up(request: web.Request) -> web.StreamResponse:
         return page(request, "said.html", title="Look into your mail", words=(
             f"A mail has been sent to {form.get('email', '')}. The link in it makes your account active."
         ))  # fmt: skip
-    return see(request, "/sign-in", "good", SIGNED_UP)
+    back = local(form.get("back", ""), "")
+    return see(request, f"/sign-in?back={quote(back, safe='/')}" if back else "/sign-in", "good", SIGNED_UP)
 
 
 @routes.get("/confirm")
@@ -198,6 +201,7 @@ async def _sign_up_page(
         status=400 if problem else 200,
         form=form,
         problems={target: problem} if problem else {},
+        back=local(request.query.get("back", "") or form.get("back", ""), ""),
         open=settings.get("enabled") is not False,
         terms=await _terms(request),
         providers=await request.app[PROVIDERS].offered(),

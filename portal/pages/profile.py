@@ -27,6 +27,7 @@ LONGEST_NAME = 100
 PROFILE = "/profile"
 KEYS = {"primary": "regeneratePrimaryKey", "secondary": "regenerateSecondaryKey"}
 LIVING = ("active", "submitted", "suspended")
+ENOUGH = "You have as many subscriptions of this product as one person may have. Use one of them, or cancel one first."
 NEW: web.AppKey[Limit] = web.AppKey("new subscriptions", Limit)
 
 
@@ -100,7 +101,8 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
             {"displayName": name, "scope": f"/products/{product.id}", "ownerId": f"/users/{name_of(user)}"},
         )
     except PlaneRefused as refused:
-        return see(request, here, "bad", str(refused))
+        words = ENOUGH if "ubscriptions limit" in str(refused) else str(refused)
+        return see(request, here, "bad", words)
     waits = Subscription.read(made).state == "submitted"
     words = f"{name} waits for approval." if waits else f"{name} is active. Show its keys and make a first call."
     return see(request, f"{PROFILE}#{id}", "good", words)

@@ -196,6 +196,7 @@ async function save() {
   const sent = area.value;
   try {
     const answer = await send("save");
+    if (answer.status === 503) throw new Error("away");
     if (answer.saved) {
       saved = sent;
       form.elements.tag.value = answer.tag;
@@ -324,11 +325,16 @@ document.addEventListener("keydown", (event) => {
     if (next) go(next.line, next.column);
   }
 });
+let drawing = 0;
 area.addEventListener("input", () => {
   findings = []; // their places are of another text
-  draw();
-  keep();
-  state.textContent = `Checking…${unsaved()}`;
+  // once for a frame: some insertions tell of each of thousands of lines
+  drawing ||= requestAnimationFrame(() => {
+    drawing = 0;
+    draw();
+    keep();
+    state.textContent = `Checking…${unsaved()}`;
+  });
   asked += 1;
   later();
 });
@@ -353,6 +359,7 @@ form.addEventListener("submit", (event) => {
 });
 let leave = false;
 window.addEventListener("beforeunload", (event) => {
+  if (!leave) keep();
   if (!leave && area.value !== saved) event.preventDefault();
 });
 for (const button of form.querySelectorAll(".snippet")) button.addEventListener("click", () => snippet(button.dataset.text));

@@ -85,6 +85,13 @@ def test_trace_says_what_it_lacks(tmp_path: Path, arguments: list[str], said: st
     assert said in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("url", ["plane.example", "foo", "ftp://plane.example", "https://", "http://plane:port"])
+def test_a_plane_is_named_by_a_url(url: str) -> None:
+    result = CliRunner().invoke(main, ["gateways", "--management", url, "--token", "x"])
+    assert result.exit_code == 2
+    assert "is no URL such as" in " ".join(result.output.split())
+
+
 def test_trace_without_a_plane_says_so(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("x")
     arguments = ["http://127.0.0.1:1/x", "--management", "http://127.0.0.1:1", "--token", f"@{tmp_path / 'token'}"]

@@ -63,6 +63,19 @@ def test_an_error_says_what_arm_says(plane: Plane) -> None:
     assert caught.value.status == 400
 
 
+def test_an_error_names_what_it_is_about_and_not_the_whole_address(plane: Plane) -> None:
+    Recorder.answers["POST", "/rollback"] = (400, {"error": {"code": "ValidationError", "message": "Out of reach."}})
+    with pytest.raises(PlaneError) as caught:
+        plane.call("POST", "/rollback", {})
+    assert str(caught.value) == "POST /rollback: 400 ValidationError: Out of reach."
+
+
+def test_a_token_that_is_not_taken_comes_with_the_remedy(plane: Plane) -> None:
+    Recorder.answers["GET", "/apis/x"] = (401, {"error": {"code": "AuthenticationFailed", "message": "No."}})
+    with pytest.raises(PlaneError, match=r"^The management plane at http://\S+ does not take this token.*PASSERELLE"):
+        plane.get("/apis/x")
+
+
 def test_an_answer_that_is_no_arm_error_is_shown_as_it_is(plane: Plane) -> None:
     Recorder.answers["GET", "/apis/x"] = (502, b"<html>bad gateway</html>")
     with pytest.raises(PlaneError, match="bad gateway"):

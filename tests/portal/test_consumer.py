@@ -351,3 +351,57 @@ async def test_usage(people: House) -> None:
     await people.sign_up()
     for days in ("1", "7", "30", "90", "x"):
         assert "No call with one of your keys" in await people.go(f"/profile/usage?days={days}")
+
+
+async def test_who_signs_up_to_subscribe_comes_back_to_it(people: House) -> None:
+    here = "/products/public"
+    for page in (here, f"/sign-in?back={here}"):
+        assert f'href="/sign-up?back={here}"' in await people.go(page)
+    text = await people.go(f"/sign-up?back={here}")
+    fields = {"email": "eve@example.com", "firstName": "Eve", "lastName": "Adams", "password": PASSWORD}
+    form = {"csrf": csrf(text), "back": here, **fields}
+    refused = await people.client.post("/sign-up", data={**form, "password": "short"})
+    assert f'name="back" value="{here}"' in await refused.text(), "it outlives a password that is too short"
+    done = await people.client.post("/sign-up", data=form, allow_redirects=False)
+    assert done.headers["Location"] == f"/sign-in?back={here}"
+    away = await people.client.post("/sign-up", data={**form, "back": "//evil.example"}, allow_redirects=False)
+    assert away.headers["Location"] == "/sign-in"
+
+
+async def test_a_form_of_a_session_that_ended_leads_to_signing_in(people: House) -> None:
+    await people.sign_up()
+    token = csrf(await people.go("/profile"))
+    await people.send("/profile", "/sign-out")
+    for path, back in (("/profile/name", "/profile"), ("/products/public/subscribe", "/products/public")):
+        response = await people.client.post(path, data={"csrf": token}, allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (303, f"/sign-in?back={back}")
+        assert "signed out meanwhile" in await people.go("/sign-in")
+
+
+async def test_a_page_that_is_not_there_leads_on(people: House) -> None:
+    for path, way in (("/nowhere", 'href="/">To the APIs'), ("/console/nowhere", 'href="/console">To the gateways')):
+        text = await (await people.client.get(path)).text()
+        assert "There is no page at this address" in text
+        assert way in text
+        assert "404: Not Found" not in text
+        assert ("Sign up" in text) is (path == "/nowhere"), "operators are not asked to sign up"
+
+
+async def test_one_subscription_too_many_is_told_to_a_consumer(people: House) -> None:
+    await people.product("public", "developers", subscriptionsLimit=1)
+    await people.sign_up()
+    for _ in range(2):
+        text = await people.send("/products/public", "/products/public/subscribe", name="Mine", consent="yes")
+    assert "as many subscriptions of this product as one person may have" in text
+    assert "subscriptionsLimit" not in text
+
+
+async def test_visitors_are_not_told_where_the_plane_is(people: House) -> None:
+    await people.plane.server.close()
+    for path in ("/sign-in", "/sign-up"):
+        response = await people.client.get(path)
+        text = await response.text()
+        assert response.status == 503
+        assert "The management plane is away" in text
+        assert "127.0.0.1" not in text
+        assert "ClientConnector" not in text

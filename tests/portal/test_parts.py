@@ -16,6 +16,7 @@ from portal.delegation import signature
 from portal.limits import Limit, client
 from portal.outline import DEEPEST, MOST, outline
 from portal.page import SETTINGS
+from portal.plain import description_of
 from portal.settings import SettingRefused, Settings
 from portal.usage import Line, bars, span_of
 from portal.visits import local
@@ -151,3 +152,23 @@ def test_what_the_catalogue_does_not_depend_on() -> None:
         "/products/policies/groups/guests",
     ):
         assert not ASIDE.fullmatch(own)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("a < b, and x<y> stays", "a < b, and x<y> stays"),
+        ("R&amp;D without a tag", "R&amp;D without a tag"),
+        (
+            "<p>Fast &amp; <b>cheap</b>.</p><p>See <a href='https://e.example'>there</a>.</p>",
+            "Fast & cheap.\n\nSee there.",
+        ),
+        ("one<br/>two<BR>three", "one\ntwo\nthree"),
+        ("<ul><li>one</li><li>two</li></ul>", "• one\n• two"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("&lt;p&gt; is said with <code>&lt;p&gt;</code>", "<p> is said with <p>"),
+    ],
+)
+def test_descriptions_are_text(text: str, shown: str) -> None:
+    assert description_of({"description": text}) == shown
