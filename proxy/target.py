@@ -5,7 +5,7 @@ Rules
    that may not stand in a path are encoded. Nothing is decoded twice.
 2. Dot segments are removed; a path that climbs above its root is refused.
 3. What two readers could take for different paths is refused with 400: backslashes, control characters and NUL in any
-   spelling, broken escapes, `..;x` and `..%2F` (a dot segment in disguise), a fragment, 8-bit characters.
+   spelling, broken escapes, `..;x`, `..%3Bx` and `..%2F` (a dot segment in disguise), a fragment, 8-bit characters.
 4. An encoded slash (%2F) stays encoded and is never a separator.
 5. The query is kept byte for byte.
 Source: RFC 3986 section 6, RFC 9112 section 3.2.
@@ -24,7 +24,7 @@ _DOTTED = re.compile(r"/\.\.?(?:/|$)")
 _PRINTABLE = re.compile(r"[!-~]*")
 _ESCAPE = re.compile(r"%(..?)?", re.DOTALL)
 _RAW_UNSAFE = re.compile(r"[\"<>^`{|}]")
-_DISGUISED = re.compile(r"(?:^|/|%2F)\.\.?(?:;|%2F|/|$)")
+_DISGUISED = re.compile(r"(?:^|/|%2F)\.\.?(?:;|%3B|%2F|/|$)")
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 

@@ -31,6 +31,7 @@ from proxy.messages import Headers
 READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
 MAX_HEAD = 256 * 1024  # bytes of all fields of an answer
 MAX_FIELDS = 512
+_OTHERS = (b"RTSP/", b"ICE/")  # what llhttp reads besides HTTP
 _ENDED = "the backend closed the connection"
 
 Informed = Callable[[int, Headers], None]
@@ -215,7 +216,9 @@ class BackendConnection(ResponseHandler):
             elif kind is CODING:
                 if coded or value.strip().lower() != b"chunked":
                     raise ValueError("its transfer coding is not chunked alone")
-                coded = True
+                coded = reader.get_http_version() == "1.1"
+                if not coded:
+                    raise ValueError("HTTP/1.0 has no transfer codings")
         if size > MAX_HEAD:
             raise ValueError("the header fields of the answer are too many or too large")
         if coded:
@@ -258,6 +261,9 @@ class BackendConnection(ResponseHandler):
         self._bare += len(data)
         if not self.headed:
             self._ordinary = data.startswith(b"HTTP/1.1 ")
+            if not self._ordinary and not self.fields and data.lstrip(b"\r\n").startswith(_OTHERS):
+                self._broken("it speaks another protocol")
+                return
         try:
             reader.feed_data(data)
         except HttpParserUpgrade as upgrade:

@@ -30,7 +30,7 @@ from proxy.adapters.intake import incoming_of
 from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.pressure import Farewell
 from proxy.adapters.reply import Reply, plain
-from proxy.adapters.screen import ends_here, malformed
+from proxy.adapters.screen import ends_here, is_http, malformed
 from proxy.adapters.streams import read_away
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, GatewayError
@@ -120,29 +120,30 @@ class Connection(RequestHandler):
                 self._serve(request)
                 return
         if self._serving:
-            self._bytes += len(data)
+            body, self._bytes = self._body, self._bytes + len(data)
+            begun = body is not None and not body.is_eof()
             self._feed(data)
             self.large = True  # what is pipelined is measured field by field
-            body = self._body
-            if body is not None and not body.is_eof():
+            if body is not None and begun:
                 self._judge(body)
-                if self._padded(body):
+                if not (body.is_eof() and (self._messages or self._behind)) and self._padded(body):
                     self.abort()
             return
         if self._bytes:
             before, self._partial = len(self._partial), self._partial + data
+            head = self._partial if before else b""
             if self._partial and 0 < (end := whole.first_end(self._partial)) < len(self._partial):
                 data, self._ahead, self._partial = data[: end - before], data[end - before :], b""
         else:
             if self._fresh and (data := self._first(data)) == b"":
                 return
             self._since = self._loop.time()
-            if b"  " in data[:32]:
-                self._refuse(BadRequest("The request line is malformed."))
-                return
-            self._partial = data
+            self._partial, head = data, b"" if self._behind else data
             self._opening, self._fed = -1 if self._behind else data.find(_EMPTY_LINE) + len(_EMPTY_LINE), 0
         self._bytes += len(data)
+        if not is_http(head):
+            self._refuse(BadRequest("The request line is malformed."))
+            return
         self.large = self._bytes > self._limits.head
         self._feed(data)
         if self._bytes > self._limits.line + self._limits.head and not self._messages:

@@ -5,6 +5,7 @@ Each rule closes a way in which two servers could read one request differently (
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11
@@ -16,6 +17,8 @@ from proxy.errors import BadRequest, GatewayError
 from proxy.messages import Headers
 from proxy.target import valid_host
 
+_STRANGE = re.compile(rb"[\r\n]*(?:[^\r\n]{0,32}  |[^\r\n]* (?:RTSP|ICE)/)")
+_LARGEST = 2**63 - 1  # a length that everybody can count
 _TRUSTED_TWINS = ("x-forwarded-", "ocp-apim-", "content-", "transfer-encoding", "host", "authorization")
 
 
@@ -35,8 +38,15 @@ def screen(message: RawRequestMessage) -> None:
             raise BadRequest("The transfer encoding is not served here.", 501, "Not Implemented")
         if "Content-Length" in headers:
             raise BadRequest("A request has either Content-Length or Transfer-Encoding.")
+    elif int(headers.get("Content-Length", 0)) > _LARGEST:
+        raise BadRequest("The Content-Length is larger than a body can be.")
     if any(each.lower() != "100-continue" for each in headers.getall("Expect", ())):
         raise BadRequest("The expectation cannot be met.", 417, "Expectation Failed")
+
+
+def is_http(head: bytes) -> bool:
+    """Whether a head, or its begin, is none of another protocol that llhttp reads as well, and has no two spaces."""
+    return _STRANGE.match(head) is None
 
 
 def is_twin(name: str) -> bool:

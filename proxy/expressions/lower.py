@@ -250,7 +250,9 @@ class Lowering:
     def lower_lambda(self, node: Lambda) -> ast.expr:
         from proxy.expressions.lower_statements import lower_function
 
+        outside, self.checked_concat = self.checked_concat, True  # it may be called again with what it gave
         lower_function(self, node.function, node.function.python, node.place)
+        self.checked_concat = outside
         return load(node.function.python, node.place)
 
 

@@ -125,6 +125,12 @@ def test_endless_work_is_stopped(evaluate: Evaluate, source: str) -> None:
         "@{ var l = new List<int> { 1 }; while (true) { l.AddRange(l.ToArray()); } }",
         '@{ var s = "x"; for (int i = 0; i < 60; i++) { s = Regex.Replace(s, "x", "$0$0$0"); } return s; }',
         "@{ var o = new JArray(); for (int i = 0; i < 60; i++) { o.Add(o); } return o; }",
+        '@(Enumerable.Range(0, 60).Aggregate("a", (s, i) => s + s).Length)',
+        "@(new string(',', 10000000).Split(',').Length)",
+        "@(new string(',', 1000000).Split(',', 'z').Length)",
+        '@(Enumerable.Range(0, 60).Aggregate("a", (s, i) => $"{s}{s}").Length)',
+        '@(Enumerable.Range(0, 60).Aggregate("a", (s, i) => new[] { s }.Select(x => x + x).First()).Length)',
+        '@(Enumerable.Range(0, 60).Aggregate("a", (s, i) => string.Concat(s, s)).Length)',
     ],
 )
 def test_big_allocations_are_stopped(evaluate: Evaluate, source: str) -> None:

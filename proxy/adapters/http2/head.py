@@ -31,6 +31,7 @@ Fields = list[tuple[bytes, bytes]]
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE = re.compile(rb"(?:[^\x00-\x08\x0a-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x08\x0a-\x20\x7f])?)?")
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
+_SCHEMES = frozenset({b"http", b"https"})
 _REQUEST = frozenset({b":method", b":scheme", b":path", b":authority"})
 _CONNECTION = frozenset({b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 # What says how a message is framed, routed or who sends it comes before the body, never behind it (RFC 9110, 6.5.1).
@@ -97,8 +98,8 @@ def read_request(fields: Iterable[tuple[bytes, bytes]], limits: Limits = DEFAULT
     method, path = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
     if not _METHOD.fullmatch(method):
         raise Malformed("the method is missing or not valid")
-    if method != b"CONNECT" and (not path or not pseudo.get(b":scheme")):
-        raise Malformed("a pseudo-header field is missing")
+    if method != b"CONNECT" and (not path or pseudo.get(b":scheme", b"").lower() not in _SCHEMES):
+        raise Malformed("a pseudo-header field is missing or not valid")
     length = content_length(headers)
     head = RequestHead(method.decode(), Target("/", ""), headers, length, problem=problem)
     expected = headers.popall("Expect", ())

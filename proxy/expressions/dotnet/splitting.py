@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet.values import Array
-from proxy.expressions.runtime import allocate, argument, out_of_range
+from proxy.expressions.runtime import allocate, allocate_elements, argument, out_of_range, spend
 from proxy.expressions.types import type_of_name
 
 STRING = type_of_name("string")
@@ -57,12 +57,14 @@ def _pieces(text: str, wanted: list[str], separators: Any, count: int | None) ->
     if not wanted:
         wanted = list(WHITE) if not separators and not isinstance(separators, str) else []
     if count is not None and len(wanted) == 1:
+        allocate_elements(min(text.count(wanted[0]), count))
         return text.split(wanted[0], count - 1)
     parts: list[Any] = []
     place = 0
     while wanted:
         if count is not None and len(parts) == count - 1:
             break
+        spend(1 + ((len(text) - place) >> 10) * len(wanted))  # what is not there is looked for to the end each time
         found = min(((text.find(s, place), n) for n, s in enumerate(wanted) if text.find(s, place) >= 0), default=None)
         if found is None:
             break
