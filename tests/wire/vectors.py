@@ -14,8 +14,8 @@ A row of the YAML tables:
     expect          `reject`: refused or closed, and nothing of it dispatched. `accept`: dispatched. `normalise`: what
                     is seen matches `require` and nothing of `forbid`
     or_reject       refusing is right too
-    late            what is wrong may come behind what was dispatched already: a backend may see its beginning, never all
-                    of `body`
+    late            what is wrong may come behind what was dispatched: a backend may see its beginning, never all of
+                    `body`
     requests        how many are dispatched; path, body: of the first one
     status          what the gateway answers
     close           whether it closes behind that
