@@ -80,7 +80,8 @@ def _print(found: list[tuple[str, Finding]]) -> None:
 
 def _sum_up(found: list[Finding]) -> None:
     counts = {state: sum(each.state == state for each in found) for state in MARKS}
+    told = f"{counts[WRONG]} wrong, {counts[WARNING]} to look at, {counts[GOOD]} good"
     if not counts[WRONG] and not counts[WARNING]:
-        click.secho(f"All is well: {counts[GOOD]} things were looked at.", fg="green")
+        click.secho(f"{told}. All is well.", fg="green")
     else:
-        click.echo(f"{counts[WRONG]} wrong, {counts[WARNING]} to look at, {counts[GOOD]} good (--all says which).")
+        click.echo(f"{told} (--all says which).")
