@@ -1,7 +1,7 @@
 """The data directory of `passerelle up`: what lies where.
 
 DIR/
-  management.db, ca.pem, admin.token ...   the plane's own (setting management.data)
+  store.db, ca.pem, admin.token ...        the plane's own (setting management.data)
   gateway.token                            what the agent shows to the plane (0600)
   backup/                                  the agent's encrypted generations
   telemetry/                               what waits for a collector that is away
