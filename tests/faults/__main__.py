@@ -87,8 +87,8 @@ def run(every: list[Row], directory: Path, options: Options) -> list[tuple[Row, 
             for line in found.broken if isinstance(found, Figures) else ():
                 print(f"    {line}", flush=True)
             print(f"    ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
-            if not _whole(shared):
-                print("    the house is left in pieces: another one", file=sys.stderr, flush=True)
+            if _failed(found) or not _whole(shared):
+                print("    the house may be left in pieces: another one", file=sys.stderr, flush=True)
                 _end(shared)
                 shared = None
     return results

@@ -282,7 +282,10 @@ class Place:
 
     @property
     def agent(self) -> Process:
-        return self.house.processes("syncagent")[0]
+        found = self.house.processes("syncagent")
+        if not found:
+            raise ProcessLookupError("the agent is not there yet")  # an OSError: whoever waits looks again
+        return found[0]
 
     def sidecar(self, number: int) -> Process:
         """From 0, as in `house.gateways`."""
