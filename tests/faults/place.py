@@ -282,14 +282,17 @@ class Place:
 
     @property
     def agent(self) -> Process:
-        found = self.house.processes("syncagent")
-        if not found:
-            raise ProcessLookupError("the agent is not there yet")  # an OSError: whoever waits looks again
-        return found[0]
+        return self._process("syncagent", 0)
 
     def sidecar(self, number: int) -> Process:
         """From 0, as in `house.gateways`."""
-        return self.house.processes("proxy")[number]
+        return self._process("proxy", number)
+
+    def _process(self, module: str, number: int) -> Process:
+        found = self.house.processes(module)
+        if number >= len(found):
+            raise ProcessLookupError(f"{module} is not there yet")  # an OSError: whoever waits looks again
+        return found[number]
 
     def restart_agent(self, **settings: str) -> Process:
         """kill -9, and again with these settings besides its own; the one before is answered."""
