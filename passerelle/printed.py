@@ -45,13 +45,3 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], no
     with console.capture() as printed:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
-
-
-def ago(seconds: float) -> str:
-    """`3 min ago`."""
-    if seconds == float("inf"):
-        return "never"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{max(0, int(seconds))} s ago"

@@ -169,6 +169,9 @@ def _sidecar(told: Mapping[str, Any], newest: int | None, dataset: object) -> Si
 
 
 def ago(seconds: float) -> str:
+    """`3 min ago`; `never` for infinity."""
+    if seconds == float("inf"):
+        return "never"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from passerelle.connection import DATA
 from passerelle.home import Home
-from passerelle.printed import ago, json_option, print_json, print_table
+from passerelle.printed import json_option, print_json, print_table
+from portal.instances import ago
 from syncagent.backup import Backup, ReadOnlyBackup
 from syncagent.backup_file import BackupError
 from syncagent.backup_keys import KeysUnavailable

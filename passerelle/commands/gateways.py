@@ -11,9 +11,9 @@ from rich.text import Text
 
 from passerelle.connection import connected
 from passerelle.plane import Plane, PlaneError
-from passerelle.printed import ago, json_option, print_json, print_table
+from passerelle.printed import json_option, print_json, print_table
+from portal.instances import SILENT_AFTER, ago
 
-SILENT_AFTER = 150.0  # seconds: two heartbeats of 60 s missed, and some
 WRONG = 3
 
 

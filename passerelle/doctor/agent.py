@@ -117,7 +117,7 @@ def _socket(path: Path) -> Iterator[Finding]:
 
 def _itself(settings: Settings, process: Process) -> Iterator[Finding]:
     """What /ready says."""
-    host = "127.0.0.1" if settings.health_host in ("0.0.0.0", "::") else settings.health_host  # noqa: S104
+    host = network.near(settings.health_host)
     url = f"http://{host}:{settings.health_port}/ready"
     answer = network.get(url, {})
     if answer.status == 0:

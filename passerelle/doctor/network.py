@@ -64,6 +64,11 @@ def why(problem: Exception, host: str) -> str:
     return str(problem) or type(problem).__name__
 
 
+def near(host: str) -> str:
+    """Where this machine reaches what listens on `host`."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - nothing listens here
+
+
 def reach(host: str, port: int) -> str:
     """Nothing ("") when a connection can be made."""
     try:

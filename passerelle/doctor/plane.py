@@ -53,7 +53,7 @@ def _tls(settings: Settings) -> Iterator[Finding]:
     ca = settings.data / "ca.pem"
     if not ca.exists():
         return
-    host = "127.0.0.1" if settings.https_host in ("0.0.0.0", "::") else settings.https_host  # noqa: S104
+    host = network.near(settings.https_host)
     url = f"https://{host}:{settings.https_port}/"
     answer = network.get(url, {}, ssl.create_default_context(cafile=ca))
     if answer.status == 0:

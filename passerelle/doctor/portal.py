@@ -37,7 +37,7 @@ def examine(process: Process) -> Iterator[Finding]:
         yield wrong(f"{settings.plane} answers {answer.status} for {settings.service}", remedy)
     if not settings.gateways:
         yield warning("pages do not know where the gateways are", "portal.gateways=https://api.example.com")
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    host = network.near(settings.host)
     url = f"http://{host}:{settings.port}"
     answer = network.get(f"{url}/health", {})
     if answer.status == 200:

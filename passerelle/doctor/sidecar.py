@@ -51,7 +51,7 @@ def _agent(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings, process: Process) -> Iterator[Finding]:
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    host = network.near(settings.host)
     url = f"http://{host}:{settings.port}"
     answer = network.get(f"{url}{STATUS}", {})
     match answer.status:

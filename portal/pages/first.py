@@ -18,6 +18,7 @@ from portal.model import Api, Operation, name_of, properties_of
 from portal.page import PLANE, SETTINGS, page
 from portal.pages.console import signed_in, taking
 from portal.pages.debugger import versioning
+from portal.pages.documents import EMPTY
 from portal.plane import LONG, NotThere, Plane, PlaneAway, PlaneRefused, Stale, segment
 from portal.samples import KEY, call, curl
 from portal.session import Session
@@ -31,23 +32,11 @@ NAMES = {"openapi", "swagger", "api", "spec", "specification", "apidocs", "api-d
 
 _TITLE = re.compile(r"""(?:^|[{,])\s*["']?title["']?\s*:\s*["']?(?P<title>[^"'\n,#]{1,200})""", re.MULTILINE)
 _SERVED = re.compile(r"[A-Za-z0-9._~/-]*")
-MOCKED = """<policies>
-    <inbound>
-        <base />
+_MOCK = """        <base />
         <!-- answers with the examples of the API's description; take it out when there is a backend -->
         <mock-response status-code="200" content-type="application/json" />
-    </inbound>
-    <backend>
-        <base />
-    </backend>
-    <outbound>
-        <base />
-    </outbound>
-    <on-error>
-        <base />
-    </on-error>
-</policies>
 """
+MOCKED = EMPTY.replace("        <base />\n", _MOCK, 1)
 
 
 @dataclass(frozen=True)
