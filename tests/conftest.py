@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,3 +54,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tests.lanes import longest_first
 
         longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are there until the end: no collection need look at them."""
+    gc.collect()
+    gc.freeze()

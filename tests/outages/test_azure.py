@@ -85,10 +85,10 @@ def test_azure_2_3_a_complaint_that_repeats_costs_little() -> None:
     stream = io.StringIO()
     handler = process_log.LineHandler(stream)
     handler.setFormatter(process_log.Formatter("text", "test"))
-    began = time.process_time()
+    began = time.monotonic()
     for number in range(20_000):
         handler.emit(logging.LogRecord("a", logging.WARNING, "x.py", 7, "missed a deadline by %d", (number,), None))
-    took = time.process_time() - began
+    took = time.monotonic() - began
     handler.emit(logging.LogRecord("a", logging.WARNING, "x.py", 8, "another", (), None))
     handler.close()
     seconds = 1 + took // 1

@@ -9,6 +9,7 @@ import pytest
 from proxy.pipeline.markup import MAX_CHARACTERS, MAX_DEPTH, read, read_document
 from proxy.pipeline.nodes import MarkupError, Node, Piece, original_offset
 from proxy.pipeline.source import Source
+from tests.cpu import cpu
 
 
 def attribute(text: str, name: str = "a") -> str:
@@ -214,17 +215,15 @@ def test_every_malformation_is_found_in_one_look() -> None:
     ],
 )
 def test_hostile_names_and_spaces_take_linear_time(text: str) -> None:
-    started = time.process_time()
-    read_document.__wrapped__(text)
-    assert time.process_time() - started < 2
+    with cpu(2):
+        read_document.__wrapped__(text)
 
 
 @pytest.mark.parametrize("piece", ["@(", "<!-- <!-- --> ", '<a b="@("/>', "<a b='c'd'/>", "<a", "</a", "< ", "&#0;"])
 def test_hostile_repetition_takes_linear_time(piece: str) -> None:
     text = "<x>" + piece * (40_000 // len(piece)) + "</x>"
-    started = time.process_time()
-    read_document.__wrapped__(text)
-    assert time.process_time() - started < 2
+    with cpu(2):
+        read_document.__wrapped__(text)
 
 
 def test_size_is_bounded() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.pipeline.source import Source, substitute, unresolved
+from tests.cpu import cpu
 
 
 def test_replaced_anywhere_and_once() -> None:
@@ -70,7 +69,6 @@ def test_what_was_not_replaced_keeps_its_place(parts: list[str], values: dict[st
 
 def test_templates_without_an_end_take_linear_time() -> None:
     text = '<set-body template="liquid">{{a}}' * 10_000
-    started = time.process_time()
-    source = substitute(text, {})
-    assert time.process_time() - started < 2
+    with cpu(2):
+        source = substitute(text, {})
     assert len(source.unknown) == 10_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.config.resources import Operation
 from proxy.templates import OperationTree
+from tests.cpu import cpu
 
 
 def tree(template: str) -> OperationTree:
@@ -41,6 +41,5 @@ def test_the_result_is_that_of_trying_everything(segment: str) -> None:
 
 def test_a_long_segment_that_does_not_fit_is_refused_at_once() -> None:
     operations = tree("/{a}-{b}-{c}-{d}.json")
-    began = time.process_time()
-    assert operations.find("GET", "/" + "-" * 8000, "") is None
-    assert time.process_time() - began < 0.5
+    with cpu(0.5):
+        assert operations.find("GET", "/" + "-" * 8000, "") is None

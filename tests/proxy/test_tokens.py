@@ -20,6 +20,7 @@ from proxy.tokens.decrypt import MAX_INFLATED, DecryptionKey
 from proxy.tokens.keys import ALGORITHMS, Key, KeySet, public_key, rsa_key, secret_key
 from proxy.tokens.memory import TokenMemory, Verified, digest_of
 from proxy.tokens.refusal import TokenRefused
+from tests.cpu import cpu
 
 RSA = public_key(rsa_pair("rsa").public_key(), "rsa")
 SECRET = secret_key(SECRETS["secret"])
@@ -156,19 +157,17 @@ def test_t9_a_zip_bomb() -> None:
     bomb = encrypted(b"0" * 20_000_000, "dir", "A128CBC-HS256", "cbc", zip="DEF")
     assert len(bomb) < MAX_TOKEN
     trust = Trust((SECRET,), (), (DecryptionKey.symmetric(SECRETS["cbc"]),))
-    began = time.process_time()
-    assert reason(bomb, trust) == "JwtInvalid"
-    assert time.process_time() - began < 0.5
+    with cpu(0.5):
+        assert reason(bomb, trust) == "JwtInvalid"
     packed = encrypted(token().encode(), "dir", "A128CBC-HS256", "cbc", zip="DEF")
     assert trust.verified(packed).payload["exp"]
     assert MAX_INFLATED < 1_000_000
 
 
 def test_t10_huge_tokens() -> None:
-    began = time.process_time()
-    for made in ("a" * 1_000_000, "." * 1_000_000, f"{'a' * 500_000}.{'b' * 500_000}.c", token() * 10_000):
-        assert reason(made) == "JwtInvalid"
-    assert time.process_time() - began < 0.2
+    with cpu(0.2):
+        for made in ("a" * 1_000_000, "." * 1_000_000, f"{'a' * 500_000}.{'b' * 500_000}.c", token() * 10_000):
+            assert reason(made) == "JwtInvalid"
 
 
 @pytest.mark.parametrize(

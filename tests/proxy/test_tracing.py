@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-import time
 from typing import Any
 
 import pytest
@@ -20,8 +19,10 @@ from proxy.tracing.document import time_span
 from proxy.tracing.live import Traces
 from proxy.tracing.mask import Mask
 from proxy.tracing.recorder import Recorder
+from tests.cpu import cpu
 
 KEY, SERVICE_KEY = "a-debug-key", "the-service's"
+
 NOW = datetime.datetime.now(datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
 SERVICE = resource("/", {"id": "/service", "name": "svc", "debugKey": SERVICE_KEY})
@@ -433,10 +434,9 @@ def test_thousands_of_secrets_are_hidden_as_quickly_as_one() -> None:
         mask.text("a secret-number-00007, secret-number-04999; secret-number-05000")
         == "a ***, ***; secret-number-05000"
     )
-    began = time.process_time()
-    for _ in range(20):
-        mask.text("secret-number- " * 300)
-    assert time.process_time() - began < 1.0
+    with cpu(1.0):
+        for _ in range(20):
+            mask.text("secret-number- " * 300)
 
 
 def test_the_longest_of_secrets_that_begin_alike_is_hidden() -> None:

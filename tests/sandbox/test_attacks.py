@@ -34,7 +34,10 @@ def _collector() -> Iterator[None]:
     """Collects as a sidecar does."""
     before = gc.get_threshold()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.collect()
+    gc.freeze()
     yield
+    gc.unfreeze()
     gc.set_threshold(*before)
 
 
