@@ -55,6 +55,7 @@ class Settings:
     sync_tls: SyncTls | None = None
     memory: bool = True
     share_alone: bool = False
+    names_kept: float = 10.0
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -84,6 +85,7 @@ class Settings:
             sync_tls=_sync_tls(values),
             memory=boolean(values, "policy.limits.memory.enabled", True),
             share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
+            names_kept=duration(values, "net.client.dns.cache", 10.0),
         )
 
 
