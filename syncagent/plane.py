@@ -27,6 +27,7 @@ import aiohttp
 from syncagent.credential import PREFIX, Credential
 from syncagent.errors import CallFailed
 from syncagent.feed import Feed, FeedError, FeedParser
+from syncagent.names import LastingResolver
 from syncagent.settings import Settings, is_loopback
 from syncagent.snapshot import Snapshot
 
@@ -48,6 +49,7 @@ class Plane:
         self._base = f"{settings.endpoint}/gateways/{quote(gateway_id, safe='')}"
         self._session: aiohttp.ClientSession | None = None
         self._patience = _Patience()
+        self._names = LastingResolver()
 
     async def __aenter__(self) -> Plane:
         return self
@@ -125,7 +127,13 @@ class Plane:
         if self._session is None:
             authority = self._settings.endpoint.partition("://")[2].partition("/")[0]
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=_tls(self._settings), limit=4, socket_factory=_socket),
+                connector=aiohttp.TCPConnector(
+                    ssl=_tls(self._settings),
+                    limit=4,
+                    socket_factory=_socket,
+                    resolver=self._names,
+                    use_dns_cache=False,
+                ),
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
                 auto_decompress=False,
                 trust_env=not is_loopback(authority),
