@@ -26,6 +26,7 @@ from proxy.config.diagnostics import logger as told_logger
 from proxy.config.documents import SUFFIX, Document, compile_resource, is_current, scope_of
 from proxy.config.graphs import GraphEntry, graphs
 from proxy.config.hostnames import Hostname, hostnames_of
+from proxy.config.operations import UNREADABLE, entry_of
 from proxy.config.people import products_of, users_of
 from proxy.config.resources import (
     Api,
@@ -52,7 +53,6 @@ log = logging.getLogger("proxy.config")
 
 _EMPTY: Shelf = {}
 T = TypeVar("T")
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 
 @dataclass(slots=True, frozen=True)
@@ -308,23 +308,19 @@ def _entry(name: str, after: Gateway, sets: Mapping[str, VersionSet]) -> ApiEntr
         return None
     try:
         api = read.api(name, own.body, sets)
-    except _UNREADABLE as problem:
-        _unreadable(own, problem, after.unread)
+    except UNREADABLE as problem:
+        _unreadable(own, problem, after.unread, name in after.entries)
         return after.entries.get(name)
     below, described = f"/apis/{name}/operations/", f"/apis/{name}/schemas/"
     held = after.entries.get(name)
     given = {key: each for key, each in shelf.items() if key.startswith(described)}
     api = replace(api, schemas=library(given, held.api.schemas if held is not None else None, after.unread))
-    operations = _read_all(
-        {key: each for key, each in shelf.items() if key.startswith(below)},
-        after.unread,
-        lambda resource: read.operation(_name(resource), api.id, resource.body),
-    )
+    listed = {key: each for key, each in shelf.items() if key.startswith(below)}
     try:
-        return ApiEntry.of(api, tuple(operation for _, operation in operations))
-    except _UNREADABLE as problem:
-        _unreadable(own, problem, after.unread)
-        return after.entries.get(name)
+        return entry_of(api, listed, held, lambda which, why, kept: _unreadable(which, why, after.unread, kept))
+    except UNREADABLE as problem:
+        _unreadable(own, problem, after.unread, held is not None)
+        return held
 
 
 def _access(
@@ -353,7 +349,7 @@ def _guarded(after: Gateway, place: str, make: Callable[[], list[T]], otherwise:
     after.unread.pop(place, None)
     try:
         return make()
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         _unreadable(Resource(place, "", {}), problem, after.unread)
         return otherwise
 
@@ -434,13 +430,16 @@ def _read_all(
     for resource in shelf.values():
         try:
             found.append((resource, reader(resource)))
-        except _UNREADABLE as problem:
+        except UNREADABLE as problem:
             _unreadable(resource, problem, unread)
     return found
 
 
-def _unreadable(resource: Resource, problem: Exception, unread: Mapping[str, ResourceIssue]) -> None:
-    message = f"The resource cannot be read and is left out: {type(problem).__name__}: {problem}"
+def _unreadable(
+    resource: Resource, problem: Exception, unread: Mapping[str, ResourceIssue], kept: bool = False
+) -> None:
+    what = "cannot be read; its last good state stays in force" if kept else "cannot be read and is left out"
+    message = f"The resource {what}: {type(problem).__name__}: {problem}"
     log.error("%s: %s", resource.id, message)
     assert isinstance(unread, dict)
     unread[resource.id] = ResourceIssue(resource.id, 0, 0, "", message)
