@@ -10,11 +10,12 @@ from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.culture import compare_ordinal, compare_with, ignores_case, upper
 from proxy.expressions.dotnet.units import by_units
 from proxy.expressions.operators import concat
-from proxy.expressions.runtime import allocate, argument, argument_null, out_of_range
+from proxy.expressions.runtime import MAX_ALLOCATION, allocate, argument, argument_null, out_of_range
 from proxy.expressions.table import members
 
 _START = "Index was out of range. Must be non-negative and less than the size of the collection."
 _COUNT = "Count must be positive and count must refer to a location within the string/array/collection."
+_PIECE = 64 * 1024
 COMPARISON = "StringComparison comparisonType"
 
 
@@ -131,9 +132,34 @@ def replace(text: str, old: str, new: str | None) -> str:
     required(old, "oldValue")
     if old == "":
         argument("String cannot be of zero length.", "oldValue")
-    grown = len(new or "") - len(old)
+    new = new or ""
+    if len(text) > _PIECE:
+        return _replace_in_pieces(text, old, new)
+    grown = len(new) - len(old)
     allocate(len(text) + (text.count(old) * grown if grown > 0 else 0))
-    return text.replace(old, new or "")
+    return text.replace(old, new)
+
+
+def _replace_in_pieces(text: str, old: str, new: str) -> str:
+    """The same, while others run in between. A piece ends behind the last match that begins in it."""
+    made: list[str] = []
+    size, start, step = 0, 0, max(_PIECE, len(old))
+    while start < len(text):
+        end = start + step
+        if text.rfind(old, max(end - len(old) + 1, start), end + len(old) - 1) < 0:
+            piece = text[start:end]
+        else:  # one begins here that ends behind, unless another that overlaps it comes first
+            end = min(end + len(old) - 1, len(text))
+            piece = text[start:end]
+            end = max(end - len(piece.split(old)[-1]), start + step)
+            piece = text[start:end]
+        grown = len(new) - len(old)
+        length = len(piece) + (piece.count(old) * grown if grown else 0)
+        size += length
+        allocate(size if size > MAX_ALLOCATION else length)
+        made.append(piece.replace(old, new))
+        start = end
+    return "".join(made)
 
 
 def _replace_with(text: str, old: str, new: str | None, comparison: Any) -> str:
