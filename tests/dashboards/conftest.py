@@ -38,10 +38,13 @@ def tools() -> None:
 @dataclass(slots=True)
 class Store:
     url: str
+    # seconds since the epoch; queries are of then, so that a long run of them does not leave what was told behind
+    told: float | None = None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant query."""
-        address = f"{self.url}/api/v1/query?{urlencode({'query': expression, 'nocache': '1'})}"
+        when = {} if self.told is None else {"time": f"{self.told:.3f}"}
+        address = f"{self.url}/api/v1/query?{urlencode({'query': expression, 'nocache': '1', **when})}"
         try:
             with urllib.request.urlopen(address, timeout=10) as answer:
                 document = orjson.loads(answer.read())
@@ -112,6 +115,7 @@ def store(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sto
             }
             asyncio.run(tell(settings, rounds=7, pause=0.6))
             _wait_for_samples(found)
+            found.told = time.time()
             yield found
         finally:
             process.terminate()
