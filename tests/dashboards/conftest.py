@@ -24,6 +24,8 @@ from tests.telemetry.sample import ERROR, failed, record
 
 # the same as in compose/compose.yaml
 EVERYTHING = '{__name__!=""}'
+# each with a hit and a miss of a cache by each of two sidecars
+ROUNDS = 7
 FLAGS = ("-opentelemetry.usePrometheusNaming",)
 
 
@@ -113,7 +115,7 @@ def store(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sto
                 "observability.opentelemetry.metrics.interval": "1",
                 "observability.opentelemetry.system-metrics.enabled": "true",
             }
-            asyncio.run(tell(settings, rounds=7, pause=0.6))
+            asyncio.run(tell(settings, ROUNDS, pause=0.6))
             _wait_for_samples(found)
             found.told = time.time()
             yield found
@@ -136,7 +138,10 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def _wait_for_samples(store: Store) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:
-        if len(store.query("count_over_time(apim_config_version[1m]) > 2")) == 2:
+        enough = len(store.query("count_over_time(apim_config_version[1m]) > 2")) == 2
+        # the last export is in memory for a while before it is found
+        totals = store.query("sum(apim_cache_requests_total)")
+        if enough and totals and float(totals[0]["value"][1]) == 2 * 2 * ROUNDS:
             return
         time.sleep(0.2)
     raise AssertionError(f"the store has {store.metrics(EVERYTHING)}")
