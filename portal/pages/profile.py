@@ -62,8 +62,8 @@ async def change_password(request: web.Request) -> web.Response:
         return see(request, PROFILE, "bad", str(refused))
     if (visit := request.get(VISIT)) is not None:
         request.app[ENDED].add(visit)
-    response = begin(request, name_of(user), PROFILE)
-    words = "Your password is changed."
+    response = await begin(request, name_of(user), PROFILE)
+    words = "Your password is changed; wherever else you were signed in, you are signed out."
     session.set_flash(response, request.app[PLANE].token(), "good", words, secure=is_secure(request))
     return response
 

@@ -281,6 +281,45 @@ async def test_an_account_is_changed_and_closed(people: House) -> None:
     assert await people.plane.names("/subscriptions") == ["master"]
 
 
+NEW_PASSWORD = "another horse battery"
+
+
+@pytest.mark.parametrize("how", ["changed", "set by the operator", "blocked", "deleted", "deleted and made again"])
+async def test_sessions_elsewhere_end_with_the_password_and_the_account(people: House, how: str) -> None:
+    name = await people.sign_up()
+    jar, address = people.client.session.cookie_jar, people.client.make_url("/")
+
+    def visit() -> str:
+        return str(jar.filter_cookies(address)[session.VISIT].value)
+
+    async def signed_in(cookie: str) -> bool:
+        kept, found = visit(), {session.VISIT: cookie}
+        response = await people.client.get("/profile", cookies=found, allow_redirects=False)
+        jar.update_cookies({session.VISIT: kept}, address)
+        return response.status == 200
+
+    mine = visit()
+    other = session.begin_visit(TOKEN, name, session.read_visit(mine, TOKEN).stamp)  # type: ignore[union-attr]
+    assert await signed_in(other)
+    person = {"email": "ann@example.com", "firstName": "A", "lastName": "X"}
+    if how == "changed":
+        said = await people.send("/profile", "/profile/password", old=PASSWORD, new=NEW_PASSWORD)
+        assert "you are signed out" in said
+        assert await signed_in(visit()), "who changed it goes on"
+    elif how == "set by the operator":
+        await people.plane.call("PATCH", f"/users/{name}", {"password": NEW_PASSWORD})
+    elif how == "blocked":
+        await people.plane.call("PATCH", f"/users/{name}", {"state": "blocked"})
+        assert not await signed_in(mine)
+        await people.plane.call("PATCH", f"/users/{name}", {"state": "active"})
+    else:
+        await people.plane.delete(f"/users/{name}")
+        if how == "deleted and made again":
+            await people.plane.put(f"/users/{name}", {**person, "password": PASSWORD})
+    assert not await signed_in(mine)
+    assert not await signed_in(other)
+
+
 async def test_where_one_came_from(people: House) -> None:
     await people.sign_up()
     await people.send("/profile", "/sign-out")
