@@ -174,13 +174,22 @@ async def test_from_sign_up_to_a_key(people: House) -> None:
     headers = {"Accept": "application/json", "X-Csrf-Token": csrf(opened)}
     async with people.client.post(f"{path}/keys", headers=headers) as response:
         assert await response.json() == secrets
-    await people.send("/profile", f"{path}/regenerate", key="primary")
+    asked = f"{path}/regenerate?key=primary"
+    assert asked in opened
+    assert "do not come back" not in opened
+    assert "Make a new primary key" in await people.go(asked)
+    assert "Make a new primary key" in await people.send("/profile", f"{path}/regenerate", key="primary")
+    assert (await people.plane.call("POST", f"/subscriptions/{id}/listSecrets")).body == secrets, "it asks again"
+    await people.send(asked, f"{path}/regenerate", key="primary", sure="yes")
     after = (await people.plane.call("POST", f"/subscriptions/{id}/listSecrets")).body
     assert after["primaryKey"] != secrets["primaryKey"]
     assert after["secondaryKey"] == secrets["secondaryKey"]
     await people.send("/profile", f"{path}/regenerate", 400, key="both")
     assert "Other &lt;name&gt;" in await people.send("/profile", f"{path}/rename", name="Other <name>")
-    await people.send("/profile", f"{path}/cancel")
+    assert f'href="{path}/cancel"' in await people.go("/profile")
+    assert "do not come back" in await people.send("/profile", f"{path}/cancel")
+    assert (await people.plane.get(f"/subscriptions/{id}"))["properties"]["state"] == "active", "it asks again"
+    await people.send(f"{path}/cancel", f"{path}/cancel", sure="yes")
     assert (await people.plane.get(f"/subscriptions/{id}"))["properties"]["state"] == "cancelled"
 
 
@@ -357,6 +366,14 @@ async def test_terms_closed_doors_and_delegation(people: House) -> None:
     assert re.fullmatch(
         r"https://login\.example/go\?operation=SignIn&returnUrl=/profile&salt=\S+&sig=\S+", response.headers["Location"]
     )
+    await people.plane.put("/portalsettings/delegation", settings | {"userRegistration": {"enabled": False}})
+    await people.sign_in()
+    await people.plane.put(
+        "/portalsettings/delegation",
+        settings | {"userRegistration": {"enabled": False}, "subscriptions": {"enabled": True}},
+    )
+    onward = await people.send("/products/public", "/products/public/subscribe", consent="yes")
+    assert "0; url=https://login.example/go?operation=Subscribe&amp;productId=public" in onward, "no redirect of a form"
 
 
 async def test_the_plane_away_and_back(people: House) -> None:
