@@ -56,8 +56,9 @@ def check(document: Any) -> dict[str, Any]:
     counters, confirmed = document.get("counters", []), document.get("confirmed", [])
     if not isinstance(counters, list) or len(counters) > MOST or not all(map(_good, counters)):
         raise invalid("quotas.counters", f"quotas.counters must be a list of at most {MOST}: {', '.join(COLUMNS)}.")
-    if not isinstance(confirmed, list) or not all(isinstance(each, str) and len(each) <= 64 for each in confirmed):
-        raise invalid("quotas.confirmed", "quotas.confirmed must be a list of texts.")
+    short = isinstance(confirmed, list) and len(confirmed) <= MOST
+    if not short or not all(isinstance(each, str) and len(each) <= 64 for each in confirmed):
+        raise invalid("quotas.confirmed", f"quotas.confirmed must be a list of at most {MOST} texts.")
     return document
 
 
@@ -69,7 +70,7 @@ def _good(row: Any) -> bool:
         isinstance(named["key"], str)
         and len(named["key"]) <= LONGEST_KEY
         and isinstance(named["start"], int | float)
-        and math.isfinite(named["start"])
+        and -LARGEST < named["start"] < LARGEST
         and all(type(named[name]) is int and -LARGEST < named[name] < LARGEST for name in _INTEGERS)
         and named["period"] >= 0
         and abs(named["window"] * named["period"]) < LARGEST // 2  # databases multiply them, too
