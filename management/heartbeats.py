@@ -45,7 +45,7 @@ def check(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("sidecars", "issues"):
         if not isinstance(document.get(name, []), list):
             raise invalid(name, f"{name} must be a list.")
-    kept = {
+    kept: dict[str, Any] = {
         "instanceId": instance,
         **_words(document, "version", "startedAt", "dataset", "source"),
         **_numbers(document, "cursor"),

@@ -153,8 +153,14 @@ def counters(tx: Transaction, key: str, period: str | None) -> list[Item]:
 
 
 def _rows(tx: Transaction, key: str) -> list[Any]:
-    found = select(quotas).where(quotas.c.service == tx.service.number, quotas.c.key == tx.vault.name(PREFIX + key))
-    return [row for row in tx.connection.execute(found).mappings() if _present(row)]
+    names = tx.vault.names(PREFIX + key)
+    mine = select(quotas).where(quotas.c.service == tx.service.number, quotas.c.key.in_(names))
+    found: dict[Any, Any] = {}
+    for row in tx.connection.execute(mine).mappings():
+        counter = tuple(row[name] for name in ("gateway", "instance", "start", "period"))
+        if counter not in found or row["key"] == names[0]:  # while the store is sealed anew there may be both
+            found[counter] = row
+    return [row for row in found.values() if _present(row)]
 
 
 def _shown(key: str, name: str, rows: list[Any]) -> Item:
