@@ -1,4 +1,4 @@
-"""The system's clock and random source behind the Clock port."""
+"""The system's clock and random source behind the Clock port, and the time by which limits are counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import datetime
 import random
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
+
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while a machine sleeps
 
 
 class SystemClock:
@@ -22,3 +25,16 @@ class SystemClock:
 
     def entropy(self, size: int) -> bytes:
         return secrets.token_bytes(size)
+
+
+def offset_of_boot() -> float:
+    """Unix time less the time since the machine was booted, by the clock as it stands now."""
+    return time.time() - time.clock_gettime(_BOOT)
+
+
+def steady_time(offset: float | None = None) -> Callable[[], float]:
+    """Unix seconds that go on evenly, whatever happens to the system's clock; alike in all processes of a machine that
+    have the same `offset`."""
+    since_boot = partial(time.clock_gettime, _BOOT)
+    begin = offset_of_boot() if offset is None else offset
+    return lambda: since_boot() + begin

@@ -20,12 +20,12 @@ from __future__ import annotations
 import math
 import struct
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from proxy.adapters.clock import steady_time
 from proxy.adapters.siblings import Siblings
 from proxy.ports import Reading, Want
 
@@ -78,7 +78,7 @@ class LocalCounters:
 
     def __init__(
         self,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         max_keys: int = MAX_KEYS,
         report: bool = False,
         siblings: Siblings | None = None,
@@ -86,7 +86,7 @@ class LocalCounters:
     ) -> None:
         self.stir: Callable[[], None] | None = None
         self._share, self._weight = share, 1
-        self._now = now
+        self._now = now or steady_time()
         self._max_keys = max_keys
         self._report = report
         self._lock = threading.Lock()

@@ -5,7 +5,7 @@ Rules
    see proto/counter_sync.proto. Without one, each process counts for itself.
 2. What is read is the last total of the agent and what was counted on this host since. Nobody waits for the agent, so
    a quota may be passed by what other hosts count in some hundredths of a second.
-3. Time is the wall clock of the start and monotonic from there: setting the clock later begins no new window.
+3. Time is the wall clock of the start and steady from there: setting the clock later begins no new window.
 4. Keys are bounded: a window that has passed is forgotten by the way, and above the bound the least recently used key,
    which is logged, since its quota begins anew.
 5. One lock, held for microseconds, since the counter stream lives in a thread.
@@ -20,11 +20,11 @@ import math
 import secrets
 import struct
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from proxy.adapters.clock import steady_time
 from proxy.adapters.siblings import Siblings
 from proxy.ports import QuotaWant, Usage
 
@@ -72,6 +72,9 @@ class LocalQuotas:
 
     def __len__(self) -> int:
         return len(self._counts)
+
+    def now(self) -> float:
+        return self._now()
 
     def usage(self, key: str, start: float, period: int) -> Usage:
         siblings = self._siblings
@@ -250,9 +253,3 @@ def _told(name: _Name, count: _Count) -> QuotaCount:
 
 def _window(now: float, start: float, period: int) -> int:
     return math.floor((now - start) / period) if period else 0
-
-
-def steady_time() -> Callable[[], float]:
-    """Unix seconds that go on evenly, whatever happens to the system's clock."""
-    offset = time.time() - time.monotonic()
-    return lambda: time.monotonic() + offset
