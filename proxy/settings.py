@@ -54,6 +54,7 @@ class Settings:
     telemetry: bool = True
     sync_tls: SyncTls | None = None
     memory: bool = True
+    memory_path: str = ""
     share_alone: bool = False
 
     @classmethod
@@ -83,6 +84,7 @@ class Settings:
             telemetry=boolean(values, "telemetry.enabled", True),
             sync_tls=_sync_tls(values),
             memory=boolean(values, "policy.limits.memory.enabled", True),
+            memory_path=_memory_path(values),
             share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
         )
 
@@ -110,6 +112,17 @@ def _sync_tls(values: Mapping[str, str]) -> SyncTls | None:
         except OSError as problem:
             raise SettingError(f"{name}: {path} cannot be read: {problem.strerror}.") from None
     return SyncTls(*found)
+
+
+def _memory_path(values: Mapping[str, str]) -> str:
+    path = values.get("policy.limits.memory.path", "").strip()
+    if path and not Path(path).is_absolute():
+        raise SettingError(f"policy.limits.memory.path is {path!r}; it must be the whole path of a directory.")
+    if path and not boolean(values, "policy.limits.memory.enabled", True):
+        raise SettingError(
+            "policy.limits.memory.path is of no use with policy.limits.memory.enabled=false: remove one."
+        )
+    return path
 
 
 def _identity(values: Mapping[str, str]) -> IdentitySettings:
