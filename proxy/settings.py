@@ -56,6 +56,7 @@ class Settings:
     memory: bool = True
     memory_path: str = ""
     share_alone: bool = False
+    names_kept: float = 10.0
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -86,6 +87,7 @@ class Settings:
             memory=boolean(values, "policy.limits.memory.enabled", True),
             memory_path=_memory_path(values),
             share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
+            names_kept=duration(values, "net.client.dns.cache", 10.0),
         )
 
 
