@@ -258,26 +258,27 @@ class Http2Connection(Link):
             await self.send_body(stream_id, body, end=True)
 
     def _incoming(self, stream_id: int, stream: _Stream, head: RequestHead) -> Incoming:
-        flow, secured = stream.inflow, self._secured
+        flow = stream.inflow
         if flow.ended and flow.error is None and not flow.trailers:  # over HTTP/1.1 trailers need chunks
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
             source = Waiting(self, stream_id, flow) if head.waits else flow
             body = Body(None, source, head.length, flow.trailers)
-        return Incoming(
+        incoming = Incoming(
             method=head.method,
             path=head.target.path,
             query=head.target.query,
-            scheme="https" if secured is not None else self._house.scheme(head.headers),
+            scheme=self._house.scheme(head.headers),
             authority=head.headers.get("Host", "") if head.problem is None else "",
             headers=head.headers,
             body=body,
             client_ip=self._peer,
             http_version="2",
-            tls_version=secured.version if secured is not None else "",
-            client_certificate=secured.certificate if secured is not None else b"",
             problem=head.problem,
         )
+        if self._secured is not None:
+            self._secured.tell(incoming)
+        return incoming
 
     # ends
 
