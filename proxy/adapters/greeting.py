@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
 
 LARGEST = 32 * 1024  # bytes of a ClientHello with the heads of its records
 MOST_RECORDS = 16
@@ -88,18 +87,18 @@ def _field(data: bytes, at: int, width: int) -> tuple[bytes, int]:
     return data[begin:end], end
 
 
-class Arriving:
-    """The TLS of one connection, as asyncio uses it. `asking` is known with the client's name; `read` and `write` are
-    then those of OpenSSL, with nothing in between."""
+class Arriving(ssl.SSLObject):
+    """The TLS of one connection: none before the client has said its name. `asking` comes with that."""
 
-    def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, choose: Choose) -> None:
-        self._incoming, self._outgoing, self._choose = incoming, outgoing, choose
-        self._tls: ssl.SSLObject | None = None
-        self._needed = 1
-        self.asking = ""
+    _incoming: ssl.MemoryBIO
+    _outgoing: ssl.MemoryBIO
+    _choose: Choose
+    _chosen: ssl.SSLObject | None = None  # held, since OpenSSL's callbacks are told of it
+    _needed = 1
+    asking = ""
 
     def do_handshake(self) -> None:
-        if self._tls is None:
+        if self._chosen is None:
             if self._incoming.pending < self._needed:
                 raise ssl.SSLWantReadError
             begun = self._incoming.read()
@@ -110,16 +109,9 @@ class Arriving:
                 self._needed = more.needed
                 raise ssl.SSLWantReadError from None
             context, self.asking = self._choose(name)
-            self._tls = tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-            self.read, self.write = tls.read, tls.write
-        self._tls.do_handshake()
-
-    def __getattr__(self, name: str) -> Any:
-        """Whatever else is asked of it."""
-        tls = self.__dict__.get("_tls")
-        if tls is None:
-            raise AttributeError(f"{name}: the client has not said yet whom it asks for")
-        return getattr(tls, name)
+            self._chosen = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+            self._sslobj = self._chosen._sslobj  # type: ignore[attr-defined]
+        super().do_handshake()
 
 
 # A name, empty for none -> the context that answers, and on whose behalf the client is asked for a certificate.
@@ -134,7 +126,9 @@ class Door(ssl.SSLContext):
     def wrap_bio(  # type: ignore[override]
         self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_side: bool = False, **_: object
     ) -> ssl.SSLObject:
-        return cast("ssl.SSLObject", Arriving(incoming, outgoing, self.choose))
+        made = Arriving.__new__(Arriving)  # its own way to be made asks for a context
+        made._incoming, made._outgoing, made._choose = incoming, outgoing, self.choose
+        return made
 
 
 def door(choose: Choose) -> Door:

@@ -9,13 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 from certificates import self_signed
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from http2_peer import Peer, request
 from sidecar_harness import FORWARD, Backend, Harness, parse, policy
 from test_tls import an_api, hostname, uploaded
 
 from proxy.adapters.greeting import Incomplete, server_name
 from proxy.adapters.tls import ServerTls, TlsSettings
+from proxy.config.hostnames import Hostname
 from proxy.config.resources import Resource
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -277,3 +281,43 @@ def test_names_in_greetings() -> None:
                 server_name(whole[:at] + bytes((value,)) + whole[at + 1 :])
             except Incomplete:
                 assert at < 9
+
+
+def test_the_loop_that_sidecars_run_on(files: Files) -> None:
+    """Tests run on asyncio's own loop; this one makes its TLS objects in another way."""
+    settings = TlsSettings.read({"net.server.https.certificate.file": str(files.file)})
+    assert settings is not None
+    tls = ServerTls(settings)
+    tls.use([Hostname("ask.test", files.asking.read_bytes(), asks=True, authorities=der(files.known))])
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        secured = writer.get_extra_info("ssl_object")
+        writer.write(f"{secured.asking} {secured.getpeercert(True) is not None}\n".encode())
+        writer.write(await reader.readexactly(200_000))
+        writer.close()
+
+    async def talk() -> list[bytes]:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=tls.context)
+        said = []
+        for name in ("ask.test", "file.test"):
+            context = client(ssl.TLSVersion.TLSv1_3, files.known)
+            reader, writer = await asyncio.open_connection(
+                *server.sockets[0].getsockname(), ssl=context, server_hostname=name
+            )
+            writer.write(bytes(200_000))
+            said.append(await reader.readline())
+            assert await reader.readexactly(200_000) == bytes(200_000)
+            writer.close()
+        raw_reader, raw_writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        raw_writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await raw_reader.read() != b"GET"  # an alert, or the end
+        raw_writer.close()
+        server.close()
+        return said
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(talk()) == [b"ask.test True\n", b" False\n"]
+
+
+def der(pem: Path) -> bytes:
+    return x509.load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER)
