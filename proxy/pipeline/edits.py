@@ -152,7 +152,7 @@ def _checked(name: str, value: str) -> str:
 
 def status_edit(element: Element) -> ResponseEdit:
     """The edit that a <set-status> element describes; without `reason` the status has its usual phrase."""
-    code = element.integer("code", minimum=100, maximum=999)
+    code = element.integer("code", minimum=200, maximum=999)  # with 1xx the client would wait for another answer
     reason = element.string("reason", None)
     if reason and reason.constant and _FORBIDDEN.search(reason.value):
         element.issue("The reason contains a line break or NUL. Remove it.", "invalid-attribute")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_header(element: Element, compiler: Compiler) -> Handler:
     """Refuse a request without a header or with an unlisted value of it."""
     name = element.string("name")
-    status = element.integer("failed-check-httpcode", minimum=100, maximum=999)
+    status = element.integer("failed-check-httpcode", minimum=200, maximum=999)
     message = element.string("failed-check-error-message")
     ignore_case = element.boolean("ignore-case")
     values = [child.content() for child in element.children("value")]
