@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from proxy.server import Server
 
 MAX_STREAMS = 100
+PIECE = 16 * 1024  # bytes that are read before it is looked at whether the client has an allowance left
 MOST_UNWRITTEN = (
     1024 * 1024
 )  # bytes; bodies rest long before, so these are answers to frames of a client that reads none
@@ -56,7 +57,7 @@ class _Stream:
         self.inflow, self.reply, self.length, self.began = inflow, reply, length, began
         self.grpc = reply.grpc
         self.mark = (0.0, 0)
-        self.sent, self.stuck = 0, 0.0
+        self.sent, self.stuck = 0, began
         self.task: asyncio.Task[None] | None = None
         self.upload: Upload | None = None  # a body that was not there with its head
 
@@ -93,10 +94,13 @@ class Http2Connection(Link):
             self.leave()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.wire.silent:
-            silent, self.wire.silent = self.wire.silent, 0
-            self._take(FRAME * silent)
+        for start in range(0, len(data), PIECE):
+            if self._over:
+                return
+            super().data_received(data if len(data) <= PIECE else data[start : start + PIECE])
+            if self.wire.silent:
+                silent, self.wire.silent = self.wire.silent, 0
+                self._take(FRAME * silent)
         if self.wire.inside_head:
             self._head_since = self._head_since or self.loop.time()
         else:

@@ -31,7 +31,7 @@ from h2.exceptions import (
 )
 from h2.settings import SettingCodes, Settings
 from h2.stream import StreamClosedBy
-from hpack import Encoder
+from hpack import Encoder, HPACKError
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from proxy.messages import Headers
@@ -162,6 +162,10 @@ class Wire(H2Connection):
             if not self._stream_is_closed_by_reset(low.stream_id):
                 raise
             frames, events = self._too_late(low.stream_id, ErrorCodes.STREAM_CLOSED, [])
+        except ProtocolError as broken:
+            if type(broken) is ProtocolError and isinstance(broken.__cause__, (HPACKError, IndexError)):
+                broken.error_code = ErrorCodes.COMPRESSION_ERROR  # the library has the general one
+            raise
         self.silent += not events
         self._prepare_for_sending(frames)
         return events
