@@ -54,7 +54,9 @@ class Settings:
     telemetry: bool = True
     sync_tls: SyncTls | None = None
     memory: bool = True
+    memory_path: str = ""
     share_alone: bool = False
+    names_kept: float = 10.0
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -83,7 +85,9 @@ class Settings:
             telemetry=boolean(values, "telemetry.enabled", True),
             sync_tls=_sync_tls(values),
             memory=boolean(values, "policy.limits.memory.enabled", True),
+            memory_path=_memory_path(values),
             share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
+            names_kept=duration(values, "net.client.dns.cache", 10.0),
         )
 
 
@@ -108,6 +112,17 @@ def _sync_tls(values: Mapping[str, str]) -> SyncTls | None:
         if not os.access(path, os.R_OK):
             raise SettingError(f"{name}: {path} cannot be read.")
     return SyncTls(*files)
+
+
+def _memory_path(values: Mapping[str, str]) -> str:
+    path = values.get("policy.limits.memory.path", "").strip()
+    if path and not Path(path).is_absolute():
+        raise SettingError(f"policy.limits.memory.path is {path!r}; it must be the whole path of a directory.")
+    if path and not boolean(values, "policy.limits.memory.enabled", True):
+        raise SettingError(
+            "policy.limits.memory.path is of no use with policy.limits.memory.enabled=false: remove one."
+        )
+    return path
 
 
 def _identity(values: Mapping[str, str]) -> IdentitySettings:

@@ -337,12 +337,18 @@ class SyncThread:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
         held: queue.SimpleQueue[list[QuotaCount]] = queue.SimpleQueue()
+        first = True
         try:
             for message in self._messages(lambda: stub.Stream(self._counts(counters, ended, greeted, stirred, held))):
                 if message.groups and (message.groups != self._groups or not greeted.is_set()):
                     self._groups = message.groups
                     counters.part(0)
                     self._hurry(stirred.set if message.groups > 1 else None)
+                if message.time_ms:
+                    for each in (counters, self._quotas):
+                        if each is not None:
+                            each.align(message.time_ms / 1000, first)
+                    first = False
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
                 if self._quotas is not None and message.epoch:

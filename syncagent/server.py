@@ -263,6 +263,9 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         if message.counts or message.held or message.sequence:
             self._wake()
 
+    def _time(self) -> int:
+        return int(self._quotas.now() * 1000)
+
     def _wake(self) -> None:
         for ready in self._ready.values():
             ready.set()
@@ -275,7 +278,9 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
             if totals or answered or self._relay.groups != told:
                 told = self._relay.groups
                 for start in range(0, max(len(totals), 1), QUOTAS_PER_FRAME):
-                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered, groups=told)
+                    message = counter_sync_pb2.Counts(
+                        epoch=self._quotas.epoch, sequence=answered, groups=told, time_ms=self._time()
+                    )
                     for name, total in totals[start : start + QUOTAS_PER_FRAME]:
                         message.quotas.add(**name._asdict(), **total._asdict())
                     await context.write(message)
@@ -284,7 +289,9 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
                 for slot, increment in self._relay.take(stream).items()
             ]
             for start in range(0, len(counts), COUNTS_PER_FRAME):
-                await context.write(counter_sync_pb2.Counts(counts=counts[start : start + COUNTS_PER_FRAME]))
+                await context.write(
+                    counter_sync_pb2.Counts(counts=counts[start : start + COUNTS_PER_FRAME], time_ms=self._time())
+                )
             await asyncio.sleep(COUNTER_SPACING)
             with contextlib.suppress(TimeoutError):  # the plane sets quotas without a word
                 async with asyncio.timeout(COUNTER_INTERVAL):
