@@ -24,9 +24,10 @@ from h2.exceptions import ProtocolError
 from proxy import grpc_status
 from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
+from proxy.adapters.http2.inflow import Inflow
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.upload import Upload
-from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
+from proxy.adapters.http2.wire import LAST_STREAM, Link, StreamGone, Wire
 from proxy.adapters.screen import ends_here
 from proxy.adapters.streams import LINGER
 from proxy.adapters.tls import Secured
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from proxy.server import Server
 
 MAX_STREAMS = 100
-PIECE = 16 * 1024  # bytes that are read before it is looked at whether the client has an allowance left
 MOST_UNWRITTEN = (
     1024 * 1024
 )  # bytes; bodies rest long before, so these are answers to frames of a client that reads none
@@ -94,13 +94,7 @@ class Http2Connection(Link):
             self.leave()
 
     def data_received(self, data: bytes) -> None:
-        for start in range(0, len(data), PIECE):
-            if self._over:
-                return
-            super().data_received(data if len(data) <= PIECE else data[start : start + PIECE])
-            if self.wire.silent:
-                silent, self.wire.silent = self.wire.silent, 0
-                self._take(FRAME * silent)
+        super().data_received(data)
         if self.wire.inside_head:
             self._head_since = self._head_since or self.loop.time()
         else:
@@ -146,6 +140,11 @@ class Http2Connection(Link):
                 self.leave()
             case _:  # PING and its answer, SETTINGS' answer, PRIORITY, what is unknown
                 self._take(FRAME)
+
+    def handled(self) -> None:
+        if self.wire.silent:
+            silent, self.wire.silent = self.wire.silent, 0
+            self._take(FRAME * silent)
 
     def broken(self, error: ProtocolError) -> None:
         log.info("a client broke HTTP/2: %s", error, extra={"event": "ProtocolError"})
