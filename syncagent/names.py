@@ -12,18 +12,18 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import Any
 
 PATIENCE = 1.0  # seconds for a name that was resolved before
 
 Name = tuple[str, int, socket.AddressFamily]
-LookUp = Callable[[str, int, socket.AddressFamily], list[ResolveResult]]
+Addresses = list[dict[str, Any]]  # as aiohttp's resolvers answer them
+LookUp = Callable[[str, int, socket.AddressFamily], Addresses]
 
 logger = logging.getLogger(__name__)
 
 
-def look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+def look_up(host: str, port: int, family: socket.AddressFamily) -> Addresses:
     """Ask the system; blocks. Raises OSError."""
     found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -33,17 +33,16 @@ def look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveR
     ]
 
 
-class LastingResolver(AbstractResolver):
-    """For the few names of the settings: the plane's, and that of a proxy before it."""
+class LastingResolver:
+    """For the few names of the settings: the plane's, and that of a proxy before it; a resolver as aiohttp's
+    are."""
 
     def __init__(self, ask: LookUp = look_up) -> None:
         self._ask = ask
-        self._last: dict[Name, list[ResolveResult]] = {}
-        self._asking: dict[Name, asyncio.Future[list[ResolveResult]]] = {}
+        self._last: dict[Name, Addresses] = {}
+        self._asking: dict[Name, asyncio.Future[Addresses]] = {}
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Addresses:
         """Raises OSError for a name that was never resolved."""
         name = (host, port, family)
         last = self._last.get(name)
@@ -58,12 +57,12 @@ class LastingResolver(AbstractResolver):
             )
         return self._last[name]
 
-    def _question(self, name: Name) -> asyncio.Future[list[ResolveResult]]:
+    def _question(self, name: Name) -> asyncio.Future[Addresses]:
         loop = asyncio.get_running_loop()
         asking = self._asking[name] = loop.create_future()
 
         def work() -> None:
-            found: list[ResolveResult] = []
+            found: Addresses = []
             failure: OSError | None = None
             try:
                 found = self._ask(*name)
@@ -75,7 +74,7 @@ class LastingResolver(AbstractResolver):
         threading.Thread(target=work, name="name", daemon=True).start()
         return asking
 
-    def _answered(self, name: Name, found: list[ResolveResult], failure: OSError | None) -> None:
+    def _answered(self, name: Name, found: Addresses, failure: OSError | None) -> None:
         asking = self._asking.pop(name)
         if found:
             self._last[name] = found

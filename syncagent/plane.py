@@ -19,10 +19,11 @@ import ssl
 import time
 import zlib
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from syncagent.credential import PREFIX, Credential
 from syncagent.errors import CallFailed
@@ -131,7 +132,7 @@ class Plane:
                     ssl=_tls(self._settings),
                     limit=4,
                     socket_factory=_socket,
-                    resolver=self._names,
+                    resolver=cast(AbstractResolver, self._names),
                     use_dns_cache=False,
                 ),
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
