@@ -230,7 +230,8 @@ def _engine(url: str, writer: bool) -> Engine:
     name, _, rest = url.partition("://")
     if name in ("postgres", "postgresql"):
         url = f"postgresql+psycopg://{rest}"
-    options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+    # what a statement was given stays out of errors, and so out of logs
+    options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": BUSY_SECONDS, "hide_parameters": True}
     if url.startswith("sqlite"):
         if writer:
             _own(url)
