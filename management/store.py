@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 READERS = 4
 BUSY_SECONDS = 30
-CACHE_KIB = 16 * 1024  # of pages, for each connection; the system's cache has the rest
+CACHE_KIB = 16 * 1024  # of pages, for each transaction; the system's cache has the rest
 LOG_REVISIONS = 100_000
 LOG_ENTRIES = 2_000_000
 TRIMMED_AT_ONCE = 1_000  # revisions
@@ -276,6 +276,12 @@ def _sqlite(engine: Engine, begin: str) -> Engine:
     @event.listens_for(engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine, "checkin")
+    def give_back(connection: Any, _: Any) -> None:
+        """Pages of the transaction that ended: a process would grow with its store, by each page that it ever wrote."""
+        if connection is not None:
+            connection.execute("PRAGMA shrink_memory")
 
     return engine
 
