@@ -3,7 +3,8 @@
 Routes come from the router, from the resource types and from what is computed beside them, so that one more is in here
 by itself, and one without a rule fails. Refusals are told before anything is looked at: nothing else may be learned.
 
-With PASSERELLE_TEST_MATRIX=9 every outsider tries every method of every path; otherwise each tries one, in turn.
+With PASSERELLE_TEST_MATRIX=9 everybody tries every method of every path; otherwise outsiders try one, in turn, and
+readers and users every second one.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ ROUTES = {
 }
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS", "TRACE", "PROPFIND")
 READING = ("GET", "HEAD")
+ROUNDS = int(os.environ.get("PASSERELLE_TEST_MATRIX", "1"))
 OVERRIDES = "".join(f"{name}: GET\r\n" for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"))
 COMPUTED = (
     *(f"/reports/{name}" for name in ("byApi", "byRequest", "nothing")),
@@ -188,8 +190,7 @@ async def test_outsiders_are_refused_everywhere(plane: Plane, agent: Agent, monk
     callers = await outsiders(plane, agent, monkeypatch)
     paths = list(dict.fromkeys(path for _, path in administered(plane.service)))
     before = await plane.get("/revisions")
-    rounds = int(os.environ.get("PASSERELLE_TEST_MATRIX", "1"))
-    for number, (who, header) in enumerate(list(callers.items()) * rounds):
+    for number, (who, header) in enumerate(list(callers.items()) * ROUNDS):
         calls = [
             (METHODS[(number + number // len(callers) + at) % len(METHODS)], path) for at, path in enumerate(paths)
         ]
@@ -210,8 +211,8 @@ async def test_who_is_let_in_where(plane: Plane, agent: Agent) -> None:
     calls = [call for call in administered(plane.service) if call != ("DELETE", plane.service)]
     inside = [call for call in calls if call[1].lower().startswith(f"{plane.service.lower()}/")]
     for who, header, tried in (
-        ("reader", f"Bearer {await bearer(plane, 'reader')}", calls),
-        ("user", f"SharedAccessSignature {mine}", inside),
+        ("reader", f"Bearer {await bearer(plane, 'reader')}", calls[:: 2 if ROUNDS == 1 else 1]),
+        ("user", f"SharedAccessSignature {mine}", inside[:: 2 if ROUNDS == 1 else 1]),
         ("contributor", f"Bearer {await bearer(plane)}", calls[::7]),
         ("signature", signature(key, hour), inside[::7]),
     ):
