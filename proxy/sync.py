@@ -24,7 +24,7 @@ import grpc
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
 from proxy.adapters.agent_socket import unfit
-from proxy.agent_ports import FinishedTraces, QuotaCount, SharedCounters, SharedQuotas, WaitingFigures
+from proxy.agent_ports import FinishedTraces, QuotaCount, Setting, SharedCounters, SharedQuotas, WaitingFigures
 from proxy.config.resources import Resource, ResourceIssue, checked
 from proxy.settings import SyncTls
 
@@ -325,9 +325,9 @@ class SyncThread:
                     counters.part(0)
                     self._hurry(stirred.set if message.groups > 1 else None)
                 if message.time_ms:
-                    for each in (counters, self._quotas):
-                        if each is not None:
-                            each.align(message.time_ms / 1000, first)
+                    for counting in (counters, self._quotas):
+                        if counting is not None:
+                            counting.align(message.time_ms / 1000, first)
                     first = False
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
@@ -336,6 +336,9 @@ class SyncThread:
                         self._epoch = message.epoch
                         held.put(self._quotas.held())
                     self._quotas.merge([_quota_count(each) for each in message.quotas], message.sequence)
+                    for each in message.quotas:
+                        if each.HasField("set"):
+                            self._quotas.obey(_setting(each))
                     greeted.set()
         finally:
             ended.set()
@@ -391,6 +394,11 @@ class SyncThread:
 def _text(key: str) -> str:
     """The key as text that the wire can hold: it may be made of a header, whose bytes may be none."""
     return key if key.isascii() else key.encode("utf-8", "replace").decode()
+
+
+def _setting(count: counter_sync_pb2.QuotaCount) -> Setting:
+    calls, size = (getattr(count.set, name) if count.set.HasField(name) else None for name in ("calls", "bytes"))
+    return Setting(count.key, count.start, count.period, count.window, count.set.id, calls, size)
 
 
 def _quota_count(count: counter_sync_pb2.QuotaCount) -> QuotaCount:
