@@ -19,7 +19,9 @@ import asyncio
 import hashlib
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.adapters import redis_link
@@ -144,6 +146,7 @@ _RATE, _QUOTA, _SET = (
     hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest() for script in (RATE, QUOTA, SET)
 )
 _ANY = 1 << 52
+_Away = Callable[[], None]
 USE = Use(
     "limits server", SETTING, "limits count on each agent alone", logging.getLogger("proxy.limits"),
     "LimitsServerUp", "LimitsServerDown", (RATE, QUOTA, SET), strict=True,
@@ -176,6 +179,16 @@ def from_settings(values: Mapping[str, str], counters: LocalCounters, quotas: Lo
     )
 
 
+@dataclass(slots=True)
+class Tally:
+    """Who decided, and how long calls waited for it, in seconds."""
+
+    server: int = 0
+    local: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+
+
 class RedisLimits:
     """`counters` and `quotas` are what policies use. Call `start` on the running loop, and `close` at the end."""
 
@@ -184,9 +197,10 @@ class RedisLimits:
     ) -> None:
         self.link = link
         self._closed = closed
+        self._tally = tally = Tally()
         self._telling: asyncio.Task[None] | None = None
-        self.counters = RedisCounters(link, prefix, counters, self._away)
-        self.quotas = RedisQuotas(link, prefix, quotas, self._away)
+        self.counters = RedisCounters(link, prefix, counters, self._away, tally)
+        self.quotas = RedisQuotas(link, prefix, quotas, self._away, tally)
 
     def start(self) -> None:
         self.link.start()
@@ -204,8 +218,16 @@ class RedisLimits:
         then = "calls with limits are refused" if self._closed else USE.without
         return f"The limits server {self.link.place} ({SETTING}) is not in use, {then}: {self.link.why}."
 
+    def figures(self) -> tuple[bool, int, int, int, float]:
+        """Whether the server is in use, decisions of the server, of the local counters, refusals, seconds waited."""
+        tally = self._tally
+        return not self.link.open, tally.server, tally.local, tally.refused, round(tally.seconds, 6)
+
     def _away(self) -> None:
-        if self._closed:
+        if not self._closed:
+            self._tally.local += 1
+        else:
+            self._tally.refused += 1
             raise PolicyRefused(
                 503, "Service Unavailable", "LimitsUnavailable",
                 f"Limits cannot be checked at present. Try again in {RETRY_AFTER} seconds.",
@@ -217,8 +239,11 @@ class RedisLimits:
 class RedisCounters:
     """Counters of the port, in the server."""
 
-    def __init__(self, link: RedisLink, prefix: str, local: LocalCounters, away: Callable[[], None]) -> None:
+    def __init__(
+        self, link: RedisLink, prefix: str, local: LocalCounters, away: Callable[[], None], tally: Tally
+    ) -> None:
         self._link, self._prefix, self._local, self._away = link, prefix + "rate/", local, away
+        self._tally = tally
 
     def peek(self, key: str, period: float) -> Reading:
         return self.claim((Want(key, period, _ANY, 0),))[0]
@@ -231,7 +256,7 @@ class RedisCounters:
         return self._local.add(key, period, increment)
 
     def claim(self, wants: Sequence[Want]) -> list[Reading]:
-        answer = _ask(self._link, self._command(wants))
+        answer = _ask(self._link, self._command(wants), self._tally)
         if answer is None:
             self._away()
             return self._local.claim(wants)
@@ -254,8 +279,11 @@ class RedisCounters:
 class RedisQuotas:
     """Quotas of the port, in the server."""
 
-    def __init__(self, link: RedisLink, prefix: str, local: LocalQuotas, away: Callable[[], None]) -> None:
+    def __init__(
+        self, link: RedisLink, prefix: str, local: LocalQuotas, away: Callable[[], None], tally: Tally
+    ) -> None:
         self._link, self._prefix, self._local, self._away = link, prefix + "quota/", local, away
+        self._tally = tally
         self._settings: dict[tuple[str, float, int], Setting] = {}
         self._owed: dict[tuple[str, float, int, int], list[int]] = {}  # by window: calls, bytes
         self._heard: dict[tuple[str, float, int], str] = {}  # the last setting of each: they come more than once
@@ -332,7 +360,7 @@ class RedisQuotas:
         self._local.add(key, start, period, calls, size)
 
     def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
-        answer = _ask(self._link, self._command(wants))
+        answer = _ask(self._link, self._command(wants), self._tally)
         if answer is None:
             self._away()
             usages = self._local.claim(wants)
@@ -362,12 +390,17 @@ class RedisQuotas:
         return command
 
 
-def _ask(link: RedisLink, command: list[str | int]) -> list[int] | None:
+def _ask(link: RedisLink, command: list[str | int], tally: Tally) -> list[int] | None:
     """The server's answer; None when there is none, or nobody here who could wait for it."""
     if link.open or not can_wait():
         return None
+    began = time.monotonic()
     answer: Any = wait(link.ask(*command))
-    return answer if isinstance(answer, list) else None
+    tally.seconds += time.monotonic() - began
+    if not isinstance(answer, list):
+        return None
+    tally.server += 1
+    return answer
 
 
 def _name(kind: str, key: str) -> str:

@@ -203,6 +203,9 @@ async def test_without_the_server_the_local_counters_go_on(redis: Redis, caplog:
         for _ in range(100):
             await inside(lambda: made.counters.take("ann", 60, 1000))
         assert time.monotonic() - began < SOON, "nobody waits any more"
+        up, server, local, refused, seconds = made.figures()
+        assert (up, server, local + server, refused) == (False, 5, 118, 0)
+        assert 0 < seconds < 12 * SOON
         redis.thaw()
         await until(made)
         assert made.problem() == ""
