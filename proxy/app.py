@@ -35,6 +35,7 @@ from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.limits import Limits
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.places import SharedPlaces
 from proxy.adapters.pressure import MemoryWatch, most_connections
@@ -257,7 +258,9 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
     transport = HttpTransport(
-        reach=Reach(settings.loopback_allowed, settings.http_allowed), trust=Trust(ClientTls.read(settings.values))
+        reach=Reach(settings.loopback_allowed, settings.http_allowed),
+        trust=Trust(ClientTls.read(settings.values)),
+        names=LastingResolver(settings.names_kept),
     )
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)

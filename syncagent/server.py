@@ -17,6 +17,7 @@ import grpc
 import grpc.aio
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
+from proto.certificates import ChannelFiles, Pem
 from syncagent.address import prepare
 from syncagent.counters import Relay, Slot
 from syncagent.hub import Hub, Issue, Offer, Sidecar, Version
@@ -305,7 +306,8 @@ class Server:
     """Listens for the sidecars of this agent."""
 
     def __init__(self, listen: str, token_file: Path | None, hub: Hub, log: Log, tls: SyncTls | None = None) -> None:
-        self._listen, self._tls, self._log = listen, tls, log
+        self._listen = listen
+        self._files = None if tls is None else ChannelFiles(tls.certificate, tls.key, tls.ca)
         gate = Gate(token_file)
         self._config = ConfigSync(hub, gate, log)
         self._counters = CounterSync(Relay(), hub.quotas, gate)
@@ -318,10 +320,10 @@ class Server:
         config_sync_pb2_grpc.add_ConfigSyncServicer_to_server(self._config, server)  # type: ignore[no-untyped-call]
         counter_sync_pb2_grpc.add_CounterSyncServicer_to_server(self._counters, server)  # type: ignore[no-untyped-call]
         try:
-            if self._tls is None:
+            if self._files is None:
                 server.add_insecure_port(self._listen)
             else:
-                server.add_secure_port(self._listen, _secured(self._tls, self._log))
+                server.add_secure_port(self._listen, _secured(self._files))
         except RuntimeError:
             raise OSError(f"config.sync.listen: {self._listen} is taken or not usable") from None
         if self._listen.startswith("unix:"):
@@ -339,22 +341,32 @@ class Server:
     def wake(self) -> None:
         self._config.wake()
 
+    def problem(self) -> str:
+        """Of the certificates that sidecars are shown; empty when all is well."""
+        if self._files is None:
+            return ""
+        self._files.look()
+        return self._files.problem
 
-def _secured(tls: SyncTls, log: Log) -> grpc.ServerCredentials:
+
+def _secured(files: ChannelFiles) -> grpc.ServerCredentials:
     """TLS in which both sides show a certificate; files that change serve the next handshake. Raises OSError."""
+    shown = files.look()
+    if shown is None:
+        raise OSError(files.problem)
 
-    def read() -> Any:
-        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=tls.ca.read_bytes())
+    def read(pem: Pem) -> Any:
+        return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], root_certificates=pem.ca)
 
     def again() -> Any:
-        try:
-            return read()
-        except OSError as error:  # in the middle of being replaced: the last ones go on serving
-            log.warn("SyncCertificateUnreadable", f"config.sync.tls: {error}")
+        nonlocal shown
+        found = files.look()
+        if found is None or found == shown:
             return None
+        shown = found
+        return read(found)
 
-    return grpc.dynamic_ssl_server_credentials(read(), again, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(read(shown), again, require_client_authentication=True)
 
 
 def frames(offer: Offer) -> Iterator[config_sync_pb2.FromAgent]:
