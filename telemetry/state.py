@@ -111,7 +111,7 @@ class GatewayMetrics:
         )
         limits = self.limits
         up = None if limits is None else float(limits.up)
-        yield gauge("apim.limits.server.up", "1", "Whether the server that counts limits is in use: 1 or 0", up)
+        yield gauge("apim.limits.server.up", "{server}", "Whether the server that counts limits is in use: 1 or 0", up)
         made = () if limits is None else (("server", limits.server), ("local", limits.local), ("none", limits.refused))
         yield Metric(
             "apim.limits.decisions",
