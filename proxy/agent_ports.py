@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 # key, slice in milliseconds, slot = floor(unix time of the agent / slice), increment
 Count = tuple[str, int, int, int]
@@ -45,6 +45,12 @@ class Setting(NamedTuple):
     id: str
     calls: int | None
     bytes: int | None
+
+    @classmethod
+    def told(cls, count: Any) -> Setting:
+        """Of a `QuotaCount` that has one."""
+        calls, size = (getattr(count.set, name) if count.set.HasField(name) else None for name in ("calls", "bytes"))
+        return cls(count.key, count.start, count.period, count.window, count.set.id, calls, size)
 
 
 class SharedQuotas(Protocol):

@@ -344,7 +344,7 @@ class SyncThread:
                     self._quotas.merge([_quota_count(each) for each in message.quotas], message.sequence)
                     for each in message.quotas:
                         if each.HasField("set"):
-                            self._quotas.obey(_setting(each))
+                            self._quotas.obey(Setting.told(each))
                     greeted.set()
         finally:
             ended.set()
@@ -404,11 +404,6 @@ def _warn(problem: str) -> None:
 def _text(key: str) -> str:
     """The key as text that the wire can hold: it may be made of a header, whose bytes may be none."""
     return key if key.isascii() else key.encode("utf-8", "replace").decode()
-
-
-def _setting(count: counter_sync_pb2.QuotaCount) -> Setting:
-    calls, size = (getattr(count.set, name) if count.set.HasField(name) else None for name in ("calls", "bytes"))
-    return Setting(count.key, count.start, count.period, count.window, count.set.id, calls, size)
 
 
 def _quota_count(count: counter_sync_pb2.QuotaCount) -> QuotaCount:
