@@ -6,7 +6,8 @@
 Rules
 1. Each agent counts for its own sidecars. What is shown is the sum over all agents.
 2. A value that is set goes to the agent that counted most, and zero to the others, with each agent's next call. Until
-   it is confirmed, what the agent tells of this counter is not heard, so a value that was set is what is read.
+   it is confirmed, what the agent tells of this counter is not heard, so a value that was set is what is read. With it
+   each agent hears what was set for all of them together, for sidecars that count in a server which all of them use.
 3. A key that nobody counted has no counters; a period in which nobody counted has counted nothing.
 4. An agent that begins anew gets its own counters back, so they outlive it and its sidecars.
 
@@ -19,7 +20,6 @@ import datetime
 import math
 import re
 import time
-import uuid
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -103,8 +103,19 @@ def keep(
     if rows:
         connection.execute(_replaced(connection), rows)
     for row in connection.execute(select(quotas).where(mine, quotas.c.asked != "").limit(MOST_ANSWERED)).mappings():
-        answer.append({"id": row["asked"], "counter": _told(vault, row)})
+        answer.append({"id": row["asked"], "counter": _told(vault, row), "set": _set(row["asked"])})
     return answer
+
+
+def _asked(calls: int | None, size: int | None) -> str:
+    """The id of what is set, which sorts by its time, and in which lies what is set for all agents together."""
+    return ":".join([f"{time.time_ns():016x}", *("" if each is None else str(each) for each in (calls, size))])
+
+
+def _set(asked: str) -> list[int | None]:
+    """Calls and bytes of all agents together; None is left as it is."""
+    parts = asked.split(":")
+    return [int(part) if part else None for part in parts[1:]] if len(parts) == 3 else [None, None]
 
 
 def _replaced(connection: Connection) -> Any:
@@ -233,12 +244,19 @@ def reset(tx: Transaction, key: str, period: str | None, values: dict[str, int])
         raise ArmError(404, "ResourceNotFound", "No gateway counts this key in this period.")
     for rows in chosen:
         most = max(rows, key=lambda row: (row["calls"], row["bytes"]))
+        # policies with one key and period may begin it at several times: only one of them gets the value
+        asked = {
+            alike: _asked(*(values[name] * alike if name in values else None for name in ("calls", "bytes")))
+            for alike in (True, False)
+        }
         for row in rows:
             mine = [
                 quotas.c[name] == row[name] for name in ("service", "gateway", "instance", "key", "start", "period")
             ]
             given = {name: value if row is most else 0 for name, value in values.items()}
-            tx.connection.execute(update(quotas).where(*mine).values(**given, asked=uuid.uuid4().hex))
+            tx.connection.execute(
+                update(quotas).where(*mine).values(**given, asked=asked[row["start"] == most["start"]])
+            )
     return counters(tx, key, period)
 
 

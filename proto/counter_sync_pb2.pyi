@@ -42,18 +42,30 @@ class Count(_message.Message):
     increment: int
     def __init__(self, key: _Optional[str] = ..., slice_ms: _Optional[int] = ..., slot: _Optional[int] = ..., increment: _Optional[int] = ...) -> None: ...
 
+class Setting(_message.Message):
+    __slots__ = ("id", "calls", "bytes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    calls: int
+    bytes: int
+    def __init__(self, id: _Optional[str] = ..., calls: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
 class QuotaCount(_message.Message):
-    __slots__ = ("key", "start", "period", "window", "calls", "bytes")
+    __slots__ = ("key", "start", "period", "window", "calls", "bytes", "set")
     KEY_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     PERIOD_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    SET_FIELD_NUMBER: _ClassVar[int]
     key: str
     start: float
     period: int
     window: int
     calls: int
     bytes: int
-    def __init__(self, key: _Optional[str] = ..., start: _Optional[float] = ..., period: _Optional[int] = ..., window: _Optional[int] = ..., calls: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+    set: Setting
+    def __init__(self, key: _Optional[str] = ..., start: _Optional[float] = ..., period: _Optional[int] = ..., window: _Optional[int] = ..., calls: _Optional[int] = ..., bytes: _Optional[int] = ..., set: _Optional[_Union[Setting, _Mapping]] = ...) -> None: ...

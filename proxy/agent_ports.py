@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 # key, slice in milliseconds, slot = floor(unix time of the agent / slice), increment
 Count = tuple[str, int, int, int]
@@ -35,6 +35,24 @@ class SharedCounters(Protocol):
 QuotaCount = tuple[str, float, int, int, int, int]
 
 
+class Setting(NamedTuple):
+    """What the plane set a quota's counter to, over all agents; None stays as it is. Of two the greater id is newer."""
+
+    key: str
+    start: float
+    period: int
+    window: int
+    id: str
+    calls: int | None
+    bytes: int | None
+
+    @classmethod
+    def told(cls, count: Any) -> Setting:
+        """Of a `QuotaCount` that has one."""
+        calls, size = (getattr(count.set, name) if count.set.HasField(name) else None for name in ("calls", "bytes"))
+        return cls(count.key, count.start, count.period, count.window, count.set.id, calls, size)
+
+
 class SharedQuotas(Protocol):
     """Quota counts to exchange: see proto/counter_sync.proto; called in threads."""
 
@@ -47,6 +65,10 @@ class SharedQuotas(Protocol):
     def report(self, again: bool) -> tuple[int, list[QuotaCount]] | None: ...
 
     def merge(self, totals: list[QuotaCount], answered: int) -> None: ...
+
+    def obey(self, setting: Setting) -> None:
+        """The agent's totals have it already."""
+        ...
 
 
 class FinishedTraces(Protocol):

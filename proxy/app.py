@@ -340,6 +340,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     )
     sync.start()
     hearing = loop.create_task(_hear(counters, quotas)) if memory is not None else None
+    figuring = loop.create_task(_tell_limits(limits, journal)) if limits is not None else None
 
     await asked.wait()
     log.info("draining, at most %g s", settings.drain_timeout, extra={"event": "GatewayStopping"})
@@ -359,7 +360,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     await caches.close()
     if limits is not None:
         await limits.close()
-    for each in (telling, hearing):
+    for each in (telling, hearing, figuring):
         if each is not None:
             each.cancel()
     await journal.close(0.2 if again.is_set() else 2.0)
@@ -369,6 +370,12 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         memory.close()
     log.info("ended", extra={"event": "GatewayStopped"})
     return 0
+
+
+async def _tell_limits(limits: redis_limits.RedisLimits, journal: Journal) -> None:
+    while True:
+        await asyncio.sleep(HEAR_EVERY)
+        journal.limit(*limits.figures())
 
 
 async def _hear(counters: LocalCounters, quotas: LocalQuotas) -> None:

@@ -26,7 +26,7 @@ import grpc
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
 from proto.certificates import ChannelFiles, SecuredChannel
 from proxy.adapters.agent_socket import unfit
-from proxy.agent_ports import FinishedTraces, QuotaCount, SharedCounters, SharedQuotas, WaitingFigures
+from proxy.agent_ports import FinishedTraces, QuotaCount, Setting, SharedCounters, SharedQuotas, WaitingFigures
 from proxy.config.resources import Resource, ResourceIssue, checked
 from proxy.settings import SyncTls
 
@@ -331,9 +331,9 @@ class SyncThread:
                     counters.part(0)
                     self._hurry(stirred.set if message.groups > 1 else None)
                 if message.time_ms:
-                    for each in (counters, self._quotas):
-                        if each is not None:
-                            each.align(message.time_ms / 1000, first)
+                    for counting in (counters, self._quotas):
+                        if counting is not None:
+                            counting.align(message.time_ms / 1000, first)
                     first = False
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
@@ -342,6 +342,9 @@ class SyncThread:
                         self._epoch = message.epoch
                         held.put(self._quotas.held())
                     self._quotas.merge([_quota_count(each) for each in message.quotas], message.sequence)
+                    for each in message.quotas:
+                        if each.HasField("set"):
+                            self._quotas.obey(Setting.told(each))
                     greeted.set()
         finally:
             ended.set()

@@ -418,7 +418,8 @@ class Agent:
             try:
                 key, start, period, window, calls, size = each["counter"]
                 name, total = Name(str(key), float(start), int(period)), Total(int(window), int(calls), int(size))
-                self._hub.quotas.obey(str(each["id"]), name, total)
+                calls_set, size_set = (None if it is None else int(it) for it in each.get("set", (None, None)))
+                self._hub.quotas.obey(str(each["id"]), name, total, (calls_set, size_set))
             except (TypeError, ValueError, LookupError):
                 self._log.warn("CountersUnreadable", "the plane sets a quota counter that is none")
 

@@ -6,7 +6,8 @@ Rules
 1. The agent holds the totals: a sidecar that starts anew counts on from them, and so does an agent, from what its
    sidecars held or what the plane gives back.
 2. A report is counted once, however often it comes.
-3. A value that the plane sets replaces the total, at once and for all sidecars.
+3. A value that the plane sets replaces the total, at once and for all sidecars. What it set over all agents goes along
+   with the totals of that window.
 4. Windows are those of this agent's time. What was told of a window to come (by an agent whose clock was ahead) gives
    way to what is counted now.
 5. At most `MOST` counters; the one that was least recently counted goes first.
@@ -40,6 +41,15 @@ class Total(NamedTuple):
     bytes: int
 
 
+class Setting(NamedTuple):
+    """What the plane set a counter to, over all agents; None stays as it is."""
+
+    id: str
+    window: int
+    calls: int | None
+    bytes: int | None
+
+
 Counted = tuple[Name, Total]
 
 
@@ -55,6 +65,7 @@ class Quotas:
         self._sequences: OrderedDict[str, int] = OrderedDict()  # per sidecar: its last report
         self._untold_plane: dict[Name, None] = {}
         self._unsaved: dict[Name, None] = {}
+        self._settings: dict[Name, Setting] = {}
         self._confirmed: list[str] = []
         self._new = True
 
@@ -143,19 +154,27 @@ class Quotas:
         self._untold_plane |= {name: None for name, _ in counted}
         self._confirmed = confirmed + self._confirmed
 
-    def obey(self, id: str, name: Name, total: Total) -> None:
-        """Set a counter to what the plane says; without an id, what the plane gives back."""
+    def setting(self, name: Name) -> Setting | None:
+        """What the plane last set it to, in its present window."""
+        return self._settings.get(name)
+
+    def obey(self, id: str, name: Name, total: Total, everywhere: tuple[int | None, int | None] = (None, None)) -> None:
+        """Set a counter to what the plane says, in all to `everywhere`; without an id, what the plane gives back."""
         if not id:
             self.hold([(name, total)])
             return
         mine = self._totals.get(name)
         if mine is None or mine.window <= total.window:
+            if everywhere != (None, None):
+                self._settings[name] = Setting(id, total.window, *everywhere)
             self._store(name, total)
         self._confirmed.append(id)
 
     def _store(self, name: Name, total: Total) -> None:
         self._totals[name] = total
         self._totals.move_to_end(name)
+        if self._settings and name in self._settings and self._settings[name].window != total.window:
+            del self._settings[name]
         self._untold_plane[name] = self._unsaved[name] = None
         for untold in self._untold.values():
             untold[name] = None
@@ -163,3 +182,4 @@ class Quotas:
             oldest, _ = self._totals.popitem(last=False)
             self._untold_plane.pop(oldest, None)
             self._unsaved.pop(oldest, None)
+            self._settings.pop(oldest, None)

@@ -282,7 +282,11 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
                         epoch=self._quotas.epoch, sequence=answered, groups=told, time_ms=self._time()
                     )
                     for name, total in totals[start : start + QUOTAS_PER_FRAME]:
-                        message.quotas.add(**name._asdict(), **total._asdict())
+                        added = message.quotas.add(**name._asdict(), **total._asdict())
+                        if (setting := self._quotas.setting(name)) is not None:
+                            added.set.CopyFrom(
+                                counter_sync_pb2.Setting(id=setting.id, calls=setting.calls, bytes=setting.bytes)
+                            )
                     await context.write(message)
             counts = [
                 counter_sync_pb2.Count(key=slot.key, slice_ms=slot.slice_ms, slot=slot.slot, increment=increment)

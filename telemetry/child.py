@@ -40,7 +40,7 @@ from telemetry.records import EventRecord, Row
 from telemetry.recovery import EXPORTERS, FIRST, SUMS, Recovery, Safe, Said
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
-from telemetry.state import GatewayMetrics, Standing
+from telemetry.state import GatewayMetrics, Limits, Standing
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,8 @@ class Child:
             self._resource = Resource(self._resource.instance_id, gateway_id, region, self._resource.process_id)
         elif kind == frames.STANDING:
             self._gateway.standing = Standing._make(content)
+        elif kind == frames.LIMITS:
+            self._gateway.limits = Limits._make(content)
         elif kind == frames.EVENTS:
             self._journal.dropped_events, events, path, number = content
             for left in self._said.follow(path, number - len(events)):

@@ -9,6 +9,7 @@ A frame is 4 bytes of length (big-endian) and that many bytes of `marshal`: the 
                                                    their own trail, and the number of the next event
     identity  (gateway_id, region)                 what only the configuration knows; replaces what was known before
     standing  (version, newest, confirmed)         which configuration is in force, see `state.py`; replaces likewise
+    limits    (up, server, local, refused, seconds)  the limits server, see `state.py`; replaces likewise
     loggers   (loggers, diagnostics, ...)          the content of a `diagnostics.Directory`; replaces the one before
 
 On the way back each frame is 4 bytes of length and a JSON document of figures (`figures.py`).
@@ -36,6 +37,7 @@ RECORDS = "records"
 VERSION = 2  # of `marshal`, for single records: it does not look whether a value was there before
 IDENTITY = "identity"
 STANDING = "standing"
+LIMITS = "limits"
 EVENTS = "events"
 LOGGERS = "loggers"
 TRAIL = "trail"

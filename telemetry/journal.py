@@ -31,6 +31,7 @@ from pathlib import Path
 from telemetry.frames import (
     EVENTS,
     IDENTITY,
+    LIMITS,
     LOGGERS,
     STANDING,
     TRAIL,
@@ -167,6 +168,10 @@ class Journal:
     def stand(self, version: int, newest: int, confirmed: float) -> None:
         """Which configuration is in force (`state.py` has the words); call it whenever that changes."""
         self._tell(STANDING, pack(STANDING, (version, newest, confirmed)))
+
+    def limit(self, up: bool, server: int, local: int, refused: int, seconds: float) -> None:
+        """How the limits server does (`state.py` has the words); call it now and then, where there is one."""
+        self._tell(LIMITS, pack(LIMITS, (up, server, local, refused, seconds)))
 
     def direct(self, loggers: bytes, sends: bool = False) -> None:
         """Where the configuration sends telemetry: a frame of `diagnostics.frame`, whenever that changes; and whether

@@ -32,7 +32,7 @@ from telemetry.metrics import Counter, Histogram, Metric, RequestMetrics
 from telemetry.records import Captured, ErrorRecord, MetricRecord, RequestRecord, TraceRecord
 from telemetry.settings import Resource
 from telemetry.settings import metrics as metric_settings
-from telemetry.state import GatewayMetrics, Standing
+from telemetry.state import GatewayMetrics, Limits, Standing
 from telemetry.vitals import JournalCounts, process_metrics, telemetry_metrics
 
 RESOURCE = Resource("sidecar-1", "edge", "west", 1)
@@ -120,6 +120,7 @@ def declared() -> list[Declared]:
     settings = metric_settings({"telemetry.metrics.naming": "both"})
     requests, gateway, custom = RequestMetrics(settings), GatewayMetrics(1), CustomMetrics(1)
     gateway.standing = Standing(1, 1, 1.0)
+    gateway.limits = Limits(True, 1, 0, 0, 0.001)
     batch = Kinds().batch([SAMPLE])
     for each in (requests, gateway, custom):
         each.add(batch, RESOURCE)

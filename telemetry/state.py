@@ -1,5 +1,5 @@
 """What the semantic conventions have no words for, whatever `telemetry.metrics.naming` says: why requests failed, what
-caches answered, and which configuration is in force.
+caches answered, which configuration is in force, and how the limits server does.
 
 Rules
 1. Only a request that failed or asked a cache costs anything here.
@@ -29,11 +29,25 @@ class Standing(NamedTuple):
     confirmed: float
 
 
+class Limits(NamedTuple):
+    """The server in which limits are counted: whether it is in use, and since the start how many decisions it made, how
+    many the local counters made in its place, how many calls were refused without it, and the seconds that calls
+    waited for it."""
+
+    up: bool
+    server: int
+    local: int
+    refused: int
+    seconds: float
+
+
 class GatewayMetrics:
-    """The aggregates of one child. `standing` is None until the sidecar has a configuration."""
+    """The aggregates of one child. `standing` is None until the sidecar has a configuration, `limits` where no server
+    counts them."""
 
     def __init__(self, max_series: int) -> None:
         self.standing: Standing | None = None
+        self.limits: Limits | None = None
         self._lock = threading.Lock()
         self._received = 0
         self.errors = Counter(
@@ -95,5 +109,18 @@ class GatewayMetrics:
             "Time since the management plane last said that this configuration is the newest",
             lag,
         )
+        limits = self.limits
+        up = None if limits is None else float(limits.up)
+        yield gauge("apim.limits.server.up", "{server}", "Whether the server that counts limits is in use: 1 or 0", up)
+        made = () if limits is None else (("server", limits.server), ("local", limits.local), ("none", limits.refused))
+        yield Metric(
+            "apim.limits.decisions",
+            "counter",
+            "{decision}",
+            "Decisions of limits where a server counts them, by who made them",
+            tuple(Point((("apim.limits.by", by),), number) for by, number in made),
+        )
+        waited = () if limits is None else (Point((), limits.seconds),)
+        yield Metric("apim.limits.server.wait", "counter", "s", "Time that calls waited for the limits server", waited)
         received = (Point((), self._received),)
         yield Metric("apim.telemetry.received", "counter", "{record}", "Records that the sidecar handed over", received)

@@ -117,6 +117,7 @@ ATTRIBUTES: dict[str, str] = {
     "apim.last_error.reason": "Why, as `LastError.Reason`",
     "apim.last_error.section": "Section in which the request ended",
     "apim.last_error.source": "The policy, or the part of the gateway, that raised the error",
+    "apim.limits.by": "`server`, `local` (the sidecars' own counters) or `none` (refused)",
     "apim.metric.namespace": "The namespace that the policy gave",
     "apim.operation.id": "The operation",
     "apim.operation.name": "Its display name",

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from proxy.adapters.clock import Ahead, steady_time
 from proxy.adapters.siblings import Siblings
+from proxy.agent_ports import Setting
 from proxy.ports import QuotaWant, Usage
 
 log = logging.getLogger("proxy.quotas")
@@ -72,6 +73,7 @@ class LocalQuotas:
         self._late = 0.0  # seconds that the agent's time is ahead, as it was when windows last moved
         self._sequence = secrets.randbits(48)
         self.stir: Callable[[], None] | None = None  # called when other hosts should hear what was counted
+        self.ordered: Callable[[Setting], None] | None = None  # called, in any thread, with what the plane set
         self._siblings = siblings
         self._totals: _Counts = {}  # the agent's last word, where there are siblings
         self._hear()
@@ -220,6 +222,10 @@ class LocalQuotas:
                 self._counts[name] = count
             if self._counts:
                 self._forget()
+
+    def obey(self, setting: Setting) -> None:
+        if self.ordered is not None:
+            self.ordered(setting)
 
     def _beyond(self, name: _Name, total: _Count) -> _Count | None:
         """What is known of a counter beyond the agent's new total; None where nothing may be."""

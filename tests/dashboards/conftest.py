@@ -82,6 +82,7 @@ async def tell(settings: dict[str, str], rounds: int, pause: float) -> None:
         journal.start()
         journal.identify("edge", "lab")
         journal.stand(41, 42, time.time() - 3)
+        journal.limit(True, 41, 1, 0, 0.05)
     for _ in range(rounds):
         for journal in journals:
             for each in requests():

@@ -48,7 +48,8 @@ def test_what_an_alert_asks_for_is_there(store: Store, name: str) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"]
     store.query(rule["expr"])
-    asked = set(re.findall(r"\b(?:apim|http)_\w+_(?:count|bucket|total|seconds|version|behind|queued)\b", rule["expr"]))
+    ends = "count|bucket|total|seconds|version|behind|queued|up"
+    asked = set(re.findall(rf"\b(?:apim|http)_\w+_(?:{ends})\b", rule["expr"]))
     assert asked
     for metric in asked:
         assert store.query(metric), metric

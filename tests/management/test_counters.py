@@ -285,10 +285,12 @@ async def test_a_value_that_is_set_goes_to_the_agents(shop: Plane) -> None:
     # told before it was set: not heard
     (asked,) = await tell(shop, 2, quotas={"counters": [counter("ann", 4)]})
     assert asked["counter"] == counter("ann", 0)
+    assert asked["set"] == [2, None], "for all agents together"
     assert (await shop.get("/quotas/ann"))["value"][0]["value"]["callsCount"] == 2
     assert await tell(shop, 3, quotas={"counters": [counter("ann", 1)], "confirmed": [asked["id"]]}) == []
     (other,) = await tell(shop, 2, instance="second", quotas={})
     assert other["counter"] == counter("ann", 2)
+    assert (other["id"], other["set"]) == (asked["id"], asked["set"])
     await tell(shop, 3, instance="second", quotas={"confirmed": [other["id"]]})
     assert (await shop.get("/quotas/ann"))["value"][0]["value"]["callsCount"] == 3
     for wrong in ({}, {"callsCount": -1}, {"callsCount": "1"}, {"kbTransferred": True}, {"callsCount": 1.5}):

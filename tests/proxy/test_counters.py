@@ -208,3 +208,22 @@ def test_a_host_whose_clock_is_wrong_counts_with_the_others(apart: float) -> Non
     for count in there.drain():
         here.merge(*count)
     assert here.peek("k", 60).count == 1
+
+
+def test_a_flood_of_keys_takes_no_limit_that_is_in_use() -> None:
+    counters, passed = LocalCounters(Now(), max_keys=1_000), 0
+    for number in range(20_000):
+        counters.take(f"flood {number}", 60, 5)
+        if number % 100 == 0:
+            passed += counters.take("busy", 60, 100).count < 100
+    assert passed == 100
+    assert len(counters) == 1_000
+
+
+def test_a_header_that_is_overwritten_leads_no_reader_astray(tmp_path: Path) -> None:
+    one, two = (open_memory("unix:/nowhere", tmp_path) for _ in range(2))
+    counters = LocalCounters(Now(), siblings=Siblings(two, LIMITS))
+    one.words[0] = 2**63
+    assert [counters.take("k", 60, 3).count for _ in range(5)] == [0, 1, 2, 3, 3]
+    for each in (one, two):
+        each.close()

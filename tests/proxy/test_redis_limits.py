@@ -16,6 +16,7 @@ import pytest
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.quotas import LocalQuotas
 from proxy.adapters.redis_limits import TIMEOUT, RedisLimits, configured, from_settings
+from proxy.agent_ports import Setting
 from proxy.errors import PolicyRefused
 from proxy.expressions.slices import GivingWay
 from proxy.ports import QuotaWant, Want
@@ -94,6 +95,65 @@ async def test_a_limit_is_exact_whoever_asks(redis: Redis) -> None:  # noqa: F81
         assert (await inside(lambda: two.counters.peek("bob", 60))).count == 0
 
 
+async def test_what_the_plane_sets_is_set_in_the_server_once(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    where, period = f"redis://127.0.0.1:{redis.port}", 604800
+    want = QuotaWant("ann", 0.0, period, 5, None)
+    async with used(limits(where)) as one, used(limits(where)) as two:
+        window = int(one.quotas.now() // period)
+
+        async def calls() -> tuple[int, int]:
+            usage = await inside(lambda: two.quotas.usage("ann", 0.0, period))
+            return usage.calls, usage.bytes
+
+        async def set_to(id: str, calls: int | None, size: int | None, at: int = window) -> None:
+            for each in (one, two):  # every sidecar hears it, and again on each new stream
+                each.quotas._local.obey(Setting("ann", 0.0, period, at, id, calls, size))
+            await asyncio.sleep(0.05)
+            async with asyncio.timeout(10):
+                while one.quotas._settings or two.quotas._settings:  # noqa: ASYNC110 (they tell nobody)
+                    await asyncio.sleep(0.01)
+
+        for _ in range(7):
+            await inside(lambda: one.quotas.claim((want,)))
+        one.quotas.add("ann", 0.0, period, 0, 700)
+        await asyncio.sleep(0.05)
+        assert await calls() == (5, 700)
+        await set_to("a1", 2, None)
+        assert await calls() == (2, 700)
+        await inside(lambda: one.quotas.claim((want,)))
+        await set_to("a1", 2, None)
+        assert await calls() == (3, 700), "told again it changes nothing"
+        await set_to("a3", 0, 1024)
+        await set_to("a2", 9, 9)
+        assert await calls() == (0, 1024), "of two the newer one holds"
+        await set_to("a4", 9, 9, window - 1)
+        assert await calls() == (0, 1024), "another window"
+
+
+async def test_what_passed_while_the_server_was_away_is_told_to_it(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    where, period = f"redis://127.0.0.1:{redis.port}", 604800
+    want = QuotaWant("ann", 0.0, period, 50, None)
+    async with used(limits(where)) as one, used(limits(where)) as two:
+        await inside(lambda: one.quotas.claim((want,)))
+        redis.stop()
+        await until_missed(one)
+        for _ in range(3):
+            await inside(lambda: one.quotas.claim((want,)))
+        one.quotas.add("ann", 0.0, period, 0, 700)
+        redis.start()  # without what it held
+        await until(one)
+        await until_missed(two)
+        await until(two)
+        async with asyncio.timeout(10):
+            while one.quotas._owed:  # noqa: ASYNC110 (it tells nobody)
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        usage = await inside(lambda: two.quotas.usage("ann", 0.0, period))
+        assert (usage.calls, usage.bytes) == (3, 700)
+
+
 async def test_windows_are_those_of_the_local_counters(redis: Redis) -> None:  # noqa: F811
     redis.start()
     chance = random.Random(3)
@@ -107,7 +167,7 @@ async def test_windows_are_those_of_the_local_counters(redis: Redis) -> None:  #
                 local = LocalCounters()
                 await asyncio.sleep(1.1)
                 continue
-            assert abs(theirs.reset_after - ours.reset_after) < 0.1
+            assert abs(theirs.reset_after - ours.reset_after) < 0.3
             await asyncio.sleep(chance.random() * 0.02)
         quota = LocalQuotas()
         for start, period in ((0.0, 3600), (-62135596800.0, 604800), (1e9, 0)):
@@ -143,6 +203,9 @@ async def test_without_the_server_the_local_counters_go_on(redis: Redis, caplog:
         for _ in range(100):
             await inside(lambda: made.counters.take("ann", 60, 1000))
         assert time.monotonic() - began < SOON, "nobody waits any more"
+        up, server, local, refused, seconds = made.figures()
+        assert (up, server, local + server, refused) == (False, 5, 118, 0)
+        assert 0 < seconds < 12 * SOON
         redis.thaw()
         await until(made)
         assert made.problem() == ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from syncagent.figures import Figures
-from syncagent.quotas import Name, Quotas, Total
+from syncagent.quotas import Name, Quotas, Setting, Total
 
 START = 1_800_000_000
 
@@ -123,6 +123,19 @@ def test_what_the_plane_hears_and_sets() -> None:
     quotas.obey("id2", BEE, Total(2, 7, 7))  # its window has passed
     quotas.obey("", BEE, Total(3, 1, 0))
     assert quotas.for_plane() == (False, [(BEE, Total(3, 1, 0))], ["id1", "id2"])
+
+
+def test_what_the_plane_sets_over_all_agents_goes_along_while_its_window_lasts() -> None:
+    quotas = Quotas("e1", now=lambda: 5 * 3600.0)
+    quotas.obey("id1", BEE, Total(3, 0, 0), (7, None))
+    assert quotas.setting(BEE) == Setting("id1", 3, 7, None)
+    quotas.report("s1", 1, [(BEE, Total(3, 1, 0))])
+    assert quotas.setting(BEE) is not None
+    quotas.report("s1", 2, [(BEE, Total(4, 1, 0))])
+    assert quotas.setting(BEE) is None
+    quotas.obey("id2", BEE, Total(3, 0, 0), (7, None))
+    quotas.obey("id3", BEE, Total(4, 0, 0))  # a plane that tells nothing of the others
+    assert quotas.setting(BEE) is None
 
 
 def test_counters_are_bounded() -> None:

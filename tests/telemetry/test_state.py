@@ -73,6 +73,24 @@ def test_the_standing_crosses_the_pipe_and_lag_is_time() -> None:
     assert found["apim.config.lag"].points[0].value == pytest.approx(30, abs=5)
 
 
+def test_the_limits_server_is_told_where_there_is_one() -> None:
+    child = Child(QUIET, 1)
+    assert not by_name(child.read())["apim.limits.server.up"].points
+    journal = Journal(QUIET, "host:1")
+    for figures in ((True, 3, 0, 0, 0.25), (False, 3, 2, 1, 0.5)):
+        journal.limit(*figures)
+    for kind, content in unpack(bytearray(journal._told[frames.LIMITS])):
+        child.frame(kind, content)
+    found = by_name(child.read())
+    assert found["apim.limits.server.up"].points[0].value == 0
+    assert {dict(each.labels)["apim.limits.by"]: each.value for each in found["apim.limits.decisions"].points} == {
+        "server": 3,
+        "local": 2,
+        "none": 1,
+    }
+    assert found["apim.limits.server.wait"].points[0].value == 0.5
+
+
 def test_a_source_that_never_confirmed_has_no_lag() -> None:
     metrics = GatewayMetrics(10)
     metrics.standing = Standing(7, 7, 0)
