@@ -4,7 +4,7 @@ Ours, not ARM's; for the portal, which comes with the admin token. All are POST 
 
     signUp                 {email, password, firstName, lastName}    {"state": "active" | "pending"}
     confirmSignUp          {token}                                   {"userId"}
-    verifyPassword         {email, password}                         {"userId"}
+    verifyPassword         {email, password}                         {"userId", "sessionStamp"}
     changePassword         {userId, password, newPassword}           204
     requestPasswordReset   {email}                                   204
     resetPassword          {token, password}                         {"userId"}
@@ -37,6 +37,7 @@ from management.errors import ArmError, invalid, not_allowed, not_found
 from management.guesses import Guesses
 from management.paths import ArmPath
 from management.resources.portal_settings import TYPES as PORTAL_SETTINGS
+from management.resources.users import session_stamp
 from management.settings import Outside
 from management.store import Row, Store
 from management.transaction import Transaction, reading, writing
@@ -117,19 +118,23 @@ class Accounts:
         if seconds := self._guesses.wait(email):
             raise ArmError(429, "TooManyRequests", f"Too many wrong passwords: wait {seconds} seconds.")
 
-        def find(tx: Transaction) -> tuple[str, str]:
-            row = _account(tx, email)
-            kept = str(row.clear().get("passwordHash") or "") if row else ""
-            return (row.name if row and row.body.get("state") == "active" else ""), kept
+        # counted before the work: else as many as come at once would be tried
+        self._guesses.failed(email)
 
-        name, kept = await self._read(path, find)
+        def find(tx: Transaction) -> tuple[str, str, str]:
+            row = _account(tx, email)
+            if row is None:
+                return "", "", ""
+            name = row.name if row.body.get("state") == "active" else ""
+            return name, str(row.clear().get("passwordHash") or ""), session_stamp(row)
+
+        name, kept, stamp = await self._read(path, find)
         async with self._hashing:
             right = await asyncio.to_thread(passwords.matches, password, kept)
         if not right or not name:
-            self._guesses.failed(email)
             raise invalid("password", "This is not the address and password of an active account.")
         self._guesses.forget(email)
-        return json_response({"userId": f"/users/{name}"})
+        return json_response({"userId": f"/users/{name}", "sessionStamp": stamp})
 
     async def change(self, request: web.Request, path: ArmPath) -> web.Response:
         """The old password is needed where there is one."""
@@ -146,11 +151,12 @@ class Accounts:
         if seconds := self._guesses.wait(email.lower()):
             raise ArmError(429, "TooManyRequests", f"Too many wrong passwords: wait {seconds} seconds.")
         if kept:
+            self._guesses.failed(email.lower())
             async with self._hashing:
                 right = await asyncio.to_thread(passwords.matches, str(body.get("password") or ""), kept)
             if not right:
-                self._guesses.failed(email.lower())
                 raise invalid("password", "The old password is wrong.")
+            self._guesses.forget(email.lower())
         new = await self._hash(passwords.check(body.get("newPassword"), email))
         await self._write(path, lambda tx: _changed(tx, name, passwordHash=new))
         return web.Response(status=204)

@@ -25,7 +25,7 @@ from management.connectivity import Connectivity
 from management.effective_policy import check_text
 from management.errors import ArmError, invalid, not_allowed
 from management.paths import ArmPath, check_version
-from management.resources.users import ADMINISTRATOR
+from management.resources.users import ADMINISTRATOR, session_stamp
 from management.settings import Outside
 from management.store import Store
 from management.transaction import Transaction, reading, writing
@@ -157,14 +157,20 @@ class Live:
         return web.Response(status=204)
 
     async def redeem(self, request: web.Request, path: ArmPath) -> web.Response:
-        """`{"token"}` of a link to `{"userId"}`, once."""
+        """`{"token"}` of a link to `{"userId", "sessionStamp"}`, once."""
         _only(request, "POST")
         text = (await read_body(request)).get("token")
         token = text if isinstance(text, str) else ""
-        user = await self._write(path, lambda tx: user_tokens.redeem(tx, token))
-        if user is None:
-            raise invalid("token", "The link has been used or is too old: ask for a new one.")
-        return json_response({"userId": f"/users/{user.id}"})
+
+        def work(tx: Transaction) -> tuple[str, str]:
+            user = user_tokens.redeem(tx, token)
+            row = tx.get(f"/users/{user.id}") if user is not None else None
+            if user is None or row is None:
+                raise invalid("token", "The link has been used or is too old: ask for a new one.")
+            return user.id, session_stamp(row)
+
+        user, stamp = await self._write(path, work)
+        return json_response({"userId": f"/users/{user}", "sessionStamp": stamp})
 
     async def _read(self, path: ArmPath, work: Callable[[Transaction], Result]) -> Result:
         def run() -> Result:

@@ -5,7 +5,8 @@
     confirmation, password    in a mail, for a new account or a new password, and good once: see `accounts.py`
 
 A signature is made as those of the direct management API, over the purpose, the user id and the expiry. So none stands
-for another purpose, all end when their key is regenerated, and a blocked or deleted user's are worth nothing.
+for another purpose, all end when their key is regenerated, and a blocked or deleted user's are worth nothing. Those for
+a new password end with the password that they replace.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import delete, insert, select
 from management.apply import Applier, type_of
 from management.errors import ArmError, invalid, not_found
 from management.keys import life_of, same, shared_access
+from management.resources.users import session_stamp
 from management.schema import redeemed
 from management.store import Row
 from management.transaction import Transaction
@@ -79,9 +81,9 @@ def user_of(tx: Transaction, text: str, purpose: Purpose, states: Collection[str
     except ValueError:
         return None
     clear, good = access.clear(), False
-    for name in KEYS.values():
-        good |= name in clear and same(found["sign"], _signature(purpose, found["user"], expiry, clear[name]))
     row = tx.get(f"/users/{found['user']}")
+    for name in KEYS.values():
+        good |= name in clear and same(found["sign"], _signature(purpose, found["user"], row, expiry, clear[name]))
     if not good or expiry <= datetime.datetime.now(datetime.UTC) or row is None or row.body.get("state") not in states:
         return None
     return User(found["user"].lower())
@@ -116,12 +118,13 @@ def _sign(tx: Transaction, purpose: Purpose, user: str, expiry: datetime.datetim
     if access is None or key not in access.clear():
         born = access or type_of("/tenant/access").born("/tenant/access")
         access = Applier(tx).put("/tenant/access", born.clear() if born else {})
-    stamp = expiry.astimezone(datetime.UTC)
-    return f"{user}&{stamp:%Y%m%d%H%M}&{_signature(purpose, user, stamp, access.clear()[key])}"
+    stamp, row = expiry.astimezone(datetime.UTC), tx.get(f"/users/{user}")
+    return f"{user}&{stamp:%Y%m%d%H%M}&{_signature(purpose, user, row, stamp, access.clear()[key])}"
 
 
-def _signature(purpose: Purpose, user: str, expiry: datetime.datetime, key: str) -> str:
-    return shared_access(f"user {purpose}\n{user.lower()}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z", key)
+def _signature(purpose: Purpose, user: str, row: Row | None, expiry: datetime.datetime, key: str) -> str:
+    bound = f"\n{session_stamp(row)}" if purpose == "password" and row is not None else ""
+    return shared_access(f"user {purpose}\n{user.lower()}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z{bound}", key)
 
 
 def address_of(tx: Transaction, user: str) -> str:

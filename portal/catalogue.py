@@ -20,6 +20,7 @@ from functools import lru_cache
 
 from portal.model import Api, Product, Resource, mappings, name_of, properties_of
 from portal.plane import NotThere, Plane, PlaneError, PlaneRefused, segment
+from portal.reach import Reach, Whole
 from portal.samples.call import Versioning
 
 AT_ONCE = 8  # calls to the plane in flight for one look
@@ -56,10 +57,19 @@ class Entry:
 
 class Catalogue:
     """`apis` and `products` by display name, `entries` as lists show them. `generation` is another one whenever
-    something has changed. Nothing in it is changed after it was made."""
+    something has changed; `reach` knows whom calls go to, of those that are seen and those that are not. Nothing in it
+    is changed after it was made."""
 
-    def __init__(self, apis: tuple[Listed, ...] = (), products: tuple[Product, ...] = (), generation: int = 0) -> None:
+    def __init__(
+        self,
+        apis: tuple[Listed, ...] = (),
+        products: tuple[Product, ...] = (),
+        generation: int = 0,
+        whole: Whole | None = None,
+    ) -> None:
         self.apis, self.products, self.generation = apis, products, generation
+        self._whole = whole or Whole([], [])
+        self.reach = Reach(self._whole, (one.api.id for one in apis))
         self.entries = tuple(_entries(apis))
         self._by_id = {one.api.id.lower(): one for one in apis}
         self.seen_by = lru_cache(VIEWS)(self._seen_by)
@@ -104,7 +114,7 @@ class Catalogue:
             for one in self.apis
             if (held := tuple(each for each in one.products if each.id in visible))
         )
-        return Catalogue(tuple(apis), products, self.generation)
+        return Catalogue(tuple(apis), products, self.generation, self._whole)
 
 
 def _entries(apis: Iterable[Listed]) -> Iterator[Entry]:
@@ -196,8 +206,11 @@ async def _news(plane: Plane, known: int) -> tuple[int, bool]:
 
 async def read(plane: Plane, generation: int) -> Catalogue:
     """All that is published, for whomever."""
-    rows, sets, tagged = await asyncio.gather(
-        plane.every("/products", expandGroups="true"), plane.every("/apiVersionSets"), plane.every("/apisByTags")
+    rows, sets, tagged, every = await asyncio.gather(
+        plane.every("/products", expandGroups="true"),
+        plane.every("/apiVersionSets"),
+        plane.every("/apisByTags"),
+        plane.every("/apis"),
     )
     published = sorted((one for one in map(Product.read, rows) if one.published), key=lambda one: one.name.casefold())
     gate = asyncio.Semaphore(AT_ONCE)
@@ -230,7 +243,7 @@ async def read(plane: Plane, generation: int) -> Catalogue:
         ),
         key=lambda one: (one.api.name.casefold(), _natural(one.api.version)),
     )
-    return Catalogue(tuple(listed), tuple(published), generation)
+    return Catalogue(tuple(listed), tuple(published), generation, Whole(every, sets))
 
 
 def _tags(rows: Iterable[Resource]) -> dict[str, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from aiohttp import web
@@ -78,6 +78,27 @@ def page(
     if _FORM in request:
         session.set_form(response, request[_FORM], secure=is_secure(request))
     return response
+
+
+def sure(
+    request: web.Request,
+    title: str,
+    words: str,
+    button: str,
+    back: str,
+    fields: Mapping[str, str] | None = None,
+    **values: Any,
+) -> web.Response:
+    """What asks a second time before something is lost: a form to the address of the request with `fields` and `sure`,
+    and the way back."""
+    told = {"title": title, "words": words, "button": button, "back": back, "action": request.rel_url.raw_path}
+    return page(request, "sure.html", **told, fields=list((fields or {}).items()), **values)
+
+
+def onward(request: web.Request, target: str) -> web.Response:
+    """Go on at another site after a form: browsers follow no redirect there, since the content security policy says
+    where forms lead."""
+    return page(request, "onward.html", target=target, host=urlsplit(target).netloc)
 
 
 def see(request: web.Request, path: str, kind: Kind = "good", words: str = "") -> web.Response:

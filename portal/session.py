@@ -6,6 +6,8 @@ Rules
   ends all sessions, a restart of the portal ends none. Each sign-in makes a new id, whatever came before.
 - The operator's: HttpOnly, SameSite=Strict, only below /console. A visitor's says the user's name too, lasts a day and
   is SameSite=Lax, because links that sign in stand on other pages. Secure when the portal is used by https.
+- A visitor's also says the stamp that the plane had for the user then: it has another one when the password was changed
+  or the user was blocked, and sessions of before are over.
 - Who signs out is out: the id is remembered as ended, by this process, until the cookie would have ended by itself.
 - Every form that changes or reveals something carries `csrf`, a signature of the cookie's id for forms. Who is not
   signed in gets a cookie for forms alone.
@@ -69,12 +71,14 @@ def unseal(token: str, purpose: str, cookie: str, now: float | None = None) -> s
 
 @dataclass(frozen=True)
 class Session:
-    """`ends` in seconds since 1970; `user` is a visitor's name at the plane, "" for the operator."""
+    """`ends` in seconds since 1970; `user` is a visitor's name at the plane, `stamp` what it said of it then; both
+    "" for the operator."""
 
     id: str
     ends: int
     csrf: str
     user: str = ""
+    stamp: str = ""
 
 
 class Ended:
@@ -119,9 +123,9 @@ def clear_cookie(response: web.StreamResponse) -> None:
     response.del_cookie(COOKIE, path="/console")
 
 
-def begin_visit(token: str, user: str, now: float | None = None) -> str:
+def begin_visit(token: str, user: str, stamp: str = "", now: float | None = None) -> str:
     """The cookie of a new session of the user with this name."""
-    return seal(token, "visit", json.dumps([secrets.token_urlsafe(18), user]), VISIT_LIFETIME, now)
+    return seal(token, "visit", json.dumps([secrets.token_urlsafe(18), user, stamp]), VISIT_LIFETIME, now)
 
 
 def read_visit(cookie: str, token: str, now: float | None = None) -> Session | None:
@@ -129,8 +133,8 @@ def read_visit(cookie: str, token: str, now: float | None = None) -> Session | N
     text = unseal(token, "visit", cookie, now)
     if text is None:
         return None
-    id, user = json.loads(text)
-    return Session(id, int(cookie.partition(".")[0]), sign(token, "visitor form", id), user)
+    id, user, *stamp = json.loads(text)
+    return Session(id, int(cookie.partition(".")[0]), sign(token, "visitor form", id), user, *stamp)
 
 
 def set_visit(response: web.StreamResponse, cookie: str, *, secure: bool) -> None:

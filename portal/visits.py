@@ -1,7 +1,7 @@
 """Who a visitor is, and what of the service that visitor sees.
 
-A user is asked for at the plane every few seconds at most, so a user who is blocked is out within `FRESH`; while the
-plane is away, a user is who it was.
+A user is asked for at the plane every few seconds at most, so who is blocked, or has another password since, is out
+within `FRESH`; while the plane is away, a user is who it was.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Users:
         if time.monotonic() - asked < FRESH:
             return kept
         try:
-            user: Resource | None = await self._plane.get(f"/users/{segment(name)}")
+            user: Resource | None = await self._plane.get(f"/users/{segment(name)}", expandSessionStamp="true")
         except NotThere:
             user = None
         except PlaneAway:
@@ -62,7 +62,7 @@ USERS: web.AppKey[Users] = web.AppKey("users", Users)
 
 
 async def recognise(request: web.Request) -> None:
-    """Note who is signed in; a user who is gone or blocked is nobody."""
+    """Note who is signed in; a user who is gone, blocked, or has another password since is nobody."""
     cookie = request.cookies.get(session.VISIT, "")
     if not cookie:
         return
@@ -70,8 +70,13 @@ async def recognise(request: web.Request) -> None:
     if visit is None or visit in request.app[ENDED]:
         return
     user = await request.app[USERS].find(visit.user)
-    if user is not None:
+    if user is not None and stamp_of(user) == visit.stamp:
         request[VISITOR], request[VISIT] = user, visit
+
+
+def stamp_of(user: Resource) -> str:
+    """What sessions of the user that begin now carry."""
+    return str(properties_of(user).get("sessionStamp") or "")
 
 
 def groups_of(request: web.Request) -> frozenset[str]:

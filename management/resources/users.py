@@ -1,8 +1,15 @@
-"""Users. Every user is a developer, as in APIM."""
+"""Users. Every user is a developer, as in APIM.
+
+`GET users/NAME?expandSessionStamp=true` tells `sessionStamp`, ours: a text that is another one whenever sessions of the
+user must end, because the password was changed by whomever, the user was blocked, or is another user of the same name.
+Nothing can be learnt from it.
+"""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +23,7 @@ from management.store import Row
 from management.transaction import Transaction
 
 ADMINISTRATOR = "1"
+HIDDEN = ("password", "passwordHash", "sessionEpoch")
 
 
 def prepare(change: Change) -> None:
@@ -28,6 +36,7 @@ def prepare(change: Change) -> None:
     properties["registrationDate"] = former.get("registrationDate", now)
     properties.setdefault("identities", former.get("identities", [{"provider": "Basic", "id": email}]))
     _keep_password(properties, former)
+    _end_sessions(properties, former)
     for name in ("confirmation", "appType"):
         properties.pop(name, None)
 
@@ -39,6 +48,22 @@ def _keep_password(properties: Properties, former: Properties) -> None:
         properties["passwordHash"] = passwords.hashed(password)
     elif "passwordHash" in former:
         properties.setdefault("passwordHash", former["passwordHash"])
+
+
+def _end_sessions(properties: Properties, former: Properties) -> None:
+    """Who leaves the active users does not come back to the sessions of before."""
+    properties.pop("sessionEpoch", None)
+    if former.get("state") == "active" != properties.get("state"):
+        properties["sessionEpoch"] = secrets.token_hex(8)
+    elif "sessionEpoch" in former:
+        properties["sessionEpoch"] = former["sessionEpoch"]
+
+
+def session_stamp(row: Row) -> str:
+    """The hash of a password is salted, so a digest of it tells nothing of either."""
+    clear = row.clear()
+    parts = (str(clear.get(name) or "") for name in ("passwordHash", "sessionEpoch", "registrationDate"))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def after(change: Change) -> None:
@@ -69,12 +94,14 @@ def shape(tx: Transaction, row: Row, properties: Properties, query: Mapping[str,
     """With the groups, where they are asked for: of one user always, of a list on demand."""
     if ALONE in query or query.get("expandGroups", "").lower() == "true":
         properties["groups"] = expanded(tx, [group.key for group in rows_of_groups(tx, row)])
+    if ALONE in query and query.get("expandSessionStamp", "").lower() == "true":
+        properties["sessionStamp"] = session_stamp(row)
     return properties
 
 
 def wire(row: Row, properties: Properties) -> Properties:
     """No gateway signs users in."""
-    return {name: value for name, value in properties.items() if name not in ("password", "passwordHash")}
+    return {name: value for name, value in properties.items() if name not in HIDDEN}
 
 
 TYPES = (
@@ -90,8 +117,8 @@ TYPES = (
             Field("identities", ARRAY),
             Field("password", longest=256),
         ),
-        readonly=frozenset({"registrationDate", "groups", "passwordHash"}),
-        secrets=(Secret("password"), Secret("passwordHash")),
+        readonly=frozenset({"registrationDate", "groups", "passwordHash", "sessionEpoch", "sessionStamp"}),
+        secrets=tuple(map(Secret, HIDDEN)),
         prepare=prepare,
         after=after,
         leaving=leaving,

@@ -19,7 +19,7 @@ from portal.model import Resource, properties_of
 from portal.openid import PROVIDERS
 from portal.page import ENDED, PLANE, VISIT, VISITOR, is_secure, page, see
 from portal.plane import NotThere, PlaneRefused
-from portal.visits import local
+from portal.visits import USERS, local, stamp_of
 
 routes = web.RouteTableDef()
 
@@ -53,7 +53,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     except PlaneRefused as refused:
         words = str(refused) if refused.code == "TooManyRequests" else WRONG
         return await _sign_in_page(request, email=email, problem=words, status=403)
-    return begin(request, str(found.get("userId") or ""), _back(back))
+    return await begin(request, _user(found), _back(back), _stamp(found))
 
 
 @routes.get("/sign-up")
@@ -134,10 +134,12 @@ async def new_password(request: web.Request) -> web.StreamResponse:
     token, password = str(form.get("token", ""))[:LONGEST_TOKEN], str(form.get("password", ""))
     request.app[ATTEMPTS].take(request)
     try:
-        await request.app[PLANE].post("/resetPassword", {"token": token, "password": password})
+        found = await request.app[PLANE].post("/resetPassword", {"token": token, "password": password})
     except PlaneRefused as refused:
         return page(request, "new_password.html", token=token, problem=str(refused), status=400)
-    return see(request, "/sign-in", "good", "Your new password is in force. Sign in.")
+    request.app[USERS].forget(_user(found))
+    words = "Your new password is in force, and whoever was signed in is signed out. Sign in."
+    return see(request, "/sign-in", "good", words)
 
 
 @routes.get("/signin-sso")
@@ -149,7 +151,7 @@ async def follow_link(request: web.Request) -> web.Response:
         )
     except PlaneRefused:
         raise web.HTTPForbidden(text="This link has been used or is too old. Ask for a new one.") from None
-    return begin(request, str(found.get("userId") or ""), _back(request.query.get("returnUrl", "")))
+    return await begin(request, _user(found), _back(request.query.get("returnUrl", "")), _stamp(found))
 
 
 @routes.post("/sign-out")
@@ -161,15 +163,32 @@ async def sign_out(request: web.Request) -> web.Response:
     return response
 
 
-def begin(request: web.Request, user: str, back: str) -> web.Response:
-    """A new session of the user with this id at the plane, whatever session there was; on to `back`."""
-    name = user.rsplit("/", 1)[-1]
-    if not name:
-        raise NotThere("The plane does not say who this is.")
+async def begin(request: web.Request, name: str, back: str, stamp: str | None = None) -> web.Response:
+    """A new session of the user with this name at the plane, whatever session there was; on to `back`. Without a
+    `stamp`, the plane is asked for it."""
+    users = request.app[USERS]
+    users.forget(name)
+    if stamp is None:
+        found = await users.find(name)
+        if found is None:
+            raise NotThere("The plane does not know this user.")
+        stamp = stamp_of(found)
     response = web.Response(status=303, headers={"Location": back})
-    cookie = session.begin_visit(request.app[PLANE].token(), name)
+    cookie = session.begin_visit(request.app[PLANE].token(), name, stamp)
     session.set_visit(response, cookie, secure=is_secure(request))
     return response
+
+
+def _user(found: Resource) -> str:
+    """The name of the user that the plane tells of."""
+    name = str(found.get("userId") or "").rsplit("/", 1)[-1]
+    if not name:
+        raise NotThere("The plane does not say who this is.")
+    return name
+
+
+def _stamp(found: Resource) -> str:
+    return str(found.get("sessionStamp") or "")
 
 
 def _back(path: str) -> str:

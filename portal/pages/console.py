@@ -18,7 +18,7 @@ from aiohttp.web_request import FileField
 
 from portal import session
 from portal.model import Api, Operation, Product, Resource, display_name, name_of, properties_of
-from portal.page import ENDED, PLANE, SIZE, Pages, is_secure, number_of, page
+from portal.page import ENDED, PLANE, SIZE, Pages, is_secure, number_of, page, sure
 from portal.plane import AUTHOR, segment
 from portal.session import Session
 
@@ -192,14 +192,30 @@ async def show_keys(request: web.Request, current: Session) -> web.Response:
     return await _subscription(request, current, show=True)
 
 
+@routes.get("/console/subscriptions/{subscription}/regenerate")
+@signed_in
+async def ask_to_regenerate(request: web.Request, current: Session) -> web.Response:
+    return await _sure_to_regenerate(request, current, request.query.get("key", ""))
+
+
 @routes.post("/console/subscriptions/{subscription}/regenerate")
 @signed_in
 async def regenerate(request: web.Request, current: Session) -> web.Response:
-    action = _KEYS.get(str((await request.post()).get("key", "")))
-    if action is None:
-        raise web.HTTPBadRequest(text="The key is either primary or secondary.")
+    form = await request.post()
+    action = _KEYS.get(key := str(form.get("key", "")))
+    if action is None or form.get("sure") != "yes":
+        return await _sure_to_regenerate(request, current, key)
     await request.app[PLANE].post(f"{_path(request)}/{action}")
     return await _subscription(request, current, show=True)
+
+
+async def _sure_to_regenerate(request: web.Request, current: Session, key: str) -> web.Response:
+    if key not in _KEYS:
+        raise web.HTTPBadRequest(text="The key is either primary or secondary.")
+    resource = await request.app[PLANE].get(_path(request))
+    words = f"The gateways refuse the {key} key that {display_name(resource)} has now as soon as they hear of it."
+    back = f"/console/subscriptions/{segment(name_of(resource))}"
+    return sure(request, f"A new {key} key?", words, f"Make a new {key} key", back, {"key": key}, session=current)
 
 
 async def _subscription(request: web.Request, current: Session, *, show: bool) -> web.Response:

@@ -70,7 +70,7 @@ async def back(request: web.Request) -> web.StreamResponse:
         person = await request.app[PROVIDERS].redeem(
             provider, redirect_uri(request), given["code"][:4096], nonce, verifier, given.get("iss", "")
         )
-        response: web.StreamResponse = begin(request, await user_of(request, provider.id, person), target)
+        response: web.StreamResponse = await begin(request, await user_of(request, provider.id, person), target)
     except SignInFailed as failed:
         response = _failed(request, failed)
     response.del_cookie(COOKIE, path=PATH)

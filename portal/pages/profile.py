@@ -16,7 +16,7 @@ from aiohttp import web
 from portal import delegation, session, usage
 from portal.limits import Limit
 from portal.model import Subscription, mappings, name_of, properties_of
-from portal.page import ENDED, PLANE, VISIT, is_secure, page, see
+from portal.page import ENDED, PLANE, VISIT, is_secure, onward, page, see, sure
 from portal.pages.accounts import ATTEMPTS, begin
 from portal.plane import NotThere, PlaneRefused, segment
 from portal.visits import USERS, own, seen, visitor
@@ -62,8 +62,8 @@ async def change_password(request: web.Request) -> web.Response:
         return see(request, PROFILE, "bad", str(refused))
     if (visit := request.get(VISIT)) is not None:
         request.app[ENDED].add(visit)
-    response = begin(request, name_of(user), PROFILE)
-    words = "Your password is changed."
+    response = await begin(request, name_of(user), PROFILE)
+    words = "Your password is changed; wherever else you were signed in, you are signed out."
     session.set_flash(response, request.app[PLANE].token(), "good", words, secure=is_secure(request))
     return response
 
@@ -90,7 +90,7 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
     if not product.subscription_required:
         return see(request, here, "info", "This product is open: no key is needed.")
     if target := await delegation.subscribe(request, product.id):
-        raise web.HTTPSeeOther(target)
+        return onward(request, target)
     if product.terms and form.get("consent") != "yes":
         return see(request, here, "bad", "Without consent to the terms there is no subscription.")
     request.app[NEW].take(request)
@@ -119,11 +119,17 @@ async def keys(request: web.Request) -> web.Response:
     return await _profile(request, one.id, shown)
 
 
+@routes.get(f"{PROFILE}/subscriptions/{{subscription}}/regenerate")
+async def ask_to_regenerate(request: web.Request) -> web.Response:
+    return _sure_to_regenerate(request, await mine(request), request.query.get("key", ""))
+
+
 @routes.post(f"{PROFILE}/subscriptions/{{subscription}}/regenerate")
 async def regenerate(request: web.Request) -> web.Response:
-    one, which = await mine(request), str((await request.post()).get("key", ""))
-    if which not in KEYS:
-        raise web.HTTPBadRequest(text="The key is either primary or secondary.")
+    one, form = await mine(request), await request.post()
+    which = str(form.get("key", ""))
+    if which not in KEYS or form.get("sure") != "yes":
+        return _sure_to_regenerate(request, one, which)
     await request.app[PLANE].post(f"/subscriptions/{segment(one.id)}/{KEYS[which]}")
     words = f"{one.name} has a new {which} key; the old one ends within seconds."
     return see(request, f"{PROFILE}#{one.id}", "good", words)
@@ -138,11 +144,18 @@ async def rename_subscription(request: web.Request) -> web.Response:
     return see(request, f"{PROFILE}#{one.id}", "good", f"{one.name} is now {name}.")
 
 
+@routes.get(f"{PROFILE}/subscriptions/{{subscription}}/cancel")
+async def ask_to_cancel(request: web.Request) -> web.Response:
+    return _sure_to_cancel(request, await mine(request))
+
+
 @routes.post(f"{PROFILE}/subscriptions/{{subscription}}/cancel")
 async def cancel(request: web.Request) -> web.Response:
     one = await mine(request)
+    if (await request.post()).get("sure") != "yes":
+        return _sure_to_cancel(request, one)
     if target := await delegation.unsubscribe(request, one.id):
-        raise web.HTTPSeeOther(target)
+        return onward(request, target)
     if one.state in LIVING:
         await request.app[PLANE].patch(f"/subscriptions/{segment(one.id)}", {"state": "cancelled"})
     return see(request, PROFILE, "good", f"{one.name} is cancelled; its keys end within seconds.")
@@ -185,6 +198,18 @@ async def _profile(request: web.Request, opened: str = "", shown: dict[str, str]
         opened=opened,
         keys=shown or {},
     )
+
+
+def _sure_to_regenerate(request: web.Request, one: Subscription, which: str) -> web.Response:
+    if which not in KEYS:
+        raise web.HTTPBadRequest(text="The key is either primary or secondary.")
+    words = f"Within seconds, calls with the {which} key that {one.name} has now are refused. It does not come back."
+    return sure(request, f"A new {which} key?", words, f"Make a new {which} key", f"{PROFILE}#{one.id}", {"key": which})
+
+
+def _sure_to_cancel(request: web.Request, one: Subscription) -> web.Response:
+    words = f"Within seconds, calls with the keys of {one.name} are refused. They do not come back."
+    return sure(request, "Cancel the subscription?", words, "Cancel the subscription", f"{PROFILE}#{one.id}")
 
 
 def _changed(request: web.Request, words: str) -> web.Response:

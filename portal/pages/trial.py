@@ -4,7 +4,8 @@ A page of another origin may not call a gateway unless the API has a `cors` poli
 sake. So the console sends its calls to the portal, which passes them on.
 
 Rules of the relay
-1. It goes to the gateways of the settings and to nowhere else, and there only to paths of APIs that the visitor sees.
+1. It goes to the gateways of the settings and to nowhere else, and there only to APIs that the visitor sees: not by how
+   an address looks, but by which API a gateway gives the call to. See `portal/reach.py`.
 2. Only our page can use it: calls carry the page's token in a header, which no other site can send, and are POST. So
    nothing that a gateway answers is ever opened as a page of the portal; the answer says `sandbox` all the same.
 3. No cookie goes either way; of the headers only those go on that a program would send. Redirects are not followed.
@@ -16,20 +17,20 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from portal.catalogue import Catalogue
 from portal.headers import CSP
 from portal.limits import Limit, client
-from portal.page import SETTINGS, page
+from portal.model import name_of
+from portal.page import PLANE, SETTINGS, page
 from portal.pages.developer import about, found, keys_for, with_servers
-from portal.plane import NotThere
-from portal.samples import address
+from portal.plane import NotThere, Plane, segment
+from portal.reach import Unreachable
 from portal.settings import Settings
 from portal.visits import seen
 
@@ -43,7 +44,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # headers of a call that are the browser's or ours, not the program's that the visitor plays
 NOT_SENT = re.compile(
     r"cookie|host|origin|referer|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length"
-    r"|sec-.*|x-csrf-token|x-try-.*|x-forwarded-.*|forwarded|via|accept-encoding|dnt|priority|pragma|cache-control",
+    r"|sec-.*|x-csrf-token|x-try-.*|x-forwarded-.*|x-original-.*|x-rewrite-.*|forwarded|via|accept-encoding|dnt|priority|pragma|cache-control",
     re.IGNORECASE,
 )
 NOT_RETURNED = re.compile(
@@ -110,7 +111,8 @@ async def relay(request: web.Request) -> web.StreamResponse:
     method = request.headers.get("X-Try-Method", "").upper()
     if method not in METHODS:
         raise web.HTTPBadRequest(text="This method cannot be tried.")
-    target = target_of(request.headers.get("X-Try-Url", ""), request.app[SETTINGS], await seen(request))
+    sent = _sent(request)
+    target = await _admitted(request, request.headers.get("X-Try-Url", ""), sent)
     body = await _body(request)
     if relay.free.locked():
         raise web.HTTPServiceUnavailable(text="Too many calls are being tried at this moment.")
@@ -119,7 +121,7 @@ async def relay(request: web.Request) -> web.StreamResponse:
             async with relay.session.request(
                 method,
                 target,
-                headers=_sent(request),
+                headers=sent,
                 data=body or None,
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
@@ -138,23 +140,44 @@ async def relay(request: web.Request) -> web.StreamResponse:
     return web.Response(status=answer.status, reason=reason, body=content, headers=headers)
 
 
-def target_of(url: str, settings: Settings, known: Catalogue) -> URL:
+async def _admitted(request: web.Request, url: str, headers: CIMultiDict[str]) -> URL:
     """Where a call goes: the gateway as the portal reaches it. Raises HTTPForbidden, rule 1."""
+    reached, path, query = parts_of(url, request.app[SETTINGS])
+    reach = (await seen(request)).reach
+    try:
+        sent, api = reach.find(path, query, headers)
+    except Unreachable as refused:
+        raise web.HTTPForbidden(text=str(refused)) from None
+    if reach.contested(path, query, headers) and not await _everywhere(request.app[PLANE], api):
+        raise web.HTTPForbidden(text="A gateway that lacks this API could give the call to another.")
+    return URL(f"{reached}{sent}" + (f"?{query}" if query else ""), encoded=True)
+
+
+def parts_of(url: str, settings: Settings) -> tuple[str, str, str]:
+    """The gateway of an address as the portal reaches it, the path there, and the query. Raises HTTPForbidden."""
     if len(url) > 8192 or not url.isascii() or not url.isprintable() or "\\" in url or "#" in url:
         raise web.HTTPForbidden(text="This address cannot be tried.")
-    path, _, query = url.partition("?")
-    for gateway, reached in zip(settings.gateways, settings.tried, strict=True):
-        if not path.startswith(f"{gateway}/") and path != gateway:
-            continue
-        steps = unquote(unquote(urlsplit(path).path)).replace("\\", "/").split("/")
-        if any(step in (".", "..") for step in steps) or "//" in path.removeprefix(gateway):
-            break
-        for one in known.apis:
-            start = address(gateway, one.api, one.versioning)
-            if path == start or path.startswith(f"{start}/"):
-                rest = path.removeprefix(gateway)
-                return URL(f"{reached}{rest}" + (f"?{query}" if query else ""), encoded=True)
-    raise web.HTTPForbidden(text="Only the APIs that you see here can be tried, at the gateways of this portal.")
+    address, _, query = url.partition("?")
+    known = zip(settings.gateways, settings.tried, strict=True)
+    for gateway, reached in sorted(known, key=lambda each: -len(each[0])):
+        if address.startswith(f"{gateway}/"):
+            path = address.removeprefix(gateway)
+            # decoded as often as others might
+            steps = unquote(unquote(path)).replace("\\", "/").split("/")
+            if not any(step.partition(";")[0] in (".", "..") for step in steps):
+                return reached, path, query
+    raise web.HTTPForbidden(text="Only the gateways of this portal can be tried.")
+
+
+async def _everywhere(plane: Plane, api: str) -> bool:
+    """Does every gateway serve the API?"""
+    name = api.replace("'", "''")
+    for gateway in await plane.every("/gateways"):
+        path = f"/gateways/{segment(name_of(gateway))}/apis"
+        rows, _ = await plane.page(path, 1, 1, **{"$filter": f"name eq '{name}'"})
+        if not rows:
+            return False
+    return True
 
 
 def _sent(request: web.Request) -> CIMultiDict[str]:

@@ -61,6 +61,7 @@ def test_from_the_first_look_to_a_call(eyes: Eyes, house: House) -> None:
     key = page.locator("code.secret").first.inner_text()
     assert re.fullmatch(r"[0-9a-f]{32}", key)
     eyes.see("keys")
+    key = another_key(page, eyes, key)
 
     page.get_by_role("link", name="APIs", exact=True).click()
     page.get_by_role("link", name="Book shop").click()
@@ -72,6 +73,7 @@ def test_from_the_first_look_to_a_call(eyes: Eyes, house: House) -> None:
     assert key not in page.request.get(page.url).text(), "the key is in the page by a script, and in no HTML"
     called(page, eyes, key)
     usage(page, eyes, portal)
+    cancelled(page, eyes, portal)
     page.goto(f"{portal}/nowhere")
     eyes.problems = [each for each in eyes.problems if "404" not in each]  # the browser notes the status
     eyes.see("problem")
@@ -110,6 +112,36 @@ def called(page: Page, eyes: Eyes, key: str) -> None:
     expect(answer).to_contain_text("200")
     expect(block.locator(".curl-command")).to_contain_text(key)
     eyes.see("try")
+
+
+def another_key(page: Page, eyes: Eyes, key: str) -> str:
+    """With the keyboard, and not before a second question."""
+    link = page.get_by_role("link", name="Regenerate the primary key")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="A new primary key?")).to_be_visible()
+    eyes.see("sure")
+    page.get_by_role("link", name="No, go back").click()
+    page.get_by_role("button", name="Show keys of My reading list").click()
+    expect(page.locator("code.secret").first).to_have_text(key)
+    link.click()
+    button = page.get_by_role("button", name="Make a new primary key")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("My reading list has a new primary key")).to_be_visible()
+    page.get_by_role("button", name="Show keys of My reading list").click()
+    other = page.locator("code.secret").first.inner_text()
+    assert other != key
+    return other
+
+
+def cancelled(page: Page, eyes: Eyes, portal: str) -> None:
+    page.goto(f"{portal}/profile")
+    page.get_by_text("Rename or cancel My reading list").click()
+    page.get_by_role("link", name="Cancel the subscription").click()
+    expect(page.get_by_role("heading", name="Cancel the subscription?")).to_be_visible()
+    page.get_by_role("button", name="Cancel the subscription").click()
+    expect(page.get_by_text("My reading list is cancelled")).to_be_visible()
 
 
 def usage(page: Page, eyes: Eyes, portal: str) -> None:

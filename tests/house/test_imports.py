@@ -33,11 +33,19 @@ ALLOWED_OURS: dict[str, tuple[str, ...]] = {
         "telemetry.event_hub",
     ),
     "management": ("proxy.check", "telemetry.log"),
-    "portal": ("telemetry.log", "proxy.tokens"),
+    "portal": (
+        "telemetry.log",
+        "proxy.tokens",
+        "proxy.routing",
+        "proxy.target",
+        "proxy.errors",
+        "proxy.config.read",
+        "proxy.config.resources",
+    ),
     "passerelle": OURS,
 }
 ALLOWED_WORLD: dict[str, set[str]] = {
-    "proto": {"google", "grpc"},
+    "proto": {"google", "grpc", "cryptography"},
     "telemetry": {"opentelemetry", "grpc", "google", "requests", "orjson", "aiohttp", "azure"},
     "syncagent": {"grpc", "google", "aiohttp", "cryptography", "orjson", "uvloop"},
     "proxy": {
@@ -73,7 +81,7 @@ ONLY_HERE: list[tuple[str, str, tuple[str, ...]]] = [
     ("graphql", "management", ("management.importers",)),
     ("greenlet", "proxy", ("proxy.expressions.slices",)),
     ("zeep", "management", ("management.importers.soap_types",)),
-    ("proxy", "portal", ("portal.openid",)),
+    ("proxy", "portal", ("portal.openid", "portal.reach")),
     ("lxml", "management", ("management.importers", "management.exporters")),
 ]
 # modules that hold no socket, file, clock or random source: time and the world are ports

@@ -201,3 +201,50 @@ async def test_a_confirmation_ends(mailing: tuple[Plane, list[str]], monkeypatch
 
 async def test_without_mail_no_password_is_reset(plane: Plane) -> None:
     assert (await call(plane, "requestPasswordReset", 400, email="a@b"))["error"]["code"] == "MailNotConfigured"
+
+
+async def stamp(plane: Plane, user: str) -> str:
+    return str((await plane.get(user, query={"expandSessionStamp": "true"}))["properties"]["sessionStamp"])
+
+
+async def test_a_stamp_tells_when_sessions_end(plane: Plane) -> None:
+    await call(plane, "signUp", **ANN)
+    found = await call(plane, "verifyPassword", email="ann@example.com", password=PASSWORD)
+    user, seen = found["userId"], [found["sessionStamp"]]
+    assert await stamp(plane, user) == seen[0]
+    await plane.call("PATCH", user, {"note": "who changes something else stays in", "sessionStamp": "x"})
+    assert await stamp(plane, user) == seen[0]
+    await call(plane, "changePassword", 204, userId=user, password=PASSWORD, newPassword="a new password")
+    seen.append(await stamp(plane, user))
+    await plane.call("PATCH", user, {"password": "the operator's choice"})
+    seen.append(await stamp(plane, user))
+    for state in ("blocked", "active"):
+        await plane.call("PATCH", user, {"state": state, "sessionEpoch": ""})
+    seen.append(await stamp(plane, user))
+    assert len(set(seen)) == 4
+    await plane.call("PATCH", user, {"sessionEpoch": "x", "note": "y"})
+    assert await stamp(plane, user) == seen[3], "no client chooses it"
+    told = str(await plane.get(user)) + str(await plane.get("/users", query={"expandSessionStamp": "true"}))
+    assert "essionStamp" not in told
+    assert "sessionEpoch" not in told
+
+
+async def test_links_for_a_new_password_end_with_the_old_one(mailing: tuple[Plane, list[str]]) -> None:
+    plane, taken = mailing
+    await call(plane, "signUp", **ANN)
+    taken.clear()
+    for number in (1, 2):
+        await call(plane, "requestPasswordReset", 204, email="ann@example.com")
+        for _ in range(1000):
+            if len(taken) < number:
+                await asyncio.sleep(0.01)
+    first, second = (link(each, "new-password") for each in taken)
+    await call(plane, "resetPassword", token=second, password="a new password")
+    await call(plane, "resetPassword", 400, token=first, password="a stranger's password")
+    assert await verify(plane, "a new password") == 200
+
+
+async def test_guesses_that_come_at_once_are_counted(plane: Plane) -> None:
+    await call(plane, "signUp", **ANN)
+    statuses = await asyncio.gather(*(verify(plane, "wrong") for _ in range(30)))
+    assert (statuses.count(400), statuses.count(429)) == (10, 20)

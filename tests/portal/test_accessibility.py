@@ -37,6 +37,7 @@ PAGES = [
     "/console/products",
     "/console/subscriptions",
     "/console/subscriptions/mine",
+    "/console/subscriptions/mine/regenerate?key=primary",
     "/console/policy",
     "/console/activity",
     "/console/requests",

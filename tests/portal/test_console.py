@@ -106,7 +106,13 @@ async def test_keys_are_shown_and_made_anew_only_by_a_form(
     assert not any(call.startswith("POST") for call in plane.calls)
     data = {"csrf": csrf(cookie), "key": "primary"}
     assert SECRET in await (await client.post("/console/subscriptions/mine/keys", data=data, cookies=cookie)).text()
-    made = await client.post("/console/subscriptions/mine/regenerate", data=data, cookies=cookie)
+    asked = await client.get("/console/subscriptions/mine/regenerate?key=primary", cookies=cookie)
+    again = await client.post("/console/subscriptions/mine/regenerate", data=data, cookies=cookie)
+    assert "Make a new primary key" in await asked.text()
+    assert "Make a new primary key" in await again.text()
+    assert "POST /subscriptions/mine/regeneratePrimaryKey" not in plane.calls
+    sure = {**data, "sure": "yes"}
+    made = await client.post("/console/subscriptions/mine/regenerate", data=sure, cookies=cookie)
     assert made.status == 200
     assert "POST /subscriptions/mine/regeneratePrimaryKey" in plane.calls
     unknown = {"csrf": csrf(cookie), "key": "third"}

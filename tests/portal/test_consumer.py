@@ -174,13 +174,22 @@ async def test_from_sign_up_to_a_key(people: House) -> None:
     headers = {"Accept": "application/json", "X-Csrf-Token": csrf(opened)}
     async with people.client.post(f"{path}/keys", headers=headers) as response:
         assert await response.json() == secrets
-    await people.send("/profile", f"{path}/regenerate", key="primary")
+    asked = f"{path}/regenerate?key=primary"
+    assert asked in opened
+    assert "do not come back" not in opened
+    assert "Make a new primary key" in await people.go(asked)
+    assert "Make a new primary key" in await people.send("/profile", f"{path}/regenerate", key="primary")
+    assert (await people.plane.call("POST", f"/subscriptions/{id}/listSecrets")).body == secrets, "it asks again"
+    await people.send(asked, f"{path}/regenerate", key="primary", sure="yes")
     after = (await people.plane.call("POST", f"/subscriptions/{id}/listSecrets")).body
     assert after["primaryKey"] != secrets["primaryKey"]
     assert after["secondaryKey"] == secrets["secondaryKey"]
     await people.send("/profile", f"{path}/regenerate", 400, key="both")
     assert "Other &lt;name&gt;" in await people.send("/profile", f"{path}/rename", name="Other <name>")
-    await people.send("/profile", f"{path}/cancel")
+    assert f'href="{path}/cancel"' in await people.go("/profile")
+    assert "do not come back" in await people.send("/profile", f"{path}/cancel")
+    assert (await people.plane.get(f"/subscriptions/{id}"))["properties"]["state"] == "active", "it asks again"
+    await people.send(f"{path}/cancel", f"{path}/cancel", sure="yes")
     assert (await people.plane.get(f"/subscriptions/{id}"))["properties"]["state"] == "cancelled"
 
 
@@ -281,6 +290,45 @@ async def test_an_account_is_changed_and_closed(people: House) -> None:
     assert await people.plane.names("/subscriptions") == ["master"]
 
 
+NEW_PASSWORD = "another horse battery"
+
+
+@pytest.mark.parametrize("how", ["changed", "set by the operator", "blocked", "deleted", "deleted and made again"])
+async def test_sessions_elsewhere_end_with_the_password_and_the_account(people: House, how: str) -> None:
+    name = await people.sign_up()
+    jar, address = people.client.session.cookie_jar, people.client.make_url("/")
+
+    def visit() -> str:
+        return str(jar.filter_cookies(address)[session.VISIT].value)
+
+    async def signed_in(cookie: str) -> bool:
+        kept, found = visit(), {session.VISIT: cookie}
+        response = await people.client.get("/profile", cookies=found, allow_redirects=False)
+        jar.update_cookies({session.VISIT: kept}, address)
+        return response.status == 200
+
+    mine = visit()
+    other = session.begin_visit(TOKEN, name, session.read_visit(mine, TOKEN).stamp)  # type: ignore[union-attr]
+    assert await signed_in(other)
+    person = {"email": "ann@example.com", "firstName": "A", "lastName": "X"}
+    if how == "changed":
+        said = await people.send("/profile", "/profile/password", old=PASSWORD, new=NEW_PASSWORD)
+        assert "you are signed out" in said
+        assert await signed_in(visit()), "who changed it goes on"
+    elif how == "set by the operator":
+        await people.plane.call("PATCH", f"/users/{name}", {"password": NEW_PASSWORD})
+    elif how == "blocked":
+        await people.plane.call("PATCH", f"/users/{name}", {"state": "blocked"})
+        assert not await signed_in(mine)
+        await people.plane.call("PATCH", f"/users/{name}", {"state": "active"})
+    else:
+        await people.plane.delete(f"/users/{name}")
+        if how == "deleted and made again":
+            await people.plane.put(f"/users/{name}", {**person, "password": PASSWORD})
+    assert not await signed_in(mine)
+    assert not await signed_in(other)
+
+
 async def test_where_one_came_from(people: House) -> None:
     await people.sign_up()
     await people.send("/profile", "/sign-out")
@@ -318,6 +366,14 @@ async def test_terms_closed_doors_and_delegation(people: House) -> None:
     assert re.fullmatch(
         r"https://login\.example/go\?operation=SignIn&returnUrl=/profile&salt=\S+&sig=\S+", response.headers["Location"]
     )
+    await people.plane.put("/portalsettings/delegation", settings | {"userRegistration": {"enabled": False}})
+    await people.sign_in()
+    await people.plane.put(
+        "/portalsettings/delegation",
+        settings | {"userRegistration": {"enabled": False}, "subscriptions": {"enabled": True}},
+    )
+    onward = await people.send("/products/public", "/products/public/subscribe", consent="yes")
+    assert "0; url=https://login.example/go?operation=Subscribe&amp;productId=public" in onward, "no redirect of a form"
 
 
 async def test_the_plane_away_and_back(people: House) -> None:

@@ -164,3 +164,94 @@ async def test_a_page_for_trying_may_run_only_what_we_serve(people: House) -> No
     assert "http" not in policy
     document = await (await people.client.get("/apis/shop/try/document")).json()
     assert document["servers"] == [{"url": f"{PUBLIC}/shop"}]
+
+
+OPEN, SHUT = 418, 403
+# (path below the gateway, headers, whether the call goes there)
+NESTED = [
+    ("/shop", {}, OPEN),
+    ("/shop/", {}, OPEN),
+    ("/SHOP/x", {}, OPEN),
+    ("/shop/administrator", {}, OPEN),
+    ("/shop/a%2Fb", {}, OPEN),
+    ("/shop/a//b", {}, OPEN),
+    ("/shop/x?path=/shop/admin", {}, OPEN),
+    ("/shop/admin", {}, SHUT),
+    ("/shop/admin/x", {}, SHUT),
+    ("/shop/ADMIN/x", {}, SHUT),
+    ("/Shop/%61dmin/x", {}, SHUT),
+    ("/shop%2Fadmin/x", {}, SHUT),
+    ("/shop/admin%2Fx", {}, SHUT),
+    ("/shop/%2561dmin", {}, OPEN),  # a segment of the name "%61dmin"
+    ("/shop/admin%252Fx", {}, SHUT),
+    ("/shop//admin/x", {}, SHUT),
+    ("//shop/admin/x", {}, SHUT),
+    ("/shop/./admin/x", {}, SHUT),
+    ("/shop/x/../admin/x", {}, SHUT),
+    ("/shop/..;/shop/admin", {}, SHUT),
+    ("/shop/admin;x=1/x", {}, OPEN),  # parameters of a segment are part of its name
+    ("/shop/%00", {}, SHUT),
+    ("/shop/%zz", {}, SHUT),
+    ("/shop;rev=1/x", {}, SHUT),
+    ("/shop;REV=2/x", {}, SHUT),
+    ("/shop/x;rev=2", {}, SHUT),
+    ("/shop%3Brev=2/x", {}, SHUT),
+    ("/other", {}, SHUT),
+    # versions: only v1 of each is seen
+    ("/seg/v1/x", {}, OPEN),
+    ("/seg/V1/x", {}, OPEN),
+    ("/seg/v2/x", {}, SHUT),
+    ("/seg/x", {}, SHUT),
+    ("/seg/v1/../v2/x", {}, SHUT),
+    ("/que/x?v=v1", {}, OPEN),
+    ("/que/x?V=V1&v=v2", {}, OPEN),
+    ("/que/x?v=v2&v=v1", {}, SHUT),
+    ("/que/x?v=v2", {}, SHUT),
+    ("/que/x", {}, SHUT),
+    ("/hea/x", {"Api-Version": "v1"}, OPEN),
+    ("/hea/x", {"Api-Version": "v2"}, SHUT),
+    ("/hea/x", {"api-version": " v2 "}, SHUT),
+    ("/hea/x", {}, SHUT),
+]
+
+
+async def version(people: House, scheme: str, path: str, **more: str) -> None:
+    """An API in two versions and an original; the first version is seen."""
+    await people.plane.put(f"/apiVersionSets/{path}", {"displayName": path, "versioningScheme": scheme, **more})
+    reference = {"path": path, "apiVersionSetId": f"/apiVersionSets/{path}"}
+    for name in ("v1", "v2"):
+        await people.plane.api(f"{path}-{name}", **{**reference, "apiVersion": name})
+    if scheme != "Segment":
+        await people.plane.api(f"{path}-original", **reference)
+    await people.plane.put(f"/products/public/apis/{path}-v1")
+
+
+async def test_the_api_that_would_take_the_call_is_what_counts(people: House, gateway: Gateway) -> None:
+    await people.plane.api("admin", path="shop/admin")
+    await version(people, "Segment", "seg")
+    await version(people, "Query", "que", versionQueryName="v")
+    await version(people, "Header", "hea", versionHeaderName="Api-Version")
+    for path, headers, status in NESTED:
+        answer = await tried(people, PUBLIC + path, **headers)
+        assert answer.status == status, (path, headers, await answer.text())
+    assert len(gateway.calls) == sum(status == OPEN for _, _, status in NESTED)
+    await people.plane.put("/products/public/apis/admin")
+    assert (await tried(people, f"{PUBLIC}/shop/admin/x")).status == OPEN
+    assert gateway.calls[-1][1] == "/base/shop/admin/x"
+
+
+async def test_an_api_that_a_gateway_lacks(people: House, gateway: Gateway) -> None:
+    """What is left of the path leads to another API there."""
+    await people.plane.api("root", path="")
+    await people.plane.put("/gateways/one", {"locationData": {"name": "here"}})
+    await people.plane.put("/gateways/one/apis/root")
+    assert (await tried(people, f"{PUBLIC}/shop/x")).status == SHUT
+    await people.plane.put("/gateways/one/apis/shop")
+    assert (await tried(people, f"{PUBLIC}/shop/x")).status == OPEN
+    await people.plane.put("/gateways/two", {"locationData": {"name": "there"}})
+    assert (await tried(people, f"{PUBLIC}/shop/x")).status == SHUT
+
+
+async def test_what_is_checked_is_what_is_sent(people: House, gateway: Gateway) -> None:
+    await tried(people, f"{PUBLIC}/shop/%61%7e%2f{{b}}?q=%61{{b}}")
+    assert gateway.calls[-1][1] == "/base/shop/a~%2F%7Bb%7D?q=%61{b}"
