@@ -55,6 +55,11 @@ ALARMS = {
         "The file of quotas was damaged",
         "What was whole of it counts, and so does what the plane has. It is written anew.",
     ),
+    "SyncCertificate": (
+        "Certificates between agent and sidecars",
+        "They cannot be used, and those that were read last go on, or they end soon: look at the files of "
+        "config.sync.tls.*; new ones are taken without a restart.",
+    ),
     "GatewayTokenNearExpiry": (
         "The gateway token ends soon",
         "Make a new one and put it where config.service.auth.key.file says; the agent reads it without a restart.",

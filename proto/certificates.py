@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -35,15 +35,18 @@ class Pem(NamedTuple):
 
 @dataclass(slots=True)
 class ChannelFiles:
-    """PEM files. `held` is what was read last and is good; None until `look`. Any thread may use it."""
+    """PEM files. `held` is what was read last and is good; None until `look`, which tells each problem once. Any thread
+    may use it."""
 
     certificate: Path
     key: Path
     ca: Path
+    tell: Callable[[str], None] = lambda _: None
     held: Pem | None = None
     ends: datetime.datetime | None = None  # the first of them
     wrong: str = ""  # with the files as they are
     _seen: tuple[object, ...] = ()
+    _told: str = ""
     _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> Pem | None:
@@ -57,7 +60,15 @@ class ChannelFiles:
                     self.wrong = ""
                 except (OSError, ValueError) as problem:
                     self.wrong = str(problem)
+            told, self._told = self._told, self.problem
+            if self._told and self._told != told:
+                self.tell(self._told)
             return self.held
+
+    def examined(self) -> list[str]:
+        """Look, and say what is wrong."""
+        self.look()
+        return [problem] if (problem := self.problem) else []
 
     @property
     def problem(self) -> str:

@@ -100,8 +100,7 @@ class SyncThread:
         tls: SyncTls | None = None,
     ) -> None:
         self._endpoint, self._token = endpoint, token
-        self._files = None if tls is None else ChannelFiles(tls.certificate, tls.key, tls.ca)
-        self._told = ""  # of the certificates
+        self._files = None if tls is None else ChannelFiles(tls.certificate, tls.key, tls.ca, _warn)
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
         self._traces, self._stand, self._loss = traces, stand, loss
@@ -161,7 +160,6 @@ class SyncThread:
             self._await_socket(name)
             began = time.monotonic()
             try:
-                self._certificate_problem()
                 channel = self._channel if own is None else own.dial()
                 assert channel is not None
                 stream(channel)
@@ -184,16 +182,6 @@ class SyncThread:
             backoff = min(backoff * 2, MAX_BACKOFF)
         if own is not None:
             own.close()
-
-    def _certificate_problem(self) -> str:
-        """Look at the files again; what is wrong with them, which is told once."""
-        if self._files is None:
-            return ""
-        self._files.look()
-        told, self._told = self._told, self._files.problem
-        if self._told and self._told != told:
-            logger.warning("%s", self._told, extra={"event": "SyncCertificate"})
-        return self._told
 
     def _messages(self, open_stream: Callable[[], Any]) -> Iterator[Any]:
         """What the agent says on a new stream, which `stop` can end at any moment."""
@@ -323,10 +311,8 @@ class SyncThread:
 
     def _status_message(self) -> config_sync_pb2.FromSidecar:
         requests, failures, started = self._status()
-        problems = [*self._problems(), self._certificate_problem()]
-        status = config_sync_pb2.Status(
-            requests=requests, failures=failures, started=started, problems=filter(None, problems)
-        )
+        problems = [*self._problems(), *(self._files.examined() if self._files is not None else ())]
+        status = config_sync_pb2.Status(requests=requests, failures=failures, started=started, problems=problems)
         return config_sync_pb2.FromSidecar(status=status)
 
     # Counters
@@ -406,6 +392,10 @@ class SyncThread:
             for key, start, period, window, calls, size in listed:
                 target.add(key=_text(key), start=start, period=period, window=window, calls=calls, bytes=size)
         return message
+
+
+def _warn(problem: str) -> None:
+    logger.warning("%s", problem, extra={"event": "SyncCertificate"})
 
 
 def _text(key: str) -> str:

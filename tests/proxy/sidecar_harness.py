@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 
 from proxy.adapters.transport import HttpTransport
 from proxy.config.gateway import build
@@ -45,6 +51,20 @@ def open_api(name: str, url: str, path: str | None = None) -> list[Resource]:
     """An API without a key that forwards everything."""
     methods = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
     return [api(name, url, path), *(operation(name, method, "/*") for method in methods)]
+
+
+def hostname(id: str, host: str, **more: object) -> Resource:
+    body = {"hostname": host, "certificateId": f"/certificates/{id}", **more}
+    return resource(f"/gateways/g/hostnameConfigurations/{id}", body)
+
+
+def uploaded(id: str, file: Path) -> Resource:
+    """A certificate of the plane, from a PEM file."""
+    pem = file.read_bytes()
+    key, made = load_pem_private_key(pem, None), x509.load_pem_x509_certificate(pem)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    pfx = pkcs12.serialize_key_and_certificates(None, key, made, None, NoEncryption())
+    return resource(f"/certificates/{id}", {"data": base64.b64encode(pfx).decode(), "password": ""})
 
 
 class ListJournal:

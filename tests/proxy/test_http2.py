@@ -349,6 +349,17 @@ async def test_time_limits(harness: Harness, backend: Backend, monkeypatch: pyte
         found.sweep(now)
         found.sweep(now + DEFAULTS.send + 1)
         assert (await client.until(RstStreamFrame)).error_code == 8
+    async with peer(harness.port, window=0) as client:  # one that has had no window from the start has as long
+        client.write(client.head(1, request()))
+        await client.until(HeadersFrame)
+        await asyncio.sleep(0.05)
+        now, found = asyncio.get_running_loop().time(), connection(harness)
+        found.sweep(now)
+        found.sweep(now + DEFAULTS.send - 1)
+        client.write(PingFrame(0, b"12345678"))
+        assert isinstance(await client.until(RstStreamFrame, PingFrame), PingFrame)
+        found.sweep(now + DEFAULTS.send + 1)
+        assert (await client.until(RstStreamFrame)).error_code == 8
 
 
 async def test_pings_are_answered_and_status_paths_too(harness: Harness) -> None:

@@ -14,8 +14,8 @@ from certificates import self_signed
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from http2_peer import Peer, request
-from sidecar_harness import FORWARD, Backend, Harness, parse, policy
-from test_tls import an_api, hostname, uploaded
+from sidecar_harness import FORWARD, Backend, Harness, hostname, parse, policy, uploaded
+from test_tls import an_api
 
 from proxy.adapters.greeting import Incomplete, server_name
 from proxy.adapters.tls import ServerTls, TlsSettings

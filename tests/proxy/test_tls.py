@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import shutil
 import ssl
 from pathlib import Path
@@ -11,10 +10,8 @@ from pathlib import Path
 import pytest
 from certificates import self_signed
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 from http2_peer import Peer, request
-from sidecar_harness import FORWARD, Backend, Harness, api, operation, parse, policy, resource
+from sidecar_harness import FORWARD, Backend, Harness, api, hostname, operation, parse, policy, uploaded
 
 from proxy.adapters.tls import ServerTls, TlsSettings
 from proxy.config.resources import Resource
@@ -131,20 +128,6 @@ async def test_a_certificate_for_each_name(harness: Harness, pem: Path, tmp_path
         "gateway.test": "CN=gateway.test", "unknown.test": "CN=gateway.test", "API.other.test": "CN=api.other.test",
         "x.wild.test": "CN=api.other.test", "x.y.wild.test": "CN=gateway.test",
     }  # fmt: skip
-
-
-def hostname(id: str, host: str, **more: object) -> Resource:
-    body = {"hostname": host, "certificateId": f"/certificates/{id}", **more}
-    return resource(f"/gateways/g/hostnameConfigurations/{id}", body)
-
-
-def uploaded(id: str, file: Path) -> Resource:
-    """A certificate of the plane, from a PEM file."""
-    pem = file.read_bytes()
-    key, made = load_pem_private_key(pem, None), x509.load_pem_x509_certificate(pem)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    pfx = pkcs12.serialize_key_and_certificates(None, key, made, None, NoEncryption())
-    return resource(f"/certificates/{id}", {"data": base64.b64encode(pfx).decode(), "password": ""})
 
 
 async def test_host_names_of_the_plane(harness: Harness, backend: Backend, pem: Path, tmp_path: Path) -> None:

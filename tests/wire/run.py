@@ -15,6 +15,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.wire.floods import floods, stalls
+from tests.wire.frames import FrameVector, try_frames
+from tests.wire.frames import table as frame_table
 from tests.wire.gateway import Gateway, gateway
 from tests.wire.judge import Port, judge
 from tests.wire.slow import Finding, crowd, deadlines, send_deadline
@@ -38,7 +41,13 @@ def ports(made: Gateway) -> dict[str, Port]:
     return {"plain": Port(made.port), "tls": Port(made.tls_port, trusting)}
 
 
-def table(title: str, vectors: Sequence[Vector], wrong: dict[str, str]) -> None:
+def over_http2(made: Gateway) -> dict[str, ssl.SSLContext | None]:
+    trusting = ssl.create_default_context(cafile=str(made.pem))
+    trusting.set_alpn_protocols(["h2"])
+    return {"plain": None, "tls": trusting}
+
+
+def table(title: str, vectors: Sequence[Vector | FrameVector], wrong: dict[str, str]) -> None:
     print(f"\n{title}\n{'group':<22}| vectors | hold")
     counted = Counter(each.group for each in vectors)
     failed = Counter(each.group for each in vectors if each.id in wrong)
@@ -47,14 +56,14 @@ def table(title: str, vectors: Sequence[Vector], wrong: dict[str, str]) -> None:
     print(f"{'all':<22}| {len(vectors):>7} | {len(vectors) - len(wrong):>4}")
     for each in vectors:
         if each.id in wrong:
-            print(f"  {each.id} {each.name} ({each.why}): expected {each.expect}; {wrong[each.id]}")
+            print(f"  {each.id} {each.name} ({each.why}): expected {each.expect!s}; {wrong[each.id]}")
 
 
 async def slow_clients() -> list[Finding]:
     async with gateway() as made:
         found = [*await deadlines(made), *await crowd(made)]
     async with gateway(**{"net.server.timeout.send": "3"}) as made:
-        return [*found, await send_deadline(made, 3.0)]
+        return [*found, await send_deadline(made, 3.0), *await floods(made), *await stalls(made, 3.0)]
 
 
 def told(title: str, found: Sequence[Finding]) -> int:
@@ -77,18 +86,23 @@ async def main(arguments: Sequence[str]) -> int:
     else:
         print(f"no shared vectors at {options.shared}: only those of tests/wire/vectors")
     vectors = [each for each in vectors if each.id.startswith(options.only)]
+    frames = [each for each in frame_table() if each.id.startswith(options.only)]
     failures = 0
     async with gateway() as made:
         for name, port in ports(made).items():
             wrong = await try_all(port, made, vectors)
             table(f"{name} port", vectors, wrong)
             failures += len(wrong)
+        for name, context in over_http2(made).items():
+            wrong = await try_frames(made, frames, context)
+            table(f"HTTP/2, {name} port", frames, wrong)
+            failures += len(wrong)
     async with gateway(**{"proxy.workers": "2"}) as made:
         wrong = await try_all(ports(made)["plain"], made, vectors)
         table("two workers", vectors, wrong)
         failures += len(wrong)
     if not options.only:
-        failures += told("Deadlines and slow clients", await slow_clients())
+        failures += told("Deadlines, slow clients, floods", await slow_clients())
     print(f"\n{failures} failures")
     return 1 if failures else 0
 

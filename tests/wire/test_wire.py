@@ -7,8 +7,9 @@ import json
 
 import pytest
 
+from tests.wire.frames import table, try_frames
 from tests.wire.gateway import gateway
-from tests.wire.run import ports, try_all
+from tests.wire.run import over_http2, ports, try_all
 from tests.wire.vectors import own
 
 pytestmark = pytest.mark.e2e
@@ -18,6 +19,7 @@ async def test_our_vectors() -> None:
     vectors = [each for each in own() if each.to != "upstream" or not each.half_close]
     async with gateway() as made:
         wrong = await try_all(ports(made)["plain"], made, vectors)
+        wrong |= await try_frames(made, table(), over_http2(made)["tls"])
     assert not wrong, json.dumps(wrong, indent=1)
 
 

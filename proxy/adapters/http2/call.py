@@ -28,7 +28,8 @@ from proxy.adapters.http2.head import (
     request_fields,
     trailer_fields,
 )
-from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
+from proxy.adapters.http2.inflow import Inflow
+from proxy.adapters.http2.wire import LAST_STREAM, Link, StreamGone, Wire
 from proxy.errors import BackendConnectionFailure, BackendTimeout, GatewayError
 from proxy.messages import Body, Headers, HeadOnly, Response
 from proxy.ports import Outgoing

@@ -24,9 +24,10 @@ from h2.exceptions import ProtocolError
 from proxy import grpc_status
 from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
+from proxy.adapters.http2.inflow import Inflow
 from proxy.adapters.http2.reply import Http2Reply
 from proxy.adapters.http2.upload import Upload
-from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
+from proxy.adapters.http2.wire import LAST_STREAM, Link, StreamGone, Wire
 from proxy.adapters.screen import ends_here
 from proxy.adapters.streams import LINGER
 from proxy.adapters.tls import Secured
@@ -56,7 +57,7 @@ class _Stream:
         self.inflow, self.reply, self.length, self.began = inflow, reply, length, began
         self.grpc = reply.grpc
         self.mark = (0.0, 0)
-        self.sent, self.stuck = 0, 0.0
+        self.sent, self.stuck = 0, began
         self.task: asyncio.Task[None] | None = None
         self.upload: Upload | None = None  # a body that was not there with its head
 
@@ -94,9 +95,6 @@ class Http2Connection(Link):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.wire.silent:
-            silent, self.wire.silent = self.wire.silent, 0
-            self._take(FRAME * silent)
         if self.wire.inside_head:
             self._head_since = self._head_since or self.loop.time()
         else:
@@ -142,6 +140,11 @@ class Http2Connection(Link):
                 self.leave()
             case _:  # PING and its answer, SETTINGS' answer, PRIORITY, what is unknown
                 self._take(FRAME)
+
+    def handled(self) -> None:
+        if self.wire.silent:
+            silent, self.wire.silent = self.wire.silent, 0
+            self._take(FRAME * silent)
 
     def broken(self, error: ProtocolError) -> None:
         log.info("a client broke HTTP/2: %s", error, extra={"event": "ProtocolError"})

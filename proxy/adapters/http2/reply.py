@@ -17,7 +17,8 @@ from h2.errors import ErrorCodes
 
 from proxy import grpc_status
 from proxy.adapters.http2.head import Fields, response_fields, trailer_fields
-from proxy.adapters.http2.wire import LARGEST_FRAME, Inflow, StreamGone
+from proxy.adapters.http2.inflow import Inflow
+from proxy.adapters.http2.wire import LARGEST_FRAME, StreamGone
 from proxy.adapters.reply import http_date
 from proxy.adapters.tunnel import TunnelBody
 from proxy.errors import BackendConnectionFailure, ClientConnectionFailure, GatewayError

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from proxy.adapters.http2.wire import Inflow, Link
+from proxy.adapters.http2.inflow import Inflow
+from proxy.adapters.http2.wire import Link
 from proxy.adapters.streams import COPIES
 from proxy.errors import Overloaded
 from proxy.lifecycle import Sidecar

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 from h2.config import H2Configuration
@@ -29,17 +29,17 @@ from h2.exceptions import (
     StreamClosedError,
     StreamIDTooLowError,
 )
+from h2.frame_buffer import FrameBuffer
 from h2.settings import SettingCodes, Settings
 from h2.stream import StreamClosedBy
-from hpack import Encoder
-from hyperframe.frame import GoAwayFrame, RstStreamFrame
-
-from proxy.messages import Headers
+from hpack import Encoder, HPACKError
+from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
 
 STREAM_WINDOW = 128 * 1024  # bytes of a body that may wait here to be read
 CONNECTION_WINDOW = 1024 * 1024
 LARGEST_FRAME = 64 * 1024  # bytes sent in one DATA frame, where the peer allows as much
 LARGEST_TABLE = 4096  # bytes of the fields that were sent and may be referred to
+AT_ONCE = 256  # frames that are read before their events are handled
 LAST_STREAM = 2**31 - 1
 _UNLIMITED = 2**31
 
@@ -54,6 +54,18 @@ class _Advertised(Settings):
     @max_concurrent_streams.setter
     def max_concurrent_streams(self, value: int) -> None:
         self[SettingCodes.MAX_CONCURRENT_STREAMS] = value
+
+
+class _Portions(FrameBuffer):
+    """Frames that came, `left` of them at most: a flood is not read to its end before anybody sees that it is one."""
+
+    left = 0
+
+    def __next__(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return super().__next__()
 
 
 class _PlainEncoder(Encoder):
@@ -101,6 +113,7 @@ class Wire(H2Connection):
         self.local_settings = _Advertised(client=client, initial_values=ours)
         self.decoder.max_header_list_size = max_header_list
         self.encoder = _PlainEncoder()
+        self.incoming_buffer = self._portions = _Portions(server=not client)
         self._owed = 0  # bytes received since the connection's window was opened
         self.silent = 0  # frames that nobody was told of
 
@@ -112,6 +125,11 @@ class Wire(H2Connection):
     def pending(self) -> int:
         """Bytes that wait to be written."""
         return len(self._data_to_send)
+
+    @property
+    def more(self) -> bool:
+        """Not all that is here may have been read: `receive_data` goes on with nothing."""
+        return not self._portions.left
 
     @property
     def inside_head(self) -> bool:
@@ -139,7 +157,8 @@ class Wire(H2Connection):
     # what the library does differently
 
     def receive_data(self, data: Any) -> list[Event]:
-        """The library waits for the whole of a frame before it finds it too large."""
+        """AT_ONCE frames of it. The library waits for the whole of a frame before it finds it too large."""
+        self._portions.left = AT_ONCE
         events = super().receive_data(data)
         begun = self.incoming_buffer._data
         if len(begun) >= 3 and int.from_bytes(begun[:3], "big") > self.max_inbound_frame_size:
@@ -162,7 +181,11 @@ class Wire(H2Connection):
             if not self._stream_is_closed_by_reset(low.stream_id):
                 raise
             frames, events = self._too_late(low.stream_id, ErrorCodes.STREAM_CLOSED, [])
-        self.silent += not events
+        except ProtocolError as broken:
+            if type(broken) is ProtocolError and isinstance(broken.__cause__, (HPACKError, IndexError)):
+                broken.error_code = ErrorCodes.COMPRESSION_ERROR  # the library has the general one
+            raise
+        self.silent += not (events or (frame.__class__ is DataFrame and frame.data))  # body of a stream that we reset
         self._prepare_for_sending(frames)
         return events
 
@@ -206,76 +229,6 @@ class Wire(H2Connection):
         return super()._receive_rst_stream_frame(frame)
 
 
-class Inflow(AsyncIterator[bytes]):
-    """The body of one stream on its way in. `trailers` fill up before it ends; `size` counts bytes that were read."""
-
-    __slots__ = ("_chunks", "_link", "_owed", "_stream_id", "_waiter", "ended", "error", "held", "size", "trailers")
-
-    def __init__(self, link: Link, stream_id: int) -> None:
-        self._link, self._stream_id = link, stream_id
-        self._chunks: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._owed = 0  # bytes read or padding since the stream's window was opened
-        self.held = 0  # bytes that wait to be read
-        self.size = 0
-        self.ended = False
-        self.error: BaseException | None = None
-        self.trailers = Headers()
-
-    def feed(self, data: bytes, controlled: int) -> None:
-        """`controlled` is what the data and its padding took of the window."""
-        if data:
-            self._chunks.append(data)
-            self.held += len(data)
-            self._wake()
-        if controlled > len(data):
-            self._read(controlled - len(data))
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Nothing more comes: the body is complete, or it broke off."""
-        if not self.ended:
-            self.ended, self.error = True, error
-            self._wake()
-
-    async def __anext__(self) -> bytes:
-        while not self._chunks:
-            if self.ended:
-                if self.error is not None:
-                    raise self.error
-                raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self.take()
-
-    def take(self) -> bytes:
-        """What is here."""
-        chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.held = 0
-        self.size += len(data)
-        self._read(len(data))
-        return data
-
-    @property
-    def awaited(self) -> bool:
-        """Somebody waits for the next bytes."""
-        return self._waiter is not None
-
-    def _read(self, size: int) -> None:
-        self._owed += size
-        if self._owed >= STREAM_WINDOW // 2 and not self.ended:
-            self._link.open_window(self._stream_id, self._owed)
-            self._owed = 0
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-
 class StreamGone(ConnectionError):
     """The stream, or its connection, ended before all was sent."""
 
@@ -299,6 +252,9 @@ class Link(asyncio.Protocol):
     def handle(self, event: Event) -> None:
         raise NotImplementedError
 
+    def handled(self) -> None:
+        """Some frames were read, and their events handled."""
+
     def broken(self, error: ProtocolError) -> None:
         """The peer broke the protocol; its GOAWAY is on the way."""
         raise NotImplementedError
@@ -312,14 +268,16 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            events = self.wire.receive_data(data)
+            while True:
+                for event in self.wire.receive_data(data):
+                    self.handle(event)
+                self.handled()
+                if not self.wire.more or self.transport is None or self.transport.is_closing():
+                    break
+                data = b""
         except ProtocolError as error:
             self.dead = True
             self.broken(error)
-            self.flush()
-            return
-        for event in events:
-            self.handle(event)
         self.flush()
 
     def pause_writing(self) -> None:
