@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from management.sign_in import SignIn
 from management.store import Store
 from management.user_tokens import User
 
+TELLING = re.compile(r"/(exports|quotas)/[^/]+", re.IGNORECASE)
 log = logging.getLogger("management")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,6 +78,11 @@ def is_own(path: ArmPath | None, user: User) -> bool:
     return [each.lower() for each in path.segments[:2]] == ["users", user.id]
 
 
+def place_of(request: web.Request) -> str:
+    """The path for a log, as it came: without tickets of exports, and without keys of counters, which may be tokens."""
+    return TELLING.sub(r"/\1/...", request.rel_url.raw_path)[:1000]
+
+
 async def health(request: web.Request) -> web.Response:
     return json_response({"status": "ok"})
 
@@ -100,12 +107,12 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
         request.content.feed_eof()  # and nothing is left to be read of this one
         return response
     except (OperationalError, PoolTimeout) as error:
-        log.error("%s %s: the store did not answer: %s", request.method, request.path, str(error).splitlines()[0])
+        log.error("%s %s: the store did not answer: %s", request.method, place_of(request), str(error).splitlines()[0])
         failure = ArmError(503, "ServiceUnavailable", "The store is busy or away: try again.")
         return json_response(failure.body(), 503, headers={"Retry-After": "1"})
     except ConnectionResetError:
         return web.Response(status=400)  # the client left while it was sending: nobody reads this, and nothing failed
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %s failed", request.method, place_of(request))
         failure = ArmError(500, "InternalServerError", "The plane could not do this; its log says why.")
         return json_response(failure.body(), 500)

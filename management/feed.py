@@ -171,7 +171,8 @@ class Feed:
             text, digest = values.wire or values.body, values.digest
         else:
             row = row_of(values, self.vault, self.service.number)
-            text, digest = wire_text(TYPES[row.type], row, self.service.id), row.digest
+            stored = None if row.hidden else row.wire or fingerprint.canonical(row.body)
+            text, digest = stored or wire_text(TYPES[row.type], row, self.service.id), row.digest
         return f"U\t{values.id}\t{digest}\t{text}\n"
 
     def _fingerprint(self) -> str:

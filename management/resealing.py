@@ -10,13 +10,16 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, literal, or_, select, tuple_, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from management import schema
-from management.store import Store
+from management.store import Store, StoreUnusable
 from management.transaction import COLUMNS, SEALED_WHOLE, place_of, row_of, values_of
 from management.vault import Vault
 
@@ -33,6 +36,31 @@ PLACES: dict[str, Callable[[Any], str]] = {
 }
 # quotas first: they are found by what the key makes of their names
 TABLES = tuple(schema.metadata.tables[name] for name in ("quotas", *(name for name in PLACES if name != "quotas")))
+
+
+@contextmanager
+def opened(url: str, key: Path) -> Iterator[Store]:
+    """The store with the keys that are in the files now. Raises StoreUnusable, VaultBroken."""
+    store = Store.open(url, Vault.open(key))
+    try:
+        yield store
+    except SQLAlchemyError as error:
+        told = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        raise StoreUnusable(f"The store: {told}. Call it again: it goes on where it was.") from None
+    finally:
+        store.close()
+
+
+def reseal_all(url: str, key: Path, told: Callable[[], None]) -> int:
+    """Until nothing is left: a plane may seal with the former key until it meets the new one. Raises as `opened`."""
+    count = 0
+    while True:
+        with opened(url, key) as store:
+            done = reseal(store, told)
+            if not done:
+                store.wipe()
+                return count
+        count += done
 
 
 def reseal(store: Store, told: Callable[[], None] = lambda: None) -> int:

@@ -132,7 +132,8 @@ class Store:
             with store.writing() as connection:
                 upgraded = migrations.upgrade(connection, vault)
             if upgraded:
-                store.wipe()
+                with contextlib.suppress(OperationalError):  # no room for a copy: pages are used again in time
+                    store.wipe()
         except migrations.StepUnknown as step:
             store.close()
             raise StoreUnusable(
@@ -202,7 +203,7 @@ class Store:
     def wipe(self) -> None:
         """Leave nothing of what was deleted or replaced in the files of the database, as far as it can be said here.
 
-        PostgreSQL keeps it in the pages of the table until it needs them, and in its log.
+        PostgreSQL keeps it in the pages of the table until it needs them, and in its log. Raises OperationalError.
         """
         held = self._writer.raw_connection()
         driver: Any = held.driver_connection
@@ -214,6 +215,8 @@ class Store:
                 driver.autocommit = True
                 driver.execute("VACUUM")
                 driver.autocommit = False
+        except self._writer.dialect.loaded_dbapi.Error as error:
+            raise OperationalError("VACUUM", None, error) from None
         finally:
             held.close()
 
@@ -227,7 +230,8 @@ def _engine(url: str, writer: bool) -> Engine:
     name, _, rest = url.partition("://")
     if name in ("postgres", "postgresql"):
         url = f"postgresql+psycopg://{rest}"
-    options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+    # what a statement was given stays out of errors, and so out of logs
+    options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": BUSY_SECONDS, "hide_parameters": True}
     if url.startswith("sqlite"):
         if writer:
             _own(url)

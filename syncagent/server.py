@@ -105,7 +105,7 @@ class ConfigSync(config_sync_pb2_grpc.ConfigSyncServicer):
         if len(self._streams) >= MAX_SIDECARS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_SIDECARS} sidecars")
         sidecar = self._hub.connect(
-            hello.sidecar_id, hello.software_version, _version(hello.held_dataset, hello.held_version)
+            hello.sidecar_id, hello.software_version[:64], _version(hello.held_dataset, hello.held_version)
         )
         self._log.info("SidecarConnected", f"sidecar {sidecar.id} holds {_text(sidecar.held)}", sidecar=sidecar.id)
         ready = asyncio.Event()

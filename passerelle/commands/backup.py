@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -129,7 +130,7 @@ def _place(data: Path, path: Path | None) -> Path:
 def _keys(place: Path, files: tuple[Path, ...]) -> list[str]:
     """The lines of all key files. Raises click.UsageError."""
     if not files and (text := _setting("config.backup.key")):
-        return _lines(text)
+        return _lines(text) + _former()
     directory = place if place.is_dir() else place.parent
     found: list[str] = []
     for file in files or (Path(_setting("config.backup.key.file") or directory / KEY),):
@@ -137,6 +138,14 @@ def _keys(place: Path, files: tuple[Path, ...]) -> list[str]:
             found += _lines(file.read_text(encoding="utf-8"))
         except OSError as problem:
             raise click.UsageError(f"the key {file} cannot be read: {problem.strerror}. Give --key-file.") from None
+    return found + ([] if files else _former())
+
+
+def _former() -> list[str]:
+    """The keys before the present one, as the agent's settings have them."""
+    found, file = _lines(_setting("config.backup.key.former")), _setting("config.backup.key.former.file")
+    with contextlib.suppress(OSError):  # not needed, see `syncagent/backup_keys.py`
+        found += _lines(Path(file).read_text(encoding="utf-8")) if file else []
     return found
 
 
@@ -149,7 +158,12 @@ def _lines(text: str) -> list[str]:
 
 
 def _row(each: Inspection) -> list[str | Text]:
-    state = Text("good", "green") if not each.problem else Text(each.problem, "yellow" if each.readable else "red")
+    good = "good" if each.present_key else "good, but for a former key"
+    state = (
+        Text(good, "green" if each.present_key else "yellow")
+        if not each.problem
+        else Text(each.problem, "yellow" if each.readable else "red")
+    )
     changes = f" (+{each.changes} changes)" if each.changes else ""
     saved = ago(time.time() - each.saved) if each.saved else "-"
     gateway = each.header.gateway if each.header else "-"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 import click
 from rich.progress import Progress
-from sqlalchemy.exc import SQLAlchemyError
 
 from management import resealing, settings
-from management.store import Store, StoreUnusable
-from management.vault import Vault, VaultBroken, former_of, renew
+from management.store import StoreUnusable
+from management.vault import VaultBroken, former_of, renew
 from passerelle.connection import DATA
 
 WRONG = 3
@@ -53,9 +53,6 @@ def rekey(data: Path | None, keys_only: bool, check: bool) -> None:
         raise click.ClickException("Another `passerelle rekey` is at work here.") from None
     except (StoreUnusable, VaultBroken, settings.SettingWrong) as problem:
         raise click.ClickException(str(problem)) from None
-    except SQLAlchemyError as problem:
-        told = str(getattr(problem, "orig", problem)).strip().splitlines()[0]
-        raise click.ClickException(f"The store: {told}. Call it again: it goes on where it was.") from None
     except OSError as problem:
         raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
 
@@ -74,27 +71,14 @@ def _rekey(url: str, path: Path, keys_only: bool, check: bool) -> None:
     if keys_only:
         click.echo(f"Give every plane {path.name} and {former.name}, then call passerelle rekey.")
         return
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("sealing", total=_needed(url, path) or 1)
-        count = 0
-        while True:
-            store = Store.open(url, Vault.open(path))
-            try:
-                done = resealing.reseal(store, lambda: progress.update(task, advance=resealing.PAGE))
-                count += done
-                if not done:  # a plane may have sealed with the former key until it met the new one
-                    store.wipe()
-                    break
-            finally:
-                store.close()
+        count = resealing.reseal_all(url, path, lambda: progress.update(task, advance=resealing.PAGE))
     click.echo(f"{count} values are sealed with {path.name}; nothing needs {former.name} any more")
     click.echo(f"Saves of the store from before need it: keep it with them, and remove {former}.")
 
 
 def _needed(url: str, path: Path) -> int:
     """How many values the former key alone opens."""
-    store = Store.open(url, Vault.open(path))
-    try:
+    with resealing.opened(url, path) as store:
         return resealing.needs_former(store) if store.vault.has_former else 0
-    finally:
-        store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import signal
@@ -91,6 +92,44 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
         output, errors = running.communicate(timeout=10)
         assert (running.returncode, errors) == (0, "")
         assert token not in output
+
+
+RUBBISH = (
+    b"\x16\x03\x01\x02\x00\x01\x00",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
+    b"GET /exports/the-ticket" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"PUT /exports/the-ticket HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\nContent-Encoding: gzip\r\n\r\n"
+    + gzip.compress(bytes(30_000_000)),
+)
+
+
+def test_rubbish_and_another_key_while_it_runs(tmp_path: Path) -> None:
+    """What is no HTTP is answered and not told at length; the store's key may change under a plane that runs."""
+    http, https = free_port(), free_port()
+    with process(tmp_path, http, https) as running:
+        wait(http, running)
+        token = (tmp_path / "admin.token").read_text()
+        for each in RUBBISH:
+            with socket.create_connection(("127.0.0.1", http), timeout=10) as connection:
+                connection.sendall(each)
+                with contextlib.suppress(ConnectionError):
+                    assert connection.recv(100)[9:12] in (b"400", b"401", b"413"), each[:60]
+        call(http, "PUT", tag("before"), token, {"properties": {"displayName": "Before"}})
+        command = [sys.executable, "-m", "passerelle", "rekey", "--data", str(tmp_path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        call(http, "PUT", tag("after"), token, {"properties": {"displayName": "After"}})
+        running.kill()
+        log = running.communicate()[0]
+        assert not [word for word in ("Traceback", "the-ticket", token, "[Error]") if word in log], log
+    assert subprocess.run([*command, "--check"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    (tmp_path / "store.key.former").unlink()
+    with process(tmp_path, http, https) as running:
+        wait(http, running)
+        for name in ("before", "after"):
+            assert call(http, "GET", tag(name), token)["name"] == name
+        call(http, "PUT", tag("again"), token, {"properties": {"displayName": "Again"}})
 
 
 @pytest.mark.parametrize("taken", ["http", "https"])

@@ -148,8 +148,12 @@ def test_killed_at_every_step(tmp_path: Path, url: str, step: str, monkeypatch: 
         monkeypatch.setattr(resealing, "PAGE", 7)
         store = opened(tmp_path, url)
         pages = iter(range(4))
+
+        def told() -> None:
+            next(pages)
+
         with pytest.raises(StopIteration):
-            resealing.reseal(store, lambda: next(pages) and None)
+            resealing.reseal(store, told)
         assert told_of(store) == before
         assert resealing.needs_former(store) > 0
         store.close()
@@ -206,7 +210,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, url: str) -> None:
 
 
 # each place where people put secrets: the resource, and what is sent with the canary in it
-SECRET = {
+SECRET: dict[str, dict[str, Any]] = {
     "/policies/policy": {"format": "rawxml", "value": POLICY.format(f"<!-- {CANARY} -->")},
     "/policyFragments/f": {"format": "rawxml", "value": f"<fragment><!-- {CANARY} --></fragment>"},
     "/products/starter/policies/policy": {"format": "rawxml", "value": POLICY.format(f"<!-- {CANARY} -->")},
@@ -263,7 +267,7 @@ def lying_in(directory: Path, url: str) -> bytes:
     found = b""
     with psycopg.connect(url) as connection:
         for table in schema.metadata.sorted_tables:
-            with connection.cursor().copy(f"COPY {table.name} TO STDOUT") as rows:  # type: ignore[arg-type]
+            with connection.cursor().copy(f"COPY {table.name} TO STDOUT") as rows:
                 found += b"".join(bytes(each) for each in rows)
     return found
 

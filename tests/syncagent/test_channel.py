@@ -9,9 +9,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 
+from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
 from proxy.settings import SettingError
 from proxy.settings import Settings as SidecarSettings
 from proxy.sync import SyncThread
@@ -61,6 +65,58 @@ async def test_g2_over_tcp_both_sides_show_certificates(
     await eventually(lambda: known.version == plane.cursor, what=agent.text())
     assert [each.applied for each in (stranger, bare, doubting)] == [[], [], []]
     assert agent.text().count("SidecarConnected") == 1
+
+
+@pytest.mark.e2e
+async def test_g4_strangers_and_giant_frames(
+    plane: FakePlane, new_agent: NewAgent, sidecars: NewSidecar, tmp_path: Path
+) -> None:
+    """A wrong token, a hello that is none, and messages beyond all bounds end their own stream and nobody else's."""
+    shared = tmp_path / "shared.token"
+    shared.write_text("the shared token\n")
+    endpoint = f"127.0.0.1:{free_port()}"
+    agent = new_agent(**{"config.sync.listen": endpoint, "config.sync.token.file": str(shared)}).start()
+    await agent.until_ready()
+    good = sidecars()
+    connect(good, endpoint, token="the shared token")
+    await eventually(lambda: good.version == plane.cursor, what=agent.text())
+    hello, huge = config_sync_pb2.Hello, "x" * 5 * 1024 * 1024
+
+    async def answer(*messages: Any, counters: bool = False) -> grpc.StatusCode | None:
+        async with grpc.aio.insecure_channel(endpoint) as channel:
+            stub: Any = (counter_sync_pb2_grpc.CounterSyncStub if counters else config_sync_pb2_grpc.ConfigSyncStub)(
+                channel  # type: ignore[no-untyped-call]
+            )
+            stream = stub.Stream(iter(messages))
+            try:
+                async with asyncio.timeout(5):
+                    async for _ in stream:
+                        pass
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+            except TimeoutError:
+                return None
+        return grpc.StatusCode.OK
+
+    def says(**fields: str) -> config_sync_pb2.FromSidecar:
+        return config_sync_pb2.FromSidecar(hello=hello(**fields))
+
+    refused, exhausted = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED
+    for token in ("", "the shared toke", "the shared token\n", "THE SHARED TOKEN", "\x00", "\u00e9" * 1_000):
+        assert await answer(says(sidecar_id="evil", token=token)) == refused
+        assert await answer(counter_sync_pb2.Counts(sidecar_id="evil", token=token), counters=True) == refused
+    assert await answer(config_sync_pb2.FromSidecar()) == refused
+    assert await answer(says(token="the shared token")) == grpc.StatusCode.INVALID_ARGUMENT
+    assert await answer(says(token="the shared token", sidecar_id="x" * 257)) == grpc.StatusCode.INVALID_ARGUMENT
+    assert await answer(says(token="the shared token", sidecar_id=huge)) == exhausted
+    assert await answer(says(token=huge)) == exhausted
+    assert await answer(counter_sync_pb2.Counts(token=huge), counters=True) == exhausted
+    plane.put("/apis/after", {"path": "after"})
+    await eventually(lambda: good.version == plane.cursor, what=agent.text())
+    told = agent.text()
+    assert "the shared toke" not in told
+    assert "evil" not in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize(
