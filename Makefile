@@ -8,7 +8,7 @@ UV := build/uv/bin/uv
 WORKERS := 2
 CODE := proxy syncagent telemetry management portal passerelle
 
-.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs docs-check faults format fuzz-management image kills limits lint lock model oracle outage pages peers pictures proto python race run sbom scan security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
+.PHONY: audit backup-kills bench bench-compile bench-outage bench-policies bench-pressure bench-quick bench-scale bench-telemetry browser clean dashboard-tools dashboards docs docs-check faults format fuzz-management growth image kills limits lint lock model oracle outage pages peers pictures proto python race run sbom scan security setup soak test test-az test-clients test-postgresql test-sdk4 vendor wire
 
 run: setup
 	$(BIN)/passerelle up $(ARGUMENTS)
@@ -74,6 +74,10 @@ backup-kills: setup $(VENV)/.dev
 # Half an hour of load with a change every ten seconds: memory and descriptors of every process. ARGUMENTS="--minutes 10"
 soak: setup $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak $(ARGUMENTS)
+
+# Thousands of changes, pages, connections and sidecars, and what each process keeps of one: some minutes.
+growth: setup $(VENV)/.dev
+	$(BIN)/python -m tests.faults.growth $(ARGUMENTS)
 
 # Four planes on one PostgreSQL, and 2,000 writes to the same few resources: a minute.
 race: setup $(VENV)/.dev

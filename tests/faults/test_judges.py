@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.faults.line import ANSWER, BLACK_HOLE, CUT, GARBAGE, HALF_CLOSE, REFU
 from tests.faults.line import http as answer
 from tests.faults.load import Kind, Load, Oracle
 from tests.faults.row import Figures, Row, chosen, rows
+from tests.faults.soak import Series
 
 BROKEN = (OSError, http.client.HTTPException)
 
@@ -108,3 +110,33 @@ def test_the_page_keeps_what_is_around_the_table(tmp_path: Path) -> None:
     there.write_text("no marks")
     with pytest.raises(ValueError, match="no lines"):
         page.put(there, page.text([], ""))
+
+
+def _series(leak: float, minutes: int = 20) -> Series:
+    """Of a process that leaks so many MiB per hour, with an allocator that takes and gives back, and one high peak."""
+    random = Random(7)
+    series, jitter = Series(), 0.0
+    for at in range(0, minutes * 60, 5):
+        jitter = 0.9 * jitter + random.uniform(-0.05, 0.05)
+        peak = 3.0 if at == 600 else 0.0
+        series.points.append((float(at), 60 + leak * at / 3600 + jitter + peak, 0.0, 10))
+    return series
+
+
+def test_a_leak_in_the_soak_is_seen() -> None:
+    leaking, flat = _series(6), _series(0, minutes=60)
+    assert leaking.holds == "no"
+    assert leaking.slope().low < 6 < leaking.slope().high
+    assert flat.holds == "yes"
+    assert flat.slope().low < 0 < flat.slope().high
+
+
+def test_a_soak_that_is_too_short_says_so() -> None:
+    assert _series(0, minutes=2).holds == "open"
+    assert _series(0.9).holds == "open"
+
+
+def test_descriptors_that_grow_are_seen_in_the_soak() -> None:
+    series = _series(0)
+    series.points = [(at, size, shared, 10 + index // 20) for index, (at, size, shared, _) in enumerate(series.points)]
+    assert series.holds == "no"
