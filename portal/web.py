@@ -81,6 +81,8 @@ def application(settings: Settings) -> web.Application:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
     )
     app.router.add_get("/health", _health)
     app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
@@ -102,8 +104,12 @@ def _assets(settings: Settings) -> Assets:
 
 
 async def _open(app: web.Application) -> None:
+    """Nobody who comes first waits for what can be made before: templates are compiled, the catalogue is read."""
+    for name in app[ENVIRONMENT].list_templates():
+        app[ENVIRONMENT].get_template(name)
     for each in (app[PLANE], app[PROVIDERS], app[RELAY]):
         await each.open()
+    app[CATALOGUES].warm()
 
 
 async def _close(app: web.Application) -> None:
