@@ -1,8 +1,8 @@
 """How long pages of both sites take with many APIs: `python -m tests.portal.pages [APIS]` (make pages), a minute.
 
 A real plane and the portal run in this process; each page is asked for once after the start, ten times, and once after
-a change of the configuration. What is printed is the portal's own time, which has the plane's in it, beside the goal, and
-the processor time of both; more than ten times the goal is a failure.
+a change of the configuration. What is printed is the time of the portal, which has that of the plane in it, beside the
+goal, and the processor time of both; more than ten times the goal is a failure.
 """
 
 from __future__ import annotations
