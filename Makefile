@@ -23,7 +23,7 @@ test: setup $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/python -m tests.debian
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGUMENTS)
 
 # The management plane's tests again, on a PostgreSQL that they start.
 test-postgresql: setup $(VENV)/.dev

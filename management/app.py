@@ -61,7 +61,7 @@ def make_app(store: Store, admin_token: str, outside: Outside | None = None) -> 
     SignIn(store, access).add_to(app)
     app.router.add_get("/exports/{ticket}", exports.open)
     for endpoint in ("/configuration/{service}", ""):  # a bare host means the first service
-        app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events)
+        app.router.add_get(f"{endpoint}/gateways/{{gateway}}/events", feed.events, allow_head=False)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/heartbeat", feed.heartbeat)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/traces", feed.traces)
         app.router.add_post(f"{endpoint}/gateways/{{gateway}}/counters", feed.counters)

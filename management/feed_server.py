@@ -30,6 +30,7 @@ CONTENT_TYPE = "application/x-ndjson"
 GZIP = 16 + zlib.MAX_WBITS
 FAST = 1
 PIECE = 256 * 1024
+UNNAMED = frozenset("/\0")
 TRIMMED_AFTER = 100_000  # rows: what one gateway may add cannot wait for the hour
 
 
@@ -84,8 +85,7 @@ class FeedServer:
                 return self._admit(connection, request)
 
         service, gateway = await self.store.read(admit)
-        document = await read_body(request, heartbeats.LARGEST)
-        heartbeats.check(document)
+        document = heartbeats.check(await read_body(request, heartbeats.LARGEST))
 
         def keep() -> None:
             with self.store.writing() as connection:
@@ -150,8 +150,10 @@ class FeedServer:
         header = request.headers.get("Authorization", "")
         if header[: len(SCHEME)].lower() != SCHEME:
             raise unauthorized("Send 'Authorization: GatewayKey <token>'.", "GatewayTokenInvalid")
-        service = _named(connection, request.match_info.get("service"))
-        wanted = request.match_info["gateway"]
+        name, wanted = request.match_info.get("service"), request.match_info["gateway"]
+        # decoded, they may hold what no name has, and lead elsewhere
+        named = not UNNAMED & {*(name or ""), *wanted}
+        service = _named(connection, name) if named else None
         row = Transaction(connection, self.store.vault, service).get(f"/gateways/{wanted}") if service else None
         # whoever has no token does not learn which gateways there are
         name, keys = wanted, [secrets.token_urlsafe(64), secrets.token_urlsafe(64)]

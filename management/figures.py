@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import time
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from management.errors import invalid
@@ -31,6 +30,8 @@ AHEAD = 86_400  # seconds that a gateway's clock may be ahead
 MOST_ROWS, MOST_REQUESTS = 20_000, 2_000
 LONGEST_NAME = 512
 LARGEST = 2**53
+MOST_COUNTED = 2**42  # of one thing in one batch; who has counted more stays there: a sum of all rows fits 64 bits
+LARGEST_STATUS = 1_000
 INSTANCES = 1_000
 
 NAMES = ("api", "operation", "product", "subscription", "user")
@@ -50,7 +51,7 @@ DETAIL = (
     "sampled", "source", "reason", "section", "scope", "path", "policy", "message", "detail",
 )  # fmt: skip
 _TEXTS = frozenset({*NAMES, "method", "url", "ip", "cache", "id", *DETAIL[2:8], *DETAIL[9:]})
-_WHOLE = frozenset({*COUNTS, "start", "backend_calls", "requests"})
+_STATUSES = frozenset({"status", "backendStatus"})
 
 
 def check(document: Any) -> dict[str, Any]:
@@ -80,9 +81,8 @@ def check(document: Any) -> dict[str, Any]:
 def _good(column: str, value: Any) -> bool:
     if column in _TEXTS:
         return isinstance(value, str) and len(value) <= (LONGEST_NAME if column in NAMES else 4_096)
-    if column in _WHOLE:
-        return isinstance(value, int | float) and 0 <= value < LARGEST
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    most = LARGEST_STATUS if column in _STATUSES else MOST_COUNTED
+    return isinstance(value, int | float) and 0 <= value < most
 
 
 def keep(
@@ -153,7 +153,7 @@ def _keep_minutes(connection: Connection, service: Service, gateway: str, told: 
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     adding = dialect.insert(minutes)
     new, old = adding.excluded, minutes.c
-    changes = {name: old[name] + new[name] for name in ("requests", "time", "backend_time", "client_time")}
+    changes = {name: _sum(old[name], new[name]) for name in ("requests", "time", "backend_time", "client_time")}
     changes["longest"] = case((new.longest > old.longest, new.longest), else_=old.longest)
     connection.execute(adding.on_conflict_do_update(index_elements=list(minutes.primary_key), set_=changes), values)
     _trim_minutes(connection, service.number, now)
@@ -187,7 +187,7 @@ def _added(connection: Connection) -> Any:
     adding = dialect.insert(figures)
     new, old = adding.excluded, figures.c
     both = new.backend_calls > 0, old.backend_calls > 0
-    changes = {name: old[name] + new[name] for name in (*COUNTS, "time", "backend_calls", "backend_time")}
+    changes = {name: _sum(old[name], new[name]) for name in (*COUNTS, "time", "backend_calls", "backend_time")}
     changes["shortest"] = case((new.shortest < old.shortest, new.shortest), else_=old.shortest)
     changes["longest"] = case((new.longest > old.longest, new.longest), else_=old.longest)
     changes["backend_shortest"] = case(
@@ -198,6 +198,10 @@ def _added(connection: Connection) -> Any:
         (new.backend_longest > old.backend_longest, new.backend_longest), else_=old.backend_longest
     )
     return adding.on_conflict_do_update(index_elements=list(figures.primary_key), set_=changes)
+
+
+def _sum(old: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((old < MOST_COUNTED, old + new), else_=old)
 
 
 def _text(request: dict[str, Any], gateway: str) -> bytes:

@@ -56,8 +56,9 @@ def check(document: Any) -> dict[str, Any]:
     counters, confirmed = document.get("counters", []), document.get("confirmed", [])
     if not isinstance(counters, list) or len(counters) > MOST or not all(map(_good, counters)):
         raise invalid("quotas.counters", f"quotas.counters must be a list of at most {MOST}: {', '.join(COLUMNS)}.")
-    if not isinstance(confirmed, list) or not all(isinstance(each, str) and len(each) <= 64 for each in confirmed):
-        raise invalid("quotas.confirmed", "quotas.confirmed must be a list of texts.")
+    short = isinstance(confirmed, list) and len(confirmed) <= MOST
+    if not short or not all(isinstance(each, str) and len(each) <= 64 for each in confirmed):
+        raise invalid("quotas.confirmed", f"quotas.confirmed must be a list of at most {MOST} texts.")
     return document
 
 
@@ -69,7 +70,7 @@ def _good(row: Any) -> bool:
         isinstance(named["key"], str)
         and len(named["key"]) <= LONGEST_KEY
         and isinstance(named["start"], int | float)
-        and math.isfinite(named["start"])
+        and -LARGEST < named["start"] < LARGEST
         and all(type(named[name]) is int and -LARGEST < named[name] < LARGEST for name in _INTEGERS)
         and named["period"] >= 0
         and abs(named["window"] * named["period"]) < LARGEST // 2  # databases multiply them, too
@@ -152,8 +153,14 @@ def counters(tx: Transaction, key: str, period: str | None) -> list[Item]:
 
 
 def _rows(tx: Transaction, key: str) -> list[Any]:
-    found = select(quotas).where(quotas.c.service == tx.service.number, quotas.c.key == tx.vault.name(PREFIX + key))
-    return [row for row in tx.connection.execute(found).mappings() if _present(row)]
+    names = tx.vault.names(PREFIX + key)
+    mine = select(quotas).where(quotas.c.service == tx.service.number, quotas.c.key.in_(names))
+    found: dict[Any, Any] = {}
+    for row in tx.connection.execute(mine).mappings():
+        counter = tuple(row[name] for name in ("gateway", "instance", "start", "period"))
+        if counter not in found or row["key"] == names[0]:  # while the store is sealed anew there may be both
+            found[counter] = row
+    return [row for row in found.values() if _present(row)]
 
 
 def _shown(key: str, name: str, rows: list[Any]) -> Item:

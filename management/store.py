@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 READERS = 4
 BUSY_SECONDS = 30
-CACHE_KIB = 16 * 1024  # of pages, for each connection; the system's cache has the rest
+CACHE_KIB = 16 * 1024  # of pages, for each transaction; the system's cache has the rest
 LOG_REVISIONS = 100_000
 LOG_ENTRIES = 2_000_000
 TRIMMED_AT_ONCE = 1_000  # revisions
@@ -130,7 +130,9 @@ class Store:
             raise StoreUnusable(f"management.store.url: {error}. It is sqlite:/// or postgresql://...") from None
         try:
             with store.writing() as connection:
-                migrations.upgrade(connection)
+                upgraded = migrations.upgrade(connection, vault)
+            if upgraded:
+                store.wipe()
         except migrations.StepUnknown as step:
             store.close()
             raise StoreUnusable(
@@ -197,6 +199,24 @@ class Store:
                 connection.execute(update(schema.services).where(mine).values(horizon=horizon))
         return more
 
+    def wipe(self) -> None:
+        """Leave nothing of what was deleted or replaced in the files of the database, as far as it can be said here.
+
+        PostgreSQL keeps it in the pages of the table until it needs them, and in its log.
+        """
+        held = self._writer.raw_connection()
+        driver: Any = held.driver_connection
+        try:
+            if self._writer.dialect.name == "sqlite":  # transactions are not begun by themselves
+                driver.execute("VACUUM")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                driver.autocommit = True
+                driver.execute("VACUUM")
+                driver.autocommit = False
+        finally:
+            held.close()
+
 
 def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
@@ -242,6 +262,7 @@ def _sqlite(engine: Engine, begin: str) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
+            "secure_delete=FAST",  # what was sealed again, or deleted, is not left in the page that it was on
             f"busy_timeout={BUSY_SECONDS * 1000}",
             f"cache_size=-{CACHE_KIB}",
         ):
@@ -251,6 +272,12 @@ def _sqlite(engine: Engine, begin: str) -> Engine:
     @event.listens_for(engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine, "checkin")
+    def give_back(connection: Any, _: Any) -> None:
+        """Pages of the transaction that ended: a process would grow with its store, by each page that it ever wrote."""
+        if connection is not None:
+            connection.execute("PRAGMA shrink_memory")
 
     return engine
 

@@ -34,6 +34,8 @@ COLUMNS = (
     resources.c.revision,
 )
 
+# the last words of types whose documents are sealed whole: people write secrets into policies
+SEALED_WHOLE = ("policies", "policyfragments")
 BATCH = 500  # rows that are read at once where there may be many
 
 # made once: to say it in SQL anew costs more than to ask it
@@ -140,7 +142,7 @@ class Transaction:
         self.flush()
         query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
         for values in self.connection.execute(query.execution_options(yield_per=BATCH)):
-            if may_fit(values.id, values.body):
+            if values.body == "" or may_fit(values.id, values.body):  # what is sealed whole is looked at below
                 yield row_of(values, self.vault, self.service.number)
 
     def count(self, collection: str) -> int:
@@ -348,38 +350,44 @@ class Transaction:
         return [row_of(each, self.vault, self.service.number) for each in self.connection.execute(query)]
 
     def _values(self, row: Row) -> dict[str, Any]:
-        number = self.service.number
-        sealed = None
-        if row.hidden:
-            content = json.dumps([row.digest, encode_hidden(row.hidden).decode()]).encode()
-            sealed = self.vault.seal(content, _place(number, row.key))
-        return {
-            "service": number,
-            "key": row.key,
-            "id": row.id,
-            "type": row.type,
-            "collection": row.collection,
-            "audience": row.audience,
-            "lookup": row.lookup,
-            "body": fingerprint.canonical(row.body),
-            "wire": row.wire,
-            "digest": None if sealed else row.digest,
-            "sealed": sealed,
-            "revision": row.revision,
-        }
+        return values_of(row, self.vault, self.service.number)
+
+
+def values_of(row: Row, vault: Vault, number: int) -> dict[str, Any]:
+    """A row as the table has it. Of what is sealed whole nothing else is there to be read."""
+    sealed, whole = None, row.type.rpartition("/")[2] in SEALED_WHOLE
+    if row.hidden or whole:
+        content = [row.digest, encode_hidden(row.hidden).decode(), *([row.body, row.wire] if whole else [])]
+        sealed = vault.seal(json.dumps(content).encode(), place_of(number, row.key))
+    return {
+        "service": number,
+        "key": row.key,
+        "id": row.id,
+        "type": row.type,
+        "collection": row.collection,
+        "audience": row.audience,
+        "lookup": row.lookup,
+        "body": "" if whole else fingerprint.canonical(row.body),
+        "wire": None if whole else row.wire,
+        "digest": None if sealed else row.digest,
+        "sealed": sealed,
+        "revision": row.revision,
+    }
 
 
 def row_of(values: Any, vault: Vault, number: int) -> Row:
     """A row from `COLUMNS`."""
     id, type_, audience, body, sealed, lookup, wire, digest, revision = values
-    row = Row(id, type_, audience, json.loads(body), (), lookup, wire, digest, revision)
+    row = Row(id, type_, audience, json.loads(body) if body else {}, (), lookup, wire, digest, revision)
     if sealed is not None:
-        row.digest, hidden = json.loads(vault.unseal(sealed, _place(number, row.key)))
+        row.digest, hidden, *whole = json.loads(vault.unseal(sealed, place_of(number, row.key)))
         row.hidden = decode_hidden(hidden.encode())
+        if whole:
+            row.body, row.wire = whole
     return row
 
 
-def _place(number: int, key: str) -> str:
+def place_of(number: int, key: str) -> str:
     return f"{number}:{key}"
 
 

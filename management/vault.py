@@ -2,6 +2,10 @@
 
 A sealed value is 12 bytes of nonce and the ciphertext; the place it belongs to is bound in, so that a blob moved to
 another row does not open.
+
+Beside `store.key` there may be `store.key.former`: what the key before it sealed opens, and nothing is sealed with it
+any more. `passerelle rekey` makes both and seals the store anew. A process that runs meanwhile reads the files again
+when it meets what its keys do not open.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-NONCE = 12
+NONCE, LENGTH = 12, 32
+NAMES = b"names of sealed rows"
 
 
 class VaultBroken(Exception):
@@ -22,31 +27,88 @@ class VaultBroken(Exception):
 
 
 class Vault:
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
-        self._names = hmac.digest(key, b"names of sealed rows", "sha256")
+    def __init__(self, key: bytes, former: bytes | None = None, path: Path | None = None) -> None:
+        self._path = path
+        self._take(key, former)
+
+    def _take(self, key: bytes, former: bytes | None) -> None:
+        self._keys = key, former
+        self._cipher, self._former = AESGCM(key), AESGCM(former) if former else None
+        self._names = [hmac.digest(each, NAMES, "sha256") for each in (key, former) if each]
 
     @classmethod
     def open(cls, path: Path) -> Vault:
-        """The key of `path`; made on first use."""
-        return cls(read_or_make(path, lambda: os.urandom(32), length=32))
+        """The key of `path`, made on first use, and the former one beside it."""
+        return cls(read_or_make(path, lambda: os.urandom(LENGTH), length=LENGTH), _read_former(path), path)
+
+    @property
+    def has_former(self) -> bool:
+        return self._former is not None
 
     def name(self, clear: str) -> str:
         """What stands for a text that must be found again and not be read: the same one for the same text."""
-        return hmac.digest(self._names, clear.encode("utf-8", "surrogatepass"), "sha256").hex()
+        return self.names(clear)[0]
+
+    def names(self, clear: str) -> list[str]:
+        """The same, and what stood for it with the former key."""
+        return [hmac.digest(each, clear.encode("utf-8", "surrogatepass"), "sha256").hex() for each in self._names]
 
     def seal(self, clear: bytes, place: str) -> bytes:
         nonce = os.urandom(NONCE)
         return nonce + self._cipher.encrypt(nonce, clear, place.encode())
 
     def unseal(self, sealed: bytes, place: str) -> bytes:
+        """Raises VaultBroken."""
+        while True:
+            for cipher in (self._cipher, self._former):
+                if cipher is not None and (clear := _opened(cipher, sealed, place)) is not None:
+                    return clear
+            if not self._read_again():
+                raise VaultBroken(
+                    f"A secret of {place} does not open: the key file in management.data is not the one "
+                    "that the store was written with. Put the former key file back."
+                )
+
+    def is_present(self, sealed: bytes, place: str) -> bool:
+        """Whether it opens with the key that seals now."""
+        return _opened(self._cipher, sealed, place) is not None
+
+    def _read_again(self) -> bool:
+        """Whether the files hold other keys than before, which are taken."""
+        if self._path is None:
+            return False
         try:
-            return self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], place.encode())
-        except InvalidTag:
-            raise VaultBroken(
-                f"A secret of {place} does not open: the key file in management.data is not the one "
-                "that the store was written with. Put the former key file back."
-            ) from None
+            keys = read_or_make(self._path, lambda: self._keys[0], length=LENGTH), _read_former(self._path)
+        except OSError:
+            return False
+        if keys == self._keys:
+            return False
+        self._take(*keys)
+        return True
+
+
+def former_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.former")
+
+
+def _read_former(path: Path) -> bytes | None:
+    file = former_of(path)
+    if not file.exists():
+        return None
+    return read_or_make(file, lambda: b"", length=LENGTH)
+
+
+def _opened(cipher: AESGCM, sealed: bytes, place: str) -> bytes | None:
+    try:
+        return cipher.decrypt(sealed[:NONCE], sealed[NONCE:], place.encode())
+    except InvalidTag:
+        return None
+
+
+def renew(path: Path) -> None:
+    """A new key in `path`, the present one beside it. Killed between the two, both are the present one."""
+    write_private(former_of(path), read_or_make(path, lambda: os.urandom(LENGTH), length=LENGTH))
+    write_private(path, os.urandom(LENGTH))
 
 
 def read_or_make(path: Path, make: Callable[[], bytes], length: int | None = None) -> bytes:

@@ -27,6 +27,7 @@ COMMANDS = {
     "policy": "policy:policy",
     "trace": "trace:trace",
     "backup": "backup:backup",
+    "rekey": "rekey:rekey",
     "telemetry": "telemetry:telemetry",
     "completion": "completion:completion",
     "version": "version:version",

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18proto/counter_sync.proto\x12\x12passerelle.sync.v1\"\xf4\x01\n\x06\x43ounts\x12\x12\n\nsidecar_id\x18\x01 \x01(\t\x12)\n\x06\x63ounts\x18\x02 \x03(\x0b\x32\x19.passerelle.sync.v1.Count\x12\r\n\x05token\x18\x03 \x01(\t\x12.\n\x06quotas\x18\x04 \x03(\x0b\x32\x1e.passerelle.sync.v1.QuotaCount\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12,\n\x04held\x18\x07 \x03(\x0b\x32\x1e.passerelle.sync.v1.QuotaCount\x12\r\n\x05group\x18\x08 \x01(\t\x12\x0e\n\x06groups\x18\t \x01(\r\"G\n\x05\x43ount\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08slice_ms\x18\x02 \x01(\r\x12\x0c\n\x04slot\x18\x03 \x01(\x04\x12\x11\n\tincrement\x18\x04 \x01(\x04\"f\n\nQuotaCount\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x01\x12\x0e\n\x06period\x18\x03 \x01(\x04\x12\x0e\n\x06window\x18\x04 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\r\n\x05\x62ytes\x18\x06 \x01(\x03\x32S\n\x0b\x43ounterSync\x12\x44\n\x06Stream\x12\x1a.passerelle.sync.v1.Counts\x1a\x1a.passerelle.sync.v1.Counts(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18proto/counter_sync.proto\x12\x12passerelle.sync.v1\"\x85\x02\n\x06\x43ounts\x12\x12\n\nsidecar_id\x18\x01 \x01(\t\x12)\n\x06\x63ounts\x18\x02 \x03(\x0b\x32\x19.passerelle.sync.v1.Count\x12\r\n\x05token\x18\x03 \x01(\t\x12.\n\x06quotas\x18\x04 \x03(\x0b\x32\x1e.passerelle.sync.v1.QuotaCount\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12,\n\x04held\x18\x07 \x03(\x0b\x32\x1e.passerelle.sync.v1.QuotaCount\x12\r\n\x05group\x18\x08 \x01(\t\x12\x0e\n\x06groups\x18\t \x01(\r\x12\x0f\n\x07time_ms\x18\n \x01(\x03\"G\n\x05\x43ount\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08slice_ms\x18\x02 \x01(\r\x12\x0c\n\x04slot\x18\x03 \x01(\x04\x12\x11\n\tincrement\x18\x04 \x01(\x04\"f\n\nQuotaCount\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x01\x12\x0e\n\x06period\x18\x03 \x01(\x04\x12\x0e\n\x06window\x18\x04 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\r\n\x05\x62ytes\x18\x06 \x01(\x03\x32S\n\x0b\x43ounterSync\x12\x44\n\x06Stream\x12\x1a.passerelle.sync.v1.Counts\x1a\x1a.passerelle.sync.v1.Counts(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,11 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.counter_sync_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COUNTS']._serialized_start=49
-  _globals['_COUNTS']._serialized_end=293
-  _globals['_COUNT']._serialized_start=295
-  _globals['_COUNT']._serialized_end=366
-  _globals['_QUOTACOUNT']._serialized_start=368
-  _globals['_QUOTACOUNT']._serialized_end=470
-  _globals['_COUNTERSYNC']._serialized_start=472
-  _globals['_COUNTERSYNC']._serialized_end=555
+  _globals['_COUNTS']._serialized_end=310
+  _globals['_COUNT']._serialized_start=312
+  _globals['_COUNT']._serialized_end=383
+  _globals['_QUOTACOUNT']._serialized_start=385
+  _globals['_QUOTACOUNT']._serialized_end=487
+  _globals['_COUNTERSYNC']._serialized_start=489
+  _globals['_COUNTERSYNC']._serialized_end=572
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Counts(_message.Message):
-    __slots__ = ("sidecar_id", "counts", "token", "quotas", "sequence", "epoch", "held", "group", "groups")
+    __slots__ = ("sidecar_id", "counts", "token", "quotas", "sequence", "epoch", "held", "group", "groups", "time_ms")
     SIDECAR_ID_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class Counts(_message.Message):
     HELD_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
     sidecar_id: str
     counts: _containers.RepeatedCompositeFieldContainer[Count]
     token: str
@@ -26,7 +27,8 @@ class Counts(_message.Message):
     held: _containers.RepeatedCompositeFieldContainer[QuotaCount]
     group: str
     groups: int
-    def __init__(self, sidecar_id: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., token: _Optional[str] = ..., quotas: _Optional[_Iterable[_Union[QuotaCount, _Mapping]]] = ..., sequence: _Optional[int] = ..., epoch: _Optional[str] = ..., held: _Optional[_Iterable[_Union[QuotaCount, _Mapping]]] = ..., group: _Optional[str] = ..., groups: _Optional[int] = ...) -> None: ...
+    time_ms: int
+    def __init__(self, sidecar_id: _Optional[str] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., token: _Optional[str] = ..., quotas: _Optional[_Iterable[_Union[QuotaCount, _Mapping]]] = ..., sequence: _Optional[int] = ..., epoch: _Optional[str] = ..., held: _Optional[_Iterable[_Union[QuotaCount, _Mapping]]] = ..., group: _Optional[str] = ..., groups: _Optional[int] = ..., time_ms: _Optional[int] = ...) -> None: ...
 
 class Count(_message.Message):
     __slots__ = ("key", "slice_ms", "slot", "increment")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-# key, slice in milliseconds, slot = floor(unix time / slice), increment
+# key, slice in milliseconds, slot = floor(unix time of the agent / slice), increment
 Count = tuple[str, int, int, int]
 
 
@@ -16,6 +16,10 @@ class SharedCounters(Protocol):
 
     def part(self, groups: int) -> None:
         """The agent is gone, and so many counted apart from each other; 0: it is back."""
+        ...
+
+    def align(self, told: float, first: bool) -> None:
+        """The agent's Unix time as a message tells it, the first one of a connection or a later one."""
         ...
 
     def drain(self) -> list[Count]:
@@ -35,6 +39,8 @@ class SharedQuotas(Protocol):
     """Quota counts to exchange: see proto/counter_sync.proto; called in threads."""
 
     stir: Callable[[], None] | None  # as that of counters
+
+    def align(self, told: float, first: bool) -> None: ...
 
     def held(self) -> list[QuotaCount]: ...
 

@@ -27,7 +27,7 @@ import uvloop
 from proxy import workers
 from proxy.adapters import redis_cache, redis_limits
 from proxy.adapters.cache import local_cache
-from proxy.adapters.clock import SystemClock
+from proxy.adapters.clock import SystemClock, steady_time
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.errands import BackgroundErrands
 from proxy.adapters.external_cache import ExternalCache
@@ -35,6 +35,7 @@ from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.grants import OAuthGrants
 from proxy.adapters.identity import PlatformTokens
 from proxy.adapters.limits import Limits
+from proxy.adapters.names import LastingResolver
 from proxy.adapters.openid import OpenIdKeys, target_of
 from proxy.adapters.places import SharedPlaces
 from proxy.adapters.pressure import MemoryWatch, most_connections
@@ -243,17 +244,23 @@ async def run(settings: Settings, worker: int | None = None) -> int:
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
-    memory = shared_with_siblings(settings.sync_endpoint) if settings.memory else None
-    clock = SystemClock()
-    counters = LocalCounters(siblings=None if memory is None else Siblings(memory, LIMITS), share=settings.share_alone)
-    quotas = LocalQuotas(siblings=None if memory is None else Siblings(memory, QUOTAS))
+    memory, apart = (
+        shared_with_siblings(settings.sync_endpoint, settings.memory_path) if settings.memory else (None, "")
+    )
+    clock, now = SystemClock(), steady_time(None if memory is None else memory.offset)
+    counters = LocalCounters(
+        now, siblings=None if memory is None else Siblings(memory, LIMITS), share=settings.share_alone
+    )
+    quotas = LocalQuotas(now, siblings=None if memory is None else Siblings(memory, QUOTAS))
     try:
         limits = redis_limits.from_settings(settings.values, counters, quotas)
     except SettingError as wrong:
         print(f"proxy: {wrong}", file=sys.stderr)
         return 1
     transport = HttpTransport(
-        reach=Reach(settings.loopback_allowed, settings.http_allowed), trust=Trust(ClientTls.read(settings.values))
+        reach=Reach(settings.loopback_allowed, settings.http_allowed),
+        trust=Trust(ClientTls.read(settings.values)),
+        names=LastingResolver(settings.names_kept),
     )
     keys, tokens = OpenIdKeys(transport, clock), PlatformTokens(settings.identity, transport, clock)
     errands, grants = BackgroundErrands(transport), OAuthGrants(transport, clock)
@@ -327,7 +334,7 @@ async def run(settings: Settings, worker: int | None = None) -> int:
         quotas,
         "" if memory is None else memory.group,
         configuration.stand,
-        lambda: [problem] if limits is not None and (problem := limits.problem()) else [],
+        lambda: [problem for problem in (apart, limits.problem() if limits is not None else "") if problem],
         configuration.loss,
         settings.sync_tls,
     )

@@ -163,6 +163,10 @@ class Quotas(Protocol):
     """Fixed-window counters by name; they outlive configurations. Windows of `period` seconds (0: one without an end)
     follow each other from `start`, Unix seconds."""
 
+    def now(self) -> float:
+        """The Unix time by which windows are judged: the clock may be set meanwhile, and moves none."""
+        ...
+
     def usage(self, key: str, start: float, period: int) -> Usage: ...
 
     def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:

@@ -149,7 +149,7 @@ class Server(web.Server):
         else:
             self._tls = tls
             listener = await self._loop.create_server(
-                lambda: Negotiation(self),
+                lambda: Negotiation(self, tls),
                 sock=sock,
                 backlog=BACKLOG,
                 ssl=tls.context,

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from telemetry.identity import IdentitySettings
@@ -23,11 +23,11 @@ class SettingError(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class SyncTls:
-    """PEM: the authority that signed the agent's certificate, and what the sidecar shows to the agent."""
+    """PEM files: the authority that signed the agent's certificate, and what the sidecar shows to the agent."""
 
-    ca: bytes
-    certificate: bytes
-    key: bytes = field(repr=False)
+    ca: Path
+    certificate: Path
+    key: Path
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,7 +54,9 @@ class Settings:
     telemetry: bool = True
     sync_tls: SyncTls | None = None
     memory: bool = True
+    memory_path: str = ""
     share_alone: bool = False
+    names_kept: float = 10.0
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -83,7 +85,9 @@ class Settings:
             telemetry=boolean(values, "telemetry.enabled", True),
             sync_tls=_sync_tls(values),
             memory=boolean(values, "policy.limits.memory.enabled", True),
+            memory_path=_memory_path(values),
             share_alone=choice(values, "policy.limits.agent.lost", "whole", ("whole", "share")) == "share",
+            names_kept=duration(values, "net.client.dns.cache", 10.0),
         )
 
 
@@ -103,13 +107,22 @@ def _sync_tls(values: Mapping[str, str]) -> SyncTls | None:
         raise SettingError("config.sync.tls.* is for TCP: remove it, or give config.sync.endpoint a host and a port.")
     if not ca or not certificate:
         raise SettingError("config.sync.tls.ca and config.sync.tls.certificate belong together: set both.")
-    found = []
-    for name, path in zip(names, (ca, certificate, key or certificate), strict=True):
-        try:
-            found.append(Path(path).read_bytes())
-        except OSError as problem:
-            raise SettingError(f"{name}: {path} cannot be read: {problem.strerror}.") from None
-    return SyncTls(*found)
+    files = [Path(path) for path in (ca, certificate, key or certificate)]
+    for name, path in zip(names, files, strict=True):
+        if not os.access(path, os.R_OK):
+            raise SettingError(f"{name}: {path} cannot be read.")
+    return SyncTls(*files)
+
+
+def _memory_path(values: Mapping[str, str]) -> str:
+    path = values.get("policy.limits.memory.path", "").strip()
+    if path and not Path(path).is_absolute():
+        raise SettingError(f"policy.limits.memory.path is {path!r}; it must be the whole path of a directory.")
+    if path and not boolean(values, "policy.limits.memory.enabled", True):
+        raise SettingError(
+            "policy.limits.memory.path is of no use with policy.limits.memory.enabled=false: remove one."
+        )
+    return path
 
 
 def _identity(values: Mapping[str, str]) -> IdentitySettings:

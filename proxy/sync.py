@@ -5,7 +5,8 @@ Rules
 2. A diff is handed over once it is whole and every digest has been checked; half a diff is never seen.
 3. What is held survives any loss of the stream: a reconnect says what is held, and only what is missing comes.
 4. `apply` may not raise. If it does, that is a bug: it is logged and refused, and the stream lives on.
-5. What an agent in trouble says takes nothing away: a version never goes back, never loses resources without a newer
+5. Certificates are looked at again before each connection and with each status: see proto/certificates.py.
+6. What an agent in trouble says takes nothing away: a version never goes back, never loses resources without a newer
    one, and loses more than half only when the agent marks it as complete.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 import grpc
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
+from proto.certificates import ChannelFiles, SecuredChannel
 from proxy.adapters.agent_socket import unfit
 from proxy.agent_ports import FinishedTraces, QuotaCount, SharedCounters, SharedQuotas, WaitingFigures
 from proxy.config.resources import Resource, ResourceIssue, checked
@@ -97,7 +99,9 @@ class SyncThread:
         loss: Loss | None = None,
         tls: SyncTls | None = None,
     ) -> None:
-        self._endpoint, self._token, self._tls = endpoint, token, tls
+        self._endpoint, self._token = endpoint, token
+        self._files = None if tls is None else ChannelFiles(tls.certificate, tls.key, tls.ca)
+        self._told = ""  # of the certificates
         self._id, self._software_version = sidecar_id, software_version
         self._apply, self._status, self._counters = apply, status, counters
         self._traces, self._stand, self._loss = traces, stand, loss
@@ -116,11 +120,8 @@ class SyncThread:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        if self._tls is None:
+        if self._files is None:
             self._channel = grpc.insecure_channel(self._endpoint, options=OPTIONS)
-        else:
-            secured = grpc.ssl_channel_credentials(self._tls.ca, self._tls.key, self._tls.certificate)
-            self._channel = grpc.secure_channel(self._endpoint, secured, options=OPTIONS)
         self._spawn("config-sync", self._config_stream)
         if self._counters is not None:
             self._spawn("counter-sync", self._counter_stream)
@@ -155,19 +156,25 @@ class SyncThread:
 
     def _reconnect_forever(self, name: str, stream: Callable[[grpc.Channel], None]) -> None:
         backoff, silent = FIRST_BACKOFF, False
-        while not self._stopping.is_set() and self._channel is not None:
+        own = None if self._files is None else SecuredChannel(self._endpoint, self._files, OPTIONS)
+        while not self._stopping.is_set():
             self._await_socket(name)
             began = time.monotonic()
             try:
-                stream(self._channel)
+                self._certificate_problem()
+                channel = self._channel if own is None else own.dial()
+                assert channel is not None
+                stream(channel)
                 reason = "the agent closed it"
+            except ConnectionError as without:
+                reason = str(without)
             except grpc.RpcError as error:
                 reason = _reason(error)
             except Exception:
                 logger.exception("%s: a bug ended the stream; it is opened again", name)
                 reason = "a bug in the sidecar"
             if self._stopping.is_set():
-                return
+                break
             if time.monotonic() - began > 2 * MAX_BACKOFF:
                 backoff, silent = FIRST_BACKOFF, False
             if not silent:
@@ -175,6 +182,18 @@ class SyncThread:
                 silent = True
             self._stopping.wait(backoff * random.uniform(0.75, 1.0))  # noqa: S311 - not a secret
             backoff = min(backoff * 2, MAX_BACKOFF)
+        if own is not None:
+            own.close()
+
+    def _certificate_problem(self) -> str:
+        """Look at the files again; what is wrong with them, which is told once."""
+        if self._files is None:
+            return ""
+        self._files.look()
+        told, self._told = self._told, self._files.problem
+        if self._told and self._told != told:
+            logger.warning("%s", self._told, extra={"event": "SyncCertificate"})
+        return self._told
 
     def _messages(self, open_stream: Callable[[], Any]) -> Iterator[Any]:
         """What the agent says on a new stream, which `stop` can end at any moment."""
@@ -304,8 +323,9 @@ class SyncThread:
 
     def _status_message(self) -> config_sync_pb2.FromSidecar:
         requests, failures, started = self._status()
+        problems = [*self._problems(), self._certificate_problem()]
         status = config_sync_pb2.Status(
-            requests=requests, failures=failures, started=started, problems=self._problems()
+            requests=requests, failures=failures, started=started, problems=filter(None, problems)
         )
         return config_sync_pb2.FromSidecar(status=status)
 
@@ -317,12 +337,18 @@ class SyncThread:
             return
         stub = counter_sync_pb2_grpc.CounterSyncStub(channel)  # type: ignore[no-untyped-call]
         held: queue.SimpleQueue[list[QuotaCount]] = queue.SimpleQueue()
+        first = True
         try:
             for message in self._messages(lambda: stub.Stream(self._counts(counters, ended, greeted, stirred, held))):
                 if message.groups and (message.groups != self._groups or not greeted.is_set()):
                     self._groups = message.groups
                     counters.part(0)
                     self._hurry(stirred.set if message.groups > 1 else None)
+                if message.time_ms:
+                    for each in (counters, self._quotas):
+                        if each is not None:
+                            each.align(message.time_ms / 1000, first)
+                    first = False
                 for count in message.counts:
                     counters.merge(count.key, count.slice_ms, count.slot, count.increment)
                 if self._quotas is not None and message.epoch:

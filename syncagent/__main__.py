@@ -89,6 +89,7 @@ async def _serve(settings: Settings, credential: Credential, gateway_id: str, ag
     except (AddressError, OSError) as error:
         log.error("ListenFailed", str(error))
         return 2
+    agent.channel_problem = server.problem
     log.info("AgentServing", f"gateway {gateway_id} on {settings.listen}", processId=os.getpid())
 
     # In a thread: the loop hands out the restored configuration meanwhile.

@@ -73,6 +73,7 @@ class Agent:
         self._failures = self._strained = 0
         self._tried = ""
         self._complaint = ("", 0.0)  # what was said last of a failed poll, and when
+        self.channel_problem: Callable[[], str] = str  # what is wrong with the certificates that sidecars are shown
         self._fresh = asyncio.Event()
         self._saving = Saving(backup, self._problems, log)
 
@@ -253,6 +254,7 @@ class Agent:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._credential.refresh()
+            self._check_channel()
             if self._failures and self._credential.token != self._tried:
                 self._log.info("GatewayTokenReplaced", "the token file changed; trying again")
                 return
@@ -267,6 +269,14 @@ class Agent:
             message = f"the gateway token expires at {expires:%Y-%m-%d %H:%M} UTC; generate a new one"
             self._problems["GatewayTokenNearExpiry"] = message
             self._log.warn("GatewayTokenNearExpiry", message)
+
+    def _check_channel(self) -> None:
+        text = self.channel_problem()
+        if not text:
+            self._problems.pop("SyncCertificate", None)
+        elif self._problems.get("SyncCertificate") != text:
+            self._problems["SyncCertificate"] = text
+            self._log.warn("SyncCertificate", text)
 
     # Persist and publish
 

@@ -3,7 +3,8 @@
 Rules
 1. One offer at a time per sidecar; the next one starts from what it acknowledged, so versions between are skipped.
 2. A version that was acknowledged is never sent again.
-3. The way from an older version is remembered as ids only, for a bounded number of ids; beyond it the whole is sent.
+3. The way from an older version is remembered as ids only, for a bounded number of ids, and beyond the last versions
+   only for as long as a known sidecar holds an older one; who comes from beyond it gets the whole.
 4. A refused diff is answered with the whole; a refused whole is not repeated until there is another version.
 5. No sidecar goes back: not to a lower version of its dataset, and not from a newer dataset to one that is only known
    from a backup the plane has not confirmed.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +26,7 @@ from syncagent.traces import Traces
 
 MAX_REMEMBERED_IDS = 100_000
 MAX_REMEMBERED_STEPS = 1_000
+LAST_STEPS = 64  # for sidecars that the agent does not know yet
 MAX_GONE = 64
 
 
@@ -191,8 +194,18 @@ class Hub:
         later = list(itertools.dropwhile(lambda step: step.start != held.number, self._steps))
         return frozenset().union(*(step.ids for step in later)) if later else None
 
+    def _held(self) -> Iterator[Version]:
+        """What known sidecars hold of the current dataset and may come on from, connected or not."""
+        for sidecar in self.sidecars.values():
+            held = sidecar.held
+            if held is not None and self.current is not None and held.dataset == self.current.dataset:
+                yield held
+
     def _remember(self, step: Step) -> None:
         self._steps.append(step)
         self._remembered += len(step.ids)
+        oldest = min((each.number for each in self._held()), default=step.start)
         while len(self._steps) > MAX_REMEMBERED_STEPS or (self._remembered > MAX_REMEMBERED_IDS and self._steps):
+            self._remembered -= len(self._steps.popleft().ids)
+        while len(self._steps) > LAST_STEPS and self._steps[1].start <= oldest:
             self._remembered -= len(self._steps.popleft().ids)

@@ -7,18 +7,23 @@ Rules
    sidecars held or what the plane gives back.
 2. A report is counted once, however often it comes.
 3. A value that the plane sets replaces the total, at once and for all sidecars.
-4. At most `MOST` counters; the one that was least recently counted goes first.
+4. Windows are those of this agent's time. What was told of a window to come (by an agent whose clock was ahead) gives
+   way to what is counted now.
+5. At most `MOST` counters; the one that was least recently counted goes first.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+from syncagent.clock import steady_time
 
 MOST = 200_000
 MOST_SIDECARS = 1_024
 BATCH = 5_000
+NEAR = 5.0  # seconds that a sidecar may be ahead of us
 
 
 class Name(NamedTuple):
@@ -39,10 +44,11 @@ Counted = tuple[Name, Total]
 
 
 class Quotas:
-    """`epoch` is another one in each process."""
+    """`epoch` is another one in each process; `now` gives Unix seconds, the time that sidecars are told."""
 
-    def __init__(self, epoch: str, most: int = MOST) -> None:
+    def __init__(self, epoch: str, most: int = MOST, now: Callable[[], float] | None = None) -> None:
         self.epoch = epoch
+        self.now = now or steady_time()
         self._most = most
         self._totals: OrderedDict[Name, Total] = OrderedDict()
         self._untold: dict[object, dict[Name, None]] = {}  # per stream
@@ -79,10 +85,15 @@ class Quotas:
             self._sequences.popitem(last=False)
         for name, more in counts:
             mine = self._totals.get(name)
-            if mine is None or more.window > mine.window:
+            if self._to_come(name, more):
+                continue
+            if mine is None or more.window > mine.window or self._to_come(name, mine):
                 self._store(name, more)
             elif more.window == mine.window:
                 self._store(name, Total(mine.window, mine.calls + more.calls, mine.bytes + more.bytes))
+
+    def _to_come(self, name: Name, total: Total) -> bool:
+        return total.window > ((self.now() + NEAR - name.start) // name.period if name.period else 0)
 
     def take(self, stream: object) -> list[Counted]:
         """The totals that `stream` has not been told yet; they count as told from now on."""

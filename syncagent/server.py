@@ -17,6 +17,7 @@ import grpc
 import grpc.aio
 
 from proto import config_sync_pb2, config_sync_pb2_grpc, counter_sync_pb2, counter_sync_pb2_grpc
+from proto.certificates import ChannelFiles, Pem
 from syncagent.address import prepare
 from syncagent.counters import Relay, Slot
 from syncagent.hub import Hub, Issue, Offer, Sidecar, Version
@@ -262,6 +263,9 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
         if message.counts or message.held or message.sequence:
             self._wake()
 
+    def _time(self) -> int:
+        return int(self._quotas.now() * 1000)
+
     def _wake(self) -> None:
         for ready in self._ready.values():
             ready.set()
@@ -274,7 +278,9 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
             if totals or answered or self._relay.groups != told:
                 told = self._relay.groups
                 for start in range(0, max(len(totals), 1), QUOTAS_PER_FRAME):
-                    message = counter_sync_pb2.Counts(epoch=self._quotas.epoch, sequence=answered, groups=told)
+                    message = counter_sync_pb2.Counts(
+                        epoch=self._quotas.epoch, sequence=answered, groups=told, time_ms=self._time()
+                    )
                     for name, total in totals[start : start + QUOTAS_PER_FRAME]:
                         message.quotas.add(**name._asdict(), **total._asdict())
                     await context.write(message)
@@ -283,7 +289,9 @@ class CounterSync(counter_sync_pb2_grpc.CounterSyncServicer):
                 for slot, increment in self._relay.take(stream).items()
             ]
             for start in range(0, len(counts), COUNTS_PER_FRAME):
-                await context.write(counter_sync_pb2.Counts(counts=counts[start : start + COUNTS_PER_FRAME]))
+                await context.write(
+                    counter_sync_pb2.Counts(counts=counts[start : start + COUNTS_PER_FRAME], time_ms=self._time())
+                )
             await asyncio.sleep(COUNTER_SPACING)
             with contextlib.suppress(TimeoutError):  # the plane sets quotas without a word
                 async with asyncio.timeout(COUNTER_INTERVAL):
@@ -294,7 +302,8 @@ class Server:
     """Listens for the sidecars of this agent."""
 
     def __init__(self, listen: str, token_file: Path | None, hub: Hub, log: Log, tls: SyncTls | None = None) -> None:
-        self._listen, self._tls, self._log = listen, tls, log
+        self._listen = listen
+        self._files = None if tls is None else ChannelFiles(tls.certificate, tls.key, tls.ca)
         gate = Gate(token_file)
         self._config = ConfigSync(hub, gate, log)
         self._counters = CounterSync(Relay(), hub.quotas, gate)
@@ -307,10 +316,10 @@ class Server:
         config_sync_pb2_grpc.add_ConfigSyncServicer_to_server(self._config, server)  # type: ignore[no-untyped-call]
         counter_sync_pb2_grpc.add_CounterSyncServicer_to_server(self._counters, server)  # type: ignore[no-untyped-call]
         try:
-            if self._tls is None:
+            if self._files is None:
                 server.add_insecure_port(self._listen)
             else:
-                server.add_secure_port(self._listen, _secured(self._tls, self._log))
+                server.add_secure_port(self._listen, _secured(self._files))
         except RuntimeError:
             raise OSError(f"config.sync.listen: {self._listen} is taken or not usable") from None
         if self._listen.startswith("unix:"):
@@ -328,22 +337,32 @@ class Server:
     def wake(self) -> None:
         self._config.wake()
 
+    def problem(self) -> str:
+        """Of the certificates that sidecars are shown; empty when all is well."""
+        if self._files is None:
+            return ""
+        self._files.look()
+        return self._files.problem
 
-def _secured(tls: SyncTls, log: Log) -> grpc.ServerCredentials:
+
+def _secured(files: ChannelFiles) -> grpc.ServerCredentials:
     """TLS in which both sides show a certificate; files that change serve the next handshake. Raises OSError."""
+    shown = files.look()
+    if shown is None:
+        raise OSError(files.problem)
 
-    def read() -> Any:
-        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=tls.ca.read_bytes())
+    def read(pem: Pem) -> Any:
+        return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], root_certificates=pem.ca)
 
     def again() -> Any:
-        try:
-            return read()
-        except OSError as error:  # in the middle of being replaced: the last ones go on serving
-            log.warn("SyncCertificateUnreadable", f"config.sync.tls: {error}")
+        nonlocal shown
+        found = files.look()
+        if found is None or found == shown:
             return None
+        shown = found
+        return read(found)
 
-    return grpc.dynamic_ssl_server_credentials(read(), again, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(read(shown), again, require_client_authentication=True)
 
 
 def frames(offer: Offer) -> Iterator[config_sync_pb2.FromAgent]:

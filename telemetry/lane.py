@@ -107,6 +107,11 @@ class Lane:
             return sum(payload.count for payload in waiting if payload.stored)
 
     @property
+    def finishing(self) -> bool:
+        """Whether what cannot be sent now is not sent any more."""
+        return self._deadline is not None
+
+    @property
     def attached(self) -> bool:
         return self._folder is not None
 

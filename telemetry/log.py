@@ -8,12 +8,15 @@ Rules
    full the line is dropped and the number of dropped lines is told as soon as there is room.
 2. What one place in the code says more than MOST_PER_SECOND times in a second is dropped and counted the same way: a
    complaint that repeats must not cost a processor.
-3. No OpenTelemetry here, and nothing but the standard library.
+3. The end of the process waits at most LONGEST seconds for that reader, and not for one that has taken nothing for
+   PATIENCE seconds.
+4. No OpenTelemetry here, and nothing but the standard library.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import queue
@@ -36,6 +39,8 @@ LEVELS = {
 FORMATS = ("none", "text", "json")
 QUEUE_LINES = 10_000
 MOST_PER_SECOND = 1_000
+PATIENCE, LONGEST = 0.5, 1.0  # seconds
+MOMENT = 0.002  # seconds
 # What the JSON envelope has a place for; every other field goes into its `tags`.
 ENVELOPE = (
     "apiId",
@@ -104,6 +109,8 @@ class LineHandler(logging.Handler):
         self.dropped = 0
         self._second = 0
         self._said: dict[tuple[str, int], int] = {}  # in this second, by logger and line of code
+        self._closed = False
+        self._writing_since = 0.0  # monotonic; 0 while nothing is being written
         self._put = _writer(stream)
         self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(QUEUE_LINES)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
@@ -129,25 +136,30 @@ class LineHandler(logging.Handler):
         return said > MOST_PER_SECOND
 
     def flush(self) -> None:
-        """Wait, at most a second, until everything so far is written."""
-        if not self._thread.is_alive():
-            return
-        done = threading.Event()
-        try:
-            self._lines.put(done, timeout=1)
-        except queue.Full:
-            return
-        done.wait(1)
+        """Wait until everything so far is written, as long as the reader is worth it."""
+        self._put_and_wait(done := threading.Event(), done.is_set)
 
     def close(self) -> None:
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self.flush()
-            try:
-                self._lines.put_nowait(None)
-            except queue.Full:
-                return  # the reader of the stream is stuck; the thread dies with the process
-            self._thread.join(1)
+        if not self._closed and threading.current_thread() is not self._thread:
+            self._put_and_wait(None, lambda: not self._thread.is_alive())
+            # What is stuck in a write dies with the process.
+        self._closed = True
         super().close()
+
+    def _put_and_wait(self, last: threading.Event | None, done: Callable[[], bool]) -> None:
+        if self._closed:
+            return
+        end, waits = time.monotonic() + LONGEST, True
+        while self._thread.is_alive() and not done():
+            now = time.monotonic()
+            if now >= min(end, (self._writing_since or now) + PATIENCE):
+                return
+            if waits:
+                with contextlib.suppress(queue.Full):
+                    self._lines.put(last, timeout=MOMENT)
+                    waits = False
+            else:
+                time.sleep(MOMENT)
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
@@ -157,12 +169,14 @@ class LineHandler(logging.Handler):
             if self.dropped and self._lines.qsize() < QUEUE_LINES // 2:
                 lost, self.dropped = self.dropped, 0
                 line += f"\n{text_line('Warn', timestamp(time.time()), 'LogLinesDropped', {'count': lost})}"
+            self._writing_since = time.monotonic()
             try:
                 self._put(line + "\n")
             except (BrokenPipeError, ValueError):
                 return  # nobody reads standard output any more
             except OSError:
                 self.dropped += 1  # it is a file, and its disk is full: that passes
+            self._writing_since = 0.0
 
 
 def _writer(stream: TextIO) -> Callable[[str], None]:

@@ -43,6 +43,8 @@ def examine(process: Process) -> Iterator[Finding]:
         yield from _socket(Path(settings.listen.removeprefix("unix:")))
     elif settings.sync_token_file is not None:
         yield from files.private(settings.sync_token_file, "the token that sidecars show")
+    if (tls := settings.sync_tls) is not None:
+        yield from files.channel(tls.certificate, tls.key, tls.ca)
     yield from _itself(settings, process)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from passerelle.doctor.finding import Finding, good, warning, wrong
+from proto.certificates import ChannelFiles
 
 LITTLE_SPACE = 200 * 1024 * 1024  # bytes
 SOON = 14  # days
@@ -46,6 +47,18 @@ def writable(path: Path, what: str) -> Iterator[Finding]:
         yield warning(f"{what} {path} has {free / 1024**2:.0f} MiB left", "make room, or enlarge the volume")
     else:
         yield good(f"{what} {path} may be written to, {free / 1024**3:.1f} GiB free")
+
+
+def channel(shown: Path, key: Path, ca: Path) -> Iterator[Finding]:
+    """Certificate, key and authority of the channel between agent and sidecars."""
+    together = ChannelFiles(shown, key, ca)
+    yield from private(key, "the key of config.sync.tls")
+    if together.look() is None:
+        remedy = "a certificate, its key and its authority, all PEM; new files are taken without a restart"
+        yield wrong(f"config.sync.tls cannot be used: {together.wrong}", remedy)
+        return
+    yield from certificate(shown, "the certificate of config.sync.tls")
+    yield from certificate(ca, "the authority of config.sync.tls")
 
 
 def certificate(path: Path, what: str) -> Iterator[Finding]:

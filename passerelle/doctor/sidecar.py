@@ -44,6 +44,8 @@ def _agent(settings: Settings) -> Iterator[Finding]:
         problem = network.reach(host.strip("[]"), int(port)) if port.isdecimal() else "it is no host:port"
         if settings.sync_token_file:
             yield from files.private(Path(settings.sync_token_file), "the token that it shows to its agent")
+    if (tls := settings.sync_tls) is not None:
+        yield from files.channel(tls.certificate, tls.key, tls.ca)
     if problem:
         yield wrong(f"its agent at {address} does not answer: {problem}", "start the agent; what is held is served on")
     else:

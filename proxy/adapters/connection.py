@@ -337,8 +337,7 @@ class Connection(RequestHandler):
             problem=problem,
         )
         if self.secured is not None:
-            incoming.scheme, incoming.tls_version = "https", self.secured.version
-            incoming.client_certificate = self.secured.certificate
+            self.secured.tell(incoming)
         self._serving = True
         drive = self._drive = Drive(self._loop, serve(house.sidecar, incoming, reply), self._served)
         drive.step()

@@ -1,12 +1,13 @@
 """Sliding-window counters in this process, made so that what other sidecars counted can be merged in.
 
 Rules
-1. A window is made of slices of wall-clock time: slot = floor(unix time / slice). Equal clocks give equal slots, so
-   counts of several sidecars add up slot by slot (proto/counter_sync.proto).
+1. A window is made of slices of time: slot = floor(unix time / slice). The time is steady, the same for all who share
+   memory (shared_memory.py); to the agent and back slots are told in the agent's time (proto/counter_sync.proto). So
+   counts of several sidecars add up slot by slot, and setting a clock moves no window.
 2. A window is the last `SLICES` slices, the present one included: a count leaves at the end of the period at the latest
    and at most one slice before, so that waiting as long as Retry-After says is always enough.
 3. Keys are bounded: the least recently used goes first. A key whose window has passed is forgotten by the way.
-4. When the clock is set back, what was counted in a time to come is forgotten: nobody is refused until then.
+4. What others counted in a time to come, by theirs, they counted just now: clocks differ. Nobody is refused until then.
 5. Nothing waits. One lock, held for microseconds, since the counter stream lives in a thread.
    `drain` hands out what was counted here since the last drain; `merge` takes what others counted.
 6. Sidecars on one host hear each other before every look (siblings.py); what they tell goes to nobody through `drain`.
@@ -20,12 +21,12 @@ from __future__ import annotations
 import math
 import struct
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from proxy.adapters.clock import Ahead, steady_time
 from proxy.adapters.siblings import Siblings
 from proxy.ports import Reading, Want
 
@@ -78,7 +79,7 @@ class LocalCounters:
 
     def __init__(
         self,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         max_keys: int = MAX_KEYS,
         report: bool = False,
         siblings: Siblings | None = None,
@@ -86,12 +87,13 @@ class LocalCounters:
     ) -> None:
         self.stir: Callable[[], None] | None = None
         self._share, self._weight = share, 1
-        self._now = now
+        self._now = now or steady_time()
         self._max_keys = max_keys
         self._report = report
         self._lock = threading.Lock()
         self._windows: OrderedDict[tuple[str, int], _Window] = OrderedDict()
         self._pending: dict[tuple[str, int, int], int] = {}
+        self._ahead = Ahead()  # the agent's time
         self._siblings = siblings
         self._hear()
 
@@ -161,16 +163,29 @@ class LocalCounters:
             siblings.tell(_TOLD.pack(slice_ms, slot, increment) + key.encode("utf-8", "surrogatepass"))
 
     def merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
-        """Add what another sidecar counted; slots outside of the window are ignored."""
+        """Add what another sidecar counted, by the agent's time; what has left the window is ignored."""
         with self._lock:
-            self._merge(key, slice_ms, slot, increment)
+            self._merge(key, slice_ms, slot - self._shift(slice_ms), increment)
+
+    def align(self, told: float, first: bool) -> None:
+        """The agent tells its time."""
+        with self._lock:
+            self._ahead.hear(told, self._now(), first)
+
+    def _shift(self, slice_ms: int) -> int:
+        """Slots from our time to the agent's."""
+        return round(self._ahead.value * 1000 / slice_ms)
 
     def drain(self) -> list[Increment]:
         """What was counted here since the last call. The first call begins the reporting."""
         with self._lock:
             self._report = True
             pending, self._pending = self._pending, {}
-        return [(key, slice_ms, slot, count) for (key, slice_ms, slot), count in pending.items() if count]
+        return [
+            (key, slice_ms, slot + self._shift(slice_ms), count)
+            for (key, slice_ms, slot), count in pending.items()
+            if count
+        ]
 
     def hear(self) -> None:
         """Not to fall behind where nobody asks."""
@@ -188,8 +203,8 @@ class LocalCounters:
 
     def _merge(self, key: str, slice_ms: int, slot: int, increment: int) -> None:
         present = int(self._now() * 1000 // slice_ms)
-        if present - SLICES < slot <= present + 1:
-            self._window(key, slice_ms).add(slot, increment)
+        if slot > present - SLICES:
+            self._window(key, slice_ms).add(min(slot, present), increment)
 
     def _window(self, key: str, slice_ms: int) -> _Window:
         name = (key, slice_ms)

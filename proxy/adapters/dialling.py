@@ -26,10 +26,10 @@ ALPN = ("h2", "http/1.1")
 class Dialler:
     """`identities` make the contexts of TLS."""
 
-    def __init__(self, reach: Reach, identities: Identities) -> None:
+    def __init__(self, reach: Reach, identities: Identities, names: LastingResolver) -> None:
         self._reach, self._identities = reach, identities
-        self._open = ProxyingConnector(limit=0, resolver=LastingResolver())
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
+        self._open = ProxyingConnector(names)
+        self._screened = ProxyingConnector(ScreenedResolver(reach, names))
 
     async def close(self) -> None:
         await self._open.close()

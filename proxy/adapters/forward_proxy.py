@@ -8,6 +8,7 @@ import asyncio
 from typing import Any, cast
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
 from proxy.adapters.backend import BackendConnection
@@ -18,6 +19,9 @@ DIAL_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10.
 
 class ProxyingConnector(aiohttp.TCPConnector):
     """For requests that are `Destination`s. A proxy that does not answer, or refuses the tunnel, is an OSError."""
+
+    def __init__(self, names: AbstractResolver) -> None:
+        super().__init__(limit=0, resolver=names, use_dns_cache=False)  # `names` keeps them, and for longer
 
     async def connect_to(self, destination: Destination) -> BackendConnection:
         """A new connection, which belongs to the caller. Raises TimeoutError, OSError, aiohttp.ClientError."""

@@ -56,20 +56,20 @@ def incoming_of(
             body.claim = upload.claim
     if "Upgrade" in message.headers:
         reply.keep = False  # what follows may be meant for another protocol
-    secured, modern = connection.secured, message.version != HttpVersion10
+    modern = message.version != HttpVersion10
     incoming = Incoming(
         method=message.method,
         path=target.path,
         query=target.query,
-        scheme="https" if secured is not None else connection.house.scheme(headers),
+        scheme=connection.house.scheme(headers),
         authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
         headers=headers,
         body=body,
         client_ip=connection.client,
         http_version="1.1" if modern else "1.0",
-        tls_version=secured.version if secured is not None else "",
-        client_certificate=secured.certificate if secured is not None else b"",
         upgrade=message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket",
         problem=problem,
     )
+    if connection.secured is not None:
+        connection.secured.tell(incoming)
     return incoming, upload

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from proxy.adapters.tls import Secured
+from proxy.adapters.tls import Secured, ServerTls
 
 if TYPE_CHECKING:
     from proxy.adapters.http2.connection import Http2Connection
@@ -49,12 +49,12 @@ class Http2Connections(set["Http2Connection"]):
 class Negotiation(asyncio.Protocol):
     """The first moment of a TLS connection: its handshake has said which protocol follows."""
 
-    def __init__(self, house: Server) -> None:
-        self._house = house
+    def __init__(self, house: Server, tls: ServerTls) -> None:
+        self._house, self._tls = house, tls
 
     def connection_made(self, made: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", made)
-        secured = Secured.of(transport)
+        secured = Secured.of(transport, self._tls)
         if secured.protocol == "h2":
             self._house.http2.take_over(transport, b"", secured)
             return

@@ -15,7 +15,8 @@ Rules
 4. Half of the descriptors, less a reserve, are for clients: each may need one towards a backend. Who comes beyond that
    gets 503 and is closed; meanwhile answers close their connections, and idle ones are closed, so that room comes back.
 
-HTTP/2 has rule 1 without the bodies; what comes back from backends is bounded by rule 1 alone.
+HTTP/2 has the same rules; besides, the windows of its connections are not opened again while bodies are given up. What
+comes back from backends is bounded by rule 1 alone.
 """
 
 from __future__ import annotations

@@ -5,7 +5,9 @@ Rules
    see proto/counter_sync.proto. Without one, each process counts for itself.
 2. What is read is the last total of the agent and what was counted on this host since. Nobody waits for the agent, so
    a quota may be passed by what other hosts count in some hundredths of a second.
-3. Time is the wall clock of the start and monotonic from there: setting the clock later begins no new window.
+3. Time is the wall clock of the start and steady from there: setting the clock later begins no new window. Beside an
+   agent it is the agent's, so that its sidecars are in the same window; to less than `NEAR` seconds, so one has begun
+   for all as soon as it has for one. A total of a window further to come is none of the present.
 4. Keys are bounded: a window that has passed is forgotten by the way, and above the bound the least recently used key,
    which is logged, since its quota begins anew.
 5. One lock, held for microseconds, since the counter stream lives in a thread.
@@ -20,17 +22,19 @@ import math
 import secrets
 import struct
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from proxy.adapters.clock import Ahead, steady_time
 from proxy.adapters.siblings import Siblings
 from proxy.ports import QuotaWant, Usage
 
 log = logging.getLogger("proxy.quotas")
 
 MAX_KEYS = 200_000
+NEAR = 2.0  # seconds
+APART = 10.0  # seconds that the agent's clock and ours may differ before it is told
 LONGEST_SHARED = 1_024  # characters of a key; longer ones count in this process only
 
 _TOLD = struct.Struct("=dqqqq")  # to siblings, before the key: start, period, window, calls, bytes
@@ -64,6 +68,8 @@ class LocalQuotas:
         # siblings it is kept from the beginning, apart from what they counted.
         self._fresh: _Counts | None = None if siblings is None else {}
         self._reported: _Counts = {}
+        self._ahead, self._told_apart = Ahead(), False
+        self._late = 0.0  # seconds that the agent's time is ahead, as it was when windows last moved
         self._sequence = secrets.randbits(48)
         self.stir: Callable[[], None] | None = None  # called when other hosts should hear what was counted
         self._siblings = siblings
@@ -73,23 +79,42 @@ class LocalQuotas:
     def __len__(self) -> int:
         return len(self._counts)
 
+    def now(self) -> float:
+        return self._now() + self._late
+
+    def align(self, told: float, first: bool) -> None:
+        """The agent tells its time. A difference that is small moves no window to and fro."""
+        with self._lock:
+            now = self._now()
+            ahead = self._ahead.hear(told, now, first)
+            if abs(ahead - self._late) > NEAR / 2:
+                self._late = ahead
+        if abs(ahead) <= APART:
+            self._told_apart = False
+        elif not self._told_apart:
+            self._told_apart = True
+            log.warning(
+                "the agent's clock is %.0f s %s this one; limits go by the agent's",
+                abs(ahead), "ahead of" if ahead > 0 else "behind", extra={"event": "ClocksApart"},
+            )  # fmt: skip
+
     def usage(self, key: str, start: float, period: int) -> Usage:
         siblings = self._siblings
         with self._lock:
             if siblings is not None and siblings.told():
                 self._hear()
-            return self._usage(self._now(), (key, start, period))
+            return self._usage(self.now(), (key, start, period))
 
     def add(self, key: str, start: float, period: int, calls: int, size: int) -> None:
         with self._lock:
-            self._add(self._now(), (key, start, period), calls, size)
+            self._add(self.now(), (key, start, period), calls, size)
 
     def claim(self, wants: Sequence[QuotaWant]) -> list[Usage]:
         siblings = self._siblings
         with self._lock:
             if siblings is not None and siblings.told():
                 self._hear()
-            now = self._now()
+            now = self.now()
             usages = [self._usage(now, want[:3]) for want in wants]
             for want, usage in zip(wants, usages, strict=True):
                 if want.exceeded(usage):
@@ -104,6 +129,8 @@ class LocalQuotas:
         count = self._counts.get(name)
         if period:
             window = math.floor((now - start) / period)
+            if count is not None and count.window > window and _current(count.window, now, start, period):
+                window = count.window
             renews_after: float | None = start + (window + 1) * period - now
         else:
             window, renews_after = 0, None
@@ -116,6 +143,8 @@ class LocalQuotas:
         window = math.floor((now - start) / period) if period else 0
         counts, fresh, siblings = self._counts, self._fresh, self._siblings
         known = name in counts
+        if known and (begun := counts[name].window) > window and _current(begun, now, start, period):
+            window = begun
         _count(counts, name, window, calls, size)
         if known:
             counts.move_to_end(name)
@@ -137,7 +166,7 @@ class LocalQuotas:
         for record in self._siblings.news() if self._siblings is not None else ():
             start, period, window, calls, size = _TOLD.unpack_from(record)
             key = record[_TOLD.size :].decode("utf-8", "surrogatepass")
-            if window == _window(self._now(), start, period):
+            if _current(window, self.now(), start, period):
                 _count(self._counts, (key, start, period), window, calls, size)
                 self._counts.move_to_end((key, start, period))
                 self._forget()
@@ -168,13 +197,18 @@ class LocalQuotas:
         """The agent's totals; `answered` is the last report that they include."""
         with self._lock:
             self._hear()  # before the totals, which include it
-            fresh = self._begin()
+            fresh, now = self._begin(), self.now()
             if answered == self._sequence:
                 self._reported = {}
             for key, start, period, window, calls, size in totals:
                 name = (key, start, period)
                 count = _Count(window, calls, size)
-                ahead = self._ahead(name, count)
+                ahead = self._beyond(name, count)
+                mine = self._counts.get(name)
+                if not _current(window, now, start, period) and (
+                    window > _window(now, start, period) or (mine is not None and mine.window > window)
+                ):
+                    continue
                 for more in (self._reported.get(name), fresh.get(name)):
                     if more is not None and more.window > count.window:
                         count = _Count(more.window, more.calls, more.bytes)
@@ -187,7 +221,7 @@ class LocalQuotas:
             if self._counts:
                 self._forget()
 
-    def _ahead(self, name: _Name, total: _Count) -> _Count | None:
+    def _beyond(self, name: _Name, total: _Count) -> _Count | None:
         """What is known of a counter beyond the agent's new total; None where nothing may be."""
         if self._siblings is None:
             return None
@@ -219,10 +253,10 @@ class LocalQuotas:
 
     def _forget(self) -> None:
         """Drop up to two passed windows from the old end, and whatever is above the bound."""
-        now = self._now()
+        now = self.now()
         for _ in range(2):
             name = next(iter(self._counts))
-            passed = self._counts[name].window != _window(now, name[1], name[2])
+            passed = not _current(self._counts[name].window, now, name[1], name[2])
             if not passed and len(self._counts) <= self._max_keys:
                 return
             if not passed:
@@ -248,11 +282,10 @@ def _told(name: _Name, count: _Count) -> QuotaCount:
     return (*name, count.window, count.calls, count.bytes)
 
 
+def _current(window: int, now: float, start: float, period: int) -> bool:
+    """Whether that is the present one, or one that has begun by another clock."""
+    return _window(now, start, period) <= window <= _window(now + NEAR, start, period)
+
+
 def _window(now: float, start: float, period: int) -> int:
     return math.floor((now - start) / period) if period else 0
-
-
-def steady_time() -> Callable[[], float]:
-    """Unix seconds that go on evenly, whatever happens to the system's clock."""
-    offset = time.time() - time.monotonic()
-    return lambda: time.monotonic() + offset

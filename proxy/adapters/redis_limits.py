@@ -223,6 +223,9 @@ class RedisQuotas:
     def __init__(self, link: RedisLink, prefix: str, local: LocalQuotas, away: Callable[[], None]) -> None:
         self._link, self._prefix, self._local, self._away = link, prefix + "quota/", local, away
 
+    def now(self) -> float:
+        return self._local.now()
+
     def usage(self, key: str, start: float, period: int) -> Usage:
         return self.claim((QuotaWant(key, start, period, None, None, 0),))[0]
 

@@ -41,7 +41,7 @@ class Siblings:
 
     def _meet(self) -> None:
         """Those who came since the last look."""
-        while self._known < self._words[0]:
+        while self._known < self._memory.present:
             ring = self._memory.ring(self._known, self._kind)
             if ring != self._own:
                 self._heard[ring] = max(self._end(ring) - RING, 0)

@@ -67,19 +67,20 @@ class HttpTransport:
         self,
         reach: Reach | None = None,
         trust: Trust | None = None,
+        names: LastingResolver | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(self._loop)
-        self._connector = ProxyingConnector(limit=0, resolver=LastingResolver())
-        reach = reach or Reach()
-        self._screened = ProxyingConnector(limit=0, resolver=ScreenedResolver(reach, LastingResolver()))
+        reach, names = reach or Reach(), names or LastingResolver()
+        self._connector = ProxyingConnector(names)
+        self._screened = ProxyingConnector(ScreenedResolver(reach, names))
         self._trust = trust or Trust()
         self._identities = Identities(self._trust)
         self._destinations: dict[PoolName, Destination] = {}
         self._pools: dict[PoolName, list[BackendConnection]] = {}
         self._connections: set[BackendConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._dialler = Dialler(reach, self._identities)
+        self._dialler = Dialler(reach, self._identities, names)
         self._http2 = Http2Backends(self._dialler)
 
     async def close(self) -> None:

@@ -148,7 +148,7 @@ class _Limits:
         self._key = key
         self._per_minute = per_minute
         self._quota = quota
-        self._start, self._period = _window(exchange.ports.clock.utcnow(), period) if quota is not None else (0.0, 0)
+        self._start, self._period = _window(exchange.ports.quotas.now(), period) if quota is not None else (0.0, 0)
 
     def claim(self, prompt: int) -> None:
         """Count the prompt; raise the refusal, if a limit is reached or it does not fit."""
@@ -233,8 +233,9 @@ class _Limits:
         return PolicyRefused(status, phrase, f"Token{what.capitalize()}Exceeded", message, headers, detail=detail)
 
 
-def _window(now: datetime.datetime, period: str) -> tuple[float, int]:
-    """When the present period began, in Unix seconds, and its length in seconds."""
+def _window(time: float, period: str) -> tuple[float, int]:
+    """When the period of that Unix time began, in Unix seconds, and its length in seconds."""
+    now = datetime.datetime.fromtimestamp(time, datetime.UTC)
     period = UNITS.get(period, period)
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if period == "Hourly":

@@ -162,6 +162,9 @@ class _Quotas:
     inner: Quotas
     recorder: Recorder
 
+    def now(self) -> float:
+        return self.inner.now()
+
     def usage(self, key: str, start: float, period: int) -> Usage:
         return self._told(key, self.inner.usage(key, start, period))
 

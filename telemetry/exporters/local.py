@@ -1,14 +1,18 @@
-"""Request records on standard output, next to the sidecar's own events: `telemetry.logs.std` none, text or json."""
+"""Request records on standard output, next to the sidecar's own events: `telemetry.logs.std` none, text or json.
+
+Only the lane waits for whoever reads it, and at the end of the process not for one that takes nothing.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from telemetry.batch import Batch
-from telemetry.lane import Lane, Refused
+from telemetry.lane import Lane, Later, Refused
 from telemetry.log import FORMATS, LEVELS, choice, colored
 from telemetry.metrics import Metric
 from telemetry.request_lines import RequestLines
@@ -16,6 +20,7 @@ from telemetry.settings import Resource
 
 # A pipe takes this much in one piece, so lines of several writers do not mix.
 ATOMIC = 4096
+PATIENCE = 0.4  # seconds, at the end
 
 
 class LocalLog:
@@ -46,10 +51,19 @@ class LocalLog:
             piece = memoryview(data)[start:end]
             try:
                 while piece:
+                    self._wait_for_room()
                     piece = piece[os.write(self._descriptor, piece) :]
             except OSError as failure:
                 raise Refused(str(failure)) from failure
             start = end
+
+    def _wait_for_room(self) -> None:
+        """Raises Later at the end: what others share may not be made non-blocking, so it is asked first."""
+        room = select.poll()
+        room.register(self._descriptor, select.POLLOUT)
+        while not room.poll(PATIENCE * 1000):
+            if self.lanes[0].finishing:
+                raise Later("nobody reads it")
 
 
 def from_settings(settings: Mapping[str, str], read: Callable[[], list[Metric]]) -> LocalLog | None:

@@ -24,6 +24,8 @@ from tests.telemetry.sample import ERROR, failed, record
 
 # the same as in compose/compose.yaml
 EVERYTHING = '{__name__!=""}'
+# each with a hit and a miss of a cache by each of two sidecars
+ROUNDS = 7
 FLAGS = ("-opentelemetry.usePrometheusNaming",)
 
 
@@ -38,10 +40,13 @@ def tools() -> None:
 @dataclass(slots=True)
 class Store:
     url: str
+    # seconds since the epoch; queries are of then, so that a long run of them does not leave what was told behind
+    told: float | None = None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant query."""
-        address = f"{self.url}/api/v1/query?{urlencode({'query': expression, 'nocache': '1'})}"
+        when = {} if self.told is None else {"time": f"{self.told:.3f}"}
+        address = f"{self.url}/api/v1/query?{urlencode({'query': expression, 'nocache': '1', **when})}"
         try:
             with urllib.request.urlopen(address, timeout=10) as answer:
                 document = orjson.loads(answer.read())
@@ -110,8 +115,9 @@ def store(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sto
                 "observability.opentelemetry.metrics.interval": "1",
                 "observability.opentelemetry.system-metrics.enabled": "true",
             }
-            asyncio.run(tell(settings, rounds=7, pause=0.6))
+            asyncio.run(tell(settings, ROUNDS, pause=0.6))
             _wait_for_samples(found)
+            found.told = time.time()
             yield found
         finally:
             process.terminate()
@@ -132,7 +138,10 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def _wait_for_samples(store: Store) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:
-        if len(store.query("count_over_time(apim_config_version[1m]) > 2")) == 2:
+        enough = len(store.query("count_over_time(apim_config_version[1m]) > 2")) == 2
+        # the last export is in memory for a while before it is found
+        totals = store.query("sum(apim_cache_requests_total)")
+        if enough and totals and float(totals[0]["value"][1]) == 2 * 2 * ROUNDS:
             return
         time.sleep(0.2)
     raise AssertionError(f"the store has {store.metrics(EVERYTHING)}")

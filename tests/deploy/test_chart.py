@@ -199,6 +199,18 @@ def test_pods_that_share_a_claim_have_a_directory_each() -> None:
     assert backup["subPathExpr"] == "$(instance.id)"
 
 
+def test_gateways_of_a_node_count_in_a_directory_of_their_release_in_its_memory() -> None:
+    deployment = next(each for each in workloads("node") if each["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    volume = next(each for each in pod["volumes"] if each["name"] == "limits")
+    assert volume["hostPath"] == {"path": "/dev/shm", "type": "Directory"}
+    (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "limits")
+    path = Path(settings("node", "gateway")["policy.limits.memory.path"])
+    assert str(path.parent) == mount["mountPath"]
+    assert path.name == f"{deployment['metadata']['name']}.shop"
+    assert not any("policy.limits.memory.path" in settings(name, "gateway") for name in VALUES if name != "node")
+
+
 def test_the_token_is_in_a_secret_and_nowhere_else() -> None:
     token = "c2lnbmF0dXJl"
     holders = [each["kind"] for each in rendered("minimal") if token in json.dumps(each)]
@@ -229,6 +241,7 @@ def test_changed_settings_roll_the_pods() -> None:
         ([*MINIMAL, "--set", "ingress.controller.enabled=true"], "ingress.controller is not supported"),
         ([*MINIMAL, "--set", "mode=sidecar"], "workload.containers is required"),
         ([*MINIMAL, "--set", "mode=node"], "sync.tls.secretName is required"),
+        ([*MINIMAL, "--set", "limits.memory.hostPath=/dev/shm"], "limits.memory.hostPath is for mode node"),
         ([*MINIMAL, "--set", "observability.opentelemetry.enabled=true"], "collector.uri is required"),
         ([*MINIMAL, "--set", "observability.statsD.enabled=true"], "statsD.endpoint is required"),
         ([*MINIMAL, "--set", "gateway.configuration.backup.persistentVolumeClaim.create=false"], "existingName"),

@@ -123,6 +123,22 @@ def test_every_volume_is_declared_and_used_and_every_file_exists(compose: dict[s
     assert used == set(compose["volumes"])
 
 
+@pytest.mark.parametrize("name", ["minimal.yaml", "directory.yaml"])
+def test_the_sidecars_count_in_memory_that_they_and_nobody_else_have(name: str) -> None:
+    services = FILES[name]["services"]
+    paths = set()
+    for service in services.values():
+        settings = service.get("environment", {})
+        shared = [volume for volume in service.get("volumes", []) if volume.startswith("limits:")]
+        assert bool(shared) == ("policy.limits.memory.path" in settings) == ("proxy" in service["command"])
+        if shared:
+            paths |= {settings["policy.limits.memory.path"], shared[0].split(":", 1)[1]}
+    assert len(paths) == 1
+    options = FILES[name]["volumes"]["limits"]["driver_opts"]
+    assert options["type"] == "tmpfs"
+    assert {"mode=0700", "uid=1001", "gid=1001"} < set(options["o"].split(","))
+
+
 @pytest.mark.parametrize("files", [[COMPOSE, MINIMAL], [FILES["directory.yaml"]]], ids=["compose", "directory"])
 def test_ports_are_published_on_loopback_once(files: list[dict[str, Any]]) -> None:
     services = [service for file in files for service in file["services"].values()]

@@ -17,6 +17,15 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def precise_cpu(pid: int) -> float:
+    """The same from the scheduler, to the nanosecond; where it keeps no such books, as above."""
+    try:
+        tasks = list(Path("/proc", str(pid), "task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    except (OSError, ValueError):
+        return cpu(pid)
+
+
 def family(process: Process) -> list[int]:
     """A sidecar and its telemetry child."""
     return [process.pid, *(each.pid for each in descendants(process.pid))]

@@ -47,9 +47,14 @@ class Figures:
     def at_most(self, name: str, value: float, goal: float, unit: str = "", bound: float | None = None) -> None:
         self._judge(f"{name} {_figure(value)}{unit and f' {unit}'}", value <= goal, value <= max(bound or goal, goal))
 
-    def at_least(self, name: str, value: float, goal: float, unit: str = "", bound: float | None = None) -> None:
+    def at_least(
+        self, name: str, value: float, goal: float, unit: str = "", bound: float | None = None, error: float = 0.0
+    ) -> None:
+        """`error`, of an estimate: it misses the goal when it does so with that much added."""
         low = goal if bound is None else min(bound, goal)
-        self._judge(f"{name} {_figure(value)}{unit and f' {unit}'}", value >= goal, value >= low)
+        exact = f" ± {_figure(error)}" if error else ""
+        most = value + error
+        self._judge(f"{name} {_figure(value)}{exact}{unit and f' {unit}'}", most >= goal, most >= low)
 
     def true(self, name: str, holds: object, otherwise: str = "") -> None:
         """A yes or no, told as `name` when it holds."""

@@ -45,7 +45,7 @@ ALLOWED_OURS: dict[str, tuple[str, ...]] = {
     "passerelle": OURS,
 }
 ALLOWED_WORLD: dict[str, set[str]] = {
-    "proto": {"google", "grpc"},
+    "proto": {"google", "grpc", "cryptography"},
     "telemetry": {"opentelemetry", "grpc", "google", "requests", "orjson", "aiohttp", "azure"},
     "syncagent": {"grpc", "google", "aiohttp", "cryptography", "orjson", "uvloop"},
     "proxy": {

@@ -1,13 +1,13 @@
 """Limits across sidecars, with real processes: how many calls pass, beside the limit. `make limits`.
 
-    python -m tests.limits.run [--seconds 42] [--sidecars 4] [--apart] [--redis] [--kill-agent]
+    python -m tests.limits.run [--seconds 42] [--sidecars 4] [--apart] [--redis] [--kill-agent] [--clock SECONDS]
 
 Each row is one policy under steady load, offered at a multiple of its limit in unequal or equal shares of the sidecars;
 bursts come from all sidecars at once. `--apart`: sidecars that share no memory, as on several hosts, so that the agent
 passes counts on. `--redis`: counts in a Redis server that is started here. `--kill-agent`: kill -9 of the agent in the
-middle, which is away for five seconds. Ends with 1 when a promise does not hold: at steady load at most 5 % above and
-2 % below the limit in each of the periods that follow each other (and one call, where that is more), no answer but
-200, 429 and 403.
+middle, which is away for five seconds. `--clock`: by so many seconds the first sidecar's clock is
+wrong. Ends with 1 when a promise does not hold: at steady load at most 5 % above and 2 % below the limit in each of
+the periods that follow each other (and one call, where that is more), no answer but 200, 429 and 403.
 
 A call was let pass somewhere between its sending and its answer: for the most in a period count those that were wholly
 in it, for the least those that were partly.
@@ -20,7 +20,9 @@ import asyncio
 import contextlib
 import datetime
 import json
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -34,7 +36,7 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from house import House, wait_until
+from house import House, request, wait_until
 
 OVER, UNDER = 0.05, 0.02
 TOKENS = 10  # of one call
@@ -245,10 +247,25 @@ def main() -> int:
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--redis", action="store_true")
     parser.add_argument("--kill-agent", action="store_true")
+    parser.add_argument("--clock", type=int, default=0)
     parser.add_argument("--only", default="", help="rows whose policy begins so")
     asked = parser.parse_args()
     environment = {"policy.limits.memory.enabled": "false"} if asked.apart else {}
     return asyncio.run(run(asked, environment))
+
+
+def mistime(house: House, seconds: int) -> None:
+    """Kill the first sidecar and start it again with a clock that is so far ahead."""
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+    if library is None:
+        sys.exit("libfaketime is not installed")
+    victim = house.processes("proxy")[0]
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_until(lambda: not victim.alive)
+    faked = {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    victim.environment.update(faked, DONT_FAKE_MONOTONIC="1")
+    house.again([victim])
+    wait_until(lambda: request(f"{house.gateways[0]}/status-0123456789abcdef").status == 200, 30)
 
 
 async def run(asked: argparse.Namespace, environment: dict[str, str]) -> int:
@@ -264,6 +281,8 @@ async def run(asked: argparse.Namespace, environment: dict[str, str]) -> int:
         house = House(folder, extra=("--no-demo", "--sidecars", str(asked.sidecars)), environment=environment)
         try:
             await asyncio.to_thread(house.start)
+            if asked.clock:
+                await asyncio.to_thread(mistime, house, asked.clock)
             async with model() as backend:
                 table = [each for each in rows(datetime.datetime.now(datetime.UTC)) if each.name.startswith(asked.only)]
                 headers = await asyncio.to_thread(furnish, house, backend, table)

@@ -81,6 +81,16 @@ async def in_use(harness: Harness) -> RedisCache:
     return held
 
 
+async def cached(harness: Harness, backend: Backend) -> None:
+    """Ask until an answer needs no backend: on a busy machine a server may be too slow to be waited for once."""
+    for _ in range(5):
+        before = len(backend.requests)
+        assert (await harness.request("GET", "/shop/x")).body == b"ok"
+        if len(backend.requests) == before:
+            return
+    raise AssertionError("nothing is found in the cache")
+
+
 @needs_client
 @needs_server
 @pytest.mark.parametrize("kind", ["external", "prefer-external"])
@@ -96,22 +106,21 @@ async def test_a_configuration_switches_between_servers(
         server = f"redis://:p%2Cw@127.0.0.1:{servers[0].port}"
         await configured(harness, external, *shop, cache(server))
         first = await in_use(harness)
-        for _ in range(2):
-            assert (await harness.request("GET", "/shop/x")).body == b"ok"
-        assert len(backend.requests) == 1
+        await cached(harness, backend)
         await configured(harness, external, *shop, cache(server), resource("/groups/g", {}))
         assert harness.sidecar.ports.external_cache is first
         await configured(harness, external, *shop, cache(f"127.0.0.1:{servers[1].port},ssl=False,abortConnect=False"))
         assert await in_use(harness) is not first
-        for _ in range(2):
-            assert (await harness.request("GET", "/shop/x")).body == b"ok"
-        assert len(backend.requests) == 2
+        before = len(backend.requests)
+        await cached(harness, backend)
+        assert len(backend.requests) > before, "the other server had nothing"
+        before = len(backend.requests)
         servers[1].stop()
         began = asyncio.get_running_loop().time()
         for _ in range(3):
             assert (await harness.request("GET", "/shop/x")).status == 200
         assert asyncio.get_running_loop().time() - began < 1
-        assert len(backend.requests) == 5
+        assert len(backend.requests) == before + 3
         await configured(harness, external, *shop)
         assert harness.sidecar.ports.external_cache is None
     finally:

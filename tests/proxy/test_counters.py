@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.adapters.clock import steady_time
 from proxy.adapters.counters import SLICES, LocalCounters
+from proxy.adapters.shared_memory import LIMITS, open_memory
+from proxy.adapters.siblings import Siblings
 from proxy.ports import Want
 
 
@@ -140,3 +146,65 @@ def test_many_limits_count_in_all_or_in_none() -> None:
     wants = [Want("a", 10, 2), Want("b", 10, 5, 1, 3)]
     for expected in ([0, 0], [1, 1], [2, 2], [2, 2]):
         assert [reading.count for reading in counters.claim(wants)] == expected
+
+
+def test_setting_the_clock_moves_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = LocalCounters()
+    counters.add("k", 60, 5)
+    wall = time.time()
+    for jump in (3600, -3600, 0):
+        monkeypatch.setattr(time, "time", lambda jump=jump: wall + jump)
+        reading = counters.take("k", 60, 5)
+        assert reading.count == 5, "no fresh window"
+        assert reading.reset_after <= 60, "nobody waits longer"
+
+
+def test_processes_that_share_memory_have_one_time_whatever_the_clock_did_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = time.time()
+    first = open_memory("unix:/nowhere", tmp_path)
+    one = LocalCounters(steady_time(first.offset), siblings=Siblings(first, LIMITS))
+    one.add("k", 60, 5)
+    monkeypatch.setattr(time, "time", lambda: wall + 3600)
+    second = open_memory("unix:/nowhere", tmp_path)
+    other = LocalCounters(steady_time(second.offset), siblings=Siblings(second, LIMITS))
+    assert abs(first.offset - second.offset) < 1e-6
+    assert other.peek("k", 60).count == 5
+    for each in (first, second):
+        each.close()
+
+
+def test_what_is_counted_in_a_time_to_come_is_counted_now() -> None:
+    """Another host's clock is ahead, and the agent tells no time."""
+    now = Now()
+    counters = LocalCounters(now)
+    slice_ms = 500
+    counters.merge("k", slice_ms, int((now.time + 600) * 1000 // slice_ms), 5)
+    assert counters.peek("k", 60).count == 5
+    now.time += 60.6
+    assert counters.peek("k", 60).count == 0
+
+
+@pytest.mark.parametrize("apart", [600.0, -600.0, 0.3])
+def test_a_host_whose_clock_is_wrong_counts_with_the_others(apart: float) -> None:
+    agent, wrong = Now(), Now()
+    wrong.time += apart
+    here, there = LocalCounters(agent, report=True), LocalCounters(wrong, report=True)
+    for each in (here, there):
+        each.align(agent.time, True)
+        each.align(agent.time - 5, False)  # one that was long under way changes nothing
+    for source, target in ((here, there), (there, here)):
+        source.add("k", 60, 3)
+        for count in source.drain():
+            target.merge(*count)
+    assert [each.peek("k", 60).count for each in (here, there)] == [6, 6]
+    for now in (agent, wrong):
+        now.time += 60.6
+    assert [each.peek("k", 60).count for each in (here, there)] == [0, 0]
+    agent.time += 3600  # another agent, whose clock is another
+    there.align(agent.time, True)
+    there.add("k", 60)
+    for count in there.drain():
+        here.merge(*count)
+    assert here.peek("k", 60).count == 1

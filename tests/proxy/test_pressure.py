@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from http2_peer import peer, request
+from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, RstStreamFrame, WindowUpdateFrame
 from sidecar_harness import Backend, Harness, open_api, policy
 
+from proxy.adapters.http2.wire import CONNECTION_WINDOW, Wire
 from proxy.adapters.pressure import MemoryWatch, most_connections, own_group, own_memory
 from proxy.settings import SettingError
 
@@ -126,3 +129,69 @@ def test_settings_are_checked(harness: Harness) -> None:
     with pytest.raises(SettingError, match=r"proxy\.memory\.shed\.percent"):
         MemoryWatch(harness.sidecar, {"proxy.memory.shed.percent": "100"})
     assert MemoryWatch(harness.sidecar, {"proxy.memory.megabytes": "7"}).limit == 7 << 20
+
+
+async def harness_has(harness: Harness, requests: int) -> None:
+    while harness.sidecar.in_flight != requests:  # noqa: ASYNC110 (a number knows no events)
+        await asyncio.sleep(0.01)
+
+
+def post(length: int) -> list[tuple[str, str]]:
+    return request("/shop/x", "POST", ("content-length", str(length)))
+
+
+async def test_http2_bodies_on_their_way_in_are_given_up(
+    harness: Harness, backend: Backend, watch: MemoryWatch
+) -> None:
+    assert harness.configure(*open_api("shop", backend.url), policy("/apis/shop", READS)) == []
+    async with peer(harness.port) as client:
+        client.write(client.head(1, post(100_000), end=False), DataFrame(1, b"x" * 1000))
+        await harness_has(harness, 1)
+        await watch.judge(0.97)
+        client.write(DataFrame(1, b"x" * 1000))
+        head = await client.until(HeadersFrame, stream=1)
+        assert (head.fields[":status"], head.fields["retry-after"]) == ("503", "5")
+        reset = await client.until(RstStreamFrame, stream=1)
+        assert reset.error_code == 0
+    assert backend.requests == []
+
+
+async def test_http2_bodies_claim_memory_as_those_of_http1_do(
+    harness: Harness, backend: Backend, watch: MemoryWatch
+) -> None:
+    assert harness.configure(*open_api("shop", backend.url), policy("/apis/shop", READS)) == []
+    await watch.judge(0.89)  # room for 10 MiB: one body of 1 MiB, with its copies
+    size = 1 << 20
+    async with peer(harness.port) as client:
+        client.write(client.head(1, post(size), end=False), DataFrame(1, bytes(1000)))
+        while not harness.sidecar.claimed:  # noqa: ASYNC110 (a number knows no events)
+            await asyncio.sleep(0.01)
+        client.write(PingFrame(0, b"12345678"))
+        await client.until(PingFrame)
+        opened = client.updates  # of the connection's window, at its begin
+        client.write(client.head(3, post(size), end=False), *[DataFrame(3, bytes(16_000))] * 8)
+        head = await client.until(HeadersFrame, stream=3)
+        assert head.fields[":status"] == "503"
+        assert (await client.until(RstStreamFrame, stream=3)).error_code == 0
+        reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+        writer.write(b"POST /shop/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 503 "), "one account for both"
+        writer.close()
+        assert client.updates == opened, "the window of a body that was refused is not opened again"
+        client.write(RstStreamFrame(1))
+        await harness_has(harness, 0)
+    assert harness.sidecar.claimed == 0
+    async with peer(harness.port) as client:
+        client.write(client.head(1, post(5), end=False), DataFrame(1, b"12345", flags=["END_STREAM"]))
+        assert (await client.answer(1))[0][":status"] == "200"
+    assert harness.sidecar.claimed == 0
+
+
+def test_a_connection_of_http2_rests_while_bodies_are_given_up() -> None:
+    wire = Wire(client=False, max_streams=1, max_header_list=1000)
+    wire.initiate_connection()
+    wire.clear_outbound_data_buffer()
+    assert not wire.received(CONNECTION_WINDOW, hold=True)
+    assert not wire.pending
+    assert wire.received(0), "what is owed is not forgotten"
+    assert wire.data_to_send() == WindowUpdateFrame(0, CONNECTION_WINDOW).serialize()

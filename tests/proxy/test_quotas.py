@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from proxy.adapters.quotas import LocalQuotas, steady_time
+from proxy.adapters.clock import steady_time
+from proxy.adapters.quotas import LocalQuotas
 
 
 class Now:

@@ -8,15 +8,19 @@ import pytest
 
 from proxy.adapters.figures import WaitingFigures
 from proxy.adapters.quotas import LocalQuotas
+from proxy.ports import QuotaWant
 from syncagent.quotas import Name, Quotas, Total
 
 
 class Pair:
     """Sidecars and an agent without the streams between them."""
 
-    def __init__(self, sidecars: int = 2) -> None:
-        self.agent = Quotas("e0")
-        self.sidecars = [LocalQuotas(lambda: 50.0) for _ in range(sidecars)]
+    def __init__(self, sidecars: int = 2, apart: float = 0.0) -> None:
+        """By the agent's clock it is 50, by the last sidecar's `apart` seconds later."""
+        self.time = 50.0
+        self.agent = Quotas("e0", now=lambda: self.time)
+        self.sidecars = [LocalQuotas(lambda: self.time) for _ in range(sidecars - 1)]
+        self.sidecars.append(LocalQuotas(lambda: self.time + apart))
         self.epochs = [""] * sidecars
         for quotas in self.sidecars:
             self.agent.join(quotas)
@@ -26,6 +30,7 @@ class Pair:
         quotas = self.sidecars[number]
         if self.epochs[number] != self.agent.epoch:
             self.epochs[number] = self.agent.epoch
+            quotas.align(self.time, True)
             held, again = quotas.held(), True
             quotas.merge(self.totals(quotas), 0)
             self.agent.hold((Name(*each[:3]), Total(*each[3:])) for each in held)
@@ -98,6 +103,63 @@ def test_whatever_breaks_nothing_is_counted_twice(seed: int) -> None:
                 pair.agent.join(pair.sidecars[number])
     pair.settle()
     assert pair.calls() == [total] * 3
+
+
+@pytest.mark.parametrize("apart", [600.0, -600.0, 0.9, -0.9])
+def test_a_host_whose_clock_is_wrong_counts_in_the_same_window(apart: float) -> None:
+    pair = Pair(apart=apart)
+    pair.settle()  # on the first stream they learn the agent's time
+    for moment in (99.5, 150.0, 190.0):
+        pair.time = moment
+        for _ in range(3):
+            for number, quotas in enumerate(pair.sidecars):
+                quotas.add("k", 0, 100, 1, 0)
+                pair.exchange(number)
+        pair.settle()
+        assert len(set(pair.calls())) == 1
+    assert 12 <= pair.calls()[0] <= (12 if abs(apart) > 1 else 18), "a window may begin by the clock that is ahead"
+    pair.time = 201.5
+    assert pair.calls() == [0, 0]
+
+
+def test_a_quota_is_not_opened_again_and_again_where_two_clocks_meet() -> None:
+    """Of two hosts one is already in the next window. The other goes there with it, and nobody begins anew."""
+    want = QuotaWant("k", 0, 100, 10, None)
+
+    def passed(apart: float) -> int:
+        pair, passed = Pair(apart=apart), 0
+        pair.settle()
+        pair.time = 99.5
+        for _ in range(100):
+            for number, quotas in enumerate(pair.sidecars):
+                passed += not want.exceeded(quotas.claim((want,))[0])
+                pair.exchange(number)
+        return passed
+
+    assert passed(0.9) <= passed(0.0) + 2
+
+
+def test_a_total_of_a_window_to_come_neither_opens_nor_closes_the_present_one() -> None:
+    """An agent whose clock was ahead wrote it down."""
+    pair = Pair()
+    pair.agent.hold([(Name("k", 0, 100), Total(7, 99, 0))])
+    for _ in range(3):
+        for number, quotas in enumerate(pair.sidecars):
+            quotas.add("k", 0, 100, 1, 0)
+            pair.exchange(number)
+    pair.settle()
+    assert pair.calls() == [6, 6]
+    pair.agent.report("fast", 1, [(Name("k", 0, 100), Total(8, 1, 0))])
+    pair.settle()
+    assert pair.calls() == [6, 6]
+
+
+def test_clocks_that_are_apart_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    quotas = LocalQuotas(lambda: 1000.0)
+    for told in (1600.0, 1600.0, 1000.0, 1600.0):
+        quotas.align(told, True)
+    assert caplog.text.count("the agent's clock is 600 s ahead of this one") == 2
+    assert quotas.now() == 1600
 
 
 def test_a_new_agent_learns_from_the_sidecars() -> None:

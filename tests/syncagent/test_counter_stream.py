@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +34,9 @@ class Counts:
         with self._lock:
             drained, self._here = self._here, []
         return drained
+
+    def align(self, told: float, first: bool) -> None:
+        assert abs(told - time.time()) < 60
 
     def part(self, groups: int) -> None:
         self.parted.append(groups)

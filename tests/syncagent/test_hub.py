@@ -154,6 +154,28 @@ def test_what_is_remembered_is_bounded() -> None:
     assert hub._remembered == sum(len(step.ids) for step in hub._steps) <= hubs.MAX_REMEMBERED_IDS
 
 
+def test_the_way_is_remembered_for_as_long_as_somebody_may_go_it() -> None:
+    hub, _ = published(300)
+    assert len(hub._steps) == hubs.LAST_STEPS, "nobody is known: the last versions, for who comes"
+    slow, quick = hub.connect("slow", "1", Version("d", 290)), hub.connect("quick", "1", Version("d", 300))
+    hub.disconnect(slow)
+    snapshot = hub.current
+    for number in range(301, 801):
+        snapshot = apply(snapshot, [resource(number % 7, number)], "d", number)
+        hub.publish(snapshot)
+        offer = hub.next(quick)
+        assert offer is not None
+        hub.acknowledge(quick, offer.nonce, ())
+    assert hub._steps[0].start == 290
+    offer = hub.next(again := hub.connect("slow", "1", Version("d", 290)))
+    assert offer is not None
+    assert not offer.full
+    hub.acknowledge(again, offer.nonce, ())
+    hub.publish(apply(snapshot, [resource(1, 801)], "d", 801))
+    assert len(hub._steps) == hubs.LAST_STEPS
+    assert hub._remembered == sum(len(step.ids) for step in hub._steps)
+
+
 def test_a_refused_whole_waits_for_another_version() -> None:
     hub, versions = published(2)
     sidecar = hub.connect("a", "1", None)

@@ -1,8 +1,12 @@
 import io
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -116,6 +120,39 @@ def test_a_stuck_reader_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     handler.flush()
     assert "[LogLinesDropped], count: " in stream.getvalue()
     assert "message: after" in stream.getvalue()
+
+
+def test_the_end_of_a_process_does_not_wait_for_a_dead_pipe() -> None:
+    """Its log, its telemetry child and the child's log all write into one that is full."""
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "tests.telemetry.parent", "2000", "1.5", "{}", "log"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    assert parent.stderr is not None
+    with parent.stdout, parent.stderr:
+        while parent.stderr.readline() != b"closing\n":
+            pass
+        began = time.monotonic()
+        parent.wait(30)
+        took = time.monotonic() - began
+        assert len(os.read(parent.stdout.fileno(), 1 << 20)) > 40_000
+    assert took < 1.9, "it was ended by its deadlines, or waited for more than one"
+
+
+def test_what_a_reader_takes_slowly_is_written_to_the_end() -> None:
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            time.sleep(0.01)
+            return super().write(text)
+
+    stream = Slow()
+    handler = log.configure({}, "proxy", stream)
+    for number in range(40):
+        logging.getLogger().info("%d", number)
+    handler.close()
+    assert len(stream.getvalue().splitlines()) == 40
 
 
 def test_configuring_again_replaces() -> None:

@@ -11,6 +11,7 @@
 {{- if and (ne $v.mode "sidecar") $v.workload.containers }}{{ fail "workload.containers is for mode sidecar." }}{{ end }}
 {{- if and (eq $v.mode "node") (not $v.sync.tls.secretName) }}{{ fail "sync.tls.secretName is required with mode node: a Secret with ca.crt, tls.crt and tls.key, by which agent and gateways know each other." }}{{ end }}
 {{- if and (ne $v.mode "node") (or $v.sync.tls.secretName $v.sync.hostPath) }}{{ fail "sync.* is for mode node: elsewhere agent and gateway share a socket." }}{{ end }}
+{{- if and (ne $v.mode "node") $v.limits.memory.hostPath }}{{ fail "limits.memory.hostPath is for mode node: elsewhere a pod has one gateway, and its workers count together by themselves." }}{{ end }}
 {{- $claim := $v.gateway.configuration.backup.persistentVolumeClaim }}
 {{- if and (include "passerelle.stateful" .) (not $claim.create) (not $claim.existingName) }}{{ fail "gateway.configuration.backup.persistentVolumeClaim.existingName is required with create: false." }}{{ end }}
 {{- if and $claim.existingName (eq $v.mode "node") }}{{ fail "gateway.configuration.backup.persistentVolumeClaim.existingName is not for mode node: give sync.hostPath." }}{{ end }}

@@ -96,6 +96,9 @@ volumeMounts:
   {{- if .Values.tls.secretName }}
   - {name: tls, mountPath: /etc/passerelle/tls, readOnly: true}
   {{- end }}
+  {{- if .Values.limits.memory.hostPath }}
+  - {name: limits, mountPath: /run/limits}
+  {{- end }}
   {{- if .Values.limits.redis.existingSecretName }}
   - {name: redis, mountPath: /etc/passerelle/redis, readOnly: true}
   {{- end }}

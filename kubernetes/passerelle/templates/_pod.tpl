@@ -85,6 +85,9 @@ spec:
     {{- with .Values.tls.secretName }}
     - {name: tls, secret: {secretName: {{ . }}, defaultMode: 0440}}
     {{- end }}
+    {{- with .Values.limits.memory.hostPath }}
+    - {name: limits, hostPath: {path: {{ . }}, type: Directory}}
+    {{- end }}
     {{- with .Values.limits.redis.existingSecretName }}
     - {name: redis, secret: {secretName: {{ . }}, defaultMode: 0440}}
     {{- end }}

@@ -71,6 +71,9 @@ net.server.tls.ciphers.allowed-suites: {{ . | quote }}
 {{- with .Values.security.tls.client.ciphers.allowedSuites }}
 net.client.tls.ciphers.allowed-suites: {{ . | quote }}
 {{- end }}
+{{- if .Values.limits.memory.hostPath }}
+policy.limits.memory.path: /run/limits/{{ include "passerelle.fullname" . }}.{{ .Release.Namespace }}
+{{- end }}
 {{- if gt (int .Values.workers) 1 }}
 proxy.workers: {{ .Values.workers | quote }}
 {{- end }}

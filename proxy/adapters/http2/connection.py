@@ -25,6 +25,7 @@ from proxy import grpc_status
 from proxy.adapters.http2.allowance import FRAME, RESET, SENT, SETTINGS, YOUNG, Allowance
 from proxy.adapters.http2.head import Malformed, RequestHead, read_request, read_trailers, response_fields
 from proxy.adapters.http2.reply import Http2Reply
+from proxy.adapters.http2.upload import Upload
 from proxy.adapters.http2.wire import LAST_STREAM, Inflow, Link, StreamGone, Wire
 from proxy.adapters.screen import ends_here
 from proxy.adapters.streams import LINGER
@@ -49,7 +50,7 @@ class _Stream:
     """A request in flight. `mark` is where a measurement of its body began: time, bytes; `stuck` since when it cannot
     send."""
 
-    __slots__ = ("began", "grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task")
+    __slots__ = ("began", "grpc", "inflow", "length", "mark", "reply", "sent", "stuck", "task", "upload")
 
     def __init__(self, inflow: Inflow, reply: Http2Reply, length: int | None, began: float) -> None:
         self.inflow, self.reply, self.length, self.began = inflow, reply, length, began
@@ -57,6 +58,7 @@ class _Stream:
         self.mark = (0.0, 0)
         self.sent, self.stuck = 0, 0.0
         self.task: asyncio.Task[None] | None = None
+        self.upload: Upload | None = None  # a body that was not there with its head
 
 
 class Http2Connection(Link):
@@ -168,7 +170,7 @@ class Http2Connection(Link):
         stream.task = self.loop.create_task(self._serve(stream_id, stream, head))
 
     def _data(self, event: events.DataReceived) -> None:
-        self.wire.received(event.flow_controlled_length)
+        self.wire.received(event.flow_controlled_length, self._house.sidecar.strained)
         stream = self._streams.get(event.stream_id)
         if event.data:
             self._allowance.earn(FRAME)
@@ -227,7 +229,8 @@ class Http2Connection(Link):
                 await self._status(stream_id, head.method, *status)
             else:
                 await house.serve(self._incoming(stream_id, stream, head), reply)
-            if self.open(stream_id) and reply.whole and not (head.waits or reply.grpc):
+            refused = house.sidecar.strained or (stream.upload is not None and stream.upload.refused)
+            if self.open(stream_id) and reply.whole and not (head.waits or reply.grpc or refused):
                 await self._read_away(stream.inflow)
             if self.open(stream_id):
                 # Complete, and the client still sends: it need not (RFC 9113 section 8.1). Else what failed is told.
@@ -240,6 +243,8 @@ class Http2Connection(Link):
             self.reset(stream_id, ErrorCodes.INTERNAL_ERROR)
         finally:
             stream.inflow.end(ClientConnectionFailure(_GONE))
+            if stream.upload is not None:
+                stream.upload.release()
             self._streams.pop(stream_id, None)
             self._since = self.loop.time()
             self._close_when_left()
@@ -258,26 +263,28 @@ class Http2Connection(Link):
             await self.send_body(stream_id, body, end=True)
 
     def _incoming(self, stream_id: int, stream: _Stream, head: RequestHead) -> Incoming:
-        flow, secured = stream.inflow, self._secured
+        flow = stream.inflow
         if flow.ended and flow.error is None and not flow.trailers:  # over HTTP/1.1 trailers need chunks
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
-            source = Waiting(self, stream_id, flow) if head.waits else flow
-            body = Body(None, source, head.length, flow.trailers)
-        return Incoming(
+            upload = stream.upload = Upload(self, stream_id, flow, self._house.sidecar, head.waits)
+            body = Body(None, upload, head.length, flow.trailers)
+            body.claim = upload.claim
+        incoming = Incoming(
             method=head.method,
             path=head.target.path,
             query=head.target.query,
-            scheme="https" if secured is not None else self._house.scheme(head.headers),
+            scheme=self._house.scheme(head.headers),
             authority=head.headers.get("Host", "") if head.problem is None else "",
             headers=head.headers,
             body=body,
             client_ip=self._peer,
             http_version="2",
-            tls_version=secured.version if secured is not None else "",
-            client_certificate=secured.certificate if secured is not None else b"",
             problem=head.problem,
         )
+        if self._secured is not None:
+            self._secured.tell(incoming)
+        return incoming
 
     # ends
 
@@ -325,6 +332,8 @@ class Http2Connection(Link):
         if self.transport.get_write_buffer_size() > MOST_UNWRITTEN:
             self.abort()
             return
+        if self.wire.received(0, self._house.sidecar.strained):
+            self.flush()
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent[1]:
             self._unsent = (now, unsent)
@@ -364,23 +373,3 @@ class Http2Connection(Link):
 
     def _blocked(self, stream_id: int) -> bool:
         return self._paused is not None or self.wire.window(stream_id) <= 0
-
-
-class Waiting:
-    """A body whose client waits for 100 Continue, which the first read sends."""
-
-    __slots__ = ("_flow", "_link", "_stream_id", "_waits")
-
-    def __init__(self, link: Http2Connection, stream_id: int, flow: Inflow) -> None:
-        self._link, self._stream_id, self._flow = link, stream_id, flow
-        self._waits = True
-
-    def __aiter__(self) -> Waiting:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._waits:
-            self._waits = False
-            if self._link.open(self._stream_id):
-                self._link.send_head(self._stream_id, [(b":status", b"100")], end=False)
-        return await anext(self._flow)

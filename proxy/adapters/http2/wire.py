@@ -123,12 +123,14 @@ class Wire(H2Connection):
         """Body bytes that may be sent now; the stream must be open."""
         return min(self.outbound_flow_control_window, self.streams[stream_id].outbound_flow_control_window)
 
-    def received(self, size: int) -> None:
-        """Open the connection's window for as much as came."""
+    def received(self, size: int, hold: bool = False) -> bool:
+        """Open the connection's window for as much as came, unless it is to hold for now; True when it was opened."""
         self._owed += size
-        if self._owed >= CONNECTION_WINDOW // 2:
-            self.increment_flow_control_window(self._owed)
-            self._owed = 0
+        if hold or self._owed < CONNECTION_WINDOW // 2:
+            return False
+        self.increment_flow_control_window(self._owed)
+        self._owed = 0
+        return True
 
     def go_away(self, last: int, code: int = 0) -> None:
         """Tell the peer not to open streams above `last`; those that are open go on."""
