@@ -10,8 +10,9 @@ Ours, not ARM's; for the portal, which comes with the admin token. All are POST 
     resetPassword          {token, password}                         {"userId"}
 
 Rules
-1. Nobody learns here who has an account: what is known and what is not get the same answer after the same work. Who
-   signs up with the address of an account gets a mail that says so, where mail can be sent; the account stays as it is.
+1. Nobody learns here who has an account: what is known and what is not get the same answer after the same work; where
+   the work differs by what is written, the answer comes at a whole step of time. Who signs up with the address of an
+   account gets a mail that says so, where mail can be sent; the account stays as it is.
 2. With mail, an address is confirmed before its account is active; without, it is active at once.
 3. Passwords are hashed outside of transactions, two at a time: each takes 32 MiB.
 4. Ten wrong passwords for an address within five minutes close it for that time, whether it has an account or not.
@@ -23,6 +24,7 @@ import asyncio
 import datetime
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -46,6 +48,7 @@ Result = TypeVar("Result")
 Taker = Callable[[web.Request, ArmPath], Awaitable[web.Response]]
 
 AT_ONCE = 2
+STEP = 0.25  # seconds
 CONFIRMATION_LIFE = datetime.timedelta(days=2)
 RESET_LIFE = datetime.timedelta(hours=1)
 NAME = 100  # characters of a first or last name
@@ -71,7 +74,7 @@ class Accounts:
         }.get(name)
 
     async def sign_up(self, request: web.Request, path: ArmPath) -> web.Response:
-        body = await _body(request)
+        started, body = time.monotonic(), await _body(request)
         email = _email(body)
         password = passwords.check(body.get("password"), email)
         names = {name: _name(body, name) for name in ("firstName", "lastName")}
@@ -92,6 +95,7 @@ class Accounts:
         token = await self._write(path, make)
         if mail is not None:
             await mail.send(email, *self._mail_of_sign_up(token))
+        await _whole_step(started)
         return json_response({"state": state})
 
     def _mail_of_sign_up(self, token: str | None) -> tuple[str, str]:
@@ -162,7 +166,7 @@ class Accounts:
         return web.Response(status=204)
 
     async def request_reset(self, request: web.Request, path: ArmPath) -> web.Response:
-        email, mail = _email(await _body(request)), self._outside.mail
+        started, email, mail = time.monotonic(), _email(await _body(request)), self._outside.mail
         if mail is None:
             raise ArmError(
                 400, "MailNotConfigured", "This plane sends no mail: set management.mail.server and its neighbours."
@@ -180,6 +184,7 @@ class Accounts:
             task = asyncio.create_task(_sent(mail.send(email, "A new password", text)))
             self._mails.add(task)
             task.add_done_callback(self._mails.discard)
+        await _whole_step(started)
         return web.Response(status=204)
 
     async def reset(self, request: web.Request, path: ArmPath) -> web.Response:
@@ -217,6 +222,12 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if request.method != "POST":
         raise not_allowed(f"{request.method} is not possible here.")
     return await read_body(request)
+
+
+async def _whole_step(started: float) -> None:
+    """Wait until a multiple of `STEP` seconds since then."""
+    if STEP:
+        await asyncio.sleep(-(time.monotonic() - started) % STEP)
 
 
 async def _sent(sending: Awaitable[None]) -> None:

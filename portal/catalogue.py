@@ -169,6 +169,11 @@ class Catalogues:
         assert self._kept is not None, "a renewal that succeeds leaves something"
         return self._kept
 
+    def warm(self) -> None:
+        """Read in the background what the first visitor would wait for; that the plane is away, they are told."""
+        self._renewal = asyncio.create_task(self._renew())
+        self._renewal.add_done_callback(lambda done: done.cancelled() or done.exception())
+
     async def close(self) -> None:
         if self._renewal is not None:
             self._renewal.cancel()

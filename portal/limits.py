@@ -35,14 +35,17 @@ class Limit:
         if len(self._times) > KNOWN:
             del self._times[next(iter(self._times))]
 
-    def take(self, request: web.Request) -> None:
-        """The client does it now. Raises HTTPTooManyRequests."""
-        who = client(request)
-        if seconds := self.wait(who):
+    def check(self, request: web.Request) -> None:
+        """May the client do it now? Raises HTTPTooManyRequests."""
+        if seconds := self.wait(client(request)):
             raise web.HTTPTooManyRequests(
                 text=f"Too many attempts: try again in {seconds} seconds.", headers={"Retry-After": str(seconds)}
             )
-        self.note(who)
+
+    def take(self, request: web.Request) -> None:
+        """The client does it now. Raises HTTPTooManyRequests."""
+        self.check(request)
+        self.note(client(request))
 
 
 def client(request: web.Request) -> str:

@@ -91,8 +91,8 @@ def sure(
 ) -> web.Response:
     """What asks a second time before something is lost: a form to the address of the request with `fields` and `sure`,
     and the way back."""
-    told = {"title": title, "words": words, "button": button, "back": back, "action": request.rel_url.raw_path}
-    return page(request, "sure.html", **told, fields=list((fields or {}).items()), **values)
+    values |= {"title": title, "words": words, "button": button, "back": back, "action": request.rel_url.raw_path}
+    return page(request, "sure.html", fields=list((fields or {}).items()), **values)
 
 
 def onward(request: web.Request, target: str) -> web.Response:

@@ -14,14 +14,14 @@ Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from multidict import MultiMapping
 
 from portal.model import Resource, name_of, properties_of
 from proxy.config import read
-from proxy.config.resources import Api
+from proxy.config.resources import Api, VersionSet
 from proxy.errors import BadRequest, OperationNotFound
 from proxy.routing import ApiEntry, Routes, UnknownOperation, build_routes
 from proxy.target import canonical_path
@@ -37,7 +37,7 @@ class Unreachable(Exception):
 class Whole:
     """All APIs of the service, made of what the plane tells when the first call is tried."""
 
-    def __init__(self, apis: list[Resource], version_sets: list[Resource]) -> None:
+    def __init__(self, apis: Sequence[Resource], version_sets: Sequence[Resource]) -> None:
         self._rows, self._sets = apis, version_sets
 
     @cached_property
@@ -78,7 +78,7 @@ class Reach:
         return build_routes(ApiEntry.of(each, ()) for each in self._whole.apis if each.id.lower() not in self._seen)
 
 
-def _plain(resource: Resource, sets: Mapping[str, read.VersionSet]) -> Api:
+def _plain(resource: Resource, sets: Mapping[str, VersionSet]) -> Api:
     """An API as far as its path goes: how its operations are found does not matter."""
     return read.api(name_of(resource), {**properties_of(resource), "type": "http", "apiType": "http"}, sets)
 

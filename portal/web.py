@@ -44,12 +44,13 @@ from portal.pages import (
     trial,
 )
 from portal.pages.accounts import ATTEMPTS
+from portal.pages.console import GUESSES
 from portal.pages.profile import NEW
 from portal.pages.trial import RELAY, Relay
 from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused
 from portal.settings import Settings
 from portal.shelf import Shelf
-from portal.visits import CATALOGUES, SHELF, USERS, Users, recognise
+from portal.visits import CATALOGUES, SHELF, USERS, Users, local, recognise
 
 LARGEST_FORM = 16 * 1024  # bytes
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -71,7 +72,7 @@ def application(settings: Settings) -> web.Application:
     plane = app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
     app[CATALOGUES], app[SHELF], app[USERS] = Catalogues(plane), Shelf(plane), Users(plane)
     app[PROVIDERS], app[RELAY] = Providers(settings, plane), Relay(settings)
-    app[ATTEMPTS], app[NEW] = accounts.limit(), profile.limit()
+    app[ATTEMPTS], app[NEW], app[GUESSES] = accounts.limit(), profile.limit(), console.limit()
     app[ENDED] = session.Ended()
     app[ASSETS] = _assets(settings)
     app[ENVIRONMENT] = jinja2.Environment(
@@ -80,6 +81,8 @@ def application(settings: Settings) -> web.Application:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
     )
     app.router.add_get("/health", _health)
     app.router.add_get("/static/{name:.+}", app[ASSETS].serve)
@@ -101,8 +104,12 @@ def _assets(settings: Settings) -> Assets:
 
 
 async def _open(app: web.Application) -> None:
+    """Nobody who comes first waits for what can be made before: templates are compiled, the catalogue is read."""
+    for name in app[ENVIRONMENT].list_templates():
+        app[ENVIRONMENT].get_template(name)
     for each in (app[PLANE], app[PROVIDERS], app[RELAY]):
         await each.open()
+    app[CATALOGUES].warm()
 
 
 async def _close(app: web.Application) -> None:
@@ -201,7 +208,7 @@ def _origin(request: web.Request) -> str:
         return request.rel_url.raw_path.removesuffix("/subscribe")
     if request.path.startswith("/profile"):
         return "/profile"
-    return "/" if request.path == "/sign-out" else request.rel_url.raw_path
+    return "/" if request.path == "/sign-out" else local(request.rel_url.raw_path)
 
 
 def _problem(request: web.Request, status: int, title: str, words: str) -> web.Response:

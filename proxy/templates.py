@@ -5,7 +5,8 @@ Rules
 2. A branch that fits the path but not the method or the required query is left again: `GET /users/{id}` answers
    `GET /users/me` even when only `POST /users/me` is declared.
 3. Literals compare without case; a trailing slash makes no difference (neither does it in APIM).
-4. `/*` and `/{*rest}` take any rest, also none. `?by={by}&kind=a` asks for parameters and fixed values.
+4. A template with empty segments ("/a//b") answers with them and without: as it is written, and as people write it.
+5. `/*` and `/{*rest}` take any rest, also none. `?by={by}&kind=a` asks for parameters and fixed values.
 """
 
 from __future__ import annotations
@@ -112,9 +113,15 @@ class OperationTree:
 
     def _add(self, operation: Operation) -> None:
         path, _, query = operation.url_template.partition("?")
+        written = path.strip("/").split("/")
+        segments = [segment for segment in written if segment]
+        self._add_segments(operation, segments, query)
+        if len(written) > len(segments) > 0:  # "/a//b"
+            self._add_segments(operation, written, query)
+
+    def _add_segments(self, operation: Operation, segments: list[str], query: str) -> None:
         node = self._root
         names: list[str] = []
-        segments = [segment for segment in path.strip("/").split("/") if segment]
         for index, segment in enumerate(segments):
             last = index == len(segments) - 1
             if last and (segment == "*" or (segment.startswith("{*") and segment.endswith("}"))):

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 
 from portal import session
+from portal.limits import Limit, client
 from portal.model import Api, Operation, Product, Resource, display_name, name_of, properties_of
 from portal.page import ENDED, PLANE, SIZE, Pages, is_secure, number_of, page, sure
 from portal.plane import AUTHOR, segment
@@ -25,6 +26,7 @@ from portal.session import Session
 routes = web.RouteTableDef()
 
 WRONG_TOKEN_WAIT = 0.5  # seconds
+GUESSES: web.AppKey[Limit] = web.AppKey("wrong tokens", Limit)
 OPERATOR = "passerelle-operator"  # the cookie with the name that the operator gave; a remark, it opens nothing
 LONGEST_NAME = 60
 LONGEST_SEARCH = 100
@@ -33,6 +35,11 @@ _KEYS = {"primary": "regeneratePrimaryKey", "secondary": "regenerateSecondaryKey
 
 Page = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def limit() -> Limit:
+    """20 wrong tokens in five minutes; after that not even the right one is compared."""
+    return Limit(20, 300.0)
 
 
 def signed_in(handler: Page) -> Handler:
@@ -97,7 +104,9 @@ async def sign_in_form(request: web.Request) -> web.Response:
 @routes.post("/console/sign-in")
 async def sign_in(request: web.Request) -> web.StreamResponse:
     token, form = request.app[PLANE].token(), await request.post()
+    request.app[GUESSES].check(request)
     if not session.same(str(form.get("token", "")).strip(), token):
+        request.app[GUESSES].note(client(request))
         await asyncio.sleep(WRONG_TOKEN_WAIT)
         return _sign_in(request, wrong=True)
     response = web.Response(status=303, headers={"Location": _next(str(form.get("next", "")))})

@@ -169,11 +169,14 @@ async def used(request: web.Request) -> web.Response:
 
 
 async def mine(request: web.Request) -> Subscription:
-    """The subscription of the path. Raises NotThere for one of somebody else."""
+    """The subscription of the path. Raises NotThere for one of somebody else as for one that is not there."""
     user = visitor(request)
-    path = f"/subscriptions/{segment(request.match_info['subscription'])}"
-    one = Subscription.read(await request.app[PLANE].get(path))
-    if not one.owner or one.owner.lower() != name_of(user).lower():
+    try:
+        path = f"/subscriptions/{segment(request.match_info['subscription'])}"
+        one = Subscription.read(await request.app[PLANE].get(path))
+    except NotThere:
+        one = None
+    if one is None or not one.owner or one.owner.lower() != name_of(user).lower():
         raise NotThere("You have no such subscription.")
     return one
 

@@ -14,6 +14,10 @@
 
   // Its own layout says what the page says already, in a second <main>.
   const layout = (system) => ({
+    // Descriptions are text, as on all pages: whoever publishes an API writes no markup here.
+    wrapComponents: {
+      Markdown: () => ({ source }) => system.React.createElement("div", { className: "markdown plain" }, String(source ?? "")),
+    },
     components: {
       PortalLayout: ({ getComponent }) => {
         const draw = system.React.createElement;

@@ -28,6 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weak hashes: what they cost is not what is tested here."""
     monkeypatch.setattr(passwords, "LOG_N", 4)
     monkeypatch.setattr(passwords, "P", 1)
+    monkeypatch.setattr(accounts, "STEP", 0.0)
     monkeypatch.setattr(passwords, "NOBODY", passwords.NOBODY.replace("$15$8$3$", "$4$8$1$"))
 
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from management import passwords
+from management import accounts, passwords
 from management.app import make_app
 from management.provision import DEFAULT_SERVICE, ensure_default
 from management.store import Store
@@ -84,6 +84,7 @@ async def house(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) 
     monkeypatch.setattr(passwords, "LOG_N", 4)
     monkeypatch.setattr(passwords, "P", 1)
     monkeypatch.setattr(passwords, "NOBODY", passwords.NOBODY.replace("$15$8$3$", "$4$8$1$"))
+    monkeypatch.setattr(accounts, "STEP", 0.0)
     monkeypatch.setattr(visits, "FRESH", 0.0)
     for name, value in (("CHECK", 0.0), ("PATIENCE", 10.0), ("REST", 0)):
         monkeypatch.setattr(catalogue, name, value)

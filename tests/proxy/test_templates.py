@@ -43,3 +43,19 @@ def test_a_long_segment_that_does_not_fit_is_refused_at_once() -> None:
     operations = tree("/{a}-{b}-{c}-{d}.json")
     with cpu(0.5):
         assert operations.find("GET", "/" + "-" * 8000, "") is None
+
+
+@pytest.mark.parametrize("template", ["//double//slash/", "/double//slash", "/double//{id}", "/double//*"])
+def test_empty_segments_are_taken_as_written_and_left_out(template: str) -> None:
+    """Samples and the console for trying write a template as it stands; the one beside it has none."""
+    for path in ("//double//slash/", "/double//slash", "/double/slash", "/double/slash/"):
+        assert tree(template).find("GET", path, "") is not None, path
+    assert tree("/double/slash").find("GET", "/double//slash", "") is None
+
+
+def test_what_a_sample_calls_is_what_the_template_answers() -> None:
+    for template in ("//double//slash/", "/", "", "//", "/a/", "/{id}//b", "/{*rest}", "/*"):
+        operation = Operation(id="o", name="o", method="GET", url_template=template, api="a")
+        written = template.replace("{id}", "7").replace("{*rest}", "x//y").replace("*", "")
+        for path in (written, "/" + written.lstrip("/")):
+            assert OperationTree((operation,)).find("GET", path, "") is not None, (template, path)
