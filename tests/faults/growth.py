@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ ROUND = 1_000, 64 * 1024  # objects and bytes that are no growth: tables double,
 LAPS = 5  # what is kept of each change shows in most; one more TLS connection, half a megabyte, in one
 LOOKS = 3  # at what a process keeps
 PACE = 0.01  # seconds from one change to the next, that the agent sees many of them
+LEAST = 20  # times that each of the other things happens in a lap, however slow the machine is
+PATIENCE = 60.0  # seconds for what takes some hundredths of one
 PAGES = ("/", "/console", "/console/apis", "/console/activity", "/console/requests", "/console/gateways", "/none")
 
 
@@ -63,7 +65,7 @@ class Everything:
         self.gateway = self.house.gateway_id
 
     def lap(self, changes: int) -> None:
-        """So many changes, and as much else as there is time for meanwhile."""
+        """So many changes, and as much else as there is time for meanwhile, LEAST of each."""
         over = threading.Event()
         others = [
             threading.Thread(target=self._until, args=(over, name, each))
@@ -76,20 +78,24 @@ class Everything:
         finally:
             over.set()
             for each in others:
-                each.join(30)
+                each.join()
 
     def _until(self, over: threading.Event, name: str, act: Callable[[], int]) -> None:
-        while not over.is_set():
+        """Ends when it is over, and LEAST have happened or one failed."""
+        count = failed = 0
+        while not over.is_set() or (count < LEAST and not failed):
             try:
-                self.events[name] = self.events.get(name, 0) + act()
+                count += (done := act())
+                self.events[name] = self.events.get(name, 0) + done
             except (OSError, http.client.HTTPException, AssertionError) as problem:
+                failed += 1
                 self.failures.append(f"{name}: {problem!r}")
                 time.sleep(0.2)
             time.sleep(PACE * 5)
 
     def _change(self, changes: int) -> None:
         plane = urlsplit(self.house.info["management"])
-        connection = http.client.HTTPConnection(plane.hostname or "", plane.port, timeout=30)
+        connection = http.client.HTTPConnection(plane.hostname or "", plane.port, timeout=PATIENCE)
         for _ in range(changes):
             began = time.monotonic()
             self._changes += 1
@@ -117,7 +123,7 @@ class Everything:
         count = 0
         for gateway in self.house.gateways:
             place = urlsplit(gateway)
-            connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+            connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
             unique = f"{time.monotonic_ns():x}"
             for path in ("/shop/x", f"/shop/{unique}?q={unique}", f"/{unique}", f"/keyed/x?subscription-key={unique}"):
                 connection.request("GET", path)
@@ -128,7 +134,7 @@ class Everything:
 
     def _pages(self) -> int:
         place = urlsplit(self.house.info["portal"])
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         connection.request("POST", "/console/sign-in", urlencode({"token": self.house.info["token"]}), form)
         answer = connection.getresponse()
@@ -155,7 +161,7 @@ class Everything:
         thread = SyncThread(endpoint, f"guest-{time.monotonic_ns():x}", "0", "", apply, lambda: (1, 0, 1.0))
         thread.start()
         try:
-            assert came.wait(10), "a sidecar got no configuration within 10 s"
+            assert came.wait(PATIENCE), f"a sidecar got no configuration within {PATIENCE:g} s"
         finally:
             thread.stop()
         return 1
@@ -198,35 +204,46 @@ def house(directory: Path) -> Iterator[House]:
 def kept(house: House) -> dict[str, Kept]:
     """By the name of each process."""
     assert house.up is not None
-    found: dict[str, Kept] = {}
+    pids: dict[str, int] = {}
     for process in sorted(descendants(house.up.pid), key=lambda each: each.pid):
         name = process.module
         if name in ("proxy", "telemetry"):
             name += process.environment.get("instance.id", "").removeprefix("sidecar")
         if name:
-            found[name] = kept_of(Path(process.environment["PASSERELLE_PROBE"]), process.pid)
-    return found
+            pids[name] = process.pid
+            told = Path(process.environment["PASSERELLE_PROBE"])
+    return dict(zip(pids, kept_of(told, *pids.values()), strict=True))
 
 
-def kept_of(told: Path, pid: int) -> Kept:
-    """The least that one process tells in the directory `told` when it is asked: what it is at work on is not kept."""
-    found = []
+def kept_of(told: Path, *pids: int) -> list[Kept]:
+    """The least that each process tells in the directory `told` when it is asked: what it is at work on is not kept."""
+    found: list[list[Kept]] = []
     for _ in range(LOOKS):
-        found.append(_told(told, pid))
+        found.append(_told(told, pids))
         time.sleep(0.05)
-    return Kept(min(each.objects for each in found), min(each.bytes for each in found))
+    return [
+        Kept(min(each.objects for each in looks), min(each.bytes for each in looks))
+        for looks in zip(*found, strict=True)
+    ]
 
 
-def _told(told: Path, pid: int) -> Kept:
-    path = told / str(pid)
+def _told(told: Path, pids: Sequence[int]) -> list[Kept]:
+    """All are asked at once."""
 
-    def lines() -> list[str]:
+    def lines(pid: int) -> list[str]:
+        path = told / str(pid)
         return path.read_text().splitlines(keepends=True) if path.exists() else []
 
-    before = len(lines())
-    os.kill(pid, signal.SIGUSR2)
-    wait_until(lambda: len(now := lines()) > before and now[-1].endswith("\n"), 20, what=f"{pid} to tell what it keeps")
-    return Kept(**json.loads(lines()[-1]))
+    before = {pid: len(lines(pid)) for pid in pids}
+    for pid in pids:
+        os.kill(pid, signal.SIGUSR2)
+    for pid, count in before.items():
+        wait_until(
+            lambda pid=pid, count=count: len(now := lines(pid)) > count and now[-1].endswith("\n"),
+            PATIENCE,
+            what=f"{pid} to tell what it keeps",
+        )
+    return [Kept(**json.loads(lines(pid)[-1])) for pid in pids]
 
 
 @dataclass
@@ -256,9 +273,9 @@ class Grown:
         )
 
 
-def grown(house: House, everything: Everything, changes: int) -> list[Grown]:
-    """One lap of so many changes."""
-    before = kept(house)
+def grown(house: House, everything: Everything, changes: int, before: dict[str, Kept] | None = None) -> list[Grown]:
+    """One lap of so many changes; `before` is what was kept, where that is known already."""
+    before = before or kept(house)
     everything.lap(changes)
     after = kept(house)
     return [Grown(name, before[name], each, changes) for name, each in sorted(after.items()) if name in before]

@@ -202,7 +202,8 @@ def soak(place: Place, minutes: float, share: float, warm: float) -> Soaked:
 
 
 def all_kept(place: Place) -> dict[str, Kept]:
-    return {name: kept_of(Path(place.environment["PASSERELLE_PROBE"]), pid) for name, pid in names(place).items()}
+    pids = names(place)
+    return dict(zip(pids, kept_of(Path(place.environment["PASSERELLE_PROBE"]), *pids.values()), strict=True))
 
 
 def main() -> int:
