@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from proxy.expressions.dotnet import numeric as n
 from proxy.expressions.dotnet.enums import enum_value
-from proxy.expressions.runtime import allocate, overflow
+from proxy.expressions.runtime import PIECE, allocate, overflow
 from proxy.expressions.types import BITS, Type
 
 _BOXED = (bool, int, float, Decimal)
@@ -231,4 +231,8 @@ def compare_text(left: str, right: str) -> int:
     """Ordinal order by UTF-16 units."""
     if left == right:
         return 0
-    return -1 if left.encode("utf-16-be", "surrogatepass") < right.encode("utf-16-be", "surrogatepass") else 1
+    start = 0
+    while left[start : start + PIECE] == right[start : start + PIECE]:
+        start += PIECE
+    one, two = (text[start : start + PIECE].encode("utf-16-be", "surrogatepass") for text in (left, right))
+    return -1 if one < two else 1

@@ -20,6 +20,7 @@ from proxy.expressions.dotnet.numeric import limits, single, to_decimal, wrapper
 from proxy.expressions.dotnet.text import to_text as to_text
 from proxy.expressions.dotnet.values import BOXES, Array, Char, EnumValue, name_of, runtime_type
 from proxy.expressions.runtime import (
+    MAX_ALLOCATION,
     DotNetError,
     allocate,
     argument,
@@ -28,6 +29,7 @@ from proxy.expressions.runtime import (
     invalid_cast,
     out_of_range,
     overflow,
+    stepwise,
 )
 from proxy.expressions.table import constant, define, members
 from proxy.expressions.types import BITS, INTEGRAL, Type, type_of_name
@@ -199,10 +201,21 @@ def as_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
+_PIECE = 3 * 16 * 1024  # bytes, of which each three are four characters
+
+
 def to_base64(data: Any) -> str:
     raw = as_bytes(data)
-    allocate(len(raw) * 4 // 3)
-    return base64.b64encode(raw).decode()
+    if len(raw) <= _PIECE:
+        allocate(len(raw) * 4 // 3)
+        return base64.b64encode(raw).decode()
+    if len(raw) * 4 // 3 > MAX_ALLOCATION:
+        allocate(len(raw) * 4 // 3)
+    made = []
+    for start in range(0, len(raw), _PIECE):
+        allocate(_PIECE * 4 // 3)
+        made.append(base64.b64encode(raw[start : start + _PIECE]).decode())
+    return "".join(made)
 
 
 _TOO_MANY = "Additional non-parsable characters are at the end of the string."
@@ -289,7 +302,7 @@ def _wrapped(data: Any, options: Any) -> str:
     text = to_base64(data)
     if not int(options):
         return text
-    return "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76))
+    return "\r\n".join([text[at : at + 76] for at in stepwise(range(0, len(text), 76))])
 
 
 def _base64_into(data: Any, offset: int, length: int, target: Any, at: int) -> int:

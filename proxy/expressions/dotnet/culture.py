@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from proxy.expressions.dotnet.units import units
-from proxy.expressions.runtime import PIECE, argument, spend, stepwise
+from proxy.expressions.runtime import LONG, PIECE, argument, in_pieces, spend, stepwise, tick
 
 # what the root collation puts before digits and letters, in its order
 _MARKS = {mark: place for place, mark in enumerate("\t\n\v\f\r\u0085\u2028\u2029 _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
@@ -75,7 +75,7 @@ _remembered_key = lru_cache(4096)(_culture_key)
 
 def compare_culture(left: str, right: str, ignore_case: bool = False) -> int:
     if ignore_case:
-        left, right = upper(left), upper(right)
+        left, right = in_pieces(upper, left), in_pieces(upper, right)
     if left == right:
         return 0
     key = _culture_key if max(len(left), len(right)) > PIECE else _remembered_key
@@ -94,20 +94,26 @@ def compare_ordinal(left: str, right: str) -> int:
         return 0
     left, right = units(left), units(right)
     one, two = f"{left}\0\0", f"{right}\0\0"
-    shortest = max(min(len(left), len(right)), 2)
-    for index in range(shortest):
-        if one[index] != two[index]:
-            return ord(one[index]) - ord(two[index])
-    return len(left) - len(right)
+    place = _difference(one, two, max(min(len(left), len(right)), 2))
+    return len(left) - len(right) if place is None else ord(one[place]) - ord(two[place])
 
 
 def compare_folded(left: str, right: str) -> int:
     """OrdinalIgnoreCase: as capitals."""
-    left, right = units(upper(left)), units(upper(right))
-    for one, two in zip(left, right, strict=False):
-        if one != two:
-            return ord(one) - ord(two)
-    return len(left) - len(right)
+    left, right = units(in_pieces(upper, left)), units(in_pieces(upper, right))
+    place = _difference(left, right, min(len(left), len(right)))
+    return len(left) - len(right) if place is None else ord(left[place]) - ord(right[place])
+
+
+def _difference(left: str, right: str, stop: int) -> int | None:
+    """Where the first units before `stop` are that differ."""
+    for start in range(0, stop, PIECE):
+        end = min(start + PIECE, stop)
+        if left[start:end] != right[start:end]:
+            return next(place for place in range(start, end) if left[place] != right[place])
+        if not start % LONG:
+            tick()
+    return None
 
 
 def compare_with(left: str | None, right: str | None, comparison: Any) -> int:

@@ -17,12 +17,14 @@ from proxy.expressions.dotnet.text import TEXTS
 from proxy.expressions.dotnet.units import joined, units
 from proxy.expressions.dotnet.values import Array, List, stands_for
 from proxy.expressions.runtime import (
+    MAX_ALLOCATION,
     DotNetError,
     allocate,
     argument,
     argument_null,
     out_of_range,
     spend,
+    stepwise,
     tick,
 )
 from proxy.expressions.table import attribute, define, members
@@ -306,7 +308,7 @@ def replace(
             break
         new = (expand(item, by) if isinstance(by, str) else by(item)) or ""
         size += len(new)
-        allocate(size)
+        allocate(size if size > MAX_ALLOCATION else len(new))
         found.append((item.index, item.end, new))
     if not found:
         return str(text)
@@ -314,8 +316,8 @@ def replace(
         found.reverse()
     parts: list[str] = []
     place = 0
-    for begin, end, new in found:
-        parts += [source[place:begin], new]
+    for begin, end, new in stepwise(found):
+        parts += (source[place:begin], new)
         place = end
     return joined("".join(parts) + source[place:])
 

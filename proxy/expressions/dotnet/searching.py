@@ -9,13 +9,23 @@ from proxy.expressions.dotnet import enums  # noqa: F401
 from proxy.expressions.dotnet import primitives as p
 from proxy.expressions.dotnet.culture import compare_ordinal, compare_with, ignores_case, upper
 from proxy.expressions.dotnet.units import by_units
-from proxy.expressions.operators import concat
-from proxy.expressions.runtime import MAX_ALLOCATION, allocate, argument, argument_null, out_of_range
+from proxy.expressions.runtime import (
+    MAX_ALLOCATION,
+    allocate,
+    argument,
+    argument_null,
+    in_pieces,
+    out_of_range,
+    spend,
+    stepwise,
+)
 from proxy.expressions.table import members
 
 _START = "Index was out of range. Must be non-negative and less than the size of the collection."
 _COUNT = "Count must be positive and count must refer to a location within the string/array/collection."
 _PIECE = 64 * 1024
+_LONG_SEARCH = 1024 * 1024
+_MATCHES = 256  # made into one text
 COMPARISON = "StringComparison comparisonType"
 
 
@@ -41,17 +51,34 @@ def _finder(text: str, value: Any, comparison: Any, last: bool) -> Finder:
     if isinstance(value, list):
 
         def any_of(_: str, start: int, stop: int) -> int:
-            places = range(stop - 1, start - 1, -1) if last else range(start, stop)
-            return next((place for place in places if text[place] in value), -1)
+            place = -1
+            for char in stepwise(set(value)):
+                spend((stop - start) >> 13)
+                if (found := text.rfind(char, start, stop) if last else text.find(char, start, stop)) >= 0:
+                    place = found
+                    start, stop = (found + 1, stop) if last else (start, found)
+            return place
 
         return any_of
     fold = comparison is not None and ignores_case(comparison)
-    whole, part = (upper(text), upper(value)) if fold else (text, value)
+    whole, part = (_capitals(text), upper(value)) if fold else (text, value)
     return (
-        (lambda _, start, stop: whole.rfind(part, start, stop))
+        (lambda _, start, stop: _rfind(whole, part, start, stop))
         if last
         else (lambda _, start, stop: whole.find(part, start, stop))
     )
+
+
+def _capitals(text: str) -> str:
+    return in_pieces(upper, text)
+
+
+def _rfind(text: str, part: str, start: int, stop: int) -> int:
+    """Python searches backwards in a time that may grow with the product of both lengths, forwards never."""
+    if (stop - start) * len(part) < _LONG_SEARCH:
+        return text.rfind(part, start, stop)
+    found = text[start:stop][::-1].find(part[::-1])
+    return stop - found - len(part) if found >= 0 else -1
 
 
 def find(text: str, value: Any, start: int = 0, count: int | None = None, comparison: Any = None) -> int:
@@ -123,7 +150,7 @@ def contains(text: str, part: str) -> bool:
 def _folded(test: Callable[[str, str], bool]) -> Callable[[str, str, Any], bool]:
     def run(text: str, part: str, comparison: Any) -> bool:
         required(part)
-        return test(upper(text), upper(part)) if ignores_case(comparison) else test(text, part)
+        return test(_capitals(text), _capitals(part)) if ignores_case(comparison) else test(text, part)
 
     return run
 
@@ -146,7 +173,7 @@ def _replace_in_pieces(text: str, old: str, new: str) -> str:
     size, start, step = 0, 0, max(_PIECE, len(old))
     while start < len(text):
         end = start + step
-        if text.rfind(old, max(end - len(old) + 1, start), end + len(old) - 1) < 0:
+        if text.find(old, max(end - len(old) + 1, start), end + len(old) - 1) < 0:
             piece = text[start:end]
         else:  # one begins here that ends behind, unless another that overlaps it comes first
             end = min(end + len(old) - 1, len(text))
@@ -168,11 +195,27 @@ def _replace_with(text: str, old: str, new: str | None, comparison: Any) -> str:
     required(old, "oldValue")
     if old == "":
         argument("String cannot be of zero length.", "oldValue")
-    folded, wanted, parts, place = upper(text), upper(old), [], 0
+    folded, wanted, new, place = _capitals(text), upper(old), new or "", 0
+    made: list[str] = []
+    parts: list[str] = []
+    size = 0
+
+    def gather() -> None:
+        nonlocal size
+        made.append("".join(parts))
+        size += len(made[-1])
+        spend(len(parts) >> 5)
+        allocate(size if size > MAX_ALLOCATION else len(made[-1]))
+        parts.clear()
+
     while (found := folded.find(wanted, place)) >= 0:
-        parts += [text[place:found], new or ""]
+        parts += (text[place:found], new)
         place = found + len(old)
-    return concat(*parts, text[place:])
+        if len(parts) >= 2 * _MATCHES:
+            gather()
+    parts.append(text[place:])
+    gather()
+    return "".join(made)
 
 
 def _equals(left: str | None, right: Any) -> bool:
@@ -241,7 +284,9 @@ _TABLE: dict[str, Any] = {
     f"bool Equals(string value, {COMPARISON})": _equals_with,
     "int CompareTo(string strB)": compare,
     "int CompareTo(object value)": _compare_to,
-    f"int GetHashCode({COMPARISON})": lambda text, mode: hash(upper(text) if ignores_case(mode) else text) & 0x7FFFFFFF,
+    f"int GetHashCode({COMPARISON})": lambda text, mode: (
+        hash(_capitals(text) if ignores_case(mode) else text) & 0x7FFFFFFF
+    ),
     "static bool Equals(string a, string b)": _equals,
     f"static bool Equals(string a, string b, {COMPARISON})": _equals_with,
     "static int Compare(string strA, string strB)": compare,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from proxy.expressions.runtime import spend
+from proxy.expressions.runtime import LONG, in_pieces, spend, tick
 
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -28,12 +28,21 @@ def units(text: str) -> str:
     known = _last
     if known[0] is not text:
         spend(len(text) >> 8)
-        _last = known = (text, _split(text))
+        _last = known = (text, in_pieces(_split, text) if _beyond(text) else text)
     return known[1]
 
 
 _SHORT = 256
 _last = ("", "")
+
+
+def _beyond(text: str) -> bool:
+    """Whether there is a character that has two units."""
+    for start in range(0, len(text), LONG):
+        tick()
+        if _BEYOND.search(text, start, start + LONG):
+            return True
+    return False
 
 
 def _split(text: str) -> str:
