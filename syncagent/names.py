@@ -71,7 +71,10 @@ class LastingResolver:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(self._answered, name, found, failure)
 
-        threading.Thread(target=work, name="name", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="name", daemon=True).start()
+        except RuntimeError as none_left:
+            self._answered(name, [], OSError(None, str(none_left)))
         return asking
 
     def _answered(self, name: Name, found: Addresses, failure: OSError | None) -> None:
