@@ -26,6 +26,7 @@ LARGEST_KEPT = 512 * 1024  # characters of one as it is kept: a thousand are, of
 SIDECARS, ISSUES = 256, 100  # an agent has no more sidecars, and tells fewer issues of each
 LONGEST_WORD, LONGEST_TEXT = 256, 2_000
 LARGEST_NUMBER = 2**53
+TAKEN = "InstanceIdTaken"
 OBEYED = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # categories: controls, directions, line ends
 
 
@@ -97,7 +98,11 @@ def _numbers(told: dict[str, Any], *names: str) -> dict[str, int]:
 def keep(connection: Connection, service: Service, gateway: str, document: dict[str, Any]) -> None:
     gateway = gateway.lower()
     mine = (heartbeats.c.service == service.number) & (heartbeats.c.gateway == gateway)
-    connection.execute(delete(heartbeats).where(mine, heartbeats.c.instance == document["instanceId"]))
+    same = mine & (heartbeats.c.instance == document["instanceId"])
+    last = connection.execute(select(heartbeats.c.document).where(same)).scalar()
+    if last is not None and _another(json.loads(last), document):
+        document = {**document, "issues": [_taken(document["instanceId"]), *document["issues"]]}
+    connection.execute(delete(heartbeats).where(same))
     values = {
         "service": service.number,
         "gateway": gateway,
@@ -108,6 +113,22 @@ def keep(connection: Connection, service: Service, gateway: str, document: dict[
     connection.execute(insert(heartbeats).values(**values))
     newest = select(heartbeats.c.instance).where(mine).order_by(heartbeats.c.received.desc()).limit(INSTANCES)
     connection.execute(delete(heartbeats).where(mine, heartbeats.c.instance.not_in(newest)))
+
+
+def _another(last: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Whether two agents call themselves the same. One that begins anew has a later start, and the one before it is not
+    heard any more."""
+    before, start = last.get("startedAt", ""), document.get("startedAt", "")
+    told = any(each.get("code") == TAKEN for each in last.get("issues", []))
+    return bool(start < before or (told and start != before))
+
+
+def _taken(instance: str) -> dict[str, Any]:
+    message = (
+        f"Another agent of this gateway calls itself '{instance}' too: they overwrite each other's heartbeats and "
+        "quota counters. Give each an instance.id of its own."
+    )
+    return {"code": TAKEN, "message": message}
 
 
 def instances(tx: Transaction, gateway: str) -> list[dict[str, Any]]:

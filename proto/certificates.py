@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 SOON = datetime.timedelta(days=7)
@@ -58,7 +59,7 @@ class ChannelFiles:
                 try:
                     self.held, self.ends = self._read()
                     self.wrong = ""
-                except (OSError, ValueError) as problem:
+                except (OSError, ValueError, UnsupportedAlgorithm) as problem:
                     self.wrong = str(problem)
             told, self._told = self._told, self.problem
             if self._told and self._told != told:
@@ -91,7 +92,7 @@ class ChannelFiles:
         return tuple(stamps)
 
     def _read(self) -> tuple[Pem, datetime.datetime]:
-        """Raises OSError, ValueError."""
+        """Raises OSError, ValueError, UnsupportedAlgorithm."""
         pem = Pem(*(_content(file) for file in (self.certificate, self.key, self.ca)))
         shown, believed = _certificates(pem.certificate, self.certificate), _certificates(pem.ca, self.ca)
         try:
@@ -104,6 +105,8 @@ class ChannelFiles:
         now = datetime.datetime.now(datetime.UTC)
         if shown[0].not_valid_after_utc < now:
             raise ValueError(f"{self.certificate} ended at {shown[0].not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        if (begins := shown[0].not_valid_before_utc) > now and self.held is not None:
+            raise ValueError(f"{self.certificate} is good from {begins:%Y-%m-%d %H:%M} UTC on")
         return pem, min(each.not_valid_after_utc for each in (shown[0], *believed))
 
 

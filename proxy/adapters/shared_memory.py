@@ -109,12 +109,11 @@ def open_memory(address: str, directory: Path | None = None) -> SharedMemory:
     if not hasattr(fcntl, "F_OFD_SETLK"):
         raise NotShared("this system has no locks of open files")
     directory = directory or _usual()
-    prefix = f"passerelle-{LAYOUT}-{os.getuid()}-"
-    path = directory / f"{prefix}{hashlib.sha256(_known(address).encode()).hexdigest()[:24]}"
+    path = directory / f"passerelle-{LAYOUT}-{os.getuid()}-{hashlib.sha256(_known(address).encode()).hexdigest()[:24]}"
     try:
         for _ in range(10):
             if (memory := _try(path)) is not None:
-                _sweep(directory, prefix, path)
+                _sweep(directory, path)
                 return memory
     except OSError as problem:
         raise NotShared(f"{path}: {problem.strerror}") from problem
@@ -227,15 +226,15 @@ def _namespace() -> int:
         return 0
 
 
-def _sweep(directory: Path, prefix: str, own: Path) -> None:
-    """Remove what killed processes left: what is ours and nobody holds."""
-    for path in directory.glob(f"{prefix}*"):
+def _sweep(directory: Path, own: Path) -> None:
+    """Remove what killed processes left, of any layout: what is ours and nobody holds anything of."""
+    for path in directory.glob(f"passerelle-[0-9]*-{os.getuid()}-*"):
         if path == own:
             continue
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                if os.fstat(descriptor).st_uid == os.getuid() and _lock(descriptor, _SIZE, MOST + 1):
+                if os.fstat(descriptor).st_uid == os.getuid() and _lock(descriptor, 0, 0):  # to its end, and beyond
                     path.unlink()
             finally:
                 os.close(descriptor)

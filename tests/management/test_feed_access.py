@@ -136,6 +136,19 @@ async def test_heartbeats_are_shown(agent: Agent, plane: Plane) -> None:
     assert age < datetime.timedelta(seconds=30)
 
 
+async def test_two_agents_of_one_name_are_told(agent: Agent, plane: Plane) -> None:
+    headers = {"Authorization": f"GatewayKey {agent.token}"}
+    told = []
+    for second in (5, 6, 5, 6, 6, 7):
+        beat = {"instanceId": "same", "startedAt": f"2026-01-02T03:04:0{second}Z"}
+        async with plane.session.post(f"{agent.url}/heartbeat", json=beat, headers=headers) as response:
+            assert response.status == 204
+        (instance,) = (await plane.get("/gateways/gw/instances"))["value"]
+        told.append([each["code"] for each in instance["issues"]])
+    taken = [heartbeats.TAKEN]
+    assert told == [[], [], taken, taken, [], []], "one that begins anew is no other; it ends when one is left"
+
+
 @pytest.mark.parametrize(
     "beat", [{}, {"instanceId": 7}, {"instanceId": "i", "sidecars": {}}, {"instanceId": "i", "cursor": "x"}]
 )

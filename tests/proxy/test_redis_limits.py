@@ -117,8 +117,9 @@ async def test_what_the_plane_sets_is_set_in_the_server_once(redis: Redis) -> No
         for _ in range(7):
             await inside(lambda: one.quotas.claim((want,)))
         one.quotas.add("ann", 0.0, period, 0, 700)
-        await asyncio.sleep(0.05)
-        assert await calls() == (5, 700)
+        async with asyncio.timeout(10):
+            while await calls() != (5, 700):  # noqa: ASYNC110 (nobody waits for what is told)
+                await asyncio.sleep(0.01)
         await set_to("a1", 2, None)
         assert await calls() == (2, 700)
         await inside(lambda: one.quotas.claim((want,)))
@@ -142,16 +143,19 @@ async def test_what_passed_while_the_server_was_away_is_told_to_it(redis: Redis)
         for _ in range(3):
             await inside(lambda: one.quotas.claim((want,)))
         one.quotas.add("ann", 0.0, period, 0, 700)
+
+        async def told() -> tuple[int, int]:
+            usage = await inside(lambda: two.quotas.usage("ann", 0.0, period))
+            return usage.calls, usage.bytes
+
         redis.start()  # without what it held
         await until(one)
         await until_missed(two)
         await until(two)
         async with asyncio.timeout(10):
-            while one.quotas._owed:  # noqa: ASYNC110 (it tells nobody)
+            while await told() != (3, 700):  # noqa: ASYNC110 (it tells nobody)
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
-        usage = await inside(lambda: two.quotas.usage("ann", 0.0, period))
-        assert (usage.calls, usage.bytes) == (3, 700)
+        assert not one.quotas._owed
 
 
 async def test_windows_are_those_of_the_local_counters(redis: Redis) -> None:  # noqa: F811
@@ -204,7 +208,8 @@ async def test_without_the_server_the_local_counters_go_on(redis: Redis, caplog:
             await inside(lambda: made.counters.take("ann", 60, 1000))
         assert time.monotonic() - began < SOON, "nobody waits any more"
         up, server, local, refused, seconds = made.figures()
-        assert (up, server, local + server, refused) == (False, 5, 118, 0)
+        assert (up, local + server, refused) == (False, 118, 0)
+        assert server <= 5, "a busy machine may be too slow for some"
         assert 0 < seconds < 12 * SOON
         redis.thaw()
         await until(made)

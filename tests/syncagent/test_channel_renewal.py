@@ -135,6 +135,20 @@ def test_a_certificate_that_is_over_is_none(tmp_path: Path) -> None:
     assert "certificate.pem ended at" in files.problem
 
 
+def test_a_certificate_of_the_future_waits(tmp_path: Path) -> None:
+    folder, authority = Folder(tmp_path, "folder"), Authority(tmp_path, "ours")
+    files = folder.files
+    folder.write(authority, authority.sign("early", days=2, begins=1))
+    early = files.look()
+    assert early is not None, "there is no better one"
+    folder.write(authority, authority.sign("now"))
+    held = files.look()
+    assert held not in (None, early)
+    folder.write(authority, authority.sign("later", days=2, begins=1))
+    assert files.look() == held
+    assert "is good from" in files.problem
+
+
 def test_the_doctor_looks_at_them(tmp_path: Path) -> None:
     folder, authority = Folder(tmp_path, "folder"), Authority(tmp_path, "ours")
     folder.write(authority, authority.sign("a"))

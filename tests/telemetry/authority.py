@@ -24,12 +24,12 @@ class Authority:
         made = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), critical=True)
         self.certificate = self._file(f"{name}.pem", made.sign(self._key, hashes.SHA256()))
 
-    def sign(self, name: str, days: float = 1) -> tuple[str, str]:
-        """The files of a certificate, good for so many days, and its key."""
+    def sign(self, name: str, days: float = 1, begins: float = -1) -> tuple[str, str]:
+        """The files of a certificate, good from and for so many days from now on, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        made = self._builder(subject, key, days).add_extension(names, critical=False)
+        made = self._builder(subject, key, days, begins).add_extension(names, critical=False)
         private = self._directory / f"{name}.key"
         private.write_bytes(
             key.private_bytes(
@@ -38,7 +38,9 @@ class Authority:
         )
         return self._file(f"{name}.pem", made.sign(self._key, hashes.SHA256())), str(private)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float = 1) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float = 1, begins: float = -1
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -46,7 +48,7 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - DAY)
+            .not_valid_before(now + begins * DAY)
             .not_valid_after(now + days * DAY)
         )
 
