@@ -61,7 +61,7 @@ def incoming_of(
         method=message.method,
         path=target.path,
         query=target.query,
-        scheme=connection.house.scheme(headers),
+        scheme=connection.house.scheme(headers) if connection.secured is None else "https",
         authority=headers.get("Host", "") if problem is None else "",  # else it may be anything
         headers=headers,
         body=body,

@@ -277,7 +277,7 @@ class Http2Connection(Link):
             method=head.method,
             path=head.target.path,
             query=head.target.query,
-            scheme=self._house.scheme(head.headers),
+            scheme=self._house.scheme(head.headers) if self._secured is None else "https",
             authority=head.headers.get("Host", "") if head.problem is None else "",
             headers=head.headers,
             body=body,
