@@ -15,6 +15,11 @@ GONE_AFTER = 24 * 3600.0  # seconds; who was not heard of for so long is likely 
 
 # what an agent may complain about: what it means, and what to do
 ALARMS = {
+    "InstanceIdTaken": (
+        "Two agents have the same name",
+        "Of their heartbeats and quota counters the last one told stands, so quotas are counted wrong. Give each agent "
+        "of the gateway an instance.id of its own.",
+    ),
     "BackupFailed": (
         "The backup is not written",
         "Requests are served. If the agent starts again while the plane is away, it will serve an older version or "
