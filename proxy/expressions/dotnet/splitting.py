@@ -97,6 +97,10 @@ def _separators(text: str, wanted: list[str]) -> Iterator[tuple[int, int]]:
 
 def _split_at(text: str, separator: str, most: int) -> list[str]:
     """At the first `most` separators, while others run in between."""
+    if len(text) <= _PIECE:
+        short = text.split(separator, most)
+        allocate_elements(len(short))
+        return short
     parts: list[str] = []
     place = 0
     while len(parts) < most:
