@@ -94,9 +94,10 @@ def keep(
     for row in told.get("counters", []):
         named = dict(zip(COLUMNS, row, strict=True))
         clear = named["key"]
-        named["key"] = vault.name(clear)
-        if _name(named) in waiting:
+        names = vault.names(clear)
+        if any(_name({**named, "key": name}) in waiting for name in names):
             continue
+        named["key"] = names[0]
         place = {"service": service.number, "gateway": gateway.lower(), "instance": instance}
         sealed = vault.seal(clear.encode("utf-8", "surrogatepass"), "/quotas")
         rows.append({**place, **named, "asked": "", "sealed": sealed})

@@ -5,7 +5,7 @@ another row does not open.
 
 Beside `store.key` there may be `store.key.former`: what the key before it sealed opens, and nothing is sealed with it
 any more. `passerelle rekey` makes both and seals the store anew. A process that runs meanwhile reads the files again
-when it meets what its keys do not open.
+when it seals after they have changed, and when it meets what its keys do not open.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -26,15 +27,24 @@ class VaultBroken(Exception):
     """The key file is damaged, or is not the one that this store was written with."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The keys of one moment, the present one first. Swapped whole, since several threads seal and unseal."""
+
+    keys: tuple[bytes, ...]
+    ciphers: tuple[AESGCM, ...]
+    names: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, key: bytes, former: bytes | None) -> _Held:
+        keys = (key, former) if former else (key,)
+        return cls(keys, tuple(map(AESGCM, keys)), tuple(hmac.digest(each, NAMES, "sha256") for each in keys))
+
+
 class Vault:
     def __init__(self, key: bytes, former: bytes | None = None, path: Path | None = None) -> None:
-        self._path = path
-        self._take(key, former)
-
-    def _take(self, key: bytes, former: bytes | None) -> None:
-        self._keys = key, former
-        self._cipher, self._former = AESGCM(key), AESGCM(former) if former else None
-        self._names = [hmac.digest(each, NAMES, "sha256") for each in (key, former) if each]
+        self._path, self._file = path, _file(None)
+        self._held = _Held.of(key, former)
 
     @classmethod
     def open(cls, path: Path) -> Vault:
@@ -43,7 +53,7 @@ class Vault:
 
     @property
     def has_former(self) -> bool:
-        return self._former is not None
+        return len(self._held.keys) > 1
 
     def name(self, clear: str) -> str:
         """What stands for a text that must be found again and not be read: the same one for the same text."""
@@ -51,19 +61,21 @@ class Vault:
 
     def names(self, clear: str) -> list[str]:
         """The same, and what stood for it with the former key."""
-        return [hmac.digest(each, clear.encode("utf-8", "surrogatepass"), "sha256").hex() for each in self._names]
+        text = clear.encode("utf-8", "surrogatepass")
+        return [hmac.digest(each, text, "sha256").hex() for each in self._newest().names]
 
     def seal(self, clear: bytes, place: str) -> bytes:
         nonce = os.urandom(NONCE)
-        return nonce + self._cipher.encrypt(nonce, clear, place.encode())
+        return nonce + self._newest().ciphers[0].encrypt(nonce, clear, place.encode())
 
     def unseal(self, sealed: bytes, place: str) -> bytes:
         """Raises VaultBroken."""
         while True:
-            for cipher in (self._cipher, self._former):
-                if cipher is not None and (clear := _opened(cipher, sealed, place)) is not None:
+            held = self._held
+            for cipher in held.ciphers:
+                if (clear := _opened(cipher, sealed, place)) is not None:
                     return clear
-            if not self._read_again():
+            if self._read_again() is held:
                 raise VaultBroken(
                     f"A secret of {place} does not open: the key file in management.data is not the one "
                     "that the store was written with. Put the former key file back."
@@ -71,20 +83,24 @@ class Vault:
 
     def is_present(self, sealed: bytes, place: str) -> bool:
         """Whether it opens with the key that seals now."""
-        return _opened(self._cipher, sealed, place) is not None
+        return _opened(self._held.ciphers[0], sealed, place) is not None
 
-    def _read_again(self) -> bool:
-        """Whether the files hold other keys than before, which are taken."""
-        if self._path is None:
-            return False
-        try:
-            keys = read_or_make(self._path, lambda: self._keys[0], length=LENGTH), _read_former(self._path)
-        except OSError:
-            return False
-        if keys == self._keys:
-            return False
-        self._take(*keys)
-        return True
+    def _newest(self) -> _Held:
+        """What is in the files: a process that went on with an older key would lose what it seals at the next rekey."""
+        return self._held if _file(self._path) == self._file else self._read_again()
+
+    def _read_again(self) -> _Held:
+        """What is held, which is what it was when the files say nothing else."""
+        if self._path is not None:
+            file = _file(self._path)
+            try:
+                new = _Held.of(_read(self._path), _read_former(self._path))
+            except OSError:
+                return self._held
+            if new.keys != self._held.keys:
+                self._held = new
+            self._file = file
+        return self._held
 
 
 def former_of(path: Path) -> Path:
@@ -92,10 +108,19 @@ def former_of(path: Path) -> Path:
 
 
 def _read_former(path: Path) -> bytes | None:
-    file = former_of(path)
-    if not file.exists():
+    try:
+        return _read(former_of(path))
+    except FileNotFoundError:
         return None
-    return read_or_make(file, lambda: b"", length=LENGTH)
+
+
+def _file(path: Path | None) -> tuple[int, int] | None:
+    """Another one for another content: files of keys are replaced, and never written in place."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns) if found else None
 
 
 def _opened(cipher: AESGCM, sealed: bytes, place: str) -> bytes | None:
@@ -114,9 +139,17 @@ def renew(path: Path) -> None:
 def read_or_make(path: Path, make: Callable[[], bytes], length: int | None = None) -> bytes:
     """The content of a secret file; made once, readable by its owner only, complete or not there."""
     try:
-        content = path.read_bytes()
+        return _read(path, length)
     except FileNotFoundError:
-        content = _make(path, make())
+        return _whole(path, _make(path, make()), length)
+
+
+def _read(path: Path, length: int | None = LENGTH) -> bytes:
+    """Raises OSError, VaultBroken."""
+    return _whole(path, path.read_bytes(), length)
+
+
+def _whole(path: Path, content: bytes, length: int | None) -> bytes:
     if length is not None and len(content) != length:
         raise VaultBroken(f"{path.name} has {len(content)} bytes instead of {length}: restore it from your backup.")
     return content
