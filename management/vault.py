@@ -5,11 +5,12 @@ another row does not open.
 
 Beside `store.key` there may be `store.key.former`: what the key before it sealed opens, and nothing is sealed with it
 any more. `passerelle rekey` makes both and seals the store anew. A process that runs meanwhile reads the files again
-when it seals after they have changed, and when it meets what its keys do not open.
+when it meets what its keys do not open, and when it is to seal with a key that they have no more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 from collections.abc import Callable
@@ -43,17 +44,13 @@ class _Held:
 
 class Vault:
     def __init__(self, key: bytes, former: bytes | None = None, path: Path | None = None) -> None:
-        self._path, self._file = path, _file(None)
+        self._path, self._files = path, _files(None)
         self._held = _Held.of(key, former)
 
     @classmethod
     def open(cls, path: Path) -> Vault:
         """The key of `path`, made on first use, and the former one beside it."""
         return cls(read_or_make(path, lambda: os.urandom(LENGTH), length=LENGTH), _read_former(path), path)
-
-    @property
-    def has_former(self) -> bool:
-        return len(self._held.keys) > 1
 
     def name(self, clear: str) -> str:
         """What stands for a text that must be found again and not be read: the same one for the same text."""
@@ -62,11 +59,11 @@ class Vault:
     def names(self, clear: str) -> list[str]:
         """The same, and what stood for it with the former key."""
         text = clear.encode("utf-8", "surrogatepass")
-        return [hmac.digest(each, text, "sha256").hex() for each in self._newest().names]
+        return [hmac.digest(each, text, "sha256").hex() for each in self._sealing().names]
 
     def seal(self, clear: bytes, place: str) -> bytes:
         nonce = os.urandom(NONCE)
-        return nonce + self._newest().ciphers[0].encrypt(nonce, clear, place.encode())
+        return nonce + self._sealing().ciphers[0].encrypt(nonce, clear, place.encode())
 
     def unseal(self, sealed: bytes, place: str) -> bytes:
         """Raises VaultBroken."""
@@ -85,22 +82,29 @@ class Vault:
         """Whether it opens with the key that seals now."""
         return _opened(self._held.ciphers[0], sealed, place) is not None
 
-    def _newest(self) -> _Held:
-        """What is in the files: a process that went on with an older key would lose what it seals at the next rekey."""
-        return self._held if _file(self._path) == self._file else self._read_again()
+    def _sealing(self) -> _Held:
+        """What is held, unless the files have its key no more: what is sealed with it would never open again. While it
+        is the former one there, it goes on, since other planes may not have the new one yet."""
+        if (files := _files(self._path)) == self._files:
+            return self._held
+        held, new = self._held, self._in_files()
+        if held.keys[0] not in new.keys:
+            self._held = new
+        self._files = files
+        return self._held
 
     def _read_again(self) -> _Held:
         """What is held, which is what it was when the files say nothing else."""
-        if self._path is not None:
-            file = _file(self._path)
-            try:
-                new = _Held.of(_read(self._path), _read_former(self._path))
-            except OSError:
-                return self._held
-            if new.keys != self._held.keys:
-                self._held = new
-            self._file = file
+        new = self._in_files()
+        if new.keys != self._held.keys:
+            self._held = new
         return self._held
+
+    def _in_files(self) -> _Held:
+        try:
+            return _Held.of(_read(self._path), _read_former(self._path)) if self._path is not None else self._held
+        except OSError:
+            return self._held
 
 
 def former_of(path: Path) -> Path:
@@ -114,13 +118,14 @@ def _read_former(path: Path) -> bytes | None:
         return None
 
 
-def _file(path: Path | None) -> tuple[int, int] | None:
-    """Another one for another content: files of keys are replaced, and never written in place."""
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return (found.st_ino, found.st_mtime_ns) if found else None
+def _files(path: Path | None) -> list[tuple[int, int]]:
+    """Other ones for other content: files of keys are replaced, and never written in place."""
+    found = []
+    for each in (path, former_of(path)) if path is not None else ():
+        with contextlib.suppress(OSError):
+            status = each.stat()
+            found.append((status.st_ino, status.st_mtime_ns))
+    return found
 
 
 def _opened(cipher: AESGCM, sealed: bytes, place: str) -> bytes | None:

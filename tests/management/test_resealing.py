@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
 
 from management import quotas, resealing, schema, traces
 from management import vault as vault_module
@@ -126,8 +128,10 @@ def test_planes_that_run_take_the_new_key(tmp_path: Path, url: str) -> None:
     running = opened(tmp_path, url)
     before = told_of(running)
     assert call(tmp_path, url, "--keys-only")[0] == 0
-    assert call(tmp_path, url, "--check")[0] == 3
-    fill(running)
+    status, needed = call(tmp_path, url, "--check")
+    assert status == 3
+    fill(running)  # with the former key still: others may not have the new one yet
+    assert int(call(tmp_path, url, "--check")[1].split()[0]) > int(needed.split()[0])
     assert call(tmp_path, url)[0] == 0
     assert told_of(running) == before
     fill(running)
@@ -147,6 +151,15 @@ def test_a_plane_that_slept_through_two_keys_seals_with_the_newest(tmp_path: Pat
     assert len(told_of(store)) == 61
     assert resealing.needs_former(store) == 0
     store.close()
+
+
+def test_a_plane_whose_key_is_gone_seals_with_the_one_that_is_there(tmp_path: Path, url: str) -> None:
+    idle = opened(tmp_path, url)
+    assert call(tmp_path, url)[0] == 0
+    idle.vault.seal(b"it has seen both", "/here")
+    former_of(tmp_path / "store.key").unlink()
+    assert Vault.open(tmp_path / "store.key").unseal(idle.vault.seal(b"clear", "/here"), "/here") == b"clear"
+    idle.close()
 
 
 def test_threads_take_a_new_key_together(tmp_path: Path) -> None:
@@ -173,6 +186,7 @@ def test_what_is_set_of_a_quota_outlives_another_key(tmp_path: Path, url: str) -
         assert tx is not None
         quotas.reset(tx, "7", None, {"calls": 1})
     renew(tmp_path / "store.key")
+    running.vault.unseal(Vault.open(tmp_path / "store.key").seal(b"met", "/here"), "/here")
     with running.writing() as connection:
         service = find_service(connection, DEFAULT_SERVICE)
         assert service is not None
@@ -245,12 +259,27 @@ def test_kill_9(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_disk_without_room_is_said(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(store: Store) -> None:
+        raise OperationalError("VACUUM", None, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "wipe", full)
+        status, told = call(tmp_path, url)
+    assert (status, "disk is full" in told, "call it again" in told) == (1, True, True), told
+    assert call(tmp_path, url, "--check")[0] == 0
+    assert call(tmp_path, url)[0] == 0
+
+
 def test_what_cannot_be_done_is_said(tmp_path: Path, url: str) -> None:
     assert "there" in call(tmp_path / "..", url)[1]
     (tmp_path / "store.key").write_bytes(b"short")
     status, told = call(tmp_path, url)
     assert (status, "instead of 32" in told) == (1, True)
-    (tmp_path / "store.key").write_bytes(b"x" * 32)
+    (tmp_path / "store.key").write_bytes(b"x" * 32)  # of another plane, say
+    for options in ([], ["--keys-only"], ["--check"]):
+        status, told = call(tmp_path, url, *options)
+        assert (status, "does not open" in told, former_of(tmp_path / "store.key").exists()) == (1, True, False), told
     status, told = call(tmp_path, "sqlite:////nowhere/at/all.db")
     assert status == 1
     assert "Traceback" not in told
