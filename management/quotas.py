@@ -108,9 +108,23 @@ def keep(
     return answer
 
 
+class Moments:
+    """Nanoseconds since 1970, each later than the one before, also when the clock is set back."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        self._last = max(time.time_ns(), self._last + 1)
+        return self._last
+
+
+_moments = Moments()
+
+
 def _asked(calls: int | None, size: int | None) -> str:
     """The id of what is set, which sorts by its time, and in which lies what is set for all agents together."""
-    return ":".join([f"{time.time_ns():016x}", *("" if each is None else str(each) for each in (calls, size))])
+    return ":".join([f"{_moments.next():016x}", *("" if each is None else str(each) for each in (calls, size))])
 
 
 def _set(asked: str) -> list[int | None]:
