@@ -20,7 +20,8 @@ from proxy.pipeline.steps import Late
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
 
-LONGEST_KEY = 24  # characters of a key that a log tells whole
+LONGEST_TOLD = 24  # characters of a key that a log tells whole
+LONGEST_KEY = 500  # characters; what is longer counts under its digest
 MAX_PERIOD = 300  # seconds, as documented for both policies
 
 
@@ -82,6 +83,18 @@ class Announcement:
         exchange.after_outbound.append(Late(announce))
 
 
+def counter_name(kind: str, key: str) -> str:
+    """The name of a counter that a policy's key asks for: bounded, and text that every process and the plane can take.
+
+    A key may be made of whatever a client sends, of megabytes and of bytes that are no text.
+    """
+    if len(key) > LONGEST_KEY:
+        key = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    elif not key.isascii():
+        key = key.encode("utf-8", "replace").decode()
+    return f"{kind}/{key}"
+
+
 def counter(key: str, used: int, limit: int, period: float, what: str = "calls") -> str:
     """What a log says of an exceeded counter."""
     window = f" in {period:g} s" if period else ""
@@ -91,7 +104,7 @@ def counter(key: str, used: int, limit: int, period: float, what: str = "calls")
 def told_key(key: str) -> str:
     """A counter's key for a log: of a long one, which may be somebody's key or token, only enough to know it again."""
     kind, _, name = key.partition("/")
-    if len(name) <= LONGEST_KEY or kind == "rate-limit":  # that one is made of names of resources
+    if len(name) <= LONGEST_TOLD or kind == "rate-limit":  # that one is made of names of resources
         return key
     return f"{kind}/{name[:6]}…{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 

@@ -22,7 +22,7 @@ from proxy.errors import PolicyRefused
 from proxy.messages import Body, Response
 from proxy.pipeline.edits import header_problem
 from proxy.pipeline.element import Element
-from proxy.pipeline.limits import counter
+from proxy.pipeline.limits import counter, counter_name
 from proxy.pipeline.registry import Handler
 from proxy.pipeline.steps import Late
 from proxy.pipeline.usage import EventStream, estimate_prompt, parse, reported
@@ -89,7 +89,7 @@ def token_limit(element: Element) -> Handler:
         element.issue(message, "missing-attribute")
 
     async def handle(exchange: Exchange) -> None:
-        key = f"tokens/{counter_key.get(exchange)}"
+        key = counter_name("tokens", counter_key.get(exchange))
         limits = _Limits(
             exchange,
             names,

@@ -6,10 +6,10 @@ https://learn.microsoft.com/azure/api-management/quota-by-key-policy
 from __future__ import annotations
 
 import datetime
-import hashlib
 from typing import TYPE_CHECKING
 
 from proxy.pipeline.element import Element
+from proxy.pipeline.limits import counter_name
 from proxy.pipeline.quotas import FIRST_PERIOD, Allowance, claim, count
 from proxy.pipeline.registry import INBOUND, Handler, policy
 from proxy.pipeline.source import unresolved
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from proxy.pipeline.compile import Compiler
 
 SHORTEST = 300  # seconds, as documented
-LONGEST_KEY = 500  # characters; what is longer counts under its digest
 
 
 @policy("quota-by-key", sections={INBOUND})
@@ -36,7 +35,7 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
     reads = condition.reads | increment.reads
 
     def handle(exchange: Exchange) -> None:
-        key = f"quota-by-key/{_shareable(counter_key.get(exchange))}"
+        key = counter_name("quota-by-key", counter_key.get(exchange))
         if not deferred and condition.value:
             claim(exchange, ((key, allowance),), start, increment.value)
             return
@@ -51,13 +50,6 @@ def quota_by_key(element: Element, compiler: Compiler) -> Handler:
             exchange.after_outbound.append(Late(count_late, reads))
 
     return handle
-
-
-def _shareable(key: str) -> str:
-    """The key as text that every process and the plane can take: bytes of a header may be none."""
-    if len(key) > LONGEST_KEY:
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    return key if key.isascii() else key.encode("utf-8", "replace").decode()
 
 
 def _first_period(element: Element) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.pipeline.limits import MAX_PERIOD, Announcement, counter
+from proxy.pipeline.limits import MAX_PERIOD, Announcement, counter, counter_name
 from proxy.pipeline.registry import INBOUND, Handler, policy
 from proxy.pipeline.steps import Late
 
@@ -34,7 +34,7 @@ def rate_limit_by_key(element: Element, compiler: Compiler) -> Handler:
     reads = condition.reads | increment.reads
 
     def handle(exchange: Exchange) -> None:
-        key = f"rate-limit-by-key/{counter_key.get(exchange)}"
+        key = counter_name("rate-limit-by-key", counter_key.get(exchange))
         limit, seconds = calls.get(exchange), period.get(exchange)
         counters = exchange.ports.counters
         reading = counters.take(key, seconds, limit, counted) if counted else counters.peek(key, seconds)
