@@ -12,7 +12,6 @@ import ssl
 import sys
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from management import figures, quotas, settings
 from management.app import make_app
@@ -31,11 +30,6 @@ log = logging.getLogger("management")
 
 class CannotStart(Exception):
     """One line that says what is in the way."""
-
-
-def is_news(record: logging.LogRecord) -> bool:
-    """Not what somebody sent that is no HTTP: it was answered with 400, and would fill the log with stack traces."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 async def serve(given: Settings) -> None:
@@ -103,7 +97,6 @@ def main() -> int:
         given = settings.read(os.environ)
         try:
             configure(os.environ, "management")
-            logging.getLogger("aiohttp.server").addFilter(is_news)
         except ValueError as wrong:
             raise SettingWrong(f"{wrong}.") from None
         asyncio.run(serve(given))

@@ -23,7 +23,7 @@ from management.documents import copied
 from management.errors import invalid
 from management.schema import authors, former, log
 from management.store import Row
-from management.transaction import COLUMNS, Transaction, row_of
+from management.transaction import BATCH, COLUMNS, Transaction, row_of
 
 NAMED = 5  # resources of a revision that its line in the list names
 LONGEST = 100_000  # characters
@@ -108,40 +108,54 @@ class Differences(Sequence[Item]):
     def _told(self, start: int, stop: int) -> list[Item]:
         keys = select(former.c.key).where(self._mine).distinct().order_by(former.c.key)
         page = keys.limit(max(0, stop - start)).offset(start)
-        return [self._one(key) for key in self._tx.connection.scalars(page).all()]
+        found = self._tx.connection.scalars(page).all()
+        before, after = states_at(self._tx, found, self._start), states_at(self._tx, found, self._end)
+        return [_difference(key, before.get(key), after.get(key)) for key in found]
 
-    def _one(self, key: str) -> Item:
-        before, after = state_at(self._tx, key, self._start), state_at(self._tx, key, self._end)
-        shown = after or before
-        done = "create" if before is None else "delete" if after is None else "update"
-        same = before is None if after is None else before is not None and before.same(after)
-        return {
-            "id": shown.id if shown else key,
-            "name": shown.name if shown else key.rsplit("/", 1)[1],
-            "kind": shown.type if shown else "",
-            "operation": "none" if same else done,
-            "before": None if before is None else _bounded(copied(before.body)),
-            "after": None if after is None else _bounded(copied(after.body)),
-            "secrets": _secrets(before, after),
-        }
+
+def _difference(key: str, before: Row | None, after: Row | None) -> Item:
+    shown = after or before
+    done = "create" if before is None else "delete" if after is None else "update"
+    same = before is None if after is None else before is not None and before.same(after)
+    return {
+        "id": shown.id if shown else key,
+        "name": shown.name if shown else key.rsplit("/", 1)[1],
+        "kind": shown.type if shown else "",
+        "operation": "none" if same else done,
+        "before": None if before is None else _bounded(copied(before.body)),
+        "after": None if after is None else _bounded(copied(after.body)),
+        "secrets": _secrets(before, after),
+    }
 
 
 def differences(call: Call) -> Differences:
     return Differences(call.tx, _number(call.query, "from", call.tx), _number(call.query, "to", call.tx))
 
 
-def state_at(tx: Transaction, key: str, revision: int) -> Row | None:
-    """What the resource `key` was after `revision`; None when it was not there."""
-    query = (
-        select(former.c.row, former.c.sealed)
-        .where(former.c.service == tx.service.number, former.c.key == key, former.c.revision > revision)
-        .order_by(former.c.revision)
-        .limit(1)
-    )
-    found = tx.connection.execute(query).first()
-    if found is None:
-        return tx.get(key)
-    text, sealed = found
+def states_at(tx: Transaction, keys: Sequence[str], revision: int) -> dict[str, Row]:
+    """What the resources `keys` were after `revision`; without those that were not there."""
+    found: dict[str, Row] = {}
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
+        later = (former.c.service == tx.service.number) & former.c.key.in_(part) & (former.c.revision > revision)
+        first = select(former.c.key, func.min(former.c.revision).label("revision")).where(later).group_by(former.c.key)
+        changed = first.subquery()
+        query = select(former.c.key, former.c.row, former.c.sealed).join(
+            changed,
+            (former.c.service == tx.service.number)
+            & (former.c.key == changed.c.key)
+            & (former.c.revision == changed.c.revision),
+        )
+        past = {key: (row, sealed) for key, row, sealed in tx.connection.execute(query)}
+        tx.prefetch(key for key in part if key not in past)
+        for key in part:
+            row = _row(tx, *past[key]) if key in past else tx.get(key)
+            if row is not None:
+                found[key] = row
+    return found
+
+
+def _row(tx: Transaction, text: str | None, sealed: bytes | None) -> Row | None:
     if text is None:
         return None
     values = json.loads(text) | {"sealed": sealed}

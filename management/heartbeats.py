@@ -53,12 +53,19 @@ def check(document: dict[str, Any]) -> dict[str, Any]:
         "sidecars": _some(document.get("sidecars"), SIDECARS, _sidecar),
         "issues": _some(document.get("issues"), ISSUES, _issue),
     }
-    if len(json.dumps(kept)) > LARGEST_KEPT:  # who serves matters more than what each of them complains of
+    if len(_text(kept)) > LARGEST_KEPT:  # who serves matters more than what each of them complains of
         told = sum(len(each["issues"]) for each in kept["sidecars"])
         for each in kept["sidecars"]:
             each["issues"] = []
-        kept["issues"] = [*kept["issues"][:-1], {"message": f"{told} issues of sidecars are in the log of the agent"}]
+        more = {"message": f"{told} issues of sidecars are in the log of the agent"}
+        kept["issues"] = [*kept["issues"][: ISSUES - 1], more]
+        if len(_text(kept)) > LARGEST_KEPT:
+            kept["issues"] = [more]
     return kept
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False)
 
 
 def plain(text: str) -> str:
@@ -108,7 +115,7 @@ def keep(connection: Connection, service: Service, gateway: str, document: dict[
         "gateway": gateway,
         "instance": document["instanceId"],
         "received": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "document": json.dumps(document),
+        "document": _text(document),
     }
     connection.execute(insert(heartbeats).values(**values))
     newest = select(heartbeats.c.instance).where(mine).order_by(heartbeats.c.received.desc()).limit(INSTANCES)

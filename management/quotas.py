@@ -94,9 +94,10 @@ def keep(
     for row in told.get("counters", []):
         named = dict(zip(COLUMNS, row, strict=True))
         clear = named["key"]
-        named["key"] = vault.name(clear)
-        if _name(named) in waiting:
+        names = vault.names(clear)
+        if any(_name({**named, "key": name}) in waiting for name in names):
             continue
+        named["key"] = names[0]
         place = {"service": service.number, "gateway": gateway.lower(), "instance": instance}
         sealed = vault.seal(clear.encode("utf-8", "surrogatepass"), "/quotas")
         rows.append({**place, **named, "asked": "", "sealed": sealed})
@@ -107,9 +108,23 @@ def keep(
     return answer
 
 
+class Moments:
+    """Nanoseconds since 1970, each later than the one before, also when the clock is set back."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        self._last = max(time.time_ns(), self._last + 1)
+        return self._last
+
+
+_moments = Moments()
+
+
 def _asked(calls: int | None, size: int | None) -> str:
     """The id of what is set, which sorts by its time, and in which lies what is set for all agents together."""
-    return ":".join([f"{time.time_ns():016x}", *("" if each is None else str(each) for each in (calls, size))])
+    return ":".join([f"{_moments.next():016x}", *("" if each is None else str(each) for each in (calls, size))])
 
 
 def _set(asked: str) -> list[int | None]:

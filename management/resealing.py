@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, literal, or_, select, tuple_, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from management import schema
 from management.store import Store, StoreUnusable
@@ -58,9 +58,19 @@ def reseal_all(url: str, key: Path, told: Callable[[], None]) -> int:
         with opened(url, key) as store:
             done = reseal(store, told)
             if not done:
-                store.wipe()
+                _wipe(store)
                 return count
         count += done
+
+
+def _wipe(store: Store) -> None:
+    try:
+        store.wipe()
+    except OperationalError as error:
+        raise StoreUnusable(
+            f"Everything is sealed with the new key, but the database could not be cleaned of the rest ({error.orig}): "
+            "make room on its disk and call it again, which makes another key."
+        ) from None
 
 
 def reseal(store: Store, told: Callable[[], None] = lambda: None) -> int:
@@ -89,13 +99,16 @@ def seal_whole(connection: Connection, vault: Vault) -> None:
 
 
 def needs_former(store: Store) -> int:
-    """How many values only a former key opens."""
+    """How many values only a former key opens. Raises VaultBroken for one that no key opens."""
     count = 0
     with store.reading() as connection:
         for table in TABLES:
             query = select(table).where(table.c.sealed.is_not(None)).execution_options(yield_per=PAGE)
             for row in connection.execute(query).mappings():
-                count += not store.vault.is_present(row["sealed"], PLACES[table.name](row))
+                place = PLACES[table.name](row)
+                if not store.vault.is_present(row["sealed"], place):
+                    store.vault.unseal(row["sealed"], place)
+                    count += 1
     return count
 
 

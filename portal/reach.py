@@ -6,7 +6,7 @@ Rules
 2. What stands between us and a gateway may join slashes and decode %2F. So a call goes on only when every way to read
    its path leads to an API that is seen.
 3. A gateway need not have every API. Where one that is not seen would take the call in the absence of the one that is,
-   `Reach.contested` says so, and whoever asks makes sure that no gateway lacks the latter.
+   `Reach.contested` says so, and whoever asks makes sure that no gateway lacks the latter, by any reading of rule 2.
 4. A revision is asked for by name nowhere in the portal: `;rev=` is refused.
 Pure.
 """
@@ -56,18 +56,18 @@ class Reach:
     def __init__(self, whole: Whole, seen: Iterable[str]) -> None:
         self._whole, self._seen = whole, frozenset(each.partition(";rev=")[0].lower() for each in seen)
 
-    def find(self, path: str, query: str, headers: MultiMapping[str]) -> tuple[str, str]:
-        """(the path as gateways read it, the name of the API that takes it). Raises Unreachable."""
+    def find(self, path: str, query: str, headers: MultiMapping[str]) -> tuple[str, set[str]]:
+        """(the path as gateways read it, the names of the APIs that take it: nearly always one). Raises Unreachable."""
         if _REVISION.search(path):
             raise Unreachable("Revisions cannot be asked for here: what is current answers.")
         try:
             sent, *others = [canonical_path(each) for each in _readings(path)]
         except BadRequest as refused:
             raise Unreachable(str(refused)) from None
-        takers = [_taker(self._whole.routes, each, query, headers) for each in (sent, *others)]
-        if not all(taker in self._seen for taker in takers):
+        takers = {_taker(self._whole.routes, each, query, headers) for each in (sent, *others)}
+        if not takers <= self._seen:
             raise Unreachable("Only the APIs that you see here can be tried.")
-        return sent, takers[0]
+        return sent, takers
 
     def contested(self, path: str, query: str, headers: MultiMapping[str]) -> bool:
         """Would an API that is not seen take the call, where none that is seen is there?"""

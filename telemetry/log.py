@@ -10,7 +10,8 @@ Rules
    complaint that repeats must not cost a processor.
 3. The end of the process waits at most LONGEST seconds for that reader, and not for one that has taken nothing for
    PATIENCE seconds.
-4. No OpenTelemetry here, and nothing but the standard library.
+4. What somebody sent that is no HTTP is answered with 400 and is no event: a stack trace each would fill the log.
+5. No OpenTelemetry here, and nothing but the standard library, unless a process has loaded it.
 """
 
 from __future__ import annotations
@@ -224,4 +225,14 @@ def configure(settings: Mapping[str, str], source: str, stream: TextIO | None = 
         atexit.register(handler.close)
     root.addHandler(handler)
     root.setLevel(level)
+    logging.getLogger("aiohttp.server").addFilter(is_news)
     return handler
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """False for what aiohttp could not read as HTTP."""
+    if not record.exc_info or record.exc_info[1] is None:
+        return True
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return not isinstance(record.exc_info[1], HttpProcessingError)

@@ -79,6 +79,6 @@ def _rekey(url: str, path: Path, keys_only: bool, check: bool) -> None:
 
 
 def _needed(url: str, path: Path) -> int:
-    """How many values the former key alone opens."""
+    """How many values the former key alone opens. Raises VaultBroken when this is not the key of the store at all."""
     with resealing.opened(url, path) as store:
-        return resealing.needs_former(store) if store.vault.has_former else 0
+        return resealing.needs_former(store)

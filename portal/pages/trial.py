@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 import aiohttp
@@ -145,10 +146,10 @@ async def _admitted(request: web.Request, url: str, headers: CIMultiDict[str]) -
     reached, path, query = parts_of(url, request.app[SETTINGS])
     reach = (await seen(request)).reach
     try:
-        sent, api = reach.find(path, query, headers)
+        sent, apis = reach.find(path, query, headers)
     except Unreachable as refused:
         raise web.HTTPForbidden(text=str(refused)) from None
-    if reach.contested(path, query, headers) and not await _everywhere(request.app[PLANE], api):
+    if reach.contested(path, query, headers) and not await _everywhere(request.app[PLANE], apis):
         raise web.HTTPForbidden(text="A gateway that lacks this API could give the call to another.")
     return URL(f"{reached}{sent}" + (f"?{query}" if query else ""), encoded=True)
 
@@ -169,14 +170,15 @@ def parts_of(url: str, settings: Settings) -> tuple[str, str, str]:
     raise web.HTTPForbidden(text="Only the gateways of this portal can be tried.")
 
 
-async def _everywhere(plane: Plane, api: str) -> bool:
-    """Does every gateway serve the API?"""
-    name = api.replace("'", "''")
+async def _everywhere(plane: Plane, apis: Iterable[str]) -> bool:
+    """Does every gateway serve the APIs?"""
+    names = [each.replace("'", "''") for each in apis]
     for gateway in await plane.every("/gateways"):
         path = f"/gateways/{segment(name_of(gateway))}/apis"
-        rows, _ = await plane.page(path, 1, 1, **{"$filter": f"name eq '{name}'"})
-        if not rows:
-            return False
+        for name in names:
+            rows, _ = await plane.page(path, 1, 1, **{"$filter": f"name eq '{name}'"})
+            if not rows:
+                return False
     return True
 
 

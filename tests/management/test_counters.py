@@ -328,3 +328,10 @@ async def test_no_gateway_fills_the_store(shop: Plane, monkeypatch: pytest.Monke
     assert told[0] <= 10
     assert told[1] == 5
     await tell(shop, 3, status=400, quotas={"counters": [["k", 0.0, 2**40, 2**40, 1, 0]]})
+
+
+def test_what_is_set_later_sorts_later_though_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = quotas.Moments()
+    first = moments.next()
+    monkeypatch.setattr(quotas.time, "time_ns", lambda: 1)
+    assert first < moments.next() < moments.next()

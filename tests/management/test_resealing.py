@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
 
 from management import quotas, resealing, schema, traces
+from management import vault as vault_module
 from management.fingerprint import canonical
 from management.provision import DEFAULT_SERVICE, ensure_default
 from management.store import Row, Store
@@ -124,13 +128,73 @@ def test_planes_that_run_take_the_new_key(tmp_path: Path, url: str) -> None:
     running = opened(tmp_path, url)
     before = told_of(running)
     assert call(tmp_path, url, "--keys-only")[0] == 0
-    assert call(tmp_path, url, "--check")[0] == 3
-    fill(running)  # with the former key still: it has met nothing else
+    status, needed = call(tmp_path, url, "--check")
+    assert status == 3
+    fill(running)  # with the former key still: others may not have the new one yet
+    assert int(call(tmp_path, url, "--check")[1].split()[0]) > int(needed.split()[0])
     assert call(tmp_path, url)[0] == 0
     assert told_of(running) == before
     fill(running)
     assert told_of(running) == before
     assert resealing.needs_former(running) == 0
+    running.close()
+
+
+def test_a_plane_that_slept_through_two_keys_seals_with_the_newest(tmp_path: Path, url: str) -> None:
+    """What it sealed with the key that it had, nobody could open any more."""
+    idle = opened(tmp_path, url)
+    for _ in range(2):
+        assert call(tmp_path, url)[0] == 0
+    fill(idle)
+    idle.close()
+    store = opened(tmp_path, url)
+    assert len(told_of(store)) == 61
+    assert resealing.needs_former(store) == 0
+    store.close()
+
+
+def test_a_plane_whose_key_is_gone_seals_with_the_one_that_is_there(tmp_path: Path, url: str) -> None:
+    idle = opened(tmp_path, url)
+    assert call(tmp_path, url)[0] == 0
+    idle.vault.seal(b"it has seen both", "/here")
+    former_of(tmp_path / "store.key").unlink()
+    assert Vault.open(tmp_path / "store.key").unseal(idle.vault.seal(b"clear", "/here"), "/here") == b"clear"
+    idle.close()
+
+
+def test_threads_take_a_new_key_together(tmp_path: Path) -> None:
+    """Who fails with the key from before, while another has taken the new one already, is no failure."""
+    vault = Vault.open(tmp_path / "store.key")
+    renew(tmp_path / "store.key")
+    sealed = Vault.open(tmp_path / "store.key").seal(b"clear", "/here")
+    tried = vault_module._opened
+
+    def overtaken(cipher: AESGCM, what: bytes, place: str) -> bytes | None:
+        monkeypatch.setattr(vault_module, "_opened", tried)
+        assert vault.unseal(sealed, "/here") == b"clear"  # the other one
+        return None
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(vault_module, "_opened", overtaken)
+        assert vault.unseal(sealed, "/here") == b"clear"
+
+
+def test_what_is_set_of_a_quota_outlives_another_key(tmp_path: Path, url: str) -> None:
+    """Also when the agent tells of the counter before it is sealed anew."""
+    running = opened(tmp_path, url)
+    with writing(running, DEFAULT_SERVICE) as tx:
+        assert tx is not None
+        quotas.reset(tx, "7", None, {"calls": 1})
+    renew(tmp_path / "store.key")
+    running.vault.unseal(Vault.open(tmp_path / "store.key").seal(b"met", "/here"), "/here")
+    with running.writing() as connection:
+        service = find_service(connection, DEFAULT_SERVICE)
+        assert service is not None
+        told = {"counters": [["quota-by-key/7", 0.0, 10**10, 0, 90, 90]]}
+        answer = quotas.keep(connection, running.vault, service, "gw", "i", told)
+    assert [each["set"] for each in answer] == [[1, None]]
+    assert call(tmp_path, url)[0] == 0
+    assert '"callsCount":1,' in told_of(running)[47]
     running.close()
 
 
@@ -176,17 +240,14 @@ def test_kill_9(tmp_path: Path) -> None:
     draw, killed = random.Random(4), 0
     command = [sys.executable, "-m", "passerelle", "rekey", "--data", str(tmp_path)]
     environment = {**os.environ, "management.store.url": url}
-    for _ in range(4):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline, changed = time.monotonic() + 60, former_of(tmp_path / "store.key")
-        while time.monotonic() < deadline and process.poll() is None and not changed.exists():
-            time.sleep(0.01)
-        try:
-            process.wait(draw.random() * 0.5)
-        except subprocess.TimeoutExpired:
+    for lap in range(4):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            process.stdout.readline()  # it begins
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(lap * draw.random() * 0.1)
             process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
+        killed += process.returncode == -signal.SIGKILL
         store = opened(tmp_path, url)
         assert told_of(store, 3) == before
         store.close()
@@ -198,12 +259,27 @@ def test_kill_9(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_disk_without_room_is_said(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(store: Store) -> None:
+        raise OperationalError("VACUUM", None, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "wipe", full)
+        status, told = call(tmp_path, url)
+    assert (status, "disk is full" in told, "call it again" in told) == (1, True, True), told
+    assert call(tmp_path, url, "--check")[0] == 0
+    assert call(tmp_path, url)[0] == 0
+
+
 def test_what_cannot_be_done_is_said(tmp_path: Path, url: str) -> None:
     assert "there" in call(tmp_path / "..", url)[1]
     (tmp_path / "store.key").write_bytes(b"short")
     status, told = call(tmp_path, url)
     assert (status, "instead of 32" in told) == (1, True)
-    (tmp_path / "store.key").write_bytes(b"x" * 32)
+    (tmp_path / "store.key").write_bytes(b"x" * 32)  # of another plane, say
+    for options in ([], ["--keys-only"], ["--check"]):
+        status, told = call(tmp_path, url, *options)
+        assert (status, "does not open" in told, former_of(tmp_path / "store.key").exists()) == (1, True, False), told
     status, told = call(tmp_path, "sqlite:////nowhere/at/all.db")
     assert status == 1
     assert "Traceback" not in told

@@ -145,6 +145,20 @@ ABSURD: tuple[tuple[dict[str, Any], bool], ...] = (
 )
 
 
+def test_the_largest_heartbeat_is_kept_within_its_bound() -> None:
+    """Who serves is kept, whatever they are called, and what the agent itself complains of before that of sidecars."""
+    word, text = '"' * 300, '"' * 3_000
+    issue = {"code": word, "resourceId": word, "element": word, "message": text}
+    cars = [{"id": word, "version": word, "dataset": word, "issues": [issue] * 3}] * 300
+    for name, own, left in (("\U0001f600" * 200, [issue] * 200, 1), ("i", [{"code": "PlaneRefuses"}], 2)):
+        kept = heartbeats.check({"instanceId": name, "version": word, "sidecars": cars, "issues": own})
+        assert len(json.dumps(kept, ensure_ascii=False)) <= heartbeats.LARGEST_KEPT
+        assert len(kept["sidecars"]) == heartbeats.SIDECARS
+        assert len(kept["issues"]) == left
+        assert "log of the agent" in kept["issues"][-1]["message"]
+    assert kept["issues"][0] == {"code": "PlaneRefuses"}
+
+
 @pytest.mark.parametrize(("told", "kept"), ABSURD, ids=lambda value: str(value)[:40])
 async def test_absurd_heartbeats(agent: Agent, plane: Plane, told: dict[str, Any], kept: bool) -> None:
     path, header = "/configuration/passerelle/gateways/gw/heartbeat", f"GatewayKey {agent.token}"

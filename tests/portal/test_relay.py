@@ -248,6 +248,14 @@ async def test_an_api_that_a_gateway_lacks(people: House, gateway: Gateway) -> N
     assert (await tried(people, f"{PUBLIC}/shop/x")).status == SHUT
     await people.plane.put("/gateways/one/apis/shop")
     assert (await tried(people, f"{PUBLIC}/shop/x")).status == OPEN
+    await people.plane.api("Other", path="shop/Other")
+    await people.plane.put("/products/public/apis/Other")
+    ways = (f"{PUBLIC}/shop/other/x", f"{PUBLIC}/shop/other%2Fx")  # the second is /shop's, if nobody decodes it
+    for url in ways:
+        assert (await tried(people, url)).status == SHUT, url
+    await people.plane.put("/gateways/one/apis/Other")
+    for url in ways:
+        assert (await tried(people, url)).status == OPEN, url
     await people.plane.put("/gateways/two", {"locationData": {"name": "there"}})
     assert (await tried(people, f"{PUBLIC}/shop/x")).status == SHUT
 
