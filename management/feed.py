@@ -108,9 +108,9 @@ class Feed:
 
     def _snapshot(self) -> Iterator[tuple[str, int]]:
         query = select(*COLUMNS).where(resources.c.service == self.service.number, self._sees(resources.c.audience))
-        result = self.connection.execute(query.execution_options(yield_per=BATCH))
-        for rows in result.partitions(BATCH):
-            yield "".join(self._upsert(row) for row in rows), len(rows)
+        with self.connection.execute(query.execution_options(yield_per=BATCH)) as found:
+            for rows in found.partitions(BATCH):
+                yield "".join(self._upsert(row) for row in rows), len(rows)
 
     def _changes(self, cursor: int) -> list[str]:
         touched = self._touched(cursor)

@@ -104,11 +104,12 @@ def needs_former(store: Store) -> int:
     with store.reading() as connection:
         for table in TABLES:
             query = select(table).where(table.c.sealed.is_not(None)).execution_options(yield_per=PAGE)
-            for row in connection.execute(query).mappings():
-                place = PLACES[table.name](row)
-                if not store.vault.is_present(row["sealed"], place):
-                    store.vault.unseal(row["sealed"], place)
-                    count += 1
+            with connection.execute(query) as found:
+                for row in found.mappings():
+                    place = PLACES[table.name](row)
+                    if not store.vault.is_present(row["sealed"], place):
+                        store.vault.unseal(row["sealed"], place)
+                        count += 1
     return count
 
 

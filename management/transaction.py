@@ -141,9 +141,10 @@ class Transaction:
         """Those of `children` whose id and body may fit, a few at a time: nobody holds all of them."""
         self.flush()
         query = self._select().where(resources.c.collection == collection.lower()).order_by(resources.c.key)
-        for values in self.connection.execute(query.execution_options(yield_per=BATCH)):
-            if values.body == "" or may_fit(values.id, values.body):  # what is sealed whole is looked at below
-                yield row_of(values, self.vault, self.service.number)
+        with self.connection.execute(query.execution_options(yield_per=BATCH)) as found:
+            for values in found:
+                if values.body == "" or may_fit(values.id, values.body):  # what is sealed whole is looked at below
+                    yield row_of(values, self.vault, self.service.number)
 
     def count(self, collection: str) -> int:
         self.flush()
