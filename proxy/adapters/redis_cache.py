@@ -7,17 +7,15 @@ Rules
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 
 from proxy.adapters import redis_link
-from proxy.adapters.redis_link import RedisLink, Use
+from proxy.adapters.redis_link import RedisLink, Use, name_of
 from proxy.config.caches import Address
 
 TIMEOUT = 0.05  # seconds for one answer
 MAX_VALUE = 8 * 1024 * 1024
-LONGEST_KEY = 512
 
 SETTING = "policy.cache.external.connection"
 FILE_SETTING = "policy.cache.external.connection.file"
@@ -61,7 +59,7 @@ class RedisCache:
         await self._link.close()
 
     async def get(self, key: str) -> bytes | None:
-        value = await self._link.ask("GET", self._name(key))
+        value = await self._link.ask("GET", name_of(self._prefix, key))
         return value if isinstance(value, bytes) else None
 
     async def put(self, key: str, value: bytes, seconds: float) -> bool:
@@ -69,12 +67,10 @@ class RedisCache:
             return False
         if seconds <= 0:
             return await self.remove(key) and False
-        return await self._link.ask("SET", self._name(key), value, "PX", max(1, int(seconds * 1000))) is not None
+        return (
+            await self._link.ask("SET", name_of(self._prefix, key), value, "PX", max(1, int(seconds * 1000)))
+            is not None
+        )
 
     async def remove(self, key: str) -> bool:
-        return await self._link.ask("DEL", self._name(key)) is not None
-
-    def _name(self, key: str) -> str:
-        if len(key) > LONGEST_KEY:
-            key = f"{key[:64]}…{hashlib.blake2b(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
-        return self._prefix + key.encode("utf-8", "backslashreplace").decode()
+        return await self._link.ask("DEL", name_of(self._prefix, key)) is not None

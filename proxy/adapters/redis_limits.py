@@ -27,7 +27,7 @@ from typing import Any
 from proxy.adapters import redis_link
 from proxy.adapters.counters import SLICES, LocalCounters, slice_of
 from proxy.adapters.quotas import LocalQuotas
-from proxy.adapters.redis_link import RedisLink, Use
+from proxy.adapters.redis_link import RedisLink, Use, name_of
 from proxy.agent_ports import Setting
 from proxy.config.caches import Address
 from proxy.errors import PolicyRefused
@@ -38,7 +38,6 @@ from proxy.settings import choice, duration
 SETTING = "policy.limits.redis.connection"
 FILE_SETTING = "policy.limits.redis.connection.file"
 TIMEOUT = 0.045  # seconds for one answer
-LONGEST_KEY = 512
 PATIENCE = 0.1  # seconds between two looks whether the server is back
 MOST_OWED = 50_000  # counters that it is told of then
 RETRY_AFTER = 5  # seconds that a refused client is asked to wait
@@ -270,7 +269,7 @@ class RedisCounters:
     def _command(self, wants: Sequence[Want]) -> list[str | int]:
         command: list[str | int] = ["EVALSHA", _RATE, len(wants)]
         for want in wants:
-            command.append(_name(f"{self._prefix}{slice_of(want.period)}/", want.key))
+            command.append(name_of(f"{self._prefix}{slice_of(want.period)}/", want.key))
         for want in wants:
             command += (slice_of(want.period), want.limit, want.increment, want.room)
         return command
@@ -328,7 +327,7 @@ class RedisQuotas:
             self._news.set()
 
     def _set(self, setting: Setting) -> list[str | int]:
-        name = _name(f"{self._prefix}{setting.start:.0f}/{setting.period}/", setting.key)
+        name = name_of(f"{self._prefix}{setting.start:.0f}/{setting.period}/", setting.key)
         values = (-1 if each is None else each for each in (setting.calls, setting.bytes))
         return ["EVALSHA", _SET, 1, name, setting.id, repr(setting.start), setting.period, setting.window, *values]
 
@@ -383,7 +382,7 @@ class RedisQuotas:
     def _command(self, wants: Sequence[QuotaWant], size: int = 0) -> list[str | int]:
         command: list[str | int] = ["EVALSHA", _QUOTA, len(wants)]
         for want in wants:
-            command.append(_name(f"{self._prefix}{want.start:.0f}/{want.period}/", want.key))
+            command.append(name_of(f"{self._prefix}{want.start:.0f}/{want.period}/", want.key))
         for want in wants:
             calls, most = (-1 if each is None else each for each in (want.calls, want.bytes))
             command += (repr(want.start), want.period, calls, most, want.increment, size, want.room)
@@ -401,9 +400,3 @@ def _ask(link: RedisLink, command: list[str | int], tally: Tally) -> list[int] |
         return None
     tally.server += 1
     return answer
-
-
-def _name(kind: str, key: str) -> str:
-    if len(key) > LONGEST_KEY:
-        key = f"{key[:64]}…{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=32).hexdigest()}"
-    return kind + key.encode("utf-8", "backslashreplace").decode()

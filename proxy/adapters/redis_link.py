@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import importlib
 import logging
 from collections.abc import Mapping
@@ -28,8 +29,17 @@ SILENCE = 3  # times the timeout: one slow moment, of the server or of this proc
 CONNECT_TIMEOUT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # between two attempts while the breaker is open
 LANES = 4  # connections
+LONGEST_KEY = 512  # characters
 BATCH = 128  # commands sent together
 LONGEST_QUEUE = 10_000  # commands that wait for one connection
+
+
+def name_of(prefix: str, key: str) -> str:
+    """What a server calls a key: bounded, and text whatever the key is made of."""
+    if len(key) > LONGEST_KEY:
+        key = f"{key[:64]}…{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=32).hexdigest()}"
+    return prefix + key.encode("utf-8", "backslashreplace").decode()
+
 
 _Command = tuple[tuple[str | bytes | int, ...], "asyncio.Future[Any]"]
 

@@ -281,7 +281,7 @@ async def test_settings(tmp_path: Path) -> None:
     made = from_settings({"policy.cache.external.connection.file": str(file), "policy.cache.external.prefix": "p/"})
     assert made is not None
     assert made._link._server == Address("cache", 1, password="x")
-    assert made._name("k") == "p/k"
+    assert made._prefix == "p/"
     await made.close()
     with pytest.raises(SettingError, match="cannot be read"):
         from_settings({"policy.cache.external.connection.file": str(tmp_path / "absent")})
