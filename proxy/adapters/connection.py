@@ -126,12 +126,14 @@ class Connection(RequestHandler):
             self.large = True  # what is pipelined is measured field by field
             if body is not None and begun:
                 self._judge(body)
-                if not (body.is_eof() and (self._messages or self._behind)) and self._padded(body):
+                if self._padded(body):
+                    body.set_exception(RequestPayloadError("padded"))  # its last part may be there, unread
                     self.abort()
             return
         if self._bytes:
             before, self._partial = len(self._partial), self._partial + data
             head = self._partial if before else b""
+            self._opening = self._opening or whole.end_of_head(head)
             if self._partial and 0 < (end := whole.first_end(self._partial)) < len(self._partial):
                 data, self._ahead, self._partial = data[: end - before], data[end - before :], b""
         else:
@@ -139,7 +141,7 @@ class Connection(RequestHandler):
                 return
             self._since = self._loop.time()
             self._partial, head = data, b"" if self._behind else data
-            self._opening, self._fed = -1 if self._behind else data.find(_EMPTY_LINE) + len(_EMPTY_LINE), 0
+            self._opening, self._fed = -1 if self._behind else whole.end_of_head(data), 0
         self._bytes += len(data)
         if not is_http(head):
             self._refuse(BadRequest("The request line is malformed."))
@@ -159,8 +161,9 @@ class Connection(RequestHandler):
         return self._drive is not None or not (inside or (self._body is not None and not self._body.is_eof()))
 
     def _padded(self, body: StreamReader) -> bool:
-        """Chunk extensions, trailers or one-byte chunks without end."""
-        return self._bytes - max(self._opening, 0) > self._limits.framing + 8 * (body.total_bytes + 1)
+        """Chunk extensions, trailers or one-byte chunks without end; not known once more came than this request."""
+        more = body.is_eof() and (self._messages or self._behind)
+        return not more and self._bytes - self._opening > self._limits.framing + 8 * (body.total_bytes + 1)
 
     def _go_on(self) -> None:
         """A request has ended: those that came behind it."""
@@ -325,16 +328,9 @@ class Connection(RequestHandler):
             target, problem, host = Target("/", ""), error, ""
             reply.keep = False
         reply.received = len(body)
+        scheme = house.scheme(headers) if house.forwarded_proto else "http"
         incoming = Incoming(
-            method,
-            target.path,
-            target.query,
-            house.scheme(headers) if house.forwarded_proto else "http",
-            host,
-            headers,
-            Body(body),
-            self.client,
-            problem=problem,
+            method, target.path, target.query, scheme, host, headers, Body(body), self.client, problem=problem
         )
         if self.secured is not None:
             self.secured.tell(incoming)
@@ -406,17 +402,19 @@ class Connection(RequestHandler):
                 if isinstance(message, _ErrInfo):
                     await self.house.serve(*self._refusal(malformed(message)))
                     break
-                if payload is not EMPTY_PAYLOAD and payload.is_eof() and self._padded(payload):
+                if self._opening < 1:  # where its head ended is not known: count from here
+                    self._bytes = self._opening = 0
+                if payload is not EMPTY_PAYLOAD and self._padded(payload):
                     await self.house.serve(*self._refusal(malformed(None)))
                     break
                 self._serving = True
                 self._body = None if payload is EMPTY_PAYLOAD else payload
-                self._bytes, self._mark = 0, (0.0, 0)
+                self._mark = (0.0, 0)
                 self._judge(payload)
                 keep = await self._request(message, payload)
                 if self._behind and self._fed == self._opening + payload.total_bytes:
                     self._behind = b""  # head and body are all that came
-                self._serving, self._body, self._bytes, self.reply = False, None, 0, None
+                self._serving, self._body, self.reply, self._bytes, self._opening = False, None, None, 0, 0
                 self._since = self._loop.time()
                 if not keep or (self._ended and self.idle):
                     break

@@ -135,6 +135,8 @@ class Upload(AsyncIterator[bytes]):
                 self._connection.write_whole(_CONTINUE, keep=False)
         try:
             chunk = await self._payload.readany()
+            if (wrong := self._payload.exception()) is not None:  # found after what woke this, and before it ran
+                raise wrong
         except GatewayError:
             self._reply.keep = False
             raise

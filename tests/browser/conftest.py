@@ -24,6 +24,13 @@ WHOLE = "PASSERELLE_BROWSER"  # in the environment: photographs and axe-core, to
 SHOTS = ROOT / "build" / "screenshots"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 COLOURS = ("light", "dark")
+# A page is not to be seen before its scripts have run, so whoever waits for what it shows waits for them, too.
+PATIENT = """{
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync("html { visibility: hidden }");
+  document.adoptedStyleSheets = [sheet];
+  document.addEventListener("DOMContentLoaded", () => { document.adoptedStyleSheets = []; });
+}"""
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
@@ -115,6 +122,7 @@ def axe() -> str:
 def eyes(chromium: Browser, house: House, axe: str) -> Iterator[Eyes]:
     """A page of a browser that has never been here; the test fails when the browser complained."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    context.add_init_script(PATIENT)
     page = context.new_page()
     page.set_default_timeout(20_000)
     found = Eyes(page, axe)

@@ -249,16 +249,20 @@ async def test_what_is_kept_is_bounded(shop: Plane, monkeypatch: pytest.MonkeyPa
 
 
 DAY = 86_400
-WINDOW = int((time.time() - quotas.FIRST) // DAY)
+
+
+def today() -> int:
+    """The window of a quota of a day. Asked for anew in each test: midnight may come after this module is read."""
+    return int((time.time() - quotas.FIRST) // DAY)
 
 
 def counter(key: str, calls: int, size: int = 2048, period: int = DAY, window: int | None = None) -> list[Any]:
-    return [f"quota-by-key/{key}", quotas.FIRST, period, WINDOW if window is None else window, calls, size]
+    return [f"quota-by-key/{key}", quotas.FIRST, period, today() if window is None else window, calls, size]
 
 
 async def test_quota_counters_are_shown(shop: Plane) -> None:
     await tell(
-        shop, quotas={"counters": [counter("ann", 3), counter("ann/b", 1), counter("ann", 7, window=WINDOW - 1)]}
+        shop, quotas={"counters": [counter("ann", 3), counter("ann/b", 1), counter("ann", 7, window=today() - 1)]}
     )
     await tell(
         shop, instance="second", quotas={"counters": [counter("ann", 4), counter("ann", 9, period=3600, window=-1)]}
@@ -267,9 +271,9 @@ async def test_quota_counters_are_shown(shop: Plane) -> None:
     (only,) = found["value"]
     # the day before was told later than today, and is what that agent counts in
     assert only["value"] == {"callsCount": 4, "kbTransferred": 2.0}
-    assert only["periodKey"] == f"{WINDOW}_P1D"
+    assert only["periodKey"] == f"{today()}_P1D"
     assert only["periodStartTime"] == time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime())
-    assert await shop.get(f"/quotas/ann/periods/{WINDOW}_P1D") == only
+    assert await shop.get(f"/quotas/ann/periods/{today()}_P1D") == only
     assert (await shop.get(f"/quotas/{quote('ann/b', safe='')}"))["value"][0]["value"]["callsCount"] == 1
     assert (await shop.get("/quotas/nobody"))["value"] == []
     assert (await shop.get("/quotas/ann/periods/0_P3Y6M4DT12H30M5S"))["value"]["callsCount"] == 0
@@ -296,11 +300,11 @@ async def test_a_value_that_is_set_goes_to_the_agents(shop: Plane) -> None:
     for wrong in ({}, {"callsCount": -1}, {"callsCount": "1"}, {"kbTransferred": True}, {"callsCount": 1.5}):
         assert (await shop.call("PATCH", "/quotas/ann", wrong)).status == 400
     assert (await shop.call("PATCH", "/quotas/nobody", {"callsCount": 0})).body["value"] == []
-    assert (await shop.call("PATCH", f"/quotas/nobody/periods/{WINDOW}_P1D", {"callsCount": 1})).status == 404
+    assert (await shop.call("PATCH", f"/quotas/nobody/periods/{today()}_P1D", {"callsCount": 1})).status == 404
 
 
 async def test_an_agent_that_begins_anew_gets_its_counters_back(shop: Plane) -> None:
-    await tell(shop, quotas={"counters": [counter("ann", 3), counter("old", 1, window=WINDOW - 1)]})
+    await tell(shop, quotas={"counters": [counter("ann", 3), counter("old", 1, window=today() - 1)]})
     given = await tell(shop, boot="next", quotas={"new": True})
     assert given == [{"id": "", "counter": counter("ann", 3)}]
     assert await tell(shop, boot="next", number=2, instance="second", quotas={"new": True}) == []

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -37,8 +36,9 @@ def download(folder: Path) -> None:
     for found in folder.glob("*.whl"):
         zipfile.ZipFile(found).extractall(folder / "wheels")
     for found in folder.glob("*.tgz"):
-        with tarfile.open(found) as archive:
-            archive.extractall(folder / found.stem.split("-")[0], filter="data")
+        place = folder / found.stem.split("-")[0]
+        place.mkdir(exist_ok=True)
+        subprocess.run(["tar", "-xzf", found, "-C", place], check=True)
 
 
 def arrange(folder: Path) -> None:

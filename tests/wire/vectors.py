@@ -8,7 +8,7 @@ A row of the YAML tables:
                     bytes on the backend's wire are looked at), `upstream` (a backend answers with these bytes to
                     `GET /u`; the bytes that the client gets are looked at)
     send            a text, or a list of texts and of {repeat: text, times: number}; characters are bytes (Latin-1).
-                    In a text, {host} stands for a good Host line
+                    In a text, {host} stands for a good Host line. A list in the list is one piece
     pause           seconds between the pieces of a list
     half_close      whether the client then closes its side
     expect          `reject`: refused or closed, and nothing of it dispatched. `accept`: dispatched. `normalise`: what
@@ -148,6 +148,8 @@ def _own(group: str, row: dict[str, Any]) -> Vector:
 
 
 def _own_piece(piece: Any) -> bytes:
+    if isinstance(piece, list):
+        return b"".join(_own_piece(each) for each in piece)
     if isinstance(piece, dict):
         return bytes(str(piece["repeat"]).encode("latin-1") * piece["times"])
     return str(piece).replace("{host}", HOST).encode("latin-1")
