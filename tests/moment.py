@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-DAY = 86_400
+HOUR, DAY = 3_600, 86_400
 
 
 @contextlib.contextmanager
