@@ -196,6 +196,15 @@ async def test_by_request(shop: Plane) -> None:
     assert [each["requestId"] for each in await report(shop, "byRequest", f"{WHOLE} and apiId eq 'shop'")] == ["id1"]
 
 
+async def test_a_request_at_a_whole_second_is_before_those_behind_it(shop: Plane) -> None:
+    request = [*[""] * 5, "GET", "http://x/", "", 0, 404, 0, 0, "none", 1.0, 0.0]
+    told = [[NOW + seconds, *request, f"{seconds}"] for seconds in (0.25, 0, 0.999, 1)]
+    await tell(shop, requests=told)
+    for query in ({}, {"$orderby": "timestamp asc"}):
+        found = await report(shop, "byRequest", **query)
+        assert [each["requestId"] for each in found] == ["0", "0.25", "0.999", "1"]
+
+
 async def test_order_and_pages(shop: Plane) -> None:
     await tell(shop, rows=[row(names="shop,,,,"), row(names="idle,,,,", counts="9,0,0,0,0,0,0")])
     ordered = await report(shop, "byApi", **{"$orderby": "callCountTotal desc"})
