@@ -10,12 +10,13 @@ import secrets
 import signal
 import ssl
 import sys
+from pathlib import Path
 
 from aiohttp import web
 
 from management import figures, quotas, settings
 from management.app import make_app
-from management.authority import server_context
+from management.authority import renew, server_context
 from management.provision import ensure_default
 from management.settings import Settings, SettingWrong
 from management.store import Store, StoreUnusable
@@ -24,6 +25,7 @@ from telemetry.log import configure
 
 DRAIN_SECONDS = 5.0
 TRIM_SECONDS = 3600.0
+RENEW_SECONDS = 6 * 3600.0
 
 log = logging.getLogger("management")
 
@@ -47,11 +49,12 @@ async def serve(given: Settings) -> None:
     try:
         if ensure_default(store, given.service):
             log.info("made the service %s", given.service)
-        trimming = asyncio.create_task(trim_forever(store))
+        chores = [asyncio.create_task(trim_forever(store))]
         runner = web.AppRunner(make_app(store, token, given.outside), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         try:
             context = await asyncio.to_thread(server_context, given.data, given.https_host)
+            chores.append(asyncio.create_task(renew_forever(context, given.data, given.https_host)))
             await _listen(runner, "management.http.port", given.http_host, given.http_port, None)
             await _listen(runner, "management.https.port", given.https_host, given.https_port, context)
             log.info("ready on http://%s:%d", given.http_host, given.http_port)
@@ -59,8 +62,9 @@ async def serve(given: Settings) -> None:
             await stop.wait()
             log.info("ending")
         finally:
-            trimming.cancel()
-            await asyncio.gather(trimming, return_exceptions=True)
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             await runner.cleanup()
     finally:
         store.close()
@@ -82,6 +86,16 @@ async def trim_forever(store: Store, interval: float = TRIM_SECONDS) -> None:
         except Exception:
             log.exception("the log of changes or the figures could not be trimmed; the next try is in %g s", interval)
         await asyncio.sleep(interval)
+
+
+async def renew_forever(context: ssl.SSLContext, directory: Path, host: str, interval: float = RENEW_SECONDS) -> None:
+    """The process may live for longer than its certificate. Not in another thread: no handshake finds it half done."""
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            renew(context, directory, host)
+        except (OSError, ValueError):
+            log.exception("the certificate could not be renewed; the next try is in %g s", interval)
 
 
 async def _listen(runner: web.AppRunner, setting: str, host: str, port: int, context: ssl.SSLContext | None) -> None:

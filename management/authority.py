@@ -1,7 +1,8 @@
 """The local certificate authority: made on first start, so that clients can trust this plane and nothing else.
 
 `ca.pem` is what a client is told to trust; `ca.key` signs `server.pem`, which names localhost, 127.0.0.1, ::1 and the
-host that is listened on. Both are reused on later starts and renewed a month before they end.
+host that is listened on. Both are reused on later starts, and renewed a month before they end, or where the clock was
+ahead when they were made, so that they have not begun.
 """
 
 from __future__ import annotations
@@ -30,16 +31,21 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 
 def server_context(directory: Path, host: str) -> ssl.SSLContext:
     """A TLS context with a certificate of the local authority in `directory`."""
-    names = [*NAMES, *([host] if host not in (*NAMES, "0.0.0.0", "::") else [])]  # noqa: S104 - compared, not bound
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    renew(context, directory, host)
+    return context
+
+
+def renew(context: ssl.SSLContext, directory: Path, host: str) -> None:
+    """Show a certificate that does not end soon, made anew where that is due, from the next handshake on."""
+    names = [*NAMES, *([host] if host not in (*NAMES, "0.0.0.0", "::") else [])]  # noqa: S104 - compared, not bound
     with _alone(directory):
         authority, key = _authority(directory)
         certificate_file, key_file = directory / "server.pem", directory / "server.key"
         if not _usable(certificate_file, key_file, names, authority):
             _issue(certificate_file, key_file, names, authority, key)
         context.load_cert_chain(certificate_file, key_file)
-    return context
 
 
 def issue(directory: Path, certificate_file: Path, key_file: Path, names: list[str]) -> bool:
@@ -75,7 +81,7 @@ def _authority(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePriva
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)
         # A crash between the two writes leaves a key that is not the certificate's.
         belongs = isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == certificate.public_key()
-        if belongs and certificate.not_valid_after_utc - RENEW > _now():
+        if belongs and _lasts(certificate):
             assert isinstance(key, ec.EllipticCurvePrivateKey)
             return certificate, key
     key = ec.generate_private_key(ec.SECP256R1())
@@ -133,11 +139,12 @@ def _usable(certificate_file: Path, key_file: Path, names: list[str], authority:
     except Exception:  # whatever is wrong with it, another one is made
         return False
     fits = key.public_key() == certificate.public_key()
-    return (
-        fits
-        and set(alternative) >= {_name(each) for each in names}
-        and certificate.not_valid_after_utc - RENEW > _now()
-    )
+    return fits and set(alternative) >= {_name(each) for each in names} and _lasts(certificate)
+
+
+def _lasts(certificate: x509.Certificate) -> bool:
+    """Whether it has begun, and does not end soon."""
+    return certificate.not_valid_before_utc <= _now() < certificate.not_valid_after_utc - RENEW
 
 
 def _builder(

@@ -44,6 +44,7 @@ MOST_ANSWERED = 2_000
 LONGEST_KEY = 2_048
 LARGEST = 2**62
 KEPT = 35 * DAY  # that a counter whose period has passed is kept
+APART = 60.0  # seconds that an agent's clock and ours may differ
 KEPT_ROWS = 1_000_000  # of a gateway
 COLUMNS = ("key", "start", "period", "window", "calls", "bytes")
 _INTEGERS = ("period", "window", "calls", "bytes")
@@ -142,9 +143,10 @@ def _replaced(connection: Connection) -> Any:
 
 
 def _given_back(connection: Connection, vault: Vault, mine: Any) -> list[Item]:
-    """What an agent that begins anew told before, as far as it still counts; without an id nothing is confirmed."""
+    """What an agent that begins anew told before, as far as it still counts by its clock or ours; without an id nothing
+    is confirmed."""
     found = connection.execute(select(quotas).where(mine, quotas.c.asked == "").limit(MOST_ANSWERED)).mappings()
-    return [{"id": "", "counter": _told(vault, row)} for row in found if _present(row)]
+    return [{"id": "", "counter": _told(vault, row)} for row in found if _present(row, APART)]
 
 
 def _told(vault: Vault, row: Any) -> list[Any]:
@@ -156,12 +158,15 @@ def _name(row: Any) -> tuple[str, float, int]:
     return row["key"], float(row["start"]), row["period"]
 
 
-def _window(start: float, period: int) -> int:
-    return math.floor((time.time() - start) / period) if period else 0
+def _window(now: float, start: float, period: int) -> int:
+    return math.floor((now - start) / period) if period else 0
 
 
-def _present(row: Any) -> bool:
-    return bool(row["window"] == _window(row["start"], row["period"]))
+def _present(row: Any, apart: float = 0.0) -> bool:
+    """Whether its period is the present one, or is so by a clock that differs by as much as `apart` seconds."""
+    now = time.time()
+    first, last = (_window(now + each, row["start"], row["period"]) for each in (-apart, apart))
+    return bool(first <= row["window"] <= last)
 
 
 def counters(tx: Transaction, key: str, period: str | None) -> list[Item]:

@@ -345,7 +345,7 @@ def by_request(tx: Transaction, text: str, matches: filters.Predicate, query: Ma
                 **({"backendResponseCode": str(each["backendStatus"])} if each["backendStatus"] else {}),
                 "responseCode": each["status"],
                 "responseSize": each["responseSize"],
-                "timestamp": _time(each["start"]),
+                "timestamp": _time(each["start"], "milliseconds"),
                 "cache": each["cache"],
                 "apiTime": each["time"],
                 "serviceTime": each["backendTime"],
@@ -358,8 +358,8 @@ def by_request(tx: Transaction, text: str, matches: filters.Predicate, query: Ma
     return sorted(items, key=lambda item: str(item["timestamp"]))
 
 
-def _time(seconds: float) -> str:
-    form = "seconds" if seconds == int(seconds) else "milliseconds"
+def _time(seconds: float, form: str = "seconds") -> str:
+    """Of one form in each report, so that texts sort as times do."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec=form).replace("+00:00", "Z")
 
 

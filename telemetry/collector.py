@@ -8,11 +8,9 @@ gateway.
 
 from __future__ import annotations
 
-import email.utils
 import gzip
 import http.client
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +20,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from telemetry.https import seconds
 from telemetry.lane import Later, Partly, Refused, Send
 from telemetry.settings import Collector
 
@@ -167,7 +166,7 @@ class HttpCollector:
             if response.will_close or not response.isclosed():
                 connection.close()
             if response.status in RETRYABLE_HTTP or response.status >= 500:
-                raise Later(f"HTTP {response.status}", retry_after(response.getheader("Retry-After", "")))
+                raise Later(f"HTTP {response.status}", seconds(response.getheader("Retry-After", "")))
             if not 200 <= response.status < 300:
                 raise Refused(f"HTTP {response.status}")
             if response.getheader("Content-Type", "").startswith("application/x-protobuf"):
@@ -208,17 +207,6 @@ def _check(signal: str, answer: bytes) -> None:
     refused = int(getattr(partial, field))
     if refused > 0:
         raise Partly(f"{refused} items were refused: {partial.error_message}", refused=refused)
-
-
-def retry_after(text: str) -> float:
-    """Seconds of a Retry-After header, which has a number or a date; 0 when it says nothing of use."""
-    text = text.strip()
-    if text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def connect(settings: Collector) -> GrpcCollector | HttpCollector:

@@ -19,6 +19,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -163,12 +164,13 @@ def permitted(url: str, settings: Mapping[str, str]) -> bool:
 
 
 def seconds(text: str) -> float:
-    """Retry-After, as seconds or as a date."""
+    """Retry-After, as seconds or as a date, which is UTC also where it names no zone; 0 when it says nothing of use."""
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
+        at = parsedate_to_datetime(text)
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time())
     except (ValueError, TypeError, OverflowError):
         return 0.0
 

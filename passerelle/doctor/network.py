@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import http.client
 import socket
@@ -93,6 +94,7 @@ def reach_socket(path: Path) -> str:
 
 def _skew(date: str | None) -> float:
     try:
-        return email.utils.parsedate_to_datetime(date or "").timestamp() - time.time()
+        at = email.utils.parsedate_to_datetime(date or "")
+        return (at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp() - time.time()
     except (TypeError, ValueError):
         return 0.0

@@ -9,7 +9,7 @@ let since = Date.now();
 let failures = 0;
 
 function clock() {
-  return new Date(since).toLocaleTimeString();
+  return `${new Date(since).toISOString().slice(11, 19)} UTC`; // as the page's other times
 }
 
 function exchange(now, then) {

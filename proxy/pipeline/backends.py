@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 import re
@@ -158,12 +159,14 @@ def _forget(times: deque[float], before: float) -> int:
 
 
 def _retry_after(headers: Headers, clock: Clock) -> float:
-    """Seconds of a Retry-After header, a number or a date; 0 when there is none."""
+    """Seconds of a Retry-After header, a number or a date, which is UTC also where it names no zone; 0 when there is
+    none."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), MAX_TRIP)
     try:
-        seconds = (parsedate_to_datetime(text) - clock.utcnow()).total_seconds() if text else 0.0
+        at = parsedate_to_datetime(text)
+        seconds = ((at if at.tzinfo else at.replace(tzinfo=datetime.UTC)) - clock.utcnow()).total_seconds()
     except (TypeError, ValueError):
         return 0.0
     return min(max(seconds, 0.0), MAX_TRIP)

@@ -73,7 +73,7 @@ class Sender:
         self._bytes = self._first = 0
         self._since = 0.0
         self._series: dict[_Key, list[float]] = {}
-        self._began = time.time_ns()
+        self._began, self._opened = time.time_ns(), time.monotonic_ns()  # the clock may be set meanwhile
 
     @property
     def first(self) -> int | None:
@@ -94,7 +94,7 @@ class Sender:
                 self._first = number
 
     def tick(self, resource: Resource) -> None:
-        if self._series and time.time_ns() - self._began >= self._interval:
+        if self._series and time.monotonic_ns() - self._opened >= self._interval:
             self._cut(resource)
         if self._items and not (self._buffered and time.monotonic() - self._since < LINGER):
             self.flush()
@@ -131,7 +131,7 @@ class Sender:
         held = self._series.get(key)
         if held is None:
             if not self._series:
-                self._began = time.time_ns()
+                self._began, self._opened = time.time_ns(), time.monotonic_ns()
             elif len(self._series) >= SERIES:
                 self.lane.dropped["too-many-series"] += 1
                 return
@@ -143,7 +143,7 @@ class Sender:
         held[3] = max(held[3], emitted.value)
 
     def _cut(self, resource: Resource) -> None:
-        interval = (time.time_ns() - self._began) // 1_000_000
+        interval = (time.monotonic_ns() - self._opened) // 1_000_000
         for (namespace, name, dimensions), (count, total, low, high) in self._series.items():
             emitted = MetricRecord(namespace, name, total, dimensions)
             values = (int(count), total, low, high)

@@ -95,6 +95,7 @@ def sign_in(page: Page, house: House) -> None:
     page.get_by_label("Admin token of the management plane").fill(house.info["token"])
     page.get_by_label("Your name").fill("Olga Operator")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()  # the browser has its cookie
 
 
 def text_of(page: Page) -> Locator:

@@ -14,13 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from passerelle.commands.doctor import examinations
-from passerelle.doctor import machine
+from passerelle.doctor import machine, network
 from passerelle.doctor.finding import WRONG, Finding
 from passerelle.doctor.names import names_of
 from passerelle.doctor.setup import Process, of_environment
 from passerelle.main import main
 from passerelle.plane import Plane
 from tests.management.sdk import served
+from tests.moment import zone
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "the-admin-token"
@@ -189,3 +190,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = CliRunner().invoke(main, ["doctor", "--data", str(tmp_path)], env=environment)
     assert "✗ its agent at unix:/nowhere.sock does not answer" in text.output
     assert "→ start the agent" in text.output
+
+
+def test_a_date_without_a_zone_is_no_skew() -> None:
+    text = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
+    with zone("America/New_York"):
+        assert abs(network._skew(text)) < 60

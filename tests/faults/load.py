@@ -98,7 +98,6 @@ class Load:
         self.failures: list[str] = []
         self.total = 0
         self.began = 0.0
-        self._paused: set[str] = set()
         self._ending = False
 
     def __enter__(self) -> Load:
@@ -110,14 +109,6 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._ending = True
         self._thread.join(self.timeout + 5)
-
-    def pause(self, sidecar: str) -> None:
-        """No more requests to it, and none in flight any more when this returns."""
-        self._paused.add(sidecar)
-        time.sleep(0.3)
-
-    def go_on(self, sidecar: str) -> None:
-        self._paused.discard(sidecar)
 
     def p99(self, since: float = 0.0, until: float = float("inf")) -> float:
         """Milliseconds, of answers that ended between two monotonic times."""
@@ -146,11 +137,8 @@ class Load:
         while not self._ending:
             await asyncio.sleep(max(due - time.monotonic(), 0))
             due = max(due + step, time.monotonic() - 1)
-            if sidecar in self._paused or self._ending:
-                if streams is not None:
-                    streams[1].close()
-                    streams = None
-                continue
+            if self._ending:
+                break
             kind = self.kinds[turn % len(self.kinds)]
             turn += 1
             floor, sent = self.oracle.reached.get(sidecar, 0), time.monotonic()
@@ -171,8 +159,6 @@ class Load:
             if wrong and status == 0 and streams is not None:
                 streams[1].close()
                 streams = None
-            if sidecar in self._paused and wrong:
-                continue
             self._note(Answer(time.monotonic(), time.monotonic() - sent, sidecar, kind.name, status, wrong))
         if streams is not None:
             streams[1].close()

@@ -20,11 +20,10 @@ from tests.management.conftest import TOKEN, Plane
 from tests.telemetry.sample import ERROR, record
 
 RESOURCE = Resource("host:1", "gw")
-NOW = int(time.time())
 
 
 def now(**changes: Any) -> RequestRecord:
-    return record(**{"start_ns": NOW * 10**9, "api_id": "shop", **changes})
+    return record(**{"start_ns": int(time.time()) * 10**9, "api_id": "shop", **changes})
 
 
 async def tell(plane: Plane, records: list[RequestRecord], number: int = 1, status: int = 200, **changed: Any) -> None:
@@ -60,7 +59,7 @@ async def test_the_last_hour(shop: Plane) -> None:
             now(status=500, last_error=ERROR),
             now(status=429, last_error=refused),
             now(status=0, api_id=""),
-            now(start_ns=(NOW - 86_400) * 10**9),
+            now(start_ns=int(time.time() - 86_400) * 10**9),
         ],
     )
     found = await shop.get("/activity")
@@ -85,6 +84,16 @@ async def test_the_last_hour(shop: Plane) -> None:
     alone = await shop.get("/activity", query={"apiId": "/apis/SHOP", "gatewayId": "GW", "minutes": "10"})
     assert alone["total"]["requests"] == 4
     assert (await shop.get("/activity", query={"gatewayId": "other"}))["total"]["requests"] == 0
+
+
+async def test_what_a_gateway_tells_whose_clock_is_ahead_is_of_the_present_minute(shop: Plane) -> None:
+    """Nothing is in the sums that the chart does not show."""
+    ahead = [now(start_ns=int(time.time() + seconds) * 10**9) for seconds in (0, 130, 260)]
+    await tell(shop, ahead)
+    found = await shop.get("/activity")
+    assert found["total"]["requests"] == sum(each["requests"] for each in found["minutes"]) == 3
+    assert len(found["minutes"]) == 61
+    assert found["minutes"][-1]["start"] <= found["until"]
 
 
 async def test_a_request_down_to_its_error(shop: Plane) -> None:
@@ -139,7 +148,7 @@ async def test_minutes_are_bounded_on_their_way() -> None:
     rows = orjson.loads(child.cut() or b"")["minutes"]
     assert [(row[1], row[5]) for row in rows] == [("a0", 1), ("a1", 1), ("a2", 1), ("", 7)]
     agent = AgentFigures("boot")
-    minutes = [[NOW // MINUTE * MINUTE, f"a{at}", 200, "", "", 1, 1.0, 1.0, 0.0, 0.0] for at in range(20_001)]
+    minutes = [[time.time() // MINUTE * MINUTE, f"a{at}", 200, "", "", 1, 1.0, 1.0, 0.0, 0.0] for at in range(20_001)]
     agent.take("one", 1, orjson.dumps({"rows": [], "requests": [], "minutes": minutes}))
     counted = 0
     while batch := agent.batch():
@@ -168,7 +177,7 @@ async def test_what_the_release_before_tells_is_taken(shop: Plane) -> None:
     [
         {"minutes": [[1, 2]]},
         {"details": [[1]]},
-        {"minutes": [[NOW, "shop", "200", "", "", 1, 1.0, 1.0, 0.0, 0.0]]},
+        {"minutes": [[0, "shop", "200", "", "", 1, 1.0, 1.0, 0.0, 0.0]]},
         {"minutes": "many"},
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from management import feed_server, figures, quotas, schema
 from management.figures import QUARTER
 from tests.management.agent import token
 from tests.management.conftest import Plane
+from tests.moment import not_at_the_end
 
 NOW = int(time.time()) // QUARTER * QUARTER
 WHOLE = "timestamp ge datetime'2000-01-01T00:00:00' and timestamp le datetime'2100-01-01T00:00:00'"
@@ -42,6 +44,7 @@ async def report(plane: Plane, name: str, filter: str = WHOLE, **query: str) -> 
 
 @pytest.fixture
 async def shop(plane: Plane) -> Plane:
+    not_at_the_end()
     await plane.put("/gateways/gw", {"locationData": {"name": "Here"}})
     await plane.api("shop")
     await plane.api("idle", path="idle")
@@ -193,6 +196,15 @@ async def test_by_request(shop: Plane) -> None:
     assert [each["requestId"] for each in await report(shop, "byRequest", f"{WHOLE} and apiId eq 'shop'")] == ["id1"]
 
 
+async def test_a_request_at_a_whole_second_is_before_those_behind_it(shop: Plane) -> None:
+    request = [*[""] * 5, "GET", "http://x/", "", 0, 404, 0, 0, "none", 1.0, 0.0]
+    told = [[NOW + seconds, *request, f"{seconds}"] for seconds in (0.25, 0, 0.999, 1)]
+    await tell(shop, requests=told)
+    for query in ({}, {"$orderby": "timestamp asc"}):
+        found = await report(shop, "byRequest", **query)
+        assert [each["requestId"] for each in found] == ["0", "0.25", "0.999", "1"]
+
+
 async def test_order_and_pages(shop: Plane) -> None:
     await tell(shop, rows=[row(names="shop,,,,"), row(names="idle,,,,", counts="9,0,0,0,0,0,0")])
     ordered = await report(shop, "byApi", **{"$orderby": "callCountTotal desc"})
@@ -252,7 +264,8 @@ DAY = 86_400
 
 
 def today() -> int:
-    """The window of a quota of a day. Asked for anew in each test: midnight may come after this module is read."""
+    """The window of a quota of a day. Asked for anew in each test: midnight may come after this module is read, but not
+    in a test, which `not_at_the_end` sees to."""
     return int((time.time() - quotas.FIRST) // DAY)
 
 
@@ -304,10 +317,21 @@ async def test_a_value_that_is_set_goes_to_the_agents(shop: Plane) -> None:
 
 
 async def test_an_agent_that_begins_anew_gets_its_counters_back(shop: Plane) -> None:
-    await tell(shop, quotas={"counters": [counter("ann", 3), counter("old", 1, window=today() - 1)]})
+    await tell(shop, quotas={"counters": [counter("ann", 3), counter("old", 1, window=today() - 2)]})
     given = await tell(shop, boot="next", quotas={"new": True})
     assert given == [{"id": "", "counter": counter("ann", 3)}]
     assert await tell(shop, boot="next", number=2, instance="second", quotas={"new": True}) == []
+
+
+@pytest.mark.parametrize(("apart", "given"), [(-61, 0), (-2, 1), (2, 1), (61, 0)])
+async def test_counters_come_back_when_the_clocks_differ_at_the_end_of_a_period(
+    shop: Plane, monkeypatch: pytest.MonkeyPatch, apart: int, given: int
+) -> None:
+    """The plane has the day before, or the day after, while the agent still counts in this one, or does already."""
+    await tell(shop, quotas={"counters": [counter("ann", 3)]})
+    turn = quotas.FIRST + (today() + (1 if apart > 0 else 0)) * DAY
+    monkeypatch.setattr(quotas, "time", SimpleNamespace(time=lambda: turn + apart, time_ns=time.time_ns))
+    assert len(await tell(shop, boot="next", quotas={"new": True})) == given
 
 
 async def test_counter_keys_are_not_readable_in_the_store(shop: Plane) -> None:
@@ -322,7 +346,7 @@ async def test_no_gateway_fills_the_store(shop: Plane, monkeypatch: pytest.Monke
     monkeypatch.setattr(feed_server, "TRIMMED_AFTER", 30)
     monkeypatch.setattr(quotas, "KEPT_ROWS", 10)
     monkeypatch.setattr(figures, "KEPT_ROWS", 5)
-    window = int((time.time() - quotas.FIRST) // DAY)
+    window = today()
     counters = [[f"quota-by-key/{n}", quotas.FIRST, DAY, window, 1, 0] for n in range(40)]
     rows = [row(NOW - n * QUARTER) for n in range(10)]
     await tell(shop, rows=rows, quotas={"counters": counters[:9]})

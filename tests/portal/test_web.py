@@ -156,3 +156,9 @@ async def test_a_setting_that_cannot_be_meant_is_one_clear_line(name: str, value
     assert process.returncode == 1
     assert len(errors.decode().splitlines()) == 1
     assert name.replace("__", ".") in errors.decode()
+
+
+@pytest.mark.parametrize("script", sorted((REPOSITORY / "portal" / "static").glob("*.js")), ids=lambda path: path.name)
+def test_no_script_tells_a_time_of_the_local_zone(script: Path) -> None:
+    """All that pages tell is UTC: two clocks on one page would be misread."""
+    assert not re.search(r"\btoLocale(?:Date|Time)?String\(|\bIntl\.DateTimeFormat", script.read_text(encoding="utf-8"))

@@ -23,6 +23,7 @@ from proxy.expressions.slices import GivingWay
 from proxy.ports import QuotaWant, Want
 from proxy.settings import SettingError
 from tests.faults.line import PASS, REFUSE, Line
+from tests.moment import HOUR, not_at_the_end
 from tests.proxy.test_redis_cache import Redis, needs_client, needs_server, redis  # noqa: F401 - a fixture
 
 pytestmark = [needs_client, needs_server]
@@ -74,6 +75,7 @@ async def until_missed(made: RedisLimits) -> None:
 
 
 async def test_a_limit_is_exact_whoever_asks(redis: Redis) -> None:  # noqa: F811
+    not_at_the_end(HOUR)
     redis.start()
     where = f"redis://127.0.0.1:{redis.port}"
     async with used(limits(where)) as one, used(limits(where)) as two:
@@ -82,15 +84,16 @@ async def test_a_limit_is_exact_whoever_asks(redis: Redis) -> None:  # noqa: F81
         )
         assert sum(reading.count < 100 for reading in taken) == 100
         assert max(reading.count for reading in taken) == 100
-        assert all(59 <= reading.reset_after <= 60 for reading in taken if reading.count)
+        assert all(50 <= reading.reset_after <= 60 for reading in taken if reading.count)
         quota = QuotaWant("ann", 0.0, 604800, 50, None)
         claimed = await asyncio.gather(
             *(inside(lambda it=it: it.quotas.claim((quota,))[0]) for _ in range(50) for it in (one, two))  # type: ignore[misc]
         )
         assert sum(not quota.exceeded(usage) for usage in claimed) == 50
         one.quotas.add("ann", 0.0, 604800, 0, 700)
-        await asyncio.sleep(0.1)
-        assert (await inside(lambda: two.quotas.usage("ann", 0.0, 604800))).bytes == 700
+        async with asyncio.timeout(10):
+            while (await inside(lambda: two.quotas.usage("ann", 0.0, 604800))).bytes != 700:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         # all or nothing
         wants = (Want("ann", 60, 100), Want("bob", 60, 100))
         await inside(lambda: one.counters.claim(wants))
@@ -98,6 +101,7 @@ async def test_a_limit_is_exact_whoever_asks(redis: Redis) -> None:  # noqa: F81
 
 
 async def test_what_the_plane_sets_is_set_in_the_server_once(redis: Redis) -> None:  # noqa: F811
+    not_at_the_end(HOUR)
     redis.start()
     where, period = f"redis://127.0.0.1:{redis.port}", 604800
     want = QuotaWant("ann", 0.0, period, 5, None)
@@ -135,6 +139,7 @@ async def test_what_the_plane_sets_is_set_in_the_server_once(redis: Redis) -> No
 
 
 async def test_what_passed_while_the_server_was_away_is_told_to_it(redis: Redis) -> None:  # noqa: F811
+    not_at_the_end(HOUR)
     redis.start()
     where, period = f"redis://127.0.0.1:{redis.port}", 604800
     want = QuotaWant("ann", 0.0, period, 50, None)
@@ -161,6 +166,7 @@ async def test_what_passed_while_the_server_was_away_is_told_to_it(redis: Redis)
 
 
 async def test_windows_are_those_of_the_local_counters(redis: Redis) -> None:  # noqa: F811
+    not_at_the_end(HOUR)
     redis.start()
     chance = random.Random(3)
     async with used(limits(f"redis://127.0.0.1:{redis.port}")) as made:

@@ -20,6 +20,7 @@ from proxy.tracing.live import Traces
 from proxy.tracing.mask import Mask
 from proxy.tracing.recorder import Recorder
 from tests.cpu import cpu
+from tests.moment import not_at_the_end
 
 KEY, SERVICE_KEY = "a-debug-key", "the-service's"
 
@@ -323,6 +324,7 @@ async def test_key_states_are_told(harness: Harness, backend: Backend, key: str,
 )  # fmt: skip
 async def test_counters_and_refusing_policies_are_told(gateway: Harness, limit: str, status: int, why: str) -> None:
     gateway.configure(inbound(limit), full=False)
+    not_at_the_end(3600, 1.0)  # the quota's period
     for _ in range(2):
         answer = await gateway.request("GET", "/shop/a")
     assert answer.status == status

@@ -21,7 +21,9 @@ async def test_a_sidecar_hears_what_the_agent_holds_and_since_when(
     agent.start()
     sidecar = sidecars().connect(agent.listen)
     await agent.until_ready()
-    await eventually(lambda: any(version for _, version, *_ in sidecar.stands), what="where the agent stands")
+    await eventually(
+        lambda: sidecar.applied and sidecar.stands and sidecar.stands[-1][1], what="where the agent stands"
+    )
     dataset, version, confirmed, reached = sidecar.stands[-1]
     assert (dataset, version) == sidecar.applied[-1][:2]
     assert reached == version

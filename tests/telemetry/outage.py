@@ -106,7 +106,7 @@ class Tally(Sink):
                     dropped[labels["destination"]] += point.as_int
 
     def arrived(self) -> int:
-        return sum(len(numbers) for found in self.found.values() for numbers in found.seen.values())
+        return sum(len(numbers) for found in self.found.values() for numbers in list(found.seen.values()))
 
     def lost(self, signal: str) -> int:
         """Records of which a signal was dropped and counted; each has one log record and two spans."""
@@ -285,7 +285,8 @@ def _wait(seconds: float, spool: Path) -> int:
 
 
 def _missing(found: Found, made: Mapping[tuple[int, int], int]) -> int:
-    return sum(count - len([n for n in found.seen[key] if n < count]) for key, count in list(made.items()))
+    """Of copies: the collector's threads go on counting."""
+    return sum(count - len([n for n in list(found.seen[key]) if n < count]) for key, count in list(made.items()))
 
 
 def _settle(report: Report, sink: Tally, made: Mapping[tuple[int, int], int]) -> None:

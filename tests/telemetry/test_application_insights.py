@@ -166,6 +166,20 @@ def test_metrics_go_out_by_themselves(endpoint: Breeze, monkeypatch: pytest.Monk
     close(it)
 
 
+def test_metrics_go_out_though_the_clock_is_set_back(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INTERVAL", 0.01)
+    it = exporter(directory(logger(endpoint), service=(AI._replace(percentage=0.0, metrics=True),)))
+    it.records(Kinds().batch([record(metrics=(MetricRecord("ns", "Total", 2.0, ()),))]), RESOURCE)
+    began = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: began - 3_600 * 10**9)
+    time.sleep(0.02)
+    it.tick(RESOURCE)
+    until(lambda: len(endpoint.items) == 1)
+    (told,) = endpoint.of("MetricData")
+    assert 10 <= float(told["data"]["baseData"]["properties"]["_MS.AggregationIntervalMs"]) < 60_000
+    close(it)
+
+
 def test_a_logger_that_is_not_buffered_does_not_wait(endpoint: Breeze, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LINGER", 100.0)
     at_once = logger(endpoint)._replace(buffered=False)

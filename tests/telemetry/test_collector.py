@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import gzip
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,15 +193,6 @@ def test_certificates_that_are_none_are_told_at_the_start(tmp_path: Path) -> Non
         assert found
         with pytest.raises(ValueError, match=r"collector\.tls"):
             collector.connect(found)
-
-
-def test_retry_after_is_a_number_or_a_date() -> None:
-    assert collector.retry_after("7") == 7
-    assert collector.retry_after("") == collector.retry_after("soon") == collector.retry_after("-1") == 0
-    date = email.utils.format_datetime(email.utils.localtime(), usegmt=False)
-    assert collector.retry_after(date) < 1
-    later = email.utils.formatdate(time.time() + 90, usegmt=True)
-    assert 85 < collector.retry_after(later) <= 90
 
 
 class Failure:

@@ -16,6 +16,7 @@ from telemetry import growing_file
 from telemetry.exporters import datagram
 from telemetry.records import RequestRecord
 from telemetry.settings import Resource
+from tests.moment import zone
 from tests.telemetry.sample import TRACE, failed, record
 
 RESOURCE = Resource("host 1é", region="lab", process_id=4711)
@@ -139,7 +140,9 @@ def test_journal(made: RequestRecord) -> None:
         assert json.loads(found["APIM_LAST_ERROR"])["section"] == "backend"
 
 
-def test_a_socket_path_and_nobody_behind_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("local", "when"), [("UTC", "Jan 19 07:39:54"), ("Pacific/Honolulu", "Jan 18 21:39:54")])
+def test_a_socket_path_and_nobody_behind_it(tmp_path: Path, local: str, when: str) -> None:
+    """The time is local, as in all lines of syslog's old form."""
     path = str(tmp_path / "log")
     exporter = datagram.from_settings(
         {"telemetry.logs.local": "localsyslog", "telemetry.logs.local.localsyslog.endpoint": path}, list
@@ -150,8 +153,9 @@ def test_a_socket_path_and_nobody_behind_it(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.settimeout(5)
         receiver.bind(path)
-        exporter.records([record()], RESOURCE)
-        assert receiver.recv(65536).startswith(b"<14>Jan 19 ")
+        with zone(local):
+            exporter.records([record()], RESOURCE)
+        assert receiver.recv(65536).startswith(f"<14>{when} ".encode())
     end(exporter)
 
 

@@ -15,6 +15,7 @@ from telemetry.https import Answer, Origin, checked, closed_to, seconds
 from telemetry.identity import IdentitySettings
 from telemetry.lane import Later, Refused
 from telemetry.tokens import Tokens, identity
+from tests.moment import zone
 from tests.telemetry.azure import FakeAzure
 
 
@@ -152,6 +153,14 @@ def test_answers_and_their_waits() -> None:
     assert seconds("12") == 12
     assert 25 < seconds(email.utils.formatdate(time.time() + 30, usegmt=True)) <= 30
     assert [seconds(text) for text in ("", "soon", "-1", "²")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("local", ["America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("form", ["%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S -0000", "%A, %d-%b-%y %H:%M:%S GMT"])
+def test_a_date_without_a_zone_is_not_local_time(local: str, form: str) -> None:
+    text = time.strftime(form, time.gmtime(time.time() + 1000))
+    with zone(local):
+        assert 900 < seconds(text) <= 1000
 
 
 def test_tokens_of_workload_identity_are_kept(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tests.faults.place import Place, policies, token
 from tests.faults.row import Figures, NotHere, fault
 
 CALLS = 3
+PERIOD = 3600  # seconds
 LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1")
 
 
@@ -25,7 +26,10 @@ def jump(place: Place) -> Figures:
         raise NotHere("libfaketime is not installed")
     figures, house = Figures(), place.house
     house.api("quota", place.echo)
-    quota = f'<quota-by-key calls="{CALLS}" renewal-period="86400" counter-key="clock" />'
+    # each jump leads out of the period that it is now; it lasts for much longer than this row
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - PERIOD / 2))
+    period = f'renewal-period="{PERIOD}" first-period-start="{began}"'
+    quota = f'<quota-by-key calls="{CALLS}" {period} counter-key="clock" />'
     house.policy("/apis/quota", policies(inbound=quota))
     house.everywhere("/quota/x", lambda reply: reply.status in (200, 403), 60)
     setting = place.directory / "clock"

@@ -33,8 +33,7 @@ def term(place: Place) -> Figures:
     place.backend.set(PASS, latency=SLOW)
     with place.load(others) as load:
         flight = Flight(gateway)
-        wait_until(lambda: flight.sent == IN_FLIGHT, 10, what="requests in flight")
-        time.sleep(SLOW / 3)
+        flight.arrive(place)
         os.kill(process.pid, signal.SIGTERM)
         began = time.monotonic()
         refused = _refused(gateway, 3)
@@ -62,8 +61,7 @@ def twice(place: Place) -> Figures:
         process = place.sidecar(0)
         place.backend.set(PASS, latency=20)
         flight = Flight(gateway, 4)
-        wait_until(lambda flight=flight: flight.sent == 4, 10, what="requests in flight")
-        time.sleep(0.3)
+        flight.arrive(place)
         os.kill(process.pid, signal.SIGTERM)
         time.sleep(1)
         draining = process.alive
@@ -116,14 +114,18 @@ class Flight:
 
     gateway: str
     count: int = IN_FLIGHT
-    sent: int = 0
     good: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._began = time.monotonic()
         self._threads = [threading.Thread(target=self._one, daemon=True) for _ in range(self.count)]
         for thread in self._threads:
             thread.start()
+
+    def arrive(self, place: Place) -> None:
+        """Wait until the sidecar has them all: each has come to the line before the backend."""
+        wait_until(lambda: place.backend.asked(self._began) >= self.count, 10, what="requests in flight")
 
     def join(self) -> None:
         for thread in self._threads:
@@ -134,7 +136,6 @@ class Flight:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=40)
         try:
             connection.request("GET", "/line/x")
-            self.sent += 1
             answer = connection.getresponse()
             answer.read()
             if answer.status == 200:
