@@ -1,5 +1,5 @@
 """What a page of one API needs beyond the catalogue: operations, schemas, change log, documents. Kept for some APIs,
-until the catalogue changes; while the plane is away, what was kept is shown."""
+until something of the API changes; while the plane is away, what was kept is shown."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Shelf:
         self._books: OrderedDict[str, tuple[int, Book]] = OrderedDict()
         self._readings: dict[str, asyncio.Task[Book]] = {}
 
-    async def book(self, api: Api, generation: int) -> tuple[Book, bool]:
-        """(the book of an API, whether it is of another day since the plane is away). Raises PlaneError."""
+    async def book(self, api: Api, edition: int) -> tuple[Book, bool]:
+        """(the API's book in this edition, whether it is of another day since the plane is away). Raises PlaneError."""
         kept = self._books.get(api.id)
-        if kept is not None and kept[0] == generation:
+        if kept is not None and kept[0] == edition:
             self._books.move_to_end(api.id)
             return kept[1], False
         reading = self._readings.get(api.id)
@@ -68,7 +68,7 @@ class Shelf:
             if kept is None:
                 raise
             return kept[1], True
-        self._books[api.id] = generation, book
+        self._books[api.id] = edition, book
         self._books.move_to_end(api.id)
         if len(self._books) > MOST:
             self._books.popitem(last=False)

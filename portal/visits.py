@@ -6,6 +6,7 @@ within `FRESH`; while the plane is away, a user is who it was.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import OrderedDict
@@ -14,7 +15,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from portal import session
-from portal.catalogue import GUESTS, Catalogue, Catalogues
+from portal.catalogue import GUESTS, Catalogue
+from portal.keeper import Catalogues
 from portal.model import Resource, mappings, name_of, properties_of
 from portal.page import ENDED, PLANE, STALE, VISIT, VISITOR
 from portal.plane import NotThere, Plane, PlaneAway, segment
@@ -59,6 +61,25 @@ class Users:
 
 
 USERS: web.AppKey[Users] = web.AppKey("users", Users)
+
+
+class Door:
+    """Does the service want everybody to sign in first (`portalsettings/signin`)? As the plane said last."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._asked, self._closed = -FRESH, False
+
+    async def closed(self) -> bool:
+        """Raises PlaneError, but for PlaneAway: then it is as it was."""
+        if time.monotonic() - self._asked >= FRESH:
+            with contextlib.suppress(PlaneAway):
+                told = properties_of(await self._plane.get("/portalsettings/signin"))
+                self._asked, self._closed = time.monotonic(), told.get("enabled") is True
+        return self._closed
+
+
+DOOR: web.AppKey[Door] = web.AppKey("door", Door)
 
 
 async def recognise(request: web.Request) -> None:

@@ -24,9 +24,8 @@ from aiohttp.typedefs import Handler
 
 from portal import brand, session
 from portal.assets import Asset, Assets, asset_of
-from portal.catalogue import Catalogues
 from portal.headers import CSP, HEADERS, security_policy
-from portal.model import properties_of
+from portal.keeper import Catalogues
 from portal.openid import PROVIDERS, Providers
 from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page, see
 from portal.pages import (
@@ -50,7 +49,7 @@ from portal.pages.trial import RELAY, Relay
 from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused
 from portal.settings import Settings
 from portal.shelf import Shelf
-from portal.visits import CATALOGUES, SHELF, USERS, Users, local, recognise
+from portal.visits import CATALOGUES, DOOR, SHELF, USERS, Door, Users, local, recognise
 
 LARGEST_FORM = 16 * 1024  # bytes
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -70,7 +69,7 @@ def application(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_FORM)
     app[SETTINGS] = settings
     plane = app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
-    app[CATALOGUES], app[SHELF], app[USERS] = Catalogues(plane), Shelf(plane), Users(plane)
+    app[CATALOGUES], app[SHELF], app[USERS], app[DOOR] = Catalogues(plane), Shelf(plane), Users(plane), Door(plane)
     app[PROVIDERS], app[RELAY] = Providers(settings, plane), Relay(settings)
     app[ATTEMPTS], app[NEW], app[GUESSES] = accounts.limit(), profile.limit(), console.limit()
     app[ENDED] = session.Ended()
@@ -109,7 +108,7 @@ async def _open(app: web.Application) -> None:
         app[ENVIRONMENT].get_template(name)
     for each in (app[PLANE], app[PROVIDERS], app[RELAY]):
         await each.open()
-    app[CATALOGUES].warm()
+    app[CATALOGUES].open()
 
 
 async def _close(app: web.Application) -> None:
@@ -175,11 +174,7 @@ async def _admit(request: web.Request) -> None:
     """Where the service wants everybody to sign in first (`portalsettings/signin`), only those who did see it."""
     if request.path.startswith(NOBODYS) or VISITOR in request:
         return
-    try:
-        needed = properties_of(await request.app[PLANE].get("/portalsettings/signin")).get("enabled") is True
-    except PlaneAway:
-        return
-    if needed:
+    if await request.app[DOOR].closed():
         raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs, safe='')}")
 
 

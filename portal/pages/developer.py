@@ -119,7 +119,7 @@ async def found(request: web.Request) -> tuple[Listed, Book]:
     """The API of the path, where the visitor sees it. Raises PlaneError."""
     known = await seen(request)
     listed = known.find(request.match_info["api"])
-    book, old = await request.app[SHELF].book(listed.api, known.generation)
+    book, old = await request.app[SHELF].book(listed.api, known.edition(listed.api.id))
     if old:
         request[STALE] = True
     return listed, book

@@ -145,6 +145,7 @@ async def _admitted(request: web.Request, url: str, headers: CIMultiDict[str]) -
     """Where a call goes: the gateway as the portal reaches it. Raises HTTPForbidden, rule 1."""
     reached, path, query = parts_of(url, request.app[SETTINGS])
     reach = (await seen(request)).reach
+    await reach.prepare()
     try:
         sent, apis = reach.find(path, query, headers)
     except Unreachable as refused:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from portal import catalogue, session, visits
+from portal import keeper, session, visits
 from tests.management.conftest import TOKEN
 from tests.portal.house import House, house
 
@@ -114,7 +114,7 @@ async def run(apis: int) -> bool:
             return good
 
 
-TUNED = ((catalogue, "CHECK"), (catalogue, "PATIENCE"), (catalogue, "REST"), (visits, "FRESH"))
+TUNED = ((keeper, "CHECK"), (keeper, "PATIENCE"), (keeper, "REST"), (visits, "FRESH"))
 
 
 def main() -> int:
