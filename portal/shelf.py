@@ -25,6 +25,8 @@ FORMATS = {
     "graphql": ("graphql-link", "graphql", "GraphQL schema"),
 }
 ALWAYS = ("openapi-json", "openapi-yaml", "swagger")
+# what only some APIs are to be had as: for those of these types the plane is asked
+PERHAPS = {"wsdl": ("soap", "http"), "wadl": ("http",), "graphql": ("graphql",)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ async def read(plane: Plane, api: Api) -> Book:
             return False
         return True
 
-    kept = [name for name in FORMATS if name not in ALWAYS]
+    kept = [name for name, types in PERHAPS.items() if api.type in types]
     operations, releases, openapi, *found = await asyncio.gather(
         plane.every(f"{path}/operations"), plane.every(f"{path}/releases"), _openapi(plane, path), *map(possible, kept)
     )
