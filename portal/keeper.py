@@ -120,7 +120,7 @@ class Catalogues:
         except PlaneRefused:  # the log does not reach back so far, or the plane has another past
             await self._read()
             return
-        news = News.of(entries)
+        news = await News.of(entries)
         if news:
             if started < self._rests_until:
                 return  # it is in the log when this has rested

@@ -51,12 +51,13 @@ class News:
     tags: bool = False
 
     @classmethod
-    def of(cls, entries: Iterable[Resource]) -> News:
+    async def of(cls, entries: Iterable[Resource]) -> News:
         """Of `/changes`, oldest first."""
         news = cls()
         for entry in entries:
             # a resource whose spelling changed is told twice
-            for change in sorted(mappings(entry.get("changes")), key=lambda one: one.get("operation") != "delete"):
+            changes = sorted(mappings(entry.get("changes")), key=lambda one: one.get("operation") != "delete")
+            async for change in breathing(changes, 20 * PIECE):
                 news.note(str(change.get("operation") or ""), str(change.get("id") or "").lower())
         return news
 

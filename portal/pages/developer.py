@@ -99,9 +99,7 @@ async def products(request: web.Request) -> web.Response:
     known = await seen(request)
     pages = Pages(number_of(request), len(known.products))
     shown = known.products[(pages.number - 1) * SIZE : pages.number * SIZE]
-    return page(
-        request, "products.html", products=[(one, len(known.of_product(one.id))) for one in shown], pages=pages
-    )
+    return page(request, "products.html", products=[(one, len(known.of_product(one.id))) for one in shown], pages=pages)
 
 
 @routes.get("/products/{product}")

@@ -139,30 +139,30 @@ def test_settings_that_are_refused(name: str, value: str) -> None:
         Settings.read({name: value})
 
 
-def test_what_the_catalogue_asks_for_after_a_change() -> None:
-    def asked(id: str, operation: str = "put") -> News:
-        return News.of([{"changes": [{"operation": operation, "id": id}]}])
+async def test_what_the_catalogue_asks_for_after_a_change() -> None:
+    async def asked(id: str, operation: str = "put") -> News:
+        return await News.of([{"changes": [{"operation": operation, "id": id}]}])
 
     for aside in (
         "/users/ann", "/subscriptions/x", "/groups/a/users/b", "/apis/a/policies/policy", "/policies/policy",
         "/apis/a/operations/b/policies/policy", "/products/p/policies/policy", "/tags/t/apiLinks/x",
     ):  # fmt: skip
-        assert not asked(aside), aside
-    assert asked("/apis/Policies") == News(apis={"policies"}, books={"policies"})
-    assert asked("/apis/a;rev=2") == News(apis={"a;rev=2"}, books={"a"})
+        assert not await asked(aside), aside
+    assert await asked("/apis/Policies") == News(apis={"policies"}, books={"policies"})
+    assert await asked("/apis/a;rev=2") == News(apis={"a;rev=2"}, books={"a"})
     for below in ("operations/users", "operations/get/tags/t", "schemas/x", "releases/1"):
-        assert asked(f"/apis/a/{below}") == News(books={"a"}), below
-    assert asked("/apis/policies/operations/get") == News(books={"policies"})
-    assert asked("/products/policies/groups/guests") == News(products={"policies"})
-    assert asked("/products/P/apis/subscriptions", "delete") == News(moved=[("delete", "p", "subscriptions")])
-    assert asked("/apis/a/tags/t") == asked("/tags/t") == News(tags=True)
-    assert asked("/apiVersionSets/s") == News(sets=True)
-    assert asked("/schemas/global") == asked("/") == News(every_book=True)
+        assert await asked(f"/apis/a/{below}") == News(books={"a"}), below
+    assert await asked("/apis/policies/operations/get") == News(books={"policies"})
+    assert await asked("/products/policies/groups/guests") == News(products={"policies"})
+    assert await asked("/products/P/apis/subscriptions", "delete") == News(moved=[("delete", "p", "subscriptions")])
+    assert await asked("/apis/a/tags/t") == await asked("/tags/t") == News(tags=True)
+    assert await asked("/apiVersionSets/s") == News(sets=True)
+    assert await asked("/schemas/global") == await asked("/") == News(every_book=True)
 
 
-def test_a_change_of_spelling_takes_nothing_away() -> None:
+async def test_a_change_of_spelling_takes_nothing_away() -> None:
     ids = [("put", "/products/p/apis/Shop"), ("delete", "/products/p/apis/shop")]
-    news = News.of([{"changes": [{"operation": operation, "id": id} for operation, id in ids]}])
+    news = await News.of([{"changes": [{"operation": operation, "id": id} for operation, id in ids]}])
     assert news.moved == [("delete", "p", "shop"), ("put", "p", "shop")]
 
 
