@@ -7,7 +7,7 @@ Rules
    longer; the portal takes no calls before it has asked for it.
 3. While the plane is away, what was kept is shown, and `Catalogues.away` says so.
 4. All of it is read anew every `ANEW` seconds, and when the log does not reach back: the plane may have another past
-   since it was restored.
+   since it was restored. So it is when lists have changed while they were read page by page.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Catalogues:
         self._kept: Catalogue | None = None
         self._revision = 0
         self._edition = 0
+        self._unsure = False
         self._checked = self._rests_until = self._read_at = 0.0
         self._renewal: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -91,7 +92,8 @@ class Catalogues:
     async def _renew(self) -> None:
         started = time.monotonic()
         try:
-            if self._stock is None or started - self._read_at >= ANEW:
+            anew = started - self._read_at >= ANEW or (self._unsure and started >= self._rests_until)
+            if self._stock is None or anew:
                 await self._read()
             else:
                 await self._follow(self._stock, started)
@@ -104,13 +106,16 @@ class Catalogues:
             self._checked = time.monotonic()
 
     async def _read(self) -> None:
-        """All of it. What is changed meanwhile is in the log after the revision that is asked for first."""
+        """All of it. What is changed meanwhile is in the log after the revision that is asked for first, and followed
+        when it is looked at next."""
         started = time.monotonic()
         rows, _ = await self._plane.page("/revisions", 1, 1)
-        self._edition += 1
+        self._edition, self._unsure = self._edition + 1, True
         stock = await Stock.read(self._plane, self._edition)
         self._kept = await stock.catalogue(self._kept)
         self._stock, self._revision = stock, max((_number(each) for each in rows), default=0)
+        meanwhile = await self._plane.every("/changes", **{"from": str(self._revision)})
+        self._unsure = (await News.of(meanwhile)).shifts
         self._read_at = time.monotonic()
         self._rests_until = self._read_at + REST * (self._read_at - started)
 

@@ -90,6 +90,11 @@ class News:
     def __bool__(self) -> bool:
         return self != News()
 
+    @property
+    def shifts(self) -> bool:
+        """May lists have become longer or shorter, so that who was reading them has missed something?"""
+        return bool(self.apis or self.products or self.moved or self.sets or self.tags)
+
 
 class Stock:
     """Of one service, in lower case by name. Made with `Stock.read`, kept by `follow`; `catalogue` is what it makes."""
@@ -221,20 +226,21 @@ async def _nothing() -> list[dict[str, object]]:
 
 
 async def _some(plane: Plane, path: str, names: set[str], **query: str) -> Mapping[str, Resource | None]:
-    """Those of a collection, by name in lower case; None for what is not there. All of it where many are wanted, and
-    then those that are not there any more are among the wanted."""
+    """Those of a collection, by name in lower case; None for what is not there. Where many are wanted, all of it."""
+    found: dict[str, Resource | None] = {}
     if len(names) > FEW:
-        rows = {name_of(each).lower(): each for each in await plane.every(path, **query)}
-        return {**dict.fromkeys(names), **rows}
+        found.update((name_of(each).lower(), each) for each in await plane.every(path, **query))
+    gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str) -> Resource | None:
-        try:
-            return await plane.get(f"{path}/{segment(name)}", **query)
-        except NotThere:
-            return None
+        async with gate:
+            try:
+                return await plane.get(f"{path}/{segment(name)}", **query)
+            except NotThere:
+                return None
 
-    wanted = sorted(names)
-    return dict(zip(wanted, await asyncio.gather(*map(one, wanted)), strict=True))
+    wanted = sorted(names - found.keys())  # what a list lacks may have moved from a page to the one before
+    return {**found, **dict(zip(wanted, await asyncio.gather(*map(one, wanted)), strict=True))}
 
 
 def _tags(rows: Iterable[Resource]) -> dict[str, tuple[str, ...]]:

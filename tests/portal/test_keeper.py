@@ -169,6 +169,28 @@ async def test_a_plane_with_another_past_is_read_anew(people: House, calls: list
     assert "/revisions" not in calls
 
 
+async def test_what_changes_while_it_is_read_is_not_missed(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API is deleted between two pages, so the first of the second page moves to the first page."""
+    monkeypatch.setattr("portal.plane.PAGE", 2)
+    for name in ("a1", "a2", "a3", "a4"):
+        await people.plane.api(name)
+        await people.plane.put(f"/products/public/apis/{name}")
+    whole, deleted = Plane._call, False
+
+    async def between(self: Plane, method: str, address: Any, *more: Any, **others: Any) -> Any:
+        nonlocal deleted
+        if "/apis?" in str(address) and "skip" in str(address) and not deleted:
+            deleted = True
+            await people.plane.delete("/apis/a1")
+        return await whole(self, method, address, *more, **others)
+
+    monkeypatch.setattr(Plane, "_call", between)
+    own = keeper.Catalogues(plane(people))
+    await own.current()
+    assert deleted
+    assert [one.api.id for one in (await own.current()).apis] == ["a2", "a3", "a4", "shop"]
+
+
 async def test_it_is_looked_at_when_nobody_comes(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "LOOK", 0.02)
     monkeypatch.setattr(keeper, "SOON", 0.02)
