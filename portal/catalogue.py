@@ -7,7 +7,7 @@ Where it comes from is in `stock.py`, how it is kept in `keeper.py`. Pure.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,8 +17,12 @@ from portal.plane import NotThere
 from portal.reach import Reach, Whole
 from portal.samples.call import Versioning
 
+MANY_TAGS, FEW_TAGS = 24, 12
 VIEWS = 64  # sets of groups whose view is kept
 GUESTS = frozenset({"guests"})
+
+
+Order = list[tuple[int, int, str]]
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class Listed:
     versioning: Versioning = field(default_factory=Versioning)
 
     @cached_property
-    def order(self) -> tuple[str, list[tuple[int, str]]]:
+    def order(self) -> tuple[Order, list[tuple[int, str]]]:
         """Where it stands in a list: by its name, then by its version."""
-        return self.api.name.casefold(), _natural(self.api.version)
+        return alphabetical(self.api.name), _natural(self.api.version)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,18 @@ class Catalogue:
 
     @cached_property
     def tags(self) -> list[str]:
-        return sorted({tag for one in self.apis for tag in one.tags}, key=str.casefold)
+        return sorted(self._carried, key=alphabetical)
+
+    @cached_property
+    def common_tags(self) -> list[str]:
+        """All tags; where there are very many, those that most APIs carry."""
+        if len(self._carried) <= MANY_TAGS:
+            return self.tags
+        return sorted((tag for tag, _ in self._carried.most_common(FEW_TAGS)), key=alphabetical)
+
+    @cached_property
+    def _carried(self) -> Counter[str]:
+        return Counter(tag for one in self.apis for tag in one.tags)
 
     @cached_property
     def _of_products(self) -> Mapping[str, list[Listed]]:
@@ -145,6 +160,12 @@ def _entries(apis: Iterable[Listed]) -> Iterator[Entry]:
             members.sort(key=lambda one: one.order[1])
         done.append(Entry(members[-1], tuple(members)))
     yield from sorted(done, key=lambda one: one.first.order[0])
+
+
+def alphabetical(name: str) -> Order:
+    """As people look for names: in any case, and 10 comes after 9."""
+    parts = re.findall(r"(\d{1,9})|(\D+)", name.casefold())
+    return [(0, int(number), "") if number else (1, 0, text) for number, text in parts]
 
 
 def _natural(version: str) -> list[tuple[int, str]]:

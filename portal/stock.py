@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from portal.catalogue import Catalogue, Listed, versioning_of
+from portal.catalogue import Catalogue, Listed, alphabetical, versioning_of
 from portal.model import Api, Product, Resource, mappings, name_of, properties_of
 from portal.plane import NotThere, Plane, segment
 from portal.reach import Entries, Whole
@@ -182,7 +182,8 @@ class Stock:
 
     async def catalogue(self, before: Catalogue | None = None) -> Catalogue:
         """As things stand, for whomever. Views that were asked for of the one `before` are made, too."""
-        published = sorted((one for one in self._products.values() if one.published), key=_order)
+        published = [one for one in self._products.values() if one.published]
+        published.sort(key=lambda one: alphabetical(one.name))
         holders: dict[str, list[Product]] = defaultdict(list)
         async for product in breathing(published, 1):
             for name in self._members.get(product.id.lower(), ()):
@@ -248,7 +249,7 @@ def _tags(rows: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = defaultdict(set)
     for tag, api in _tagged(rows):
         found[api].add(tag)
-    return {api: tuple(sorted(tags, key=str.casefold)) for api, tags in found.items()}
+    return {api: tuple(sorted(tags, key=alphabetical)) for api, tags in found.items()}
 
 
 def _tagged(rows: Iterable[Resource]) -> Iterator[tuple[str, str]]:
@@ -256,7 +257,3 @@ def _tagged(rows: Iterable[Resource]) -> Iterator[tuple[str, str]]:
         tag, api = row.get("tag"), row.get("api")
         if isinstance(tag, Mapping) and isinstance(api, Mapping):
             yield str(tag.get("name") or ""), str(api.get("id") or "").rsplit("/", 1)[-1].lower()
-
-
-def _order(product: Product) -> str:
-    return product.name.casefold()

@@ -73,8 +73,8 @@ async def console(request: web.Request) -> web.Response:
 @routes.get("/apis/{api}/try/document")
 async def described(request: web.Request) -> web.Response:
     """The OpenAPI document that the console reads."""
-    listed, book = await found(request)
-    return web.json_response(with_servers(request, listed, book))
+    listed, _ = await found(request)
+    return web.json_response(await with_servers(request, listed))
 
 
 class Relay:
