@@ -38,6 +38,8 @@ PAGES = (
     "/?page=12",
     "/apis/api-0001",
     "/apis/api-0001/operations/op-1",
+    "/apis/api-0003",
+    "/apis/api-0003/operations/op-100",
     "/products",
     "/products/public",
     "/profile",
@@ -194,9 +196,14 @@ async def one(town: Town, number: int) -> None:
     if number % 10 == 0:
         await town.put(f"/products/{('partners', 'inside')[number // 10 % 2]}/apis/{name}")
         await town.put(f"/apis/{name}/tags/t{number // 10 % 10}")
-    if number < 20:
-        operation = {"displayName": "An operation", "method": "GET", "urlTemplate": "/x"}
-        await town.put(f"/apis/{name}/operations/op-1", operation)
+    for each in range(1, 101 if number == 3 else 2 if number < 20 else 1):
+        operation = {
+            "displayName": "An operation",
+            "method": "GET",
+            "urlTemplate": f"/{each}",
+            "description": "So. " * 9,
+        }
+        await town.put(f"/apis/{name}/operations/op-{each}", operation)
 
 
 async def meanwhile(town: Town, path: str, work: asyncio.Task[None]) -> list[Took]:
