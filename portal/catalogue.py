@@ -50,7 +50,8 @@ class Entry:
 
 class Catalogue:
     """`apis` in order, `products` by display name, `entries` as lists show them; `reach` knows whom calls go to, of
-    those that are seen and those that are not. Nothing in it is changed after it was made."""
+    those that are seen and those that are not. `closed`: the service wants everybody to sign in before seeing anything.
+    Nothing in it is changed after it was made."""
 
     def __init__(
         self,
@@ -58,8 +59,9 @@ class Catalogue:
         products: tuple[Product, ...] = (),
         whole: Whole | None = None,
         editions: Mapping[str, int] | None = None,
+        closed: bool = False,
     ) -> None:
-        self.apis, self.products = apis, products
+        self.apis, self.products, self.closed = apis, products, closed
         self._whole, self._editions = whole or Whole([], []), editions or {}
         self.entries = tuple(_entries(apis))
         self._by_id = {one.api.id.lower(): one for one in apis}
@@ -146,7 +148,7 @@ class Catalogue:
             for one in self.apis
             if (held := tuple(each for each in one.products if each.id in visible))
         )
-        return Catalogue(tuple(apis), products, self._whole, self._editions)
+        return Catalogue(tuple(apis), products, self._whole, self._editions, self.closed)
 
 
 def _entries(apis: Iterable[Listed]) -> Iterator[Entry]:

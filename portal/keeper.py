@@ -3,8 +3,8 @@
 Rules
 1. It is kept in memory, and follows the plane's log of changes. The log is looked at once a second at most when
    somebody comes, and every `LOOK` seconds when nobody does, so that who comes then waits for little.
-2. A visitor waits `PATIENCE` for that and is then shown what there is. Only where there is nothing yet, visitors wait
-   longer; the portal takes no calls before it has asked for it.
+2. A visitor waits `PATIENCE` from the beginning of a look, and is then shown what there is. Only where there is nothing
+   yet, visitors wait longer; the portal takes no calls before it has asked for it.
 3. While the plane is away, what was kept is shown, and `Catalogues.away` says so.
 4. All of it is read anew every `ANEW` seconds, and when the log does not reach back: the plane may have another past
    since it was restored. So it is when lists have changed while they were read page by page.
@@ -41,7 +41,7 @@ class Catalogues:
         self._revision = 0
         self._edition = 0
         self._unsure = False
-        self._checked = self._rests_until = self._read_at = 0.0
+        self._checked = self._rests_until = self._read_at = self._began = 0.0
         self._renewal: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -51,8 +51,8 @@ class Catalogues:
             renewal = self._renewing()
             if self._kept is None:
                 await asyncio.shield(renewal)
-            else:
-                done, _ = await asyncio.wait({renewal}, timeout=PATIENCE)
+            elif (left := self._began + PATIENCE - time.monotonic()) > 0:
+                done, _ = await asyncio.wait({renewal}, timeout=left)
                 for each in done:
                     each.exception()  # it is told by `away`
         assert self._kept is not None, "a renewal that succeeds leaves something"
@@ -76,7 +76,7 @@ class Catalogues:
 
     def _renewing(self) -> asyncio.Task[None]:
         if self._renewal is None or self._renewal.done():
-            self._renewal = asyncio.create_task(self._renew())
+            self._renewal, self._began = asyncio.create_task(self._renew()), time.monotonic()
         return self._renewal
 
     async def _look_on(self) -> None:

@@ -47,6 +47,7 @@ class News:
     moved: list[tuple[str, str, str]] = field(default_factory=list)
     books: set[str] = field(default_factory=set)
     every_book: bool = False
+    door: bool = False
     sets: bool = False
     tags: bool = False
 
@@ -76,6 +77,8 @@ class News:
                 self.products.add(product)
             case ["products", product, "apis", api]:
                 self.moved.append((operation, product, api))
+            case ["portalsettings", "signin"]:
+                self.door = True
             case ["tags", _]:
                 self.tags = True
             case ["apiversionsets", _]:
@@ -106,6 +109,7 @@ class Stock:
         self._members: dict[str, set[str]] = {}
         self._tags: dict[str, tuple[str, ...]] = {}
         self._sets: dict[str, Resource] = {}
+        self._closed = False
         self._listed: dict[str, Listed] = {}
         self._entries: Entries = {}
         self._editions: dict[str, int] = {}
@@ -114,11 +118,12 @@ class Stock:
     async def read(cls, plane: Plane, edition: int = 0) -> Stock:
         """All of it; `edition` is what all APIs get. Raises PlaneError."""
         stock = cls()
-        apis, products, sets, tagged = await asyncio.gather(
+        apis, products, sets, tagged, stock._closed = await asyncio.gather(
             plane.every("/apis"),
             plane.every("/products", expandGroups="true"),
             plane.every("/apiVersionSets"),
             plane.every("/apisByTags"),
+            _closed(plane),
         )
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -144,11 +149,12 @@ class Stock:
 
     async def follow(self, plane: Plane, news: News, edition: int) -> None:
         """Ask for what is new, and take it; APIs that have changed get `edition`. Raises PlaneError."""
-        apis, products, sets, tagged = await asyncio.gather(
+        apis, products, sets, tagged, closed = await asyncio.gather(
             _some(plane, "/apis", news.apis),
             _some(plane, "/products", news.products, expandGroups="true"),
             plane.every("/apiVersionSets") if news.sets else _nothing(),
             plane.every("/apisByTags") if news.tags else _nothing(),
+            _closed(plane) if news.door else _nothing(),
         )
         async for name, row in breathing(apis.items()):
             self._take(name, row)
@@ -165,6 +171,8 @@ class Stock:
             self._take_sets(sets)
         if news.tags:
             self._tags = _tags(tagged)
+        if news.door:
+            self._closed = bool(closed)
         changed = self._editions if news.every_book else news.books
         self._editions = {**self._editions, **dict.fromkeys(changed, edition)}
 
@@ -197,7 +205,7 @@ class Stock:
         apis = tuple(sorted(listed.values(), key=lambda one: one.order))
         await asyncio.sleep(0)
         whole = Whole(list(self._rows.values()), list(self._sets.values()), self._entries)
-        made = Catalogue(apis, tuple(published), whole, self._editions)
+        made = Catalogue(apis, tuple(published), whole, self._editions, self._closed)
         for groups in before.views[-VIEWS:] if before else ():
             await asyncio.sleep(0)
             made.seen_by(groups)
@@ -220,6 +228,10 @@ async def breathing(items: Iterable[One], piece: int = PIECE) -> AsyncIterator[O
         yield each
         if at % piece == 0:
             await asyncio.sleep(0)
+
+
+async def _closed(plane: Plane) -> bool:
+    return properties_of(await plane.get("/portalsettings/signin")).get("enabled") is True
 
 
 async def _nothing() -> list[dict[str, object]]:

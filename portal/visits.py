@@ -6,7 +6,7 @@ within `FRESH`; while the plane is away, a user is who it was.
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import re
 import time
 from collections import OrderedDict
@@ -23,6 +23,7 @@ from portal.plane import NotThere, Plane, PlaneAway, segment
 from portal.shelf import Shelf
 
 FRESH = 3.0  # seconds
+PATIENCE = 2.0  # seconds; a plane that says nothing for so long is away
 KNOWN = 5_000  # users
 CATALOGUES: web.AppKey[Catalogues] = web.AppKey("catalogues", Catalogues)
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
@@ -42,11 +43,12 @@ class Users:
         if time.monotonic() - asked < FRESH:
             return kept
         try:
-            user: Resource | None = await self._plane.get(f"/users/{segment(name)}", expandSessionStamp="true")
+            async with asyncio.timeout(PATIENCE):
+                user: Resource | None = await self._plane.get(f"/users/{segment(name)}", expandSessionStamp="true")
         except NotThere:
             user = None
-        except PlaneAway:
-            return kept
+        except (PlaneAway, TimeoutError):
+            user = kept
         if user is not None and properties_of(user).get("state") != "active":
             user = None
         self._kept[name] = time.monotonic(), user
@@ -61,25 +63,6 @@ class Users:
 
 
 USERS: web.AppKey[Users] = web.AppKey("users", Users)
-
-
-class Door:
-    """Does the service want everybody to sign in first (`portalsettings/signin`)? As the plane said last."""
-
-    def __init__(self, plane: Plane) -> None:
-        self._plane = plane
-        self._asked, self._closed = -FRESH, False
-
-    async def closed(self) -> bool:
-        """Raises PlaneError, but for PlaneAway: then it is as it was."""
-        if time.monotonic() - self._asked >= FRESH:
-            with contextlib.suppress(PlaneAway):
-                told = properties_of(await self._plane.get("/portalsettings/signin"))
-                self._asked, self._closed = time.monotonic(), told.get("enabled") is True
-        return self._closed
-
-
-DOOR: web.AppKey[Door] = web.AppKey("door", Door)
 
 
 async def recognise(request: web.Request) -> None:

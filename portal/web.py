@@ -49,7 +49,7 @@ from portal.pages.trial import RELAY, Relay
 from portal.plane import NotThere, Plane, PlaneAway, PlaneDenied, PlaneRefused
 from portal.settings import Settings
 from portal.shelf import Shelf
-from portal.visits import CATALOGUES, DOOR, SHELF, USERS, Door, Users, local, recognise
+from portal.visits import CATALOGUES, SHELF, USERS, Users, local, recognise
 
 LARGEST_FORM = 16 * 1024  # bytes
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -69,7 +69,7 @@ def application(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[_guard], client_max_size=LARGEST_FORM)
     app[SETTINGS] = settings
     plane = app[PLANE] = Plane(settings.plane, settings.service, settings.token_file, settings.ca)
-    app[CATALOGUES], app[SHELF], app[USERS], app[DOOR] = Catalogues(plane), Shelf(plane), Users(plane), Door(plane)
+    app[CATALOGUES], app[SHELF], app[USERS] = Catalogues(plane), Shelf(plane), Users(plane)
     app[PROVIDERS], app[RELAY] = Providers(settings, plane), Relay(settings)
     app[ATTEMPTS], app[NEW], app[GUESSES] = accounts.limit(), profile.limit(), console.limit()
     app[ENDED] = session.Ended()
@@ -174,7 +174,11 @@ async def _admit(request: web.Request) -> None:
     """Where the service wants everybody to sign in first (`portalsettings/signin`), only those who did see it."""
     if request.path.startswith(NOBODYS) or VISITOR in request:
         return
-    if await request.app[DOOR].closed():
+    try:
+        closed = (await request.app[CATALOGUES].current()).closed
+    except PlaneAway:
+        return  # nothing is known, so there is nothing to see
+    if closed:
         raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs, safe='')}")
 
 

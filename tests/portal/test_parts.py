@@ -156,6 +156,7 @@ async def test_what_the_catalogue_asks_for_after_a_change() -> None:
     assert await asked("/products/policies/groups/guests") == News(products={"policies"})
     assert await asked("/products/P/apis/subscriptions", "delete") == News(moved=[("delete", "p", "subscriptions")])
     assert await asked("/apis/a/tags/t") == await asked("/tags/t") == News(tags=True)
+    assert await asked("/portalsettings/signin") == News(door=True)
     assert await asked("/apiVersionSets/s") == News(sets=True)
     assert await asked("/schemas/global") == await asked("/") == News(every_book=True)
 
