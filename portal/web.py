@@ -27,7 +27,7 @@ from portal.assets import Asset, Assets, asset_of
 from portal.headers import CSP, HEADERS, security_policy
 from portal.keeper import Catalogues
 from portal.openid import PROVIDERS, Providers
-from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page, see
+from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, STALE, VISITOR, csrf_of, page, see
 from portal.pages import (
     accounts,
     activity,
@@ -218,4 +218,5 @@ def _problem(request: web.Request, status: int, title: str, words: str) -> web.R
         way = ("/console", "To the gateways")
     else:
         way = ("/", "To the APIs")
+    request[STALE] = False  # nothing is shown that was known before
     return page(request, "problem.html", status=status, code=status, title=title, words=words, way=way)
