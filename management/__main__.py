@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import secrets
@@ -59,6 +60,8 @@ async def serve(given: Settings) -> None:
             await _listen(runner, "management.https.port", given.https_host, given.https_port, context)
             log.info("ready on http://%s:%d", given.http_host, given.http_port)
             log.info("ready on https://%s:%d, trust %s", given.https_host, given.https_port, given.data / "ca.pem")
+            gc.collect()
+            gc.freeze()  # what is there for good is not looked through again and again while somebody waits
             await stop.wait()
             log.info("ending")
         finally:

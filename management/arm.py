@@ -230,6 +230,8 @@ class Arm:
                 return json_response(page(request, items, len(items)))
             top, skip = window(request)
             rows = tx.children(collection, top, skip)
+            if type.association:  # they show their targets
+                tx.prefetch(f"/{type.association}/{row.name}" for row in rows)
             items = [show(tx, row, request.query) for row in rows]
             total = len(rows) if not skip and len(rows) < top else tx.count(collection)
             return json_response(page(request, items, total, cut=False))

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from management.declare import Call
 from management.documents import copied
@@ -28,6 +28,13 @@ from management.transaction import BATCH, COLUMNS, Transaction, row_of
 NAMED = 5  # resources of a revision that its line in the list names
 LONGEST = 100_000  # characters
 Item = dict[str, Any]
+# made once: to say it in SQL anew costs more than to ask it
+NAMES = (
+    select(log.c.id, log.c.op)
+    .where(log.c.service == bindparam("service"), log.c.revision == bindparam("revision"))
+    .order_by(log.c.id)
+    .limit(NAMED)
+)
 
 
 class Revisions(Sequence[Item]):
@@ -67,9 +74,8 @@ class Revisions(Sequence[Item]):
         for revision, op, count, time in tx.connection.execute(counted.group_by(log.c.revision, log.c.op)):
             told[revision] |= {"time": time, "stored" if op == "put" else "deleted": count}
         for revision, item in told.items():
-            one = (log.c.service == tx.service.number) & (log.c.revision == revision)
-            names = select(log.c.id, log.c.op).where(one).order_by(log.c.id).limit(NAMED)
-            item["resources"] = [{"id": id, "operation": op} for id, op in tx.connection.execute(names)]
+            found = tx.connection.execute(NAMES, {"service": tx.service.number, "revision": revision})
+            item["resources"] = [{"id": id, "operation": op} for id, op in found]
         by = (authors.c.service == tx.service.number) & (authors.c.revision >= low) & (authors.c.revision <= high)
         who = select(authors.c.revision, authors.c.name, authors.c.client, authors.c.restored).where(by)
         for revision, name, client, restored in tx.connection.execute(who):

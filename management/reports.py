@@ -37,6 +37,8 @@ DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d
 BOUND = re.compile(
     r"\s*timestamp\s+(g[et]|l[et])\s+(?:(?:datetime(?:offset)?)?'([\d:.TZtz+-]+)'|([\d:.TZtz+-]+))\s*", re.IGNORECASE
 )
+EQUAL = re.compile(r"\s*(\w+)\s+eq\s+'[^']+'\s*")
+IDS = ("apiId", "operationId", "productId", "subscriptionId", "userId")
 
 
 def _sum(name: str) -> Any:
@@ -252,9 +254,17 @@ def _by(
             known = describe(resource) if resource else {}
             shown = {field: known.get(field, rows[-1].get(field)) for field in fields}
             items.append({"name": known.get("name", ""), **{k: v for k, v in shown.items() if v}, **totals(rows)})
-        return items + _uncalled(tx, type, describe, matches, {*groups})
+        return items if _only_called(text, fields) else items + _uncalled(tx, type, describe, matches, {*groups})
 
     return make
+
+
+def _only_called(text: str, fields: Names) -> bool:
+    """Does the filter want an id that what was not called has none of, such as that of a user?"""
+    if re.search(r"\b(or|not)\b", text, re.IGNORECASE):
+        return False
+    wanted = (EQUAL.fullmatch(part) for part in re.split(r"\band\b", text, flags=re.IGNORECASE))
+    return any(each is not None and each[1] in IDS and each[1] not in fields for each in wanted)
 
 
 def _uncalled(

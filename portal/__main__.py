@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -13,8 +14,11 @@ import sys
 from aiohttp import web
 
 from portal.settings import SettingRefused, Settings
+from portal.visits import CATALOGUES
 from portal.web import application
 from telemetry import log
+
+PATIENCE = 3.0  # seconds that the first reading may take before visitors are let in
 
 _log = logging.getLogger("portal")
 
@@ -24,9 +28,13 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(application(settings), access_log=None)
+    app = application(settings)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
+        await app[CATALOGUES].ready(PATIENCE)
+        gc.collect()
+        gc.freeze()  # what is there for good is not looked through again and again while somebody waits
         site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=5)
         await site.start()
         host, port = runner.addresses[0][:2]

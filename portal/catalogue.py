@@ -1,40 +1,28 @@
 """What may be seen of the service: published products, the current APIs in them, their versions and tags.
 
-Rules
-1. A product is visible to the groups that it is assigned to, an API by the visible products that hold it, as in APIM.
-   Who has not signed in belongs to the group `guests`.
-2. All of it is kept in memory and read anew when the plane's log says that something of it changed; the log is looked
-   at once a second at most, when somebody comes. A visitor waits `PATIENCE` for that and is then shown what there is.
-3. While the plane is away, what was kept is shown, and `Catalogues.away` says so.
+A product is visible to the groups that it is assigned to, an API by the visible products that hold it, as in APIM.
+Where it comes from is in `stock.py`, how it is kept in `keeper.py`. Pure.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
-from collections import defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 
-from portal.model import Api, Product, Resource, mappings, name_of, properties_of
-from portal.plane import NotThere, Plane, PlaneError, PlaneRefused, segment
+from portal.model import Api, Product, Resource, properties_of
+from portal.plane import NotThere
 from portal.reach import Reach, Whole
 from portal.samples.call import Versioning
 
-AT_ONCE = 8  # calls to the plane in flight for one look
+MANY_TAGS, FEW_TAGS = 24, 12
 VIEWS = 64  # sets of groups whose view is kept
-CHECK = 1.0  # seconds between two looks at the log
-PATIENCE = 0.03  # seconds
-REST = 5  # times as long as a reading took, before the next one
 GUESTS = frozenset({"guests"})
-# what of the plane's log the catalogue does not depend on
-ASIDE = re.compile(
-    r"/(users|subscriptions|namedValues|backends|certificates|gateways|loggers|diagnostics|policies|notifications)/.+"
-    r"|/groups/[^/]+/users/.+|.+/(policies|diagnostics)/[^/]+",
-    re.IGNORECASE,
-)
+
+
+Order = list[tuple[int, int, str]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +34,11 @@ class Listed:
     tags: tuple[str, ...] = ()
     versioning: Versioning = field(default_factory=Versioning)
 
+    @cached_property
+    def order(self) -> tuple[Order, list[tuple[int, str]]]:
+        """Where it stands in a list: by its name, then by its version."""
+        return alphabetical(self.api.name), _natural(self.api.version)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -56,27 +49,50 @@ class Entry:
 
 
 class Catalogue:
-    """`apis` and `products` by display name, `entries` as lists show them. `generation` is another one whenever
-    something has changed; `reach` knows whom calls go to, of those that are seen and those that are not. Nothing in it
-    is changed after it was made."""
+    """`apis` in order, `products` by display name, `entries` as lists show them; `reach` knows whom calls go to, of
+    those that are seen and those that are not. `closed`: the service wants everybody to sign in before seeing anything.
+    Nothing in it is changed after it was made."""
 
     def __init__(
         self,
         apis: tuple[Listed, ...] = (),
         products: tuple[Product, ...] = (),
-        generation: int = 0,
         whole: Whole | None = None,
+        editions: Mapping[str, int] | None = None,
+        closed: bool = False,
     ) -> None:
-        self.apis, self.products, self.generation = apis, products, generation
-        self._whole = whole or Whole([], [])
-        self.reach = Reach(self._whole, (one.api.id for one in apis))
+        self.apis, self.products, self.closed = apis, products, closed
+        self._whole, self._editions = whole or Whole([], []), editions or {}
         self.entries = tuple(_entries(apis))
         self._by_id = {one.api.id.lower(): one for one in apis}
-        self.seen_by = lru_cache(VIEWS)(self._seen_by)
+        self._views: OrderedDict[frozenset[str], Catalogue] = OrderedDict()
 
-    @property
+    @cached_property
+    def reach(self) -> Reach:
+        return Reach(self._whole, (one.api.id for one in self.apis))
+
+    @cached_property
     def tags(self) -> list[str]:
-        return sorted({tag for one in self.apis for tag in one.tags}, key=str.casefold)
+        return sorted(self._carried, key=alphabetical)
+
+    @cached_property
+    def common_tags(self) -> list[str]:
+        """All tags; where there are very many, those that most APIs carry."""
+        if len(self._carried) <= MANY_TAGS:
+            return self.tags
+        return sorted((tag for tag, _ in self._carried.most_common(FEW_TAGS)), key=alphabetical)
+
+    @cached_property
+    def _carried(self) -> Counter[str]:
+        return Counter(tag for one in self.apis for tag in one.tags)
+
+    @cached_property
+    def _of_products(self) -> Mapping[str, list[Listed]]:
+        found: dict[str, list[Listed]] = defaultdict(list)
+        for listed in self.apis:
+            for product in listed.products:
+                found[product.id].append(listed)
+        return found
 
     def find(self, api: str) -> Listed:
         """Raises NotThere for an API that is in no visible product, whether it exists or not."""
@@ -92,7 +108,7 @@ class Catalogue:
         raise NotThere("No product of this name is published here for you.")
 
     def of_product(self, product: str) -> list[Listed]:
-        return [listed for listed in self.apis if any(one.id == product for one in listed.products)]
+        return self._of_products.get(product, [])
 
     def versions_of(self, listed: Listed) -> tuple[Listed, ...]:
         """All versions of the API, this one too; only it, where it has no versions."""
@@ -101,20 +117,38 @@ class Catalogue:
         return tuple(
             sorted(
                 (one for one in self.apis if one.api.version_set == listed.api.version_set),
-                key=lambda one: _natural(one.api.version),
+                key=lambda one: one.order[1],
             )
         )
 
-    def _seen_by(self, groups: frozenset[str]) -> Catalogue:
+    def edition(self, api: str) -> int:
+        """Another number whenever the API, or anything below it, has changed."""
+        return self._editions.get(api.partition(";")[0].lower(), 0)
+
+    @property
+    def views(self) -> list[frozenset[str]]:
+        """The sets of groups whose view was asked for; the latest comes last."""
+        return list(self._views)
+
+    def seen_by(self, groups: frozenset[str]) -> Catalogue:
         """What members of any of these groups see."""
+        view = self._views.get(groups)
+        if view is None:
+            view = self._views[groups] = self._seen_by(groups)
+            if len(self._views) > VIEWS:
+                self._views.popitem(last=False)
+        self._views.move_to_end(groups)
+        return view
+
+    def _seen_by(self, groups: frozenset[str]) -> Catalogue:
         products = tuple(one for one in self.products if one.groups & groups)
         visible = {one.id for one in products}
         apis = (
-            Listed(one.api, held, one.tags, one.versioning)
+            one if len(held) == len(one.products) else Listed(one.api, held, one.tags, one.versioning)
             for one in self.apis
             if (held := tuple(each for each in one.products if each.id in visible))
         )
-        return Catalogue(tuple(apis), products, self.generation, self._whole)
+        return Catalogue(tuple(apis), products, self._whole, self._editions, self.closed)
 
 
 def _entries(apis: Iterable[Listed]) -> Iterator[Entry]:
@@ -124,9 +158,16 @@ def _entries(apis: Iterable[Listed]) -> Iterator[Entry]:
         sets[one.api.version_set or f"\n{one.api.id}"].append(one)
     done = []
     for members in sets.values():
-        members.sort(key=lambda one: _natural(one.api.version))
+        if len(members) > 1:
+            members.sort(key=lambda one: one.order[1])
         done.append(Entry(members[-1], tuple(members)))
-    yield from sorted(done, key=lambda one: one.first.api.name.casefold())
+    yield from sorted(done, key=lambda one: one.first.order[0])
+
+
+def alphabetical(name: str) -> Order:
+    """As people look for names: in any case, and 10 comes after 9."""
+    parts = re.findall(r"(\d{1,9})|(\D+)", name.casefold())
+    return [(0, int(number), "") if number else (1, 0, text) for number, text in parts]
 
 
 def _natural(version: str) -> list[tuple[int, str]]:
@@ -142,124 +183,6 @@ def matching(entries: Iterable[Entry], words: list[str], tag: str) -> list[Entry
         for entry in entries
         if any((not tag or tag in one.tags) and one.api.has(wanted) for one in entry.versions)
     ]
-
-
-class Catalogues:
-    """The one catalogue of a portal, kept as the rules above say."""
-
-    def __init__(self, plane: Plane) -> None:
-        self.away = False
-        self._plane = plane
-        self._kept: Catalogue | None = None
-        self._revision = -1
-        self._checked = self._rests_until = 0.0
-        self._renewal: asyncio.Task[None] | None = None
-
-    async def current(self) -> Catalogue:
-        """Raises PlaneError when there is nothing yet, and the plane does not give it."""
-        if self._kept is None or time.monotonic() - self._checked >= CHECK:
-            if self._renewal is None or self._renewal.done():
-                self._renewal = asyncio.create_task(self._renew())
-            if self._kept is None:
-                await asyncio.shield(self._renewal)
-            else:
-                done, _ = await asyncio.wait({self._renewal}, timeout=PATIENCE)
-                for each in done:
-                    each.exception()  # it is told by `away`
-        assert self._kept is not None, "a renewal that succeeds leaves something"
-        return self._kept
-
-    def warm(self) -> None:
-        """Read in the background what the first visitor would wait for; that the plane is away, they are told."""
-        self._renewal = asyncio.create_task(self._renew())
-        self._renewal.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def close(self) -> None:
-        if self._renewal is not None:
-            self._renewal.cancel()
-
-    async def _renew(self) -> None:
-        started = time.monotonic()
-        try:
-            revision, touched = await _news(self._plane, self._revision)
-            if (self._kept is None or touched) and (self._kept is None or started >= self._rests_until):
-                generation = self._kept.generation + 1 if self._kept else 1
-                self._kept = await read(self._plane, generation)
-                self._rests_until = time.monotonic() + REST * (time.monotonic() - started)
-                self._revision = revision
-            elif not touched:
-                self._revision = revision
-            self.away = False
-        except PlaneError:
-            self.away = True
-            if self._kept is None:
-                raise
-        finally:
-            self._checked = time.monotonic()
-
-
-async def _news(plane: Plane, known: int) -> tuple[int, bool]:
-    """(the plane's revision now, whether anything of the catalogue has changed since revision `known`)."""
-    try:
-        entries = await plane.every("/changes", **({"from": str(known)} if known >= 0 else {}))
-    except PlaneRefused:  # the log does not reach back so far, or the plane has another past
-        entries, known = await plane.every("/changes"), -1
-    latest = max((int(each.get("revision") or 0) for each in entries), default=max(known, 0))
-    ids = (str(change.get("id") or "") for each in entries for change in mappings(each.get("changes")))
-    return latest, known < 0 or any(not ASIDE.fullmatch(id) for id in ids)
-
-
-async def read(plane: Plane, generation: int) -> Catalogue:
-    """All that is published, for whomever."""
-    rows, sets, tagged, every = await asyncio.gather(
-        plane.every("/products", expandGroups="true"),
-        plane.every("/apiVersionSets"),
-        plane.every("/apisByTags"),
-        plane.every("/apis"),
-    )
-    published = sorted((one for one in map(Product.read, rows) if one.published), key=lambda one: one.name.casefold())
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def apis_of(product: Product) -> list[Api]:
-        async with gate:
-            try:
-                return [Api.read(one) for one in await plane.every(f"/products/{segment(product.id)}/apis")]
-            except NotThere:  # deleted between the two calls
-                return []
-
-    apis: dict[str, Api] = {}
-    holders: dict[str, list[Product]] = defaultdict(list)
-    for product, members in zip(published, await asyncio.gather(*map(apis_of, published)), strict=True):
-        for api in members:
-            if api.current:
-                apis[api.id] = api
-                holders[api.id].append(product)
-    schemes = {name_of(each).lower(): each for each in sets}
-    tags = _tags(tagged)
-    listed = sorted(
-        (
-            Listed(
-                api,
-                tuple(holders[id]),
-                tuple(sorted(tags[id.lower()], key=str.casefold)),
-                versioning_of(api, schemes.get(api.version_set.lower())),
-            )
-            for id, api in apis.items()
-        ),
-        key=lambda one: (one.api.name.casefold(), _natural(one.api.version)),
-    )
-    return Catalogue(tuple(listed), tuple(published), generation, Whole(every, sets))
-
-
-def _tags(rows: Iterable[Resource]) -> dict[str, set[str]]:
-    """Of each API, by its id."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        tag, api = row.get("tag"), row.get("api")
-        if isinstance(tag, Mapping) and isinstance(api, Mapping):
-            name = str(tag.get("name") or "")
-            found[str(api.get("id") or "").rsplit("/", 1)[-1].lower()].add(name)
-    return found
 
 
 def versioning_of(api: Api, version_set: Resource | None) -> Versioning:

@@ -25,8 +25,8 @@ from yarl import URL
 API_VERSION = "2024-05-01"
 TIMEOUT = 10.0  # seconds, one call
 LONG = 120.0  # seconds, a call that may bring or change much
-PAGE = 500  # resources asked for at once
-MOST_PAGES = 200
+PAGE = 200  # resources asked for at once: neither side works on them for long
+MOST_PAGES = 500
 
 
 class PlaneError(Exception):

@@ -13,6 +13,7 @@ Pure.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -26,6 +27,9 @@ from proxy.errors import BadRequest, OperationNotFound
 from proxy.routing import ApiEntry, Routes, UnknownOperation, build_routes
 from proxy.target import canonical_path
 
+PIECE = 50  # APIs that are made before others have their turn
+Entries = dict[str, tuple[Resource, ApiEntry]]  # by the name of the API, with what it was made of
+
 _REVISION = re.compile(r"(?:;|%3B)rev=", re.IGNORECASE)
 _SLASH = re.compile(r"%(?:25)*2F", re.IGNORECASE)
 
@@ -35,19 +39,40 @@ class Unreachable(Exception):
 
 
 class Whole:
-    """All APIs of the service, made of what the plane tells when the first call is tried."""
+    """All APIs of the service, made of what the plane tells when the first call is tried. `made` is what others of the
+    same version sets have made already, and grows."""
 
-    def __init__(self, apis: Sequence[Resource], version_sets: Sequence[Resource]) -> None:
+    def __init__(self, apis: Sequence[Resource], version_sets: Sequence[Resource], made: Entries | None = None) -> None:
         self._rows, self._sets = apis, version_sets
+        self._made: Entries = {} if made is None else made
+
+    async def prepare(self) -> None:
+        """Make what is needed to find an API; others have their turn meanwhile."""
+        if "entries" not in self.__dict__:
+            for at, row in enumerate(self._rows, 1):
+                self._entry(row)
+                if at % PIECE == 0:
+                    await asyncio.sleep(0)
 
     @cached_property
-    def apis(self) -> tuple[Api, ...]:
-        sets = {name_of(each).lower(): read.version_set(name_of(each), properties_of(each)) for each in self._sets}
-        return tuple(_plain(each, sets) for each in self._rows)
+    def entries(self) -> tuple[ApiEntry, ...]:
+        return tuple(map(self._entry, self._rows))
 
     @cached_property
     def routes(self) -> Routes:
-        return build_routes(ApiEntry.of(each, ()) for each in self.apis)
+        return build_routes(self.entries)
+
+    @cached_property
+    def _schemes(self) -> Mapping[str, VersionSet]:
+        return {name_of(each).lower(): read.version_set(name_of(each), properties_of(each)) for each in self._sets}
+
+    def _entry(self, row: Resource) -> ApiEntry:
+        name = name_of(row)
+        known, entry = self._made.get(name, (None, None))
+        if entry is None or known is not row:
+            entry = ApiEntry.of(_plain(row, self._schemes), ())
+            self._made[name] = row, entry
+        return entry
 
 
 class Reach:
@@ -55,6 +80,10 @@ class Reach:
 
     def __init__(self, whole: Whole, seen: Iterable[str]) -> None:
         self._whole, self._seen = whole, frozenset(each.partition(";rev=")[0].lower() for each in seen)
+
+    async def prepare(self) -> None:
+        """What `find` would do at once the first time, in pieces."""
+        await self._whole.prepare()
 
     def find(self, path: str, query: str, headers: MultiMapping[str]) -> tuple[str, set[str]]:
         """(the path as gateways read it, the names of the APIs that take it: nearly always one). Raises Unreachable."""
@@ -75,7 +104,7 @@ class Reach:
 
     @cached_property
     def _hidden(self) -> Routes:
-        return build_routes(ApiEntry.of(each, ()) for each in self._whole.apis if each.id.lower() not in self._seen)
+        return build_routes(each for each in self._whole.entries if each.api.id.lower() not in self._seen)
 
 
 def _plain(resource: Resource, sets: Mapping[str, VersionSet]) -> Api:

@@ -6,6 +6,7 @@ within `FRESH`; while the plane is away, a user is who it was.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections import OrderedDict
@@ -14,13 +15,15 @@ from urllib.parse import quote
 from aiohttp import web
 
 from portal import session
-from portal.catalogue import GUESTS, Catalogue, Catalogues
+from portal.catalogue import GUESTS, Catalogue
+from portal.keeper import Catalogues
 from portal.model import Resource, mappings, name_of, properties_of
 from portal.page import ENDED, PLANE, STALE, VISIT, VISITOR
 from portal.plane import NotThere, Plane, PlaneAway, segment
 from portal.shelf import Shelf
 
 FRESH = 3.0  # seconds
+PATIENCE = 2.0  # seconds; a plane that says nothing for so long is away
 KNOWN = 5_000  # users
 CATALOGUES: web.AppKey[Catalogues] = web.AppKey("catalogues", Catalogues)
 SHELF: web.AppKey[Shelf] = web.AppKey("shelf", Shelf)
@@ -40,11 +43,12 @@ class Users:
         if time.monotonic() - asked < FRESH:
             return kept
         try:
-            user: Resource | None = await self._plane.get(f"/users/{segment(name)}", expandSessionStamp="true")
+            async with asyncio.timeout(PATIENCE):
+                user: Resource | None = await self._plane.get(f"/users/{segment(name)}", expandSessionStamp="true")
         except NotThere:
             user = None
-        except PlaneAway:
-            return kept
+        except (PlaneAway, TimeoutError):
+            user = kept
         if user is not None and properties_of(user).get("state") != "active":
             user = None
         self._kept[name] = time.monotonic(), user

@@ -24,11 +24,10 @@ from aiohttp.typedefs import Handler
 
 from portal import brand, session
 from portal.assets import Asset, Assets, asset_of
-from portal.catalogue import Catalogues
 from portal.headers import CSP, HEADERS, security_policy
-from portal.model import properties_of
+from portal.keeper import Catalogues
 from portal.openid import PROVIDERS, Providers
-from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, VISITOR, csrf_of, page, see
+from portal.page import ASSETS, ENDED, ENVIRONMENT, PLANE, SETTINGS, STALE, VISITOR, csrf_of, page, see
 from portal.pages import (
     accounts,
     activity,
@@ -109,7 +108,7 @@ async def _open(app: web.Application) -> None:
         app[ENVIRONMENT].get_template(name)
     for each in (app[PLANE], app[PROVIDERS], app[RELAY]):
         await each.open()
-    app[CATALOGUES].warm()
+    app[CATALOGUES].open()
 
 
 async def _close(app: web.Application) -> None:
@@ -176,10 +175,10 @@ async def _admit(request: web.Request) -> None:
     if request.path.startswith(NOBODYS) or VISITOR in request:
         return
     try:
-        needed = properties_of(await request.app[PLANE].get("/portalsettings/signin")).get("enabled") is True
+        closed = (await request.app[CATALOGUES].current()).closed
     except PlaneAway:
-        return
-    if needed:
+        return  # nothing is known, so there is nothing to see
+    if closed:
         raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs, safe='')}")
 
 
@@ -219,4 +218,5 @@ def _problem(request: web.Request, status: int, title: str, words: str) -> web.R
         way = ("/console", "To the gateways")
     else:
         way = ("/", "To the APIs")
+    request[STALE] = False  # nothing is shown that was known before
     return page(request, "problem.html", status=status, code=status, title=title, words=words, way=way)

@@ -38,9 +38,11 @@ def all_kinds(call: Call) -> list[Item]:
 def _tagged(call: Call, kind: str, below: str) -> list[Item]:
     wanted = {name.strip().lower() for name in call.query.get("tags", "").split(",") if name.strip()}
     items = []
-    for row in call.tx.of_type(f"{TYPES[kind]}/tags"):
+    rows = [row for row in call.tx.of_type(f"{TYPES[kind]}/tags") if row.key.startswith(below)]
+    call.tx.prefetch(key for row in rows for key in (f"/tags/{row.name}", row.key.rsplit("/", 2)[0]))
+    for row in rows:
         tag, holder = call.tx.get(f"/tags/{row.name}"), call.tx.get(row.key.rsplit("/", 2)[0])
-        if tag is None or holder is None or not row.key.startswith(below):
+        if tag is None or holder is None:
             continue
         name = tag.body["displayName"]
         if not wanted or name.lower() in wanted or tag.name.lower() in wanted:

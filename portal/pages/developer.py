@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from portal.outline import outline
 from portal.page import PLANE, SETTINGS, SIZE, STALE, VISITOR, Pages, number_of, page
 from portal.plane import NotThere, segment
 from portal.samples import KEY, LANGUAGES, address, call, language
-from portal.shelf import FORMATS, Book
+from portal.shelf import FORMATS, Book, OpenApi, schemas_of
 from portal.visits import SHELF, own, seen
 
 routes = web.RouteTableDef()
@@ -31,7 +32,8 @@ async def apis(request: web.Request) -> web.Response:
     pages = Pages(number_of(request), len(found), search, f"tag={quote(tag, safe='')}" if tag else "")
     shown = found[(pages.number - 1) * SIZE : pages.number * SIZE]
     return page(
-        request, "apis.html", entries=shown, search=search, tag=tag, tags=known.tags, known=len(known.entries),
+        request, "apis.html", entries=shown, search=search, tag=tag, tags=known.tags,
+        common=known.common_tags, known=len(known.entries),
         pages=pages, products=len(known.products),
     )  # fmt: skip
 
@@ -57,6 +59,7 @@ async def operation(request: web.Request) -> web.Response:
     spoken = language(request.query.get("lang", ""))
     names = {each.type_name for each in shown.bodies if each.type_name}
     names |= {each.type_name for one in shown.responses for each in one.representations if each.type_name}
+    schemas = schemas_of(await openapi(request, listed)) if names else {}
     return page(
         request,
         "operation.html",
@@ -68,7 +71,7 @@ async def operation(request: web.Request) -> web.Response:
         gateways=gateways,
         gateway=chosen,
         sample=spoken.sample(call(chosen, listed.api, shown, listed.versioning)),
-        outlines={name: outline(name, book.schemas) for name in names},
+        outlines={name: outline(name, schemas) for name in names},
         subscriptions=await keys_for(request, listed),
     )
 
@@ -82,7 +85,8 @@ async def document(request: web.Request) -> web.Response:
         raise NotThere("The API is not to be had in this format.")
     asked, ending, _ = FORMATS[format]
     if format == "openapi-json":
-        kind, text = "application/json", json.dumps(with_servers(request, listed, book), indent=2)
+        written = await with_servers(request, listed)
+        kind, text = "application/json", await asyncio.to_thread(json.dumps, written, indent=2)
     else:
         kind, text = await request.app[PLANE].document(f"/apis/{segment(listed.api.id)}", asked)
     name = "".join(each if (each.isalnum() and each.isascii()) or each in "-_" else "-" for each in listed.api.id)
@@ -97,7 +101,9 @@ async def document(request: web.Request) -> web.Response:
 @routes.get("/products")
 async def products(request: web.Request) -> web.Response:
     known = await seen(request)
-    return page(request, "products.html", products=[(one, len(known.of_product(one.id))) for one in known.products])
+    pages = Pages(number_of(request), len(known.products))
+    shown = known.products[(pages.number - 1) * SIZE : pages.number * SIZE]
+    return page(request, "products.html", products=[(one, len(known.of_product(one.id))) for one in shown], pages=pages)
 
 
 @routes.get("/products/{product}")
@@ -119,7 +125,7 @@ async def found(request: web.Request) -> tuple[Listed, Book]:
     """The API of the path, where the visitor sees it. Raises PlaneError."""
     known = await seen(request)
     listed = known.find(request.match_info["api"])
-    book, old = await request.app[SHELF].book(listed.api, known.generation)
+    book, old = await request.app[SHELF].book(listed.api, known.edition(listed.api.id))
     if old:
         request[STALE] = True
     return listed, book
@@ -153,8 +159,17 @@ def gateways_of(request: web.Request) -> tuple[tuple[str, ...], str]:
     return gateways, gateways[int(asked) - 1] if asked in map(str, range(1, len(gateways) + 1)) else gateways[0]
 
 
-def with_servers(request: web.Request, listed: Listed, book: Book) -> dict[str, object]:
-    """The OpenAPI document, with the gateways as its servers."""
+async def openapi(request: web.Request, listed: Listed) -> OpenApi:
+    """The API's document. Raises PlaneError."""
+    known = await seen(request)
+    document, old = await request.app[SHELF].openapi(listed.api, known.edition(listed.api.id))
+    if old:
+        request[STALE] = True
+    return document
+
+
+async def with_servers(request: web.Request, listed: Listed) -> dict[str, object]:
+    """The OpenAPI document, with the gateways as its servers. Raises PlaneError."""
     gateways, _ = gateways_of(request)
     servers = [{"url": address(each, listed.api, listed.versioning)} for each in gateways]
-    return {**book.openapi, "servers": servers}
+    return {**await openapi(request, listed), "servers": servers}

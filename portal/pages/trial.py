@@ -73,8 +73,8 @@ async def console(request: web.Request) -> web.Response:
 @routes.get("/apis/{api}/try/document")
 async def described(request: web.Request) -> web.Response:
     """The OpenAPI document that the console reads."""
-    listed, book = await found(request)
-    return web.json_response(with_servers(request, listed, book))
+    listed, _ = await found(request)
+    return web.json_response(await with_servers(request, listed))
 
 
 class Relay:
@@ -145,6 +145,7 @@ async def _admitted(request: web.Request, url: str, headers: CIMultiDict[str]) -
     """Where a call goes: the gateway as the portal reaches it. Raises HTTPForbidden, rule 1."""
     reached, path, query = parts_of(url, request.app[SETTINGS])
     reach = (await seen(request)).reach
+    await reach.prepare()
     try:
         sent, apis = reach.find(path, query, headers)
     except Unreachable as refused:

@@ -134,15 +134,18 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
         ),
         resource("products/draft", displayName="Draft", state="notPublished"),
     ],
-    "/products/starter/apis": [SHOP, OLD],
-    "/products/draft/apis": [HIDDEN],
-    "/apis": [SHOP, HIDDEN],
+    "/products/starter/apiLinks": [
+        resource(f"apiLinks/{number}", apiId=each["id"]) for number, each in enumerate((SHOP, OLD))
+    ],
+    "/products/draft/apiLinks": [resource("apiLinks/hidden", apiId=HIDDEN["id"])],
+    "/apis": [SHOP, OLD, HIDDEN],
     "/apis/shop;rev=1/operations": [OPERATION],
     "/gateways": [resource("gateways/home", description="At home"), resource("gateways/empty")],
     "/subscriptions": [
         resource("subscriptions/mine", displayName="Mine", scope=f"{LOCAL_SERVICE}/products/starter", state="active")
     ],
     "/changes": [],
+    "/revisions": [],
     "/apiVersionSets": [resource("apiVersionSets/shops", versioningScheme="Header", versionHeaderName="Api-Version")],
     "/apisByTags": [{"tag": {"name": "books"}, "api": {"id": "/apis/shop;rev=1"}}],
     "/apis/shop;rev=1/releases": [

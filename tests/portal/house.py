@@ -19,7 +19,7 @@ from management.app import make_app
 from management.provision import DEFAULT_SERVICE, ensure_default
 from management.store import Store
 from management.vault import Vault
-from portal import catalogue, visits
+from portal import keeper, visits
 from portal.settings import Settings
 from portal.web import application
 from tests.management.conftest import TOKEN, Plane
@@ -87,7 +87,7 @@ async def house(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) 
     monkeypatch.setattr(accounts, "STEP", 0.0)
     monkeypatch.setattr(visits, "FRESH", 0.0)
     for name, value in (("CHECK", 0.0), ("PATIENCE", 10.0), ("REST", 0)):
-        monkeypatch.setattr(catalogue, name, value)
+        monkeypatch.setattr(keeper, name, value)
     store = Store.open(store_url(folder), Vault.open(folder / "store.key"))
     ensure_default(store, DEFAULT_SERVICE)
     server = TestServer(make_app(store, TOKEN))

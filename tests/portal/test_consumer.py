@@ -394,7 +394,7 @@ async def test_the_plane_away_and_back(people: House) -> None:
         text = await people.go(path)
         assert "The management plane is away" in text
         assert "Ann X" in text, "who is signed in stays so"
-    await people.go("/profile", 503)
+    assert "what was known" not in await people.go("/profile", 503), "nothing of it is shown there"
     again = web.AppRunner(make_app(people.plane.store, TOKEN))
     await again.setup()
     await web.TCPSite(again, "127.0.0.1", port).start()

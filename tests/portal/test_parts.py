@@ -11,13 +11,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from portal.catalogue import ASIDE
 from portal.delegation import signature
 from portal.limits import Limit, client
 from portal.outline import DEEPEST, MOST, outline
 from portal.page import SETTINGS
 from portal.plain import description_of
 from portal.settings import SettingRefused, Settings
+from portal.stock import News
 from portal.usage import Line, bars, span_of
 from portal.visits import local
 
@@ -139,19 +139,32 @@ def test_settings_that_are_refused(name: str, value: str) -> None:
         Settings.read({name: value})
 
 
-def test_what_the_catalogue_does_not_depend_on() -> None:
-    for aside in ("/users/ann", "/subscriptions/x", "/groups/a/users/b", "/apis/a/policies/policy", "/policies/policy"):
-        assert ASIDE.fullmatch(aside)
-    for own in (
-        "/apis/policies",
-        "/apis/users",
-        "/apis/a/operations/users",
-        "/apis/policies/operations/get",
-        "/groups/a",
-        "/products/p/apis/subscriptions",
-        "/products/policies/groups/guests",
-    ):
-        assert not ASIDE.fullmatch(own)
+async def test_what_the_catalogue_asks_for_after_a_change() -> None:
+    async def asked(id: str, operation: str = "put") -> News:
+        return await News.of([{"changes": [{"operation": operation, "id": id}]}])
+
+    for aside in (
+        "/users/ann", "/subscriptions/x", "/groups/a/users/b", "/apis/a/policies/policy", "/policies/policy",
+        "/apis/a/operations/b/policies/policy", "/products/p/policies/policy", "/tags/t/apiLinks/x",
+    ):  # fmt: skip
+        assert not await asked(aside), aside
+    assert await asked("/apis/Policies") == News(apis={"policies"}, books={"policies"})
+    assert await asked("/apis/a;rev=2") == News(apis={"a;rev=2"}, books={"a"})
+    for below in ("operations/users", "operations/get/tags/t", "schemas/x", "releases/1"):
+        assert await asked(f"/apis/a/{below}") == News(books={"a"}), below
+    assert await asked("/apis/policies/operations/get") == News(books={"policies"})
+    assert await asked("/products/policies/groups/guests") == News(products={"policies"})
+    assert await asked("/products/P/apis/subscriptions", "delete") == News(moved=[("delete", "p", "subscriptions")])
+    assert await asked("/apis/a/tags/t") == await asked("/tags/t") == News(tags=True)
+    assert await asked("/portalsettings/signin") == News(door=True)
+    assert await asked("/apiVersionSets/s") == News(sets=True)
+    assert await asked("/schemas/global") == await asked("/") == News(every_book=True)
+
+
+async def test_a_change_of_spelling_takes_nothing_away() -> None:
+    ids = [("put", "/products/p/apis/Shop"), ("delete", "/products/p/apis/shop")]
+    news = await News.of([{"changes": [{"operation": operation, "id": id} for operation, id in ids]}])
+    assert news.moved == [("delete", "p", "shop"), ("put", "p", "shop")]
 
 
 @pytest.mark.parametrize(
