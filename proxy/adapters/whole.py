@@ -138,11 +138,6 @@ def first_end(data: bytes) -> int:
     return head + 2 + int(length[1]) if length is not None else 0
 
 
-def end_of_head(data: bytes) -> int:
-    """Bytes of the head that these begin with; 0 while it goes on."""
-    return data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0
-
-
 def _renew() -> Whole | None:
     """Nobody else's bytes may be read as what follows these: the next request has a parser that saw none of them."""
     global _parser

@@ -1,0 +1,189 @@
+"""What becomes of a stream of bytes must not depend on how TCP or TLS cuts it into pieces.
+
+Every vector of tests/wire, ours and the shared ones, alone and among good requests, is handed to a `Connection` in many
+pieces. Rule: all cuts of one stream have one verdict: which requests went on whole, what was answered, and whether the
+connection closed. No sockets, as in test_two_ways.py; `make wire` cuts on real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from sidecar_harness import Harness, ListJournal, open_api, policy
+from test_two_ways import Wire
+
+from proxy.adapters.cache import LocalCache
+from proxy.adapters.clock import SystemClock
+from proxy.adapters.connection import Connection
+from proxy.adapters.counters import LocalCounters
+from proxy.adapters.quotas import LocalQuotas
+from proxy.lifecycle import Sidecar
+from proxy.messages import Body, Headers, Response
+from proxy.ports import Outgoing, Ports
+from proxy.server import Server
+from tests.wire.cuts import cuts_of
+from tests.wire.vectors import Vector, own, shared
+
+GOOD = b"GET /good HTTP/1.1\r\nHost: gw.test\r\n\r\n"
+CHUNKED = b"POST /first HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+LARGEST = 300_000  # bytes of a vector that is tried here
+
+
+class Verdict(NamedTuple):
+    """`gone`: method, target and body of each request that went to the backend whole."""
+
+    gone: tuple[tuple[str, str, bytes], ...]
+    answers: tuple[int, ...]
+    closed: bool
+
+
+class Pipe(Wire):
+    """A client's end that keeps what it may not send: reading that is paused is, as on a socket."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
+        super().__init__(loop, protocol)
+        self.paused = False
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+class Slow:
+    """A backend behind the transport port: it takes so many turns of the loop for a head, then for each part."""
+
+    def __init__(self) -> None:
+        self.turns = 1
+        self.gone: list[tuple[str, str, bytes]] = []
+
+    async def send(self, request: Outgoing) -> Response:
+        body = b""
+        await self._rest()
+        async for chunk in request.body.chunks():
+            body += chunk
+            await self._rest()
+        self.gone.append((request.method, request.url.path, body))
+        return Response(200, "OK", Headers(), Body(b"ok"))
+
+    async def _rest(self) -> None:
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
+
+
+class World:
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+        self.backend = Slow()
+        self.server = self.runner.run(self._made())
+
+    async def _made(self) -> Server:
+        journal = ListJournal()
+        ports = Ports(self.backend, LocalCounters(), SystemClock(), journal, LocalCache(), LocalQuotas())
+        sidecar = Sidecar(ports, instance="test")
+        server = Server(sidecar)
+        Harness(sidecar, server, journal, self.backend).configure(  # type: ignore[arg-type]
+            *open_api("all", "http://backend.test", ""),
+            policy("", "<policies><inbound/><backend><forward-request/></backend><outbound/><on-error/></policies>"),
+        )
+        return server
+
+    def verdict(self, pieces: Sequence[bytes], ends: bool = False, hurry: bool = False, turns: int = 1) -> Verdict:
+        """`ends`: the client then closes its side. `hurry`: a piece comes with each turn of the loop, not when all is
+        done that the one before set going. `turns` is the backend's pace."""
+        self.backend.turns = turns
+        return self.runner.run(self._verdict(pieces, ends, hurry))
+
+    async def _verdict(self, pieces: Sequence[bytes], ends: bool, hurry: bool) -> Verdict:
+        loop = asyncio.get_running_loop()
+        self.backend.gone.clear()
+        connection = Connection(self.server, loop)
+        pipe = Pipe(loop, connection)
+        connection.connection_made(pipe)
+        await settled(loop)
+        for piece in pieces:
+            if pipe.paused:
+                await settled(loop)
+            if pipe.closed:
+                break
+            assert not pipe.paused, "nobody takes the rest"
+            loop.call_soon(self._feed, pipe, piece)
+            await asyncio.sleep(0)
+            if not hurry:
+                await settled(loop)
+        await settled(loop)
+        if ends and not pipe.closed and not connection.eof_received():
+            pipe.close()
+        await settled(loop)
+        closed = pipe.closed
+        pipe.close()
+        await settled(loop)
+        assert self.server.sidecar.in_flight == 0
+        answers = tuple(int(each) for each in re.findall(rb"HTTP/1\.1 ([2-5]\d\d) ", pipe.written))
+        return Verdict(tuple(self.backend.gone), answers, closed)
+
+    @staticmethod
+    def _feed(pipe: Pipe, piece: bytes) -> None:
+        if not pipe.closed:
+            pipe._protocol.data_received(piece)
+
+    def close(self) -> None:
+        self.runner.run(self.server.close())
+        self.runner.close()
+
+
+async def settled(loop: Any) -> None:
+    """Nothing more happens by itself."""
+    await asyncio.sleep(0)
+    while loop._ready:
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+def differences(world: World, vectors: Sequence[Vector], before: bytes = b"", behind: bytes = b"") -> dict[str, str]:
+    """Cuts whose verdict is another than that of what came whole, by vector and name."""
+    found = {}
+    for vector in vectors:
+        data = before + vector.sent + behind
+        ends = vector.half_close and not behind
+        whole = world.verdict([data], ends)
+        for name, cut in cuts_of(data).items():
+            for hurry, turns in ((False, 1), (True, 7)):
+                verdict = world.verdict(cut, ends, hurry, turns)
+                if verdict != whole:
+                    found[f"{vector.id} {name}{', in a hurry' if hurry else ''}"] = (
+                        f"{told(verdict)}, whole {told(whole)}"
+                    )
+    return found
+
+
+def told(verdict: Verdict) -> str:
+    gone = [f"{method} {target} {len(body)}" for method, target, body in verdict.gone]
+    return f"{gone} {list(verdict.answers)}{' closed' if verdict.closed else ''}"
+
+
+@pytest.fixture(scope="module")
+def vectors(shared_data: Any) -> list[Vector]:
+    listed = [*own(), *shared(shared_data / "http-vectors.json")]
+    return [each for each in listed if each.to != "upstream" and len(each.sent) <= LARGEST]
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [(b"", b""), (GOOD, b""), (CHUNKED, b""), (b"", GOOD)],
+    ids=["alone", "behind a whole one", "behind a chunked one", "before a good one"],
+)
+def test_cuts_change_nothing(world: World, vectors: list[Vector], before: bytes, behind: bytes) -> None:
+    found = differences(world, vectors, before, behind)
+    assert not found, "\n".join(f"{name}: {problem}" for name, problem in found.items())
