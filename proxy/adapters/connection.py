@@ -7,13 +7,12 @@ Rules
 3. After a malformed request, an unread body, a declined upgrade or an aborted response the connection closes.
 4. A connection has one reader of its bytes at a time: the short way takes them only while aiohttp's parser stands
    between two messages, and only while the client takes what it is sent.
-5. What comes behind a request waits, unread, until that is answered; behind the last one it is dropped. Aiohttp's parser
-   therefore gets the bytes of one message at a time, however they came: a head to its empty line, a body to its length,
-   and one in chunks from one place where it may end to the next.
+5. What comes behind a request waits, unread, until that is answered; behind the last one it is dropped. However they
+   came, aiohttp's parser gets the bytes of one message at a time: a head to its empty line, a body to its end
+   (extent.py).
 6. What never became a request is answered and recorded as one (`_refuse`).
 7. A client that closes its side behind a request gets its answer, if that comes soon (Limits.half_close): after that,
    it may as well be gone.
-8. What is judged is what came, not how it was cut into pieces: a body in chunks at its end, and every STEP bytes.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.adapters import whole
 from proxy.adapters.drive import Drive
+from proxy.adapters.extent import NOTHING, Extent
 from proxy.adapters.intake import incoming_of
 from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.pressure import Farewell
@@ -47,13 +47,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy.connection")
 
 MOST_AHEAD = 64 * 1024  # bytes that wait behind a request; then reading does
-STEP = 16 * 1024  # bytes
-_EMPTY_LINE = b"\r\n\r\n"
 
 
 class Connection(RequestHandler):
     __slots__ = (
-        "_after", "_ahead", "_begun", "_body", "_bytes", "_drive", "_ended", "_fresh", "_last", "_left", "_limits",
+        "_after", "_ahead", "_begun", "_body", "_bytes", "_drive", "_ended", "_extent", "_fresh", "_limits",
         "_mark", "_partial", "_serving", "_since", "_surplus", "_unsent", "client", "head", "house", "reply", "secured",
         "tunnel",
     )  # fmt: skip
@@ -77,8 +75,7 @@ class Connection(RequestHandler):
         self._bytes = self.head = 0  # of the message that aiohttp's parser reads, and of its head
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None  # of that message
-        self._left = 0  # bytes of it that are still to come; -1 where that is not known
-        self._last = b""  # the last three that came, where it is not
+        self._extent = NOTHING
         self.client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
         self._surplus: Farewell | None = None  # there is no room for it
@@ -144,16 +141,15 @@ class Connection(RequestHandler):
         if not is_http(begun):
             self._refuse(BadRequest("The request line is malformed."))
             return
-        blank = len(begun) - len(begun.lstrip(b"\r\n")) if begun[:1] in (b"\r", b"\n") else 0
-        end = begun.find(_EMPTY_LINE, max(before - 3, blank)) + len(_EMPTY_LINE)
-        head, rest = (data, b"") if end < len(_EMPTY_LINE) else (data[: end - before], data[end - before :])
+        end = whole.end_of_head(begun, before)
+        head, rest = (data[: end - before], data[end - before :]) if end else (data, b"")
         self._feed(head)
         if self._messages:
             self.head, self._partial = self._bytes, b""
             message, body = self._messages[0]
-            if not body.is_eof():
-                self._body, self._last = body, b""
-                self._left = -1 if message.chunked else int(message.headers["Content-Length"])
+            if not (body.is_eof() or isinstance(message, _ErrInfo)):
+                self._body = body
+                self._extent = Extent(-1 if message.chunked else int(message.headers["Content-Length"]))
             if rest:
                 self.data_received(rest)
         elif self._bytes > most:
@@ -169,39 +165,25 @@ class Connection(RequestHandler):
             data, self._ahead = self._ahead, b""
         elif self._ahead:
             return data
-        while data and not (self._reading_paused or body.is_eof()):
-            size = self._left
-            if size < 0:
-                size = STEP - (self._bytes - self.head) % STEP
-                end = (self._last + data[:size]).find(_EMPTY_LINE)
-                size = end + len(_EMPTY_LINE) - len(self._last) if end >= 0 else size
-            part, data = data[:size], data[size:]
-            if not part:
-                break
-            if self._left < 0:
-                self._last = (self._last + part[-3:])[-3:]
-            else:
-                self._left -= len(part)
-            self._feed(part)
-        if self._buffer_paused and len(data) <= MOST_AHEAD:
+        start, size, extent = 0, len(data), self._extent
+        while start < size and not (self._reading_paused or body.is_eof()) and (end := extent.end(data, start)) > start:
+            self._feed(data[start:end])
+            start = end
+        if self._buffer_paused and size - start <= MOST_AHEAD:
             self._resume_reading_for_buffer()
-        return data
+        return data[start:]
 
     def _feed(self, data: bytes) -> None:
-        """Have aiohttp's parser read, and tell whoever reads the body what is wrong with it: malformed chunks, or
-        extensions, trailers and one-byte chunks without end."""
+        """Have aiohttp's parser read, and tell whoever reads the body what is wrong with it."""
         self._bytes += len(data)
         super().data_received(data)
         body = self._body
         if body is None:
             return
-        wrong = bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
-        if wrong:
+        if wrong := bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo):
             self._messages.pop()
-        elif self._left < 0 and not self._reading_paused:
-            framing = self._bytes - self.head
-            if body.is_eof() or not framing % STEP:
-                wrong = framing > self._limits.framing + 8 * (body.total_bytes + 1)
+        elif not self._reading_paused:  # else it may not have read all of that
+            wrong = self._extent.padded(body.total_bytes, body.is_eof(), self._limits.framing)
         if wrong:
             spoil(body, RequestPayloadError("malformed"))
 
@@ -344,6 +326,7 @@ class Connection(RequestHandler):
         self._since = self._loop.time()
         reply = self.reply = Reply(self, method, True, not house.leaving)
         if path in house.status_paths and method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
+            reply.keep = reply.keep and not request.body  # as if nobody had read it
             self._status(status, method, reply)
             return
         problem: GatewayError | None = None
@@ -454,7 +437,7 @@ class Connection(RequestHandler):
         if status is None and incoming.problem is None and ends_here(message.method, incoming.headers) and house.ready:
             status = 200, b""
         if status is not None:
-            reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
+            reply.keep = reply.keep and payload is EMPTY_PAYLOAD  # nobody reads a body here
             return self._own(status, message.method, reply)
         try:
             await house.serve(incoming, reply)

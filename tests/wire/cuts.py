@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-SHORT = 2_000  # bytes; longer streams are not cut at every byte, but into as many pieces
-MOST = 24  # places of one kind at which a stream is cut
+
 _LINE = re.compile(rb"\r\n")
 _EMPTY = re.compile(rb"(?=\r\n\r\n)")
 
@@ -17,10 +16,10 @@ def pieces(data: bytes, places: Iterable[int]) -> tuple[bytes, ...]:
     return tuple(data[a:b] for a, b in zip([0, *inner], [*inner, len(data)], strict=True))
 
 
-def cuts_of(data: bytes) -> dict[str, tuple[bytes, ...]]:
-    """Pieces by the name of the cut."""
-    size, step = len(data), max(len(data) // SHORT, 1)
-    lines = [found.end() for found in _LINE.finditer(data)]
+def cuts_of(data: bytes, most: int) -> dict[str, tuple[bytes, ...]]:
+    """Pieces by the name of the cut; `most` is how many of a kind there may be."""
+    size, step = len(data), len(data) // most + 1
+    lines = [found.end() for found in _LINE.finditer(data)][:most]
     made = {
         "byte by byte": pieces(data, range(step, size, step)),
         "at each line": pieces(data, lines),
@@ -30,8 +29,7 @@ def cuts_of(data: bytes) -> dict[str, tuple[bytes, ...]]:
         "in thirds": pieces(data, [size // 3, 2 * size // 3]),
     }
     for number, found in enumerate(_EMPTY.finditer(data)):
-        if number < MOST:
-            made |= {
-                f"{inside} into empty line {number}": pieces(data, [found.start() + inside]) for inside in range(5)
-            }
+        if number < most // 5:
+            for inside in range(5):
+                made[f"{inside} into empty line {number}"] = pieces(data, [found.start() + inside])
     return {name: cut for name, cut in made.items() if len(cut) > 1}
