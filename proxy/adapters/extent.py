@@ -1,4 +1,4 @@
-"""Where the body of a request may end, so that aiohttp's parser gets the bytes of one message at a time.
+"""Where a message may end, so that a parser gets the bytes of one at a time.
 
 Rules
 1. A body with a length ends there. One in chunks ends with an empty line, and others may stand in its chunks: the
