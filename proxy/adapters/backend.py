@@ -192,7 +192,7 @@ class BackendConnection(ResponseHandler):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.headed:
-            if not self._surplus:
+            if not (self._surplus or self._bodiless):
                 self.trailers.append((name, value))
         else:
             self.fields.append((name, value))
@@ -233,7 +233,7 @@ class BackendConnection(ResponseHandler):
             self.length = None
         elif self.length is None and not self._bodiless:
             self._until_end = True
-        self.headed = True
+        self.headed, self.complete = True, self._bodiless
 
     def on_body(self, part: bytes) -> None:
         if self._bodiless or self._surplus:
@@ -315,8 +315,6 @@ class BackendConnection(ResponseHandler):
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
-            if self._bodiless:
-                self.complete = True
             if self._held > 2 * READ_BUFFER and not self._stopped and not self.complete:
                 self._stopped = True
                 self._pause_transport_reading()

@@ -35,6 +35,7 @@ ODD = {
     "garbage behind an answer": OK + b"garbage",
     "chunks and trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"3;a=b\r\nabc\r\n1\r\nd\r\n0\r\nX-A: 1\r\n\r\n",
+    "nothing but trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: 1\r\n\r\n",
     "no length": b"HTTP/1.1 200 OK\r\n\r\nabc",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\nabc",
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
