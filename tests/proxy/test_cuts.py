@@ -70,10 +70,15 @@ class Slow:
     async def send(self, request: Outgoing) -> Response:
         body = b""
         await self._rest()
-        async for chunk in request.body.chunks():
-            body += chunk
-            await self._rest()
-        self.gone.append((request.method, request.url.path, body))
+        length = request.body.length
+        try:
+            async for chunk in request.body.chunks():
+                body += chunk
+                await self._rest()
+            length = len(body)
+        finally:
+            if len(body) == length:  # all of it would be on the wire, whatever came of it then
+                self.gone.append((request.method, request.url.path, body))
         return Response(200, "OK", Headers(), Body(b"ok"))
 
     async def _rest(self) -> None:
@@ -116,7 +121,7 @@ class World:
             if pipe.closed:
                 break
             assert not pipe.paused, "nobody takes the rest"
-            loop.call_soon(self._feed, pipe, piece)
+            loop.call_soon(self.feed, pipe, piece)
             await asyncio.sleep(0)
             if not hurry:
                 await settled(loop)
@@ -132,7 +137,7 @@ class World:
         return Verdict(tuple(self.backend.gone), answers, closed)
 
     @staticmethod
-    def _feed(pipe: Pipe, piece: bytes) -> None:
+    def feed(pipe: Pipe, piece: bytes) -> None:
         if not pipe.closed:
             pipe._protocol.data_received(piece)
 

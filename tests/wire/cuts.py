@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-
 _LINE = re.compile(rb"\r\n")
 _EMPTY = re.compile(rb"(?=\r\n\r\n)")
 

@@ -93,7 +93,7 @@ async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None =
     peer = Peer(reader, writer)
     try:
         peer.greet()
-        peer.write(*[frame for each in vector.frames for frame in _frames(peer, each)])
+        peer.write(bytes_of(peer.encoder, vector))
         got = await _outcome(peer)
     finally:
         writer.transport.abort()
@@ -127,7 +127,13 @@ async def _outcome(peer: Peer) -> str:
     return "closed"
 
 
-def _frames(peer: Peer, row: dict[str, Any]) -> list[Frame | bytes]:
+def bytes_of(encoder: Encoder, vector: FrameVector) -> bytes:
+    """What is sent, behind the preface and settings."""
+    frames = [frame for each in vector.frames for frame in _frames(encoder, each)]
+    return b"".join(each if isinstance(each, bytes) else each.serialize() for each in frames)
+
+
+def _frames(encoder: Encoder, row: dict[str, Any]) -> list[Frame | bytes]:
     ((kind, said),) = row.items()
     if kind == "data":
         frame = DataFrame(said.get("stream", 1), _bytes(said["body"]))
@@ -138,7 +144,7 @@ def _frames(peer: Peer, row: dict[str, Any]) -> list[Frame | bytes]:
         body = _bytes(said["body"])
         head = said.get("size", len(body)).to_bytes(3, "big") + bytes((said["type"], said["flags"]))
         return [(head + said["stream"].to_bytes(4, "big") + body) * said.get("times", 1)]
-    return _head(peer.encoder, said)
+    return _head(encoder, said)
 
 
 def _head(encoder: Encoder, said: dict[str, Any]) -> list[Frame | bytes]:
