@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hpack import Decoder, Encoder
@@ -96,13 +97,15 @@ BAD_ENDS = {
 @pytest.mark.parametrize("end", BAD_ENDS)
 def test_a_message_that_ends_badly_goes_nowhere_whole(world: World, end: str) -> None:
     """Also where its body is as long as its head says: who gets that over HTTP/1.1 has a whole request."""
-    begin = {"head": {"method": "POST", "end": False, "plus": [["content-length", "1"]]}}
-    frames = (begin, {"data": {"body": "a"}}, BAD_ENDS[end])
-    data = PREFACE + SettingsFrame(0, {}).serialize() + bytes_of(Encoder(), FrameVector("", "", "", frames, ()))
 
     async def tried() -> None:
-        for cut in ([data], pieces(data, range(len(data)))):
-            answer, gone = await verdict(world, cut, eager=True)
-            assert gone == 0, answer
+        for length in (0, 1):
+            begin = {"head": {"method": "POST", "end": False, "plus": [["content-length", str(length)]]}}
+            body: list[dict[str, Any]] = [{"data": {"body": "a"}}] * length
+            vector = FrameVector("", "", "", (begin, *body, BAD_ENDS[end]), ())
+            data = PREFACE + SettingsFrame(0, {}).serialize() + bytes_of(Encoder(), vector)
+            for cut in ([data], pieces(data, range(len(data)))):
+                answer, gone = await verdict(world, cut, eager=True)
+                assert gone == 0, (length, answer)
 
     world.runner.run(tried())

@@ -36,6 +36,7 @@ from tests.wire.gateway import Gateway
 TABLE = Path(__file__).parent / "frames.yaml"
 LARGEST = 16_384  # bytes of a frame
 PATIENCE = 5.0  # seconds
+APART = 0.001  # between two pieces
 _KEYS = {"id", "name", "why", "send", "expect", "late", "forbid"}
 _HEAD = {
     "stream", "method", "scheme", "authority", "path", "end", "first", "plus", "without", "fields", "many", "wide",
@@ -79,12 +80,14 @@ def table() -> list[FrameVector]:
     return found
 
 
-async def try_frames(made: Gateway, vectors: Sequence[FrameVector], tls: ssl.SSLContext | None) -> dict[str, str]:
+async def try_frames(
+    made: Gateway, vectors: Sequence[FrameVector], tls: ssl.SSLContext | None, pieces: int = 1
+) -> dict[str, str]:
     """What is wrong, by id; over TLS with a context that offers HTTP/2, else with prior knowledge."""
-    return {each.id: problem for each in vectors if (problem := await judge(made, each, tls))}
+    return {each.id: problem for each in vectors if (problem := await judge(made, each, tls, pieces))}
 
 
-async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None = None) -> str:
+async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None = None, pieces: int = 1) -> str:
     """Empty when the vector holds, else what came instead."""
     made.backend.seen.clear()
     port = made.tls_port if tls is not None else made.port
@@ -93,7 +96,7 @@ async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None =
     peer = Peer(reader, writer)
     try:
         peer.greet()
-        peer.write(bytes_of(peer.encoder, vector))
+        await _send(peer, bytes_of(peer.encoder, vector), pieces)
         got = await _outcome(peer)
     finally:
         writer.transport.abort()
@@ -110,6 +113,16 @@ async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None =
         if re.search(pattern, text):
             return f"{pattern!r} is in {text[:300]!r}"
     return "" if got != "200" or seen else "was not dispatched"
+
+
+async def _send(peer: Peer, data: bytes, pieces: int) -> None:
+    size = len(data) // pieces + 1
+    for start in range(0, len(data), size):
+        if peer.reader._eof:  # type: ignore[attr-defined]
+            break  # what it said is still to be read
+        peer.write(data[start : start + size])
+        if pieces > 1:
+            await asyncio.sleep(APART)
 
 
 async def _outcome(peer: Peer) -> str:

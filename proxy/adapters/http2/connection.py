@@ -271,7 +271,7 @@ class Http2Connection(Link):
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
             upload = stream.upload = Upload(self, stream_id, flow, self._house.sidecar, head.waits)
-            body = Body(None, upload, head.length, flow.trailers)
+            body = Body(None, upload, head.length or None, flow.trailers)  # an end that is still to come, not one of 0
             body.claim = upload.claim
         incoming = Incoming(
             method=head.method,
