@@ -25,7 +25,7 @@ from aiohttp.client_proto import ResponseHandler
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.adapters.drive import Bell
-from proxy.adapters.extent import Extent
+from proxy.adapters.extent import Lines
 from proxy.adapters.fields import CODING, LENGTH, NAMES, PLAIN, Field, end_to_end, name_of
 from proxy.adapters.outbox import Outbox
 from proxy.errors import BackendConnectionFailure, GatewayError
@@ -90,7 +90,7 @@ class BackendConnection(ResponseHandler):
         self._surplus = False
         self._ordinary = False  # what is being read is a final answer of HTTP/1.1
         self._begun = b""  # else what it begins with
-        self._extent: Extent | None = None
+        self._lines: Lines | None = None
         self._until_end = False
         self._stopped = False
         self._keeps = False
@@ -110,7 +110,7 @@ class BackendConnection(ResponseHandler):
         self.asked, self.used, self.deadline = True, True, deadline
         self._head_only = head_only
         self.headed = self.complete = self._until_end = self._keeps = self._bodiless = self._ordinary = False
-        self._begun, self._extent = b"", None
+        self._begun, self._lines = b"", None
         self._held = self._bare = 0
         self.length = None
         self.fields = []
@@ -275,10 +275,10 @@ class BackendConnection(ResponseHandler):
 
     def _begin(self, data: bytes) -> None:
         """Interim answers, and a final one that began in pieces, or is of another version, or none at all."""
-        self._extent = extent = self._extent or Extent(-1)
+        self._lines = lines = self._lines or Lines()
         start, size = 0, len(data)
         while start < size and not self.headed and self.failure is None and (reader := self._reader) is not None:
-            end = extent.end(data, start)
+            end = lines.end(data, start)
             if len(self._begun) <= len(_ORDINARY):
                 self._begun = (self._begun + data[start:end]).lstrip(b"\r\n")[: len(_ORDINARY) + 1]
             if self._begun.startswith(_OTHERS):

@@ -28,7 +28,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.adapters import whole
 from proxy.adapters.drive import Drive
-from proxy.adapters.extent import NOTHING, Extent
+from proxy.adapters.extent import NOTHING, Chunks, Extent, Length
 from proxy.adapters.intake import incoming_of
 from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.pressure import Farewell
@@ -75,7 +75,7 @@ class Connection(RequestHandler):
         self._bytes = self.head = 0  # of the message that aiohttp's parser reads, and of its head
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None  # of that message
-        self._extent = NOTHING
+        self._extent: Extent = NOTHING
         self.client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
         self._surplus: Farewell | None = None  # there is no room for it
@@ -149,7 +149,8 @@ class Connection(RequestHandler):
             message, body = self._messages[0]
             if not (body.is_eof() or isinstance(message, _ErrInfo)):
                 self._body = body
-                self._extent = Extent(-1 if message.chunked else int(message.headers["Content-Length"]))
+                length = message.headers.get("Content-Length", "0")
+                self._extent = Chunks(self._limits.framing) if message.chunked else Length(int(length))
             if rest:
                 self.data_received(rest)
         elif self._bytes > most:
@@ -182,9 +183,7 @@ class Connection(RequestHandler):
             return
         if wrong := bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo):
             self._messages.pop()
-        elif not self._reading_paused:  # else it may not have read all of that
-            wrong = self._extent.padded(body.total_bytes, body.is_eof(), self._limits.framing)
-        if wrong:
+        if wrong or self._extent.padded:
             spoil(body, RequestPayloadError("malformed"))
 
     def _go_on(self) -> None:
