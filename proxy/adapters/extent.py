@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,15})\r\n")
 _DIGITS = re.compile(rb"[0-9A-Fa-f]*")
 _MOST_DIGITS = 17  # one more than any size that a parser reads has
 
@@ -60,8 +61,8 @@ class Lines:
 
 
 class Chunks:
-    """A body in chunks. What stands around them, sizes, extensions and trailers, may take `framing` bytes, and seven for
-    each byte of the body before it."""
+    """A body in chunks. What stands around them, sizes, extensions and trailers, may take `framing` bytes, and seven
+    for each byte of the body before it."""
 
     __slots__ = ("_around", "_body", "_digits", "_framing", "_left", "_sized", "_trailers", "padded")
 
@@ -84,6 +85,8 @@ class Chunks:
                 start = begin if trailers.ended else trailers.end(data, begin)
                 self._count(start - begin)
                 break
+            elif not (self._sized or self._digits) and (start := self._plain(data, begin)) > begin:
+                self._left, start = max(start - most, 0), min(start, most)
             else:
                 stop = data.find(b"\n", begin) + 1
                 start = stop or most
@@ -99,6 +102,21 @@ class Chunks:
                     self._around, self._body = self._around + 2, self._body + size
                 elif stop:
                     trailers = self._trailers = Lines()
+        return start
+
+    def _plain(self, data: bytes, start: int) -> int:
+        """Behind the chunks that have nothing but a size, as nearly all; the last of them may end behind the data."""
+        around, body, most = self._around, self._body, self._framing + 8
+        while (line := _SIZE.match(data, start)) is not None:
+            size, end = int(line[1], 16), line.end()
+            around += end - start
+            if around > most + 7 * body:
+                self.padded, start = True, end
+                break
+            around += 2
+            body += size
+            start = end + size + 2
+        self._around, self._body = around, body
         return start
 
     def _count(self, size: int) -> None:
