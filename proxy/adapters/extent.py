@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,15})\r\n")
+_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14})\r\n")  # what fits a position
 _DIGITS = re.compile(rb"[0-9A-Fa-f]*")
 _MOST_DIGITS = 17  # one more than any size that a parser reads has
 
