@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from sidecar_harness import Backend, Harness, open_api
 from test_cuts import MOST, Pipe, settled
 
 from proxy.adapters.backend import BackendConnection
@@ -127,3 +128,24 @@ async def test_vectors(vectors: list[Vector]) -> None:
         if len(each.sent) < 2_000 * MOST:
             found |= await differences(each.id, each.sent, cuts_of(each.sent, 8 * MOST), each.half_close)
     assert not found, "\n".join(f"{name}: {problem}" for name, problem in found.items())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_answer_known_to_be_broken_is_none(harness: Harness, backend: Backend, method: str) -> None:
+    """Its head and what is wrong behind that come in one piece: a client gets an error, not a beginning. A body on its
+    way takes the request another way through the gateway."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno size\r\n")
+        await reader.read()
+
+    backend.script = script
+    harness.configure(*open_api("a", backend.url, ""))
+    fields = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" if method == "POST" else "\r\n"
+    sent = f"{method} /a HTTP/1.1\r\nHost: h\r\n{fields}".encode()
+    answer = await harness.raw(sent, timeout=0.5)
+    assert answer.startswith((b"HTTP/1.1 502 ", b"HTTP/1.1 500 ")), answer
+    assert b"abc" not in answer
+    [record] = await harness.recorded()
+    assert record.status >= 500

@@ -125,7 +125,8 @@ class World:
             await asyncio.sleep(0)
             if not hurry:
                 await settled(loop)
-        await settled(loop)
+        if not hurry:
+            await settled(loop)
         if ends and not pipe.closed and not connection.eof_received():
             pipe.close()
         await settled(loop)
