@@ -88,7 +88,8 @@ class RedisLink:
             errors = importlib.import_module("redis.exceptions")
         except ImportError as missing:
             raise SettingError(f"{use.setting} needs the Python package redis, which is not installed.") from missing
-        self._errors: tuple[type[Exception], ...] = (errors.RedisError, OSError)
+        # uvloop raises RuntimeError for a stream whose connection is lost, where asyncio has ConnectionResetError
+        self._errors: tuple[type[Exception], ...] = (errors.RedisError, OSError, RuntimeError)
         self._refusals: tuple[type[Exception], ...] = () if use.strict else (errors.ResponseError,)
         self._server, self._use, self._timeout = server, use, timeout
         trust = {"ssl_ca_certs": authorities} if server.ssl and authorities else {}
@@ -196,8 +197,10 @@ class RedisLink:
                 pipeline.execute_command(*command)
             try:
                 answers = await pipeline.execute(raise_on_error=False)
-            except self._errors as problem:
+            except self._errors as problem:  # a connection that is lost, also for those that no longer wait
                 answers = [problem] * len(batch)
+                if not self.open:
+                    self._break(_reason(problem))
             except asyncio.CancelledError:
                 _give_up(batch)
                 raise

@@ -376,11 +376,18 @@ class _Echo(BaseHTTPRequestHandler):
         pass
 
 
+class _Backend(ThreadingHTTPServer):
+    """Hundreds may connect at once: with the usual five, the kernel drops connections that nobody has accepted yet, and
+    what was sent on them is answered with a reset."""
+
+    request_queue_size = 1024
+    daemon_threads = True
+
+
 @contextlib.contextmanager
 def echo_backend() -> Iterator[str]:
     """A backend on loopback that echoes requests as JSON; yields its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-    server.daemon_threads = True
+    server = _Backend(("127.0.0.1", 0), _Echo)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -105,7 +105,7 @@ class Line:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(
-                self._accept, "127.0.0.1", self.port, reuse_address=True, limit=PIECE
+                self._accept, "127.0.0.1", self.port, reuse_address=True, limit=PIECE, backlog=1024
             )
 
     async def _silence(self) -> None:

@@ -58,6 +58,11 @@ class Redis:
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
+        self.kill()
+
+    def kill(self) -> None:
+        """At once, also while it is frozen."""
+        if self.process is not None:
             self.process.kill()
             self.process.wait(5)
             self.process = None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from proxy.adapters.counters import LocalCounters
 from proxy.adapters.quotas import LocalQuotas
@@ -21,6 +22,7 @@ from proxy.errors import PolicyRefused
 from proxy.expressions.slices import GivingWay
 from proxy.ports import QuotaWant, Want
 from proxy.settings import SettingError
+from tests.faults.line import PASS, REFUSE, Line
 from tests.proxy.test_redis_cache import Redis, needs_client, needs_server, redis  # noqa: F401 - a fixture
 
 pytestmark = [needs_client, needs_server]
@@ -56,9 +58,9 @@ async def used(made: RedisLimits, up: bool = True) -> AsyncIterator[RedisLimits]
         await made.close()
 
 
-async def until(made: RedisLimits) -> None:
+async def until(made: RedisLimits, open: bool = False) -> None:
     async with asyncio.timeout(10):
-        while made.link.open:  # noqa: ASYNC110 (it tells nobody)
+        while made.link.open is not open:  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0.01)
 
 
@@ -219,6 +221,44 @@ async def test_without_the_server_the_local_counters_go_on(redis: Redis, caplog:
         redis.start()
         await until(made)
         assert (await inside(lambda: made.counters.take("new", 60, 10))).count == 0
+
+
+async def test_a_connection_that_is_lost_when_nobody_waits_any_more_is_noticed(redis: Redis) -> None:  # noqa: F811
+    redis.start()
+    async with used(limits(f"redis://127.0.0.1:{redis.port}", timeout="0.05")) as made:
+        redis.freeze()
+        await inside(lambda: made.counters.take("ann", 60, 10))  # given up; one slow moment is no outage
+        assert not made.link.open
+        redis.kill()
+        await until(made, open=True)
+        assert made.problem() != ""
+
+
+def test_a_lost_connection_is_noticed_by_who_asks_first_and_made_again(redis: Redis) -> None:  # noqa: F811
+    """On the event loop that sidecars run on, which says it in words of its own."""
+
+    async def lose(line: Line) -> None:
+        async with used(limits(f"redis://127.0.0.1:{line.port}")) as made:
+            for _ in range(8):  # each of its connections is in use
+                await inside(lambda: made.counters.take("ann", 60, 100))
+            line.set(mode=REFUSE)
+            await asyncio.sleep(0.2)  # the event loop knows it, and the link does not
+            assert not made.link.open
+            await inside(lambda: made.counters.take("ann", 60, 100))
+            assert made.link.open
+            line.set(mode=PASS)
+            await until(made)
+            for _ in range(8):
+                await inside(lambda: made.counters.take("bob", 60, 100))
+            assert (await inside(lambda: made.counters.peek("bob", 60))).count == 8
+            assert made.figures()[1] >= 17
+
+    redis.start()
+    line = Line(("127.0.0.1", redis.port)).start()
+    try:
+        uvloop.run(lose(line))
+    finally:
+        line.stop()
 
 
 async def test_whoever_wants_no_call_uncounted_refuses_then(redis: Redis) -> None:  # noqa: F811

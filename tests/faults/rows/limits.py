@@ -123,12 +123,14 @@ def limits_server_away_and_closed(place: Place) -> Figures:
         kinds = [kind for kind in own.kinds if kind.path not in (PATH, "/tight/x")]
         gateway = own.house.gateways[0]
         wait_until(lambda: request(gateway + PATH).status == 200, 20)
+        told = "limits server"
+        wait_until(lambda: told not in str(own.heartbeats()), 30, what="the heartbeat to tell nothing of the start")
         with own.load(kinds=kinds, rate=60) as load:
             line.set(mode=REFUSE)
             reply = wait_until(lambda: (found := request(gateway + PATH)).status == 503 and found, 5)
             figures.true("503", reply.status == 503)
             figures.true("Retry-After", "retry-after" in reply.headers)
-            wait_until(lambda: "limits server" in str(own.heartbeats()), 30, what="the heartbeat to tell")
+            wait_until(lambda: told in str(own.heartbeats()), 30, what="the heartbeat to tell")
             figures.say("told in the heartbeat")
             line.set(mode=PASS)
             began = time.monotonic()
