@@ -71,7 +71,7 @@ class Connection(RequestHandler):
         )
         self.house, self._limits = house, limits
         self._since = loop.time()  # of the wait for a head: connect, first byte, or end of the last request
-        self._serving = False
+        self._serving = self.tunnel = False
         self._bytes = self.head = 0  # of the message that aiohttp's parser reads, and of its head
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
         self._body: StreamReader | None = None  # of that message
@@ -81,12 +81,10 @@ class Connection(RequestHandler):
         self._surplus: Farewell | None = None  # there is no room for it
         self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
-        self.tunnel = False
         self.secured: Secured | None = None  # what TLS told, where it ends here
         self._fresh = True  # nothing was understood yet: it may become HTTP/2
-        self._begun = b""
         self._ahead = b""  # bytes that came behind the request that is being served, or wait while reading is paused
-        self._partial = b""  # a head that has begun
+        self._begun = self._partial = b""  # while it may; a head that has begun
         self._ended = False  # the client has closed its side
         self._unsent = (0.0, 0, 0)  # since when so much of an answer waits for the client
 
@@ -195,14 +193,18 @@ class Connection(RequestHandler):
             self._resume_reading_for_buffer()
         if data:
             self.data_received(data)
-        if self._ended and self.idle:
+        if self._ended and (self.idle or self._lacking):
             self._finished()
+
+    @property
+    def _lacking(self) -> bool:
+        """The rest of a body has not come."""
+        return self._body is not None and not self._body.is_eof() and not self._reading_paused
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """True lets the answer go out (rule 7). TLS has no half-closed connections."""
-        body, wait = self._body, self._limits.half_close
-        broken = body is not None and not body.is_eof()
-        if self.idle or broken or self._ended or not wait or self.tunnel or self.secured is not None:
+        wait = self._limits.half_close
+        if self.idle or self._lacking or self._ended or not wait or self.tunnel or self.secured is not None:
             return None
         self._ended = True
         self._loop.call_later(wait, self._still_wanted, self.reply.sent if self.reply is not None else 0)
