@@ -83,7 +83,7 @@ growth: setup $(VENV)/.dev
 race: setup $(VENV)/.dev
 	$(BIN)/python -m tests.management.race $(ARGUMENTS)
 
-# Odd and hostile bytes on plain and TLS ports, and slow clients, against real sidecars, four minutes: make wire ARGUMENTS="--only WF".
+# Odd and hostile bytes on plain and TLS ports, and slow clients, against real sidecars, five minutes: make wire ARGUMENTS="--only WF".
 wire: setup $(VENV)/.dev
 	$(BIN)/python -m tests.wire.run $(ARGUMENTS)
 

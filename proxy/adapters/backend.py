@@ -10,6 +10,8 @@ Rules
 3. Answers to HEAD, and 204 and 304, have no body, whatever their fields say; a 1xx that says it has one is no answer.
 4. An answer without a length ends with the connection; any other that ends with it is broken.
 5. What is wrong is kept in `failure`, and everybody who waits is told.
+6. How an answer is cut into pieces changes nothing. llhttp reads other protocols, too, so what an answer begins with is
+   looked at, also behind interim answers: up to the final head they are read one by one.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from aiohttp.client_proto import ResponseHandler
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.adapters.drive import Bell
+from proxy.adapters.extent import Lines
 from proxy.adapters.fields import CODING, LENGTH, NAMES, PLAIN, Field, end_to_end, name_of
 from proxy.adapters.outbox import Outbox
 from proxy.errors import BackendConnectionFailure, GatewayError
@@ -31,6 +34,7 @@ from proxy.messages import Headers
 READ_BUFFER = 64 * 1024  # bytes; reading pauses at twice this
 MAX_HEAD = 256 * 1024  # bytes of all fields of an answer
 MAX_FIELDS = 512
+_ORDINARY = b"HTTP/1.1 "
 _OTHERS = (b"RTSP/", b"ICE/")  # what llhttp reads besides HTTP
 _ENDED = "the backend closed the connection"
 
@@ -84,7 +88,9 @@ class BackendConnection(ResponseHandler):
         self._bodiless = False
         self._asker: select.poll | None = None
         self._surplus = False
-        self._ordinary = False  # what was read begins with the version of the message that is being read
+        self._ordinary = False  # what is being read is a final answer of HTTP/1.1
+        self._begun = b""  # else what it begins with
+        self._lines: Lines | None = None
         self._until_end = False
         self._stopped = False
         self._keeps = False
@@ -103,7 +109,8 @@ class BackendConnection(ResponseHandler):
             self._reader = HttpResponseParser(self)
         self.asked, self.used, self.deadline = True, True, deadline
         self._head_only = head_only
-        self.headed = self.complete = self._until_end = self._keeps = self._bodiless = False
+        self.headed = self.complete = self._until_end = self._keeps = self._bodiless = self._ordinary = False
+        self._begun, self._lines = b"", None
         self._held = self._bare = 0
         self.length = None
         self.fields = []
@@ -180,11 +187,12 @@ class BackendConnection(ResponseHandler):
             self._surplus = True
 
     def on_status(self, reason: bytes) -> None:
-        self.reason += str(reason, "latin-1")
+        if not self.headed:
+            self.reason += str(reason, "latin-1")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.headed:
-            if not self._surplus:
+            if not (self._surplus or self._bodiless):
                 self.trailers.append((name, value))
         else:
             self.fields.append((name, value))
@@ -225,7 +233,7 @@ class BackendConnection(ResponseHandler):
             self.length = None
         elif self.length is None and not self._bodiless:
             self._until_end = True
-        self.headed = True
+        self.headed, self.complete = True, self._bodiless
 
     def on_body(self, part: bytes) -> None:
         if self._bodiless or self._surplus:
@@ -244,7 +252,7 @@ class BackendConnection(ResponseHandler):
             self.complete = True
             return
         status, fields, self.fields, self.reason = self.status, self.fields, [], ""
-        self._ordinary = False  # what follows may be of another version
+        self._begun = b""
         if self.interim is not None and (status != 100 or isinstance(self.interim, Interim)):
             self.interim(status, end_to_end(fields))
 
@@ -258,12 +266,33 @@ class BackendConnection(ResponseHandler):
             else:
                 self.retire()
             return
-        self._bare += len(data)
-        if not self.headed:
-            self._ordinary = data.startswith(b"HTTP/1.1 ")
-            if not self._ordinary and not self.fields and data.lstrip(b"\r\n").startswith(_OTHERS):
+        if not (self.headed or self._ordinary):
+            if self._begun or not data.startswith(_ORDINARY) or data[len(_ORDINARY) : len(_ORDINARY) + 1] <= b"1":
+                self._begin(data)
+                return
+            self._ordinary = True
+        self._read(reader, data)
+
+    def _begin(self, data: bytes) -> None:
+        """Interim answers, and a final one that began in pieces, or is of another version, or none at all."""
+        self._lines = lines = self._lines or Lines()
+        start, size = 0, len(data)
+        while start < size and not self.headed and self.failure is None and (reader := self._reader) is not None:
+            end = lines.end(data, start)
+            if len(self._begun) <= len(_ORDINARY):
+                self._begun = (self._begun + data[start:end]).lstrip(b"\r\n")[: len(_ORDINARY) + 1]
+            if self._begun.startswith(_OTHERS):
                 self._broken("it speaks another protocol")
                 return
+            if self._begun.startswith(_ORDINARY) and self._begun[len(_ORDINARY) :] > b"1":
+                self._ordinary, end = True, size
+            self._read(reader, data[start:end])
+            start = end
+        if start < size and self.failure is None:
+            self.data_received(data[start:])
+
+    def _read(self, reader: HttpResponseParser, data: bytes) -> None:
+        self._bare += len(data)
         try:
             reader.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -286,8 +315,6 @@ class BackendConnection(ResponseHandler):
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
-            if self._bodiless:
-                self.complete = True
             if self._held > 2 * READ_BUFFER and not self._stopped and not self.complete:
                 self._stopped = True
                 self._pause_transport_reading()

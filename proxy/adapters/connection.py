@@ -5,9 +5,11 @@ Rules
    they wait for (drive.py), the others in the connection's task; both are cancelled when the client goes.
 2. Deadlines (limits.py) are watched by one sweep per second over all connections, not by timers per request.
 3. After a malformed request, an unread body, a declined upgrade or an aborted response the connection closes.
-4. A connection has one reader of its bytes at a time: the short way takes them only while aiohttp's parser certainly
-   stands between two messages, and only while the client takes what it is sent.
-5. What comes behind a request waits, unread, until that is answered; behind the last one it is dropped.
+4. A connection has one reader of its bytes at a time: the short way takes them only while aiohttp's parser stands
+   between two messages, and only while the client takes what it is sent.
+5. What comes behind a request waits, unread, until that is answered; behind the last one it is dropped. However they
+   came, aiohttp's parser gets the bytes of one message at a time: a head to its empty line, a body to its end
+   (extent.py).
 6. What never became a request is answered and recorded as one (`_refuse`).
 7. A client that closes its side behind a request gets its answer, if that comes soon (Limits.half_close): after that,
    it may as well be gone.
@@ -26,12 +28,13 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.adapters import whole
 from proxy.adapters.drive import Drive
+from proxy.adapters.extent import NOTHING, Chunks, Extent, Length
 from proxy.adapters.intake import incoming_of
 from proxy.adapters.negotiation import PREFACE
 from proxy.adapters.pressure import Farewell
 from proxy.adapters.reply import Reply, plain
 from proxy.adapters.screen import ends_here, is_http, malformed
-from proxy.adapters.streams import read_away
+from proxy.adapters.streams import read_away, spoil
 from proxy.adapters.tls import Secured
 from proxy.errors import BadRequest, GatewayError
 from proxy.lifecycle import Incoming, serve
@@ -44,14 +47,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("proxy.connection")
 
 MOST_AHEAD = 64 * 1024  # bytes that wait behind a request; then reading does
-_EMPTY_LINE = b"\r\n\r\n"
 
 
 class Connection(RequestHandler):
     __slots__ = (
-        "_after", "_ahead", "_begun", "_behind", "_body", "_bytes", "_drive", "_ended", "_fed", "_fresh", "_limits",
-        "_mark", "_opening", "_partial", "_serving", "_since", "_surplus", "_unsent", "client", "house", "large",
-        "reply", "secured", "tunnel",
+        "_after", "_ahead", "_begun", "_body", "_bytes", "_drive", "_ended", "_extent", "_fresh", "_limits",
+        "_mark", "_partial", "_serving", "_since", "_surplus", "_unsent", "client", "head", "house", "reply", "secured",
+        "tunnel",
     )  # fmt: skip
 
     def __init__(self, house: Server, loop: asyncio.AbstractEventLoop) -> None:
@@ -69,26 +71,22 @@ class Connection(RequestHandler):
         )
         self.house, self._limits = house, limits
         self._since = loop.time()  # of the wait for a head: connect, first byte, or end of the last request
-        self._serving = False
-        self.large = False  # a head may be larger than all of its fields may be
-        self._bytes = 0  # received in the present state
+        self._serving = self.tunnel = False
+        self._bytes = self.head = 0  # of the message that aiohttp's parser reads, and of its head
         self._mark = (0.0, 0)  # begin of the present measurement of a body: time, bytes
-        self._body: StreamReader | None = None
+        self._body: StreamReader | None = None  # of that message
+        self._extent: Extent = NOTHING
         self.client = ""  # its address
         self._drive: Drive | None = None  # a request of the short way that is being served
         self._surplus: Farewell | None = None  # there is no room for it
         self.reply: Reply | None = None  # the answer of whatever is being served
         self._after: asyncio.Future[None] | None = None  # the task waits for the end of that request
-        self.tunnel = False
         self.secured: Secured | None = None  # what TLS told, where it ends here
         self._fresh = True  # nothing was understood yet: it may become HTTP/2
-        self._begun = b""
-        self._behind = b""  # the last bytes that aiohttp's parser got; none while it stands between two messages
-        self._ahead = b""  # bytes that came behind the request that is being served
-        self._partial = b""  # a head that has begun
+        self._ahead = b""  # bytes that came behind the request that is being served, or wait while reading is paused
+        self._begun = self._partial = b""  # while it may; a head that has begun
         self._ended = False  # the client has closed its side
         self._unsent = (0.0, 0, 0)  # since when so much of an answer waits for the client
-        self._fed = self._opening = 0  # bytes that it got since it stood there, and those of the head among them
 
     # what the transport tells
 
@@ -104,66 +102,87 @@ class Connection(RequestHandler):
         if self._surplus is not None:
             self._surplus()
             return
-        if data and (self._ahead or (self._serving and self._apart)):
+        body = self._body
+        if body is not None and not body.is_eof():
+            data = self._read_on(body, data)
+        if not data:
+            return
+        if self._upgraded or self.tunnel:
+            super().data_received(data)
+        elif self._serving or self._messages or self._ahead:  # rule 5
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD and not self._buffer_paused:
                 self._pause_reading_for_buffer()
-            return
-        busy = self._serving or self._bytes or self._behind or self._messages or self._paused or self._force_close
-        if not busy:
+        elif not (self._bytes or self._paused or self._force_close):
+            if self._begun and not (data := self._first(data)):
+                return
             request = whole.read(data, self._limits)
-            if request is None and not self._begun and 0 < (end := whole.first_end(data)) < len(data):
-                data, self._ahead = data[:end], data[end:]  # rule 5
-                request = whole.read(data, self._limits)
-            if request is not None:
+            if request is None and 0 < (end := whole.first_end(data)) < len(data):
+                request = whole.read(data[:end], self._limits)
+                self._ahead = data[end:] if request is not None else b""
+            if request is None:
+                self._read_head(data)
+            else:
                 self._fresh = False
                 self._serve(request)
-                return
-        if self._serving:
-            body, self._bytes = self._body, self._bytes + len(data)
-            begun = body is not None and not body.is_eof()
-            self._feed(data)
-            self.large = True  # what is pipelined is measured field by field
-            if body is not None and begun:
-                self._judge(body)
-                if self._padded(body):
-                    body.set_exception(RequestPayloadError("padded"))  # its last part may be there, unread
-                    self.abort()
-            return
-        if self._bytes:
-            before, self._partial = len(self._partial), self._partial + data
-            head = self._partial if before else b""
-            self._opening = self._opening or whole.end_of_head(head)
-            if self._partial and 0 < (end := whole.first_end(self._partial)) < len(self._partial):
-                data, self._ahead, self._partial = data[: end - before], data[end - before :], b""
         else:
-            if self._fresh and (data := self._first(data)) == b"":
+            self._read_head(data)
+
+    def _read_head(self, data: bytes) -> None:
+        """Have aiohttp's parser read a head, as far as it is there, and see to what comes behind it."""
+        if not self._bytes:
+            if self._fresh and not (data := self._first(data)):
                 return
-            self._since = self._loop.time()
-            self._partial, head = data, b"" if self._behind else data
-            self._opening, self._fed = -1 if self._behind else whole.end_of_head(data), 0
-        self._bytes += len(data)
-        if not is_http(head):
+            self._since, self.head = self._loop.time(), 0
+        before, most = len(self._partial), self._limits.line + self._limits.head
+        self._partial = begun = self._partial + data
+        if not is_http(begun):
             self._refuse(BadRequest("The request line is malformed."))
             return
-        self.large = self._bytes > self._limits.head
-        self._feed(data)
-        if self._bytes > self._limits.line + self._limits.head and not self._messages:
+        end = whole.end_of_head(begun, before)
+        head, rest = (data[: end - before], data[end - before :]) if end else (data, b"")
+        self._feed(head)
+        if self._messages:
+            self.head, self._partial = self._bytes, b""
+            message, body = self._messages[0]
+            if not (body.is_eof() or isinstance(message, _ErrInfo)):
+                self._body = body
+                length = message.headers.get("Content-Length", "0")
+                self._extent = Chunks(self._limits.framing) if message.chunked else Length(int(length))
+            if rest:
+                self.data_received(rest)
+        elif self._bytes > most:
             self._refuse(BadRequest("The request head is too large.", 431, "Request Header Fields Too Large"))
-        elif self._ahead and not self._messages:  # what was set apart was no request
+        elif rest:
+            self._read_head(rest)
+
+    def _read_on(self, body: StreamReader, data: bytes) -> bytes:
+        """Have aiohttp's parser read what belongs to the body; what does not, or has to wait, is left. Without data it
+        goes on with what waited."""
+        if not data:
+            self._feed(b"")
             data, self._ahead = self._ahead, b""
-            self.data_received(data)
+        elif self._ahead:
+            return data
+        start, size, extent = 0, len(data), self._extent
+        while start < size and not (self._reading_paused or body.is_eof()) and (end := extent.end(data, start)) > start:
+            self._feed(data[start:end])
+            start = end
+        if self._buffer_paused and size - start <= MOST_AHEAD:
+            self._resume_reading_for_buffer()
+        return data[start:]
 
-    @property
-    def _apart(self) -> bool:
-        """Nothing that comes now belongs to the request that is being served."""
-        inside = self._behind or self._messages or self._upgraded or self.tunnel
-        return self._drive is not None or not (inside or (self._body is not None and not self._body.is_eof()))
-
-    def _padded(self, body: StreamReader) -> bool:
-        """Chunk extensions, trailers or one-byte chunks without end; not known once more came than this request."""
-        more = body.is_eof() and (self._messages or self._behind)
-        return not more and self._bytes - self._opening > self._limits.framing + 8 * (body.total_bytes + 1)
+    def _feed(self, data: bytes) -> None:
+        """Have aiohttp's parser read, and tell whoever reads the body what is wrong with it."""
+        self._bytes += len(data)
+        super().data_received(data)
+        body = self._body
+        if body is None:
+            return
+        if wrong := bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo):
+            self._messages.pop()
+        if wrong or self._extent.padded:
+            spoil(body, RequestPayloadError("malformed"))
 
     def _go_on(self) -> None:
         """A request has ended: those that came behind it."""
@@ -174,14 +193,18 @@ class Connection(RequestHandler):
             self._resume_reading_for_buffer()
         if data:
             self.data_received(data)
-        if self._ended and self.idle:
+        if self._ended and (self.idle or self._lacking):
             self._finished()
+
+    @property
+    def _lacking(self) -> bool:
+        """The rest of a body has not come."""
+        return self._body is not None and not self._body.is_eof() and not self._reading_paused
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """True lets the answer go out (rule 7). TLS has no half-closed connections."""
-        body, wait = self._body, self._limits.half_close
-        broken = (body is not None and not body.is_eof()) or any(not each.is_eof() for _, each in self._messages)
-        if self.idle or broken or self._ended or not wait or self.tunnel or self.secured is not None:
+        wait = self._limits.half_close
+        if self.idle or self._lacking or self._ended or not wait or self.tunnel or self.secured is not None:
             return None
         self._ended = True
         self._loop.call_later(wait, self._still_wanted, self.reply.sent if self.reply is not None else 0)
@@ -197,29 +220,17 @@ class Connection(RequestHandler):
         elif not self.idle:
             self.abort()
 
-    def _feed(self, data: bytes) -> None:
-        """Have aiohttp's parser read. A head and a chunked body end with an empty line, a part of a head does not."""
-        self._fed += len(data)
-        last = (self._behind + data[-4:])[-4:]
-        self._behind = b"" if last == _EMPTY_LINE else last
-        super().data_received(data)
-
-    def _judge(self, body: StreamReader) -> None:
-        """What follows a body that has not ended can only be what is wrong with it: tell whoever reads it."""
-        if self._messages and not body.is_eof():
-            body.set_exception(RequestPayloadError("malformed"))
-
     def _first(self, data: bytes) -> bytes:
         """The first bytes; none while they may become the preface of HTTP/2, whose connection takes over then."""
         data = self._begun + data
         if PREFACE.startswith(data[: len(PREFACE)]):
-            self._begun = self._behind = data
+            self._begun = data
             if len(data) >= len(PREFACE) and (transport := self.transport) is not None:
                 self.transport = None  # it belongs to another from now on
                 self.connection_lost(None)
                 self.house.http2.take_over(transport, data, self.secured)
             return b""
-        self._fresh, self._begun, self._behind = False, b"", b""
+        self._fresh, self._begun = False, b""
         return data
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -292,7 +303,7 @@ class Connection(RequestHandler):
                 self._mark = (now, self._bytes)
             elif now - began >= limits.grace:
                 if self._bytes - received < limits.rate * limits.grace:
-                    self._body.set_exception(BadRequest("The body came too slowly.", 408, "Request Timeout"))
+                    spoil(self._body, BadRequest("The body came too slowly.", 408, "Request Timeout"))
                 self._mark = (now, self._bytes)
 
     def _refuse(self, error: GatewayError) -> None:
@@ -316,6 +327,7 @@ class Connection(RequestHandler):
         self._since = self._loop.time()
         reply = self.reply = Reply(self, method, True, not house.leaving)
         if path in house.status_paths and method in ("GET", "HEAD") and (status := house.status_of(path)) is not None:
+            reply.keep = reply.keep and not request.body  # as if nobody had read it
             self._status(status, method, reply)
             return
         problem: GatewayError | None = None
@@ -397,24 +409,15 @@ class Connection(RequestHandler):
                 message, payload = self._messages.popleft()
                 if self._parser is not None:
                     self._parser.message_consumed()
-                if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-                    self._resume_reading_if_drained()
                 if isinstance(message, _ErrInfo):
                     await self.house.serve(*self._refusal(malformed(message)))
                     break
-                if self._opening < 1:  # where its head ended is not known: count from here
-                    self._bytes = self._opening = 0
-                if payload is not EMPTY_PAYLOAD and self._padded(payload):
+                if payload.exception() is not None:
                     await self.house.serve(*self._refusal(malformed(None)))
                     break
-                self._serving = True
-                self._body = None if payload is EMPTY_PAYLOAD else payload
-                self._mark = (0.0, 0)
-                self._judge(payload)
-                keep = await self._request(message, payload)
-                if self._behind and self._fed == self._opening + payload.total_bytes:
-                    self._behind = b""  # head and body are all that came
-                self._serving, self._body, self.reply, self._bytes, self._opening = False, None, None, 0, 0
+                self._serving, self._mark = True, (0.0, 0)
+                keep = await self._request(message, payload) and payload.exception() is None
+                self._serving, self._body, self.reply, self._bytes = False, None, None, 0
                 self._since = self._loop.time()
                 if not keep or (self._ended and self.idle):
                     break
@@ -435,7 +438,7 @@ class Connection(RequestHandler):
         if status is None and incoming.problem is None and ends_here(message.method, incoming.headers) and house.ready:
             status = 200, b""
         if status is not None:
-            reply.keep = reply.keep and payload.is_eof()  # nobody reads a body here
+            reply.keep = reply.keep and payload is EMPTY_PAYLOAD  # nobody reads a body here
             return self._own(status, message.method, reply)
         try:
             await house.serve(incoming, reply)

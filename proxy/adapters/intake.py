@@ -33,7 +33,7 @@ def incoming_of(
     target = Target("/", "")
     try:
         screen(message)
-        if connection.large and too_large(message, connection.house.limits):
+        if too_large(connection.head, message, connection.house.limits):
             raise BadRequest("The request head is too large.", 431, "Request Header Fields Too Large")
         # what is asked of the whole server is asked of its root
         target = canonical("/" if message.path == "*" and message.method == "OPTIONS" else message.path)

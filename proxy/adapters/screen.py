@@ -54,9 +54,12 @@ def is_twin(name: str) -> bool:
     return "_" in name and name.lower().replace("_", "-").startswith(_TRUSTED_TWINS)
 
 
-def too_large(message: RawRequestMessage, limits: Limits) -> bool:
-    """Whether the header fields are larger than all of them may be."""
-    return sum(len(name) + len(value) + 4 for name, value in message.raw_headers) > limits.head
+def too_large(head: int, message: RawRequestMessage, limits: Limits) -> bool:
+    """Whether a head of so many bytes is larger than one may be, or its fields are."""
+    if head <= limits.head:
+        return False
+    fields = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
+    return fields > limits.head or head > limits.line + limits.head
 
 
 def ends_here(method: str, headers: Headers) -> bool:

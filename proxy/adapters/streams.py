@@ -155,6 +155,13 @@ class Upload(AsyncIterator[bytes]):
         return chunk
 
 
+def spoil(payload: StreamReader, error: Exception) -> None:
+    """Something is wrong with a body: whoever reads it is told, also one that was just woken by a part of it, and would
+    wait for the next. What of it was not read is not."""
+    payload.set_exception(error)
+    payload.feed_eof()
+
+
 async def read_away(payload: StreamReader) -> bool:
     """Read the rest of a body for a moment, so that an early answer is not lost to a reset; True when it ended."""
     with contextlib.suppress(TimeoutError, RequestPayloadError, ConnectionError, GatewayError):

@@ -131,6 +131,8 @@ class HttpTransport:
                     if connection.failure is not None:
                         raise connection.failure
                     await connection.bell
+                if connection.failure is not None and not connection.complete:
+                    raise connection.failure  # found behind the head, and before anybody was told of that
                 return self._response(request, connection, name, sending)
             except _GONE as broken:
                 drop(sending)

@@ -138,9 +138,12 @@ def first_end(data: bytes) -> int:
     return head + 2 + int(length[1]) if length is not None else 0
 
 
-def end_of_head(data: bytes) -> int:
-    """Bytes of the head that these begin with; 0 while it goes on."""
-    return data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0
+def end_of_head(data: bytes, seen: int = 0) -> int:
+    """Where the head ends that these bytes begin with, behind what may stand before it; 0 while it goes on. `seen` of
+    them have been looked at before."""
+    blank = len(data) - len(data.lstrip(b"\r\n")) if data[:1] in (b"\r", b"\n") else 0
+    found = data.find(b"\r\n\r\n", max(seen - 3, blank))
+    return found + 4 if found >= 0 else 0
 
 
 def _renew() -> Whole | None:

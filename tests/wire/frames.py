@@ -36,6 +36,7 @@ from tests.wire.gateway import Gateway
 TABLE = Path(__file__).parent / "frames.yaml"
 LARGEST = 16_384  # bytes of a frame
 PATIENCE = 5.0  # seconds
+APART = 0.001  # between two pieces
 _KEYS = {"id", "name", "why", "send", "expect", "late", "forbid"}
 _HEAD = {
     "stream", "method", "scheme", "authority", "path", "end", "first", "plus", "without", "fields", "many", "wide",
@@ -79,12 +80,14 @@ def table() -> list[FrameVector]:
     return found
 
 
-async def try_frames(made: Gateway, vectors: Sequence[FrameVector], tls: ssl.SSLContext | None) -> dict[str, str]:
+async def try_frames(
+    made: Gateway, vectors: Sequence[FrameVector], tls: ssl.SSLContext | None, pieces: int = 1
+) -> dict[str, str]:
     """What is wrong, by id; over TLS with a context that offers HTTP/2, else with prior knowledge."""
-    return {each.id: problem for each in vectors if (problem := await judge(made, each, tls))}
+    return {each.id: problem for each in vectors if (problem := await judge(made, each, tls, pieces))}
 
 
-async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None = None) -> str:
+async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None = None, pieces: int = 1) -> str:
     """Empty when the vector holds, else what came instead."""
     made.backend.seen.clear()
     port = made.tls_port if tls is not None else made.port
@@ -93,7 +96,7 @@ async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None =
     peer = Peer(reader, writer)
     try:
         peer.greet()
-        peer.write(*[frame for each in vector.frames for frame in _frames(peer, each)])
+        await _send(peer, bytes_of(peer.encoder, vector), pieces)
         got = await _outcome(peer)
     finally:
         writer.transport.abort()
@@ -112,6 +115,16 @@ async def judge(made: Gateway, vector: FrameVector, tls: ssl.SSLContext | None =
     return "" if got != "200" or seen else "was not dispatched"
 
 
+async def _send(peer: Peer, data: bytes, pieces: int) -> None:
+    size = len(data) // pieces + 1
+    for start in range(0, len(data), size):
+        if peer.reader._eof:  # type: ignore[attr-defined]
+            break  # what it said is still to be read
+        peer.write(data[start : start + size])
+        if pieces > 1:
+            await asyncio.sleep(APART)
+
+
 async def _outcome(peer: Peer) -> str:
     try:
         async with asyncio.timeout(PATIENCE):
@@ -127,7 +140,13 @@ async def _outcome(peer: Peer) -> str:
     return "closed"
 
 
-def _frames(peer: Peer, row: dict[str, Any]) -> list[Frame | bytes]:
+def bytes_of(encoder: Encoder, vector: FrameVector) -> bytes:
+    """What is sent, behind the preface and settings."""
+    frames = [frame for each in vector.frames for frame in _frames(encoder, each)]
+    return b"".join(each if isinstance(each, bytes) else each.serialize() for each in frames)
+
+
+def _frames(encoder: Encoder, row: dict[str, Any]) -> list[Frame | bytes]:
     ((kind, said),) = row.items()
     if kind == "data":
         frame = DataFrame(said.get("stream", 1), _bytes(said["body"]))
@@ -138,7 +157,7 @@ def _frames(peer: Peer, row: dict[str, Any]) -> list[Frame | bytes]:
         body = _bytes(said["body"])
         head = said.get("size", len(body)).to_bytes(3, "big") + bytes((said["type"], said["flags"]))
         return [(head + said["stream"].to_bytes(4, "big") + body) * said.get("times", 1)]
-    return _head(peer.encoder, said)
+    return _head(encoder, said)
 
 
 def _head(encoder: Encoder, said: dict[str, Any]) -> list[Frame | bytes]:

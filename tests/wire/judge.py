@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections.abc import Awaitable, Callable
@@ -29,27 +30,36 @@ class Port:
         name = "gw.test" if self.tls is not None else None
         reader, writer = await asyncio.open_connection("127.0.0.1", self.number, ssl=self.tls, server_hostname=name)
         received, closed = b"", False
+        sending = asyncio.create_task(self._send(writer, vector))
         try:
-            for number, piece in enumerate(vector.pieces):
-                if number and vector.pause:
-                    await asyncio.sleep(vector.pause)
-                writer.write(piece)
-            if vector.half_close and self.tls is None:
-                writer.write_eof()
-            while True:
-                async with asyncio.timeout(SETTLED if _settled(vector, received) else QUIET):
-                    chunk = await reader.read(2**20)
-                if not chunk:
-                    closed = True
-                    break
-                received += chunk
-        except TimeoutError:
-            pass
+            while not closed:
+                sent = sending.done()
+                try:
+                    async with asyncio.timeout(SETTLED if sent and _settled(vector, received) else QUIET):
+                        chunk = await reader.read(2**20)
+                except TimeoutError:
+                    if sent:
+                        break
+                    continue
+                received, closed = received + chunk, not chunk
         except ConnectionError:
             closed = True
         finally:
             writer.transport.abort()
+            sending.cancel()
+            await asyncio.wait([sending])
         return received, closed
+
+    async def _send(self, writer: asyncio.StreamWriter, vector: Vector) -> None:
+        for number, piece in enumerate(vector.pieces):
+            if number and vector.pause:
+                await asyncio.sleep(vector.pause)
+            if writer.transport.is_closing():
+                return
+            writer.write(piece)
+        if vector.half_close and self.tls is None:
+            with contextlib.suppress(OSError):  # the gateway has closed
+                writer.write_eof()
 
 
 def _settled(vector: Vector, received: bytes) -> bool:
@@ -131,11 +141,14 @@ async def _upstream(port: Port, backend: Recorder, vector: Vector) -> str:
         for number, piece in enumerate(vector.pieces):
             if number and vector.pause:
                 await asyncio.sleep(vector.pause)
+            if writer.transport.is_closing():
+                return
             writer.write(piece)
         await writer.drain()
         if vector.half_close:
-            writer.write_eof()
-            await reader.read()
+            with contextlib.suppress(OSError):  # the gateway has had enough
+                writer.write_eof()
+                await reader.read()
 
     await backend.hang_up()
     backend.script = script

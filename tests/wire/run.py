@@ -1,4 +1,5 @@
-"""`make wire`: vectors and slow clients against real sidecars; tables, and exit 1 where something does not hold.
+"""`make wire`: vectors, whole and in pieces, and slow clients against real sidecars; tables, and exit 1 where something
+does not hold.
 
 --shared FILE   the shared vectors (http-vectors.json), beside those of this folder
 --only TEXT     only vectors whose id begins with it, and nothing else
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import os
 import ssl
 import sys
@@ -15,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.wire.cuts import cuts_of
 from tests.wire.floods import floods, stalls
 from tests.wire.frames import FrameVector, try_frames
 from tests.wire.frames import table as frame_table
@@ -22,6 +25,23 @@ from tests.wire.gateway import Gateway, gateway
 from tests.wire.judge import Port, judge
 from tests.wire.slow import Finding, crowd, deadlines, send_deadline
 from tests.wire.vectors import Vector, own, shared
+
+PIECES = 16  # of a vector at most, on sockets; tests/proxy/test_cuts.py makes more
+APART = 0.001  # seconds between two of them
+# How they are cut, and on which port. TLS makes a record of each piece.
+CUTS = {
+    "byte by byte": ("plain", "tls"),
+    "at each line": ("plain",),
+    "inside each CRLF": ("tls",),
+    "before the last byte": ("plain",),
+    "2 into empty line 0": ("tls",),
+}
+
+
+def in_pieces(vectors: Sequence[Vector], cut: str) -> list[Vector]:
+    """The same bytes, and the same is expected of them."""
+    made = [(each, cuts_of(each.sent, PIECES).get(cut)) for each in vectors]
+    return [dataclasses.replace(each, pieces=pieces, pause=APART) for each, pieces in made if pieces is not None]
 
 
 async def try_all(port: Port, made: Gateway, vectors: Sequence[Vector]) -> dict[str, str]:
@@ -93,10 +113,17 @@ async def main(arguments: Sequence[str]) -> int:
             wrong = await try_all(port, made, vectors)
             table(f"{name} port", vectors, wrong)
             failures += len(wrong)
+        for cut, names in CUTS.items():
+            cuts = in_pieces(vectors, cut)
+            for name in names:
+                wrong = await try_all(ports(made)[name], made, cuts)
+                table(f"{name} port, {cut}", cuts, wrong)
+                failures += len(wrong)
         for name, context in over_http2(made).items():
-            wrong = await try_frames(made, frames, context)
-            table(f"HTTP/2, {name} port", frames, wrong)
-            failures += len(wrong)
+            for pieces in (1, PIECES):
+                wrong = await try_frames(made, frames, context, pieces)
+                table(f"HTTP/2, {name} port{', in pieces' * (pieces > 1)}", frames, wrong)
+                failures += len(wrong)
     async with gateway(**{"proxy.workers": "2"}) as made:
         wrong = await try_all(ports(made)["plain"], made, vectors)
         table("two workers", vectors, wrong)

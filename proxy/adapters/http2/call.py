@@ -162,7 +162,7 @@ class BackendLink(Link):
             return
         try:
             status, headers = read_response(event.headers)
-            call.length = content_length(headers)
+            call.length = call.inflow.length = content_length(headers)
         except Malformed as wrong:
             self._malformed(event.stream_id, call, wrong)
             return

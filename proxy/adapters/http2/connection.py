@@ -165,7 +165,7 @@ class Http2Connection(Link):
             self.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
         grpc = head.method == "POST" and grpc_status.is_grpc(head.headers)
-        inflow = Inflow(self, stream_id)
+        inflow = Inflow(self, stream_id, head.length)
         stream = _Stream(inflow, Http2Reply(self, stream_id, inflow, head.method, grpc), head.length, self.loop.time())
         self._streams[stream_id] = stream
         if event.stream_ended is not None:
@@ -271,7 +271,7 @@ class Http2Connection(Link):
             body = Body(flow.take() if flow.held else b"", trailers=flow.trailers)
         else:
             upload = stream.upload = Upload(self, stream_id, flow, self._house.sidecar, head.waits)
-            body = Body(None, upload, head.length, flow.trailers)
+            body = Body(None, upload, head.length or None, flow.trailers)  # an end that is still to come, not one of 0
             body.claim = upload.claim
         incoming = Incoming(
             method=head.method,

@@ -1,4 +1,8 @@
-"""The body of one HTTP/2 stream on its way in: what may wait is bounded by the stream's window (wire.py, rule 4)."""
+"""The body of one HTTP/2 stream on its way in: what may wait is bounded by the stream's window (wire.py, rule 4).
+
+Rule: the last part of a body whose length is known waits for the end of its stream. Who gets it has a whole message,
+and what comes behind it may still show that it is none (RFC 9113 section 8.1.1).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,15 @@ if TYPE_CHECKING:
 
 
 class Inflow(AsyncIterator[bytes]):
-    """The body of one stream on its way in. `trailers` fill up before it ends; `size` counts bytes that were read."""
+    """The body of one stream on its way in. `length` is what its head says, if that says it; `trailers` fill up before
+    it ends; `size` counts bytes that were read."""
 
-    __slots__ = ("_chunks", "_link", "_owed", "_stream_id", "_waiter", "ended", "error", "held", "size", "trailers")
+    __slots__ = (
+        "_chunks", "_link", "_owed", "_stream_id", "_waiter", "ended", "error", "held", "length", "size", "trailers",
+    )  # fmt: skip
 
-    def __init__(self, link: Link, stream_id: int) -> None:
-        self._link, self._stream_id = link, stream_id
+    def __init__(self, link: Link, stream_id: int, length: int | None = None) -> None:
+        self._link, self._stream_id, self.length = link, stream_id, length
         self._chunks: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._owed = 0  # bytes read or padding since the stream's window was opened
@@ -46,7 +53,7 @@ class Inflow(AsyncIterator[bytes]):
             self._wake()
 
     async def __anext__(self) -> bytes:
-        while not self._chunks:
+        while not self._chunks or (self.size + self.held == self.length and not (self.ended and self.error is None)):
             if self.ended:
                 if self.error is not None:
                     raise self.error
