@@ -23,6 +23,7 @@ from management.settings import Settings, SettingWrong
 from management.store import Store, StoreUnusable
 from management.vault import Vault, VaultBroken, read_or_make
 from telemetry.log import configure
+from telemetry.memory import give_back_forever
 
 DRAIN_SECONDS = 5.0
 TRIM_SECONDS = 3600.0
@@ -50,7 +51,7 @@ async def serve(given: Settings) -> None:
     try:
         if ensure_default(store, given.service):
             log.info("made the service %s", given.service)
-        chores = [asyncio.create_task(trim_forever(store))]
+        chores = [asyncio.create_task(trim_forever(store)), asyncio.create_task(give_back_forever())]
         runner = web.AppRunner(make_app(store, token, given.outside), access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         try:

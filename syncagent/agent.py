@@ -35,6 +35,7 @@ from syncagent.saving import NO_BACKUP, Saving
 from syncagent.settings import Settings
 from syncagent.snapshot import Snapshot
 from syncagent.source import Plane
+from telemetry.memory import give_back_forever
 
 CREDENTIAL_CHECK = 2.0
 SAVE_SPACING = 1.0
@@ -124,6 +125,7 @@ class Agent:
             tasks.create_task(self._unending(lambda: self._traces_forever(plane)))
             tasks.create_task(self._unending(lambda: self._counters_forever(plane)))
             tasks.create_task(self._unending(self._quotas_forever))
+            tasks.create_task(self._unending(give_back_forever))
 
     async def _unending(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
         """A bug in one loop must end neither the others nor the serving."""

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -38,6 +37,7 @@ from proxy.adapters.reply import error_reply
 from proxy.errors import Overloaded
 from proxy.lifecycle import Sidecar
 from proxy.settings import integer
+from telemetry.memory import give_back
 
 if TYPE_CHECKING:
     from proxy.server import Server
@@ -199,12 +199,5 @@ class MemoryWatch:
         if not self._looks:
             gc.collect()
         if self._looks % TRIM_EVERY == 0:
-            await asyncio.to_thread(_trim)
+            await asyncio.to_thread(give_back)
         self._looks += 1
-
-
-def _trim() -> None:
-    """Have the allocator give back what is free."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

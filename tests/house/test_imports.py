@@ -22,7 +22,7 @@ EVERYBODY = {"typing_extensions"}
 ALLOWED_OURS: dict[str, tuple[str, ...]] = {
     "proto": (),
     "telemetry": (),
-    "syncagent": ("proto",),
+    "syncagent": ("proto", "telemetry.memory"),
     "proxy": (
         "proto",
         "telemetry.records",
@@ -31,8 +31,9 @@ ALLOWED_OURS: dict[str, tuple[str, ...]] = {
         "telemetry.diagnostics",
         "telemetry.identity",
         "telemetry.event_hub",
+        "telemetry.memory",
     ),
-    "management": ("proxy.check", "telemetry.log"),
+    "management": ("proxy.check", "telemetry.log", "telemetry.memory"),
     "portal": (
         "telemetry.log",
         "proxy.tokens",
