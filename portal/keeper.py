@@ -7,8 +7,8 @@ Rules
 2. A visitor waits `PATIENCE` from the beginning of a look, and is then shown what there is. Only where there is nothing
    yet, visitors wait longer; the portal takes no calls before it has asked for it.
 3. While the plane is away, what was kept is shown, and `Catalogues.away` says so.
-4. All of it is read anew every `ANEW` seconds, and when the log does not reach back, or tells of another past: the plane
-   may have been restored. So it is when lists have changed while they were read page by page.
+4. All of it is read anew every `ANEW` seconds, when the log does not reach back or is of another past (the plane was
+   restored), and when lists have changed while they were read page by page.
 """
 
 from __future__ import annotations
