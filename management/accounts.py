@@ -52,6 +52,7 @@ STEP = 0.25  # seconds
 CONFIRMATION_LIFE = datetime.timedelta(days=2)
 RESET_LIFE = datetime.timedelta(hours=1)
 NAME = 100  # characters of a first or last name
+JOINERS = {0x200C: None, 0x200D: None}  # cannot be seen either, and are part of names in some scripts
 log = logging.getLogger("management")
 
 
@@ -277,6 +278,6 @@ def _email(body: dict[str, Any]) -> str:
 
 def _name(body: dict[str, Any], name: str) -> str:
     text = str(body.get(name) or "").strip()
-    if not 1 <= len(text) <= NAME or not text.isprintable():
-        raise invalid(name, f"{name} has 1 to {NAME} characters.")
+    if not 1 <= len(text) <= NAME or not text.translate(JOINERS).isprintable():
+        raise invalid(name, f"A name has 1 to {NAME} characters, and none that cannot be seen.")
     return text

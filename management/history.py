@@ -1,6 +1,7 @@
 """What changed between two revisions of a service, and the way back to one of them. Ours, not ARM's.
 
-    GET  {service}/changes?from=12&to=20      what each of the revisions 13 to 20 did
+    GET  {service}/changes?from=12&to=20      what each of the revisions 13 to 20 did; with &made=TIME it is refused
+                                              where revision 12 was made at another time, so there is another past
     POST {service}/rollback {"revision": 12}  everything as it was after revision 12, as one new revision
 
 Both reach back as far as the log does. Workspaces have a log of their own: ask below the workspace. One that was not
@@ -35,6 +36,9 @@ def changes(call: Call) -> list[dict[str, Any]]:
             "from",
             f"from and to must be revisions from {call.tx.service.horizon} to {last}, at most {MOST_REVISIONS} apart.",
         )
+    made = call.query.get("made")
+    if made is not None and made != time_of(call.tx, start):
+        raise invalid("made", f"Revision {start} was not made at {made[:40]}: this plane has another past.")
     query = (
         select(log.c.revision, log.c.time, log.c.op, log.c.id)
         .where(log.c.service == call.tx.service.number, log.c.revision > start, log.c.revision <= end)

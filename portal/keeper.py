@@ -1,13 +1,14 @@
 """Keeps the catalogue of now.
 
 Rules
-1. It is kept in memory, and follows the plane's log of changes. The log is looked at once a second at most when
-   somebody comes, and every `LOOK` seconds when nobody does, so that who comes then waits for little.
+1. It is kept in memory, and follows the plane's log of changes, which is looked at once a second whether somebody comes
+   or not. What is shown together was there together: when what the log names has been asked for, the log is looked at
+   again, until it names nothing more, `TURNS` times at most.
 2. A visitor waits `PATIENCE` from the beginning of a look, and is then shown what there is. Only where there is nothing
    yet, visitors wait longer; the portal takes no calls before it has asked for it.
 3. While the plane is away, what was kept is shown, and `Catalogues.away` says so.
-4. All of it is read anew every `ANEW` seconds, and when the log does not reach back: the plane may have another past
-   since it was restored. So it is when lists have changed while they were read page by page.
+4. All of it is read anew every `ANEW` seconds, when the log does not reach back or is of another past (the plane was
+   restored), and when lists have changed while they were read page by page.
 """
 
 from __future__ import annotations
@@ -15,19 +16,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from portal.catalogue import Catalogue
+from portal.model import Resource
 from portal.plane import Plane, PlaneError, PlaneRefused
 from portal.stock import News, Stock
 
 CHECK = 1.0  # seconds between two looks at the log
-LOOK = 5.0  # seconds between two looks when nobody comes
-SOON = 1.0  # seconds, where there is nothing yet
+LOOK = 1.0  # the same when nobody comes
 ANEW = 600.0  # seconds
 PATIENCE = 0.02  # seconds
 REST = 5  # times as long as a reading took, before the next one
+LONGEST_REST = 2.0  # seconds before what the log names is asked for, after it was the last time
+TURNS = 5
 
 _log = logging.getLogger("portal")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in the log: a revision, and when it was made, by which a plane that was restored is known."""
+
+    revision: int = 0
+    made: str = ""
+
+    def after(self, entries: Iterable[Resource]) -> Mark:
+        """The newest of these revisions, or the same place when there are none."""
+        told = [Mark(number, str(each.get("time") or "")) for each in entries if (number := _number(each))]
+        return max(told, key=lambda one: one.revision, default=self)
 
 
 class Catalogues:
@@ -38,10 +56,9 @@ class Catalogues:
         self._plane = plane
         self._stock: Stock | None = None
         self._kept: Catalogue | None = None
-        self._revision = 0
+        self._mark = Mark()
         self._edition = 0
-        self._unsure = False
-        self._checked = self._rests_until = self._read_at = self._began = 0.0
+        self._checked = self._rests_until = self._anew_at = self._began = 0.0
         self._renewal: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -87,13 +104,12 @@ class Catalogues:
                 pass  # visitors are told
             except Exception:
                 _log.exception("the catalogue could not be read")
-            await asyncio.sleep(SOON if self._kept is None else LOOK)
+            await asyncio.sleep(LOOK)
 
     async def _renew(self) -> None:
         started = time.monotonic()
         try:
-            anew = started - self._read_at >= ANEW or (self._unsure and started >= self._rests_until)
-            if self._stock is None or anew:
+            if self._stock is None or started >= self._anew_at:
                 await self._read()
             else:
                 await self._follow(self._stock, started)
@@ -102,42 +118,63 @@ class Catalogues:
             self.away = True
             if self._kept is None:
                 raise
+        except Exception:  # what there is may not fit together any more
+            self._anew_at = time.monotonic() + REST * (time.monotonic() - started)
+            raise
         finally:
             self._checked = time.monotonic()
 
     async def _read(self) -> None:
-        """All of it. What is changed meanwhile is in the log after the revision that is asked for first, and followed
-        when it is looked at next."""
+        """All of it, and then what was changed meanwhile."""
         started = time.monotonic()
         rows, _ = await self._plane.page("/revisions", 1, 1)
-        self._edition, self._unsure = self._edition + 1, True
+        mark = Mark().after(rows)
+        self._edition += 1
         stock = await Stock.read(self._plane, self._edition)
+        try:
+            mark, shifted = await self._keep_up(stock, mark, await self._told_after(mark))
+        except PlaneRefused:  # there was more than the log tells at once
+            shifted = True
         self._kept = await stock.catalogue(self._kept)
-        self._stock, self._revision = stock, max((_number(each) for each in rows), default=0)
-        meanwhile = await self._plane.every("/changes", **{"from": str(self._revision)})
-        self._unsure = (await News.of(meanwhile)).shifts
-        self._read_at = time.monotonic()
-        self._rests_until = self._read_at + REST * (self._read_at - started)
+        self._stock, self._mark = stock, mark
+        ended = time.monotonic()
+        self._anew_at = ended + (REST * (ended - started) if shifted else ANEW)
 
     async def _follow(self, stock: Stock, started: float) -> None:
         try:
-            entries = await self._plane.every("/changes", **{"from": str(self._revision)})
+            entries = await self._told_after(self._mark)
         except PlaneRefused:  # the log does not reach back so far, or the plane has another past
             await self._read()
             return
-        news = await News.of(entries)
-        if news:
-            if started < self._rests_until:
-                return  # it is in the log when this has rested
+        if not await News.of(entries):
+            self._mark = self._mark.after(entries)
+        elif started >= self._rests_until:  # before, it is in the log when this has rested
             self._edition += 1
-            await stock.follow(self._plane, news, self._edition)
+            mark, _ = await self._keep_up(stock, self._mark, entries)
             self._kept = await stock.catalogue(self._kept)
-            ended = time.monotonic()
-            self._rests_until = ended + REST * (ended - started)
-        self._revision = max((_number(each) for each in entries), default=self._revision)
+            self._mark, ended = mark, time.monotonic()
+            self._rests_until = ended + min(REST * (ended - started), LONGEST_REST)
+
+    async def _keep_up(self, stock: Stock, mark: Mark, entries: list[Resource]) -> tuple[Mark, bool]:
+        """Take what these entries after `mark` name, and those that come meanwhile. How far that is in the log; whether
+        lists may have changed while they were read."""
+        shifted = False
+        for _ in range(TURNS):
+            mark, news = mark.after(entries), await News.of(entries)
+            if not news:
+                break
+            shifted = shifted or news.shifts
+            await stock.follow(self._plane, news, self._edition)
+            entries = await self._told_after(mark)
+        return mark, shifted
+
+    async def _told_after(self, mark: Mark) -> list[Resource]:
+        """Raises PlaneRefused where the log does not reach back so far, or tells of another past."""
+        made = {"made": mark.made} if mark.made else {}
+        return [*await self._plane.every("/changes", **{"from": str(mark.revision)}, **made)]
 
 
-def _number(entry: dict[str, object]) -> int:
+def _number(entry: Resource) -> int:
     """The revision that an entry of the log is."""
     value = entry.get("revision")
     return value if isinstance(value, int) else 0

@@ -73,17 +73,18 @@ class _Board(Generic[Read]):
     def __init__(self, plane: Plane, read: Callable[[Plane, Api], Coroutine[Any, Any, Read]], most: int) -> None:
         self._plane, self._read, self._most = plane, read, most
         self._kept: OrderedDict[str, tuple[int, Read]] = OrderedDict()
-        self._readings: dict[str, asyncio.Task[Read]] = {}
+        self._readings: dict[tuple[str, int], asyncio.Task[Read]] = {}
 
     async def take(self, api: Api, edition: int) -> tuple[Read, bool]:
         kept = self._kept.get(api.id)
         if kept is not None and kept[0] == edition:
             self._kept.move_to_end(api.id)
             return kept[1], False
-        reading = self._readings.get(api.id)
+        wanted = (api.id, edition)  # one that was begun before a change may have read what was before it
+        reading = self._readings.get(wanted)
         if reading is None:
-            reading = self._readings[api.id] = asyncio.create_task(self._read(self._plane, api))
-            reading.add_done_callback(lambda _: self._readings.pop(api.id, None))
+            reading = self._readings[wanted] = asyncio.create_task(self._read(self._plane, api))
+            reading.add_done_callback(lambda _: self._readings.pop(wanted, None))
         try:
             found = await asyncio.shield(reading)
         except PlaneAway:

@@ -248,9 +248,11 @@ async def _some(plane: Plane, path: str, names: set[str], **query: str) -> Mappi
     async def one(name: str) -> Resource | None:
         async with gate:
             try:
-                return await plane.get(f"{path}/{segment(name)}", **query)
+                row = await plane.get(f"{path}/{segment(name)}", **query)
             except NotThere:
                 return None
+            # by the name of a revision that has become the current one, that is what one gets
+            return row if name_of(row).lower() == name else None
 
     wanted = sorted(names - found.keys())  # what a list lacks may have moved from a page to the one before
     return {**found, **dict(zip(wanted, await asyncio.gather(*map(one, wanted)), strict=True))}

@@ -1,7 +1,7 @@
 """Who a visitor is, and what of the service that visitor sees.
 
-A user is asked for at the plane every few seconds at most, so who is blocked, or has another password since, is out
-within `FRESH`; while the plane is away, a user is who it was.
+A user is asked for at the plane once a second at most, so who is blocked, or has another password since, is out within
+`FRESH`; while the plane is away, a user is who it was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from portal.page import ENDED, PLANE, STALE, VISIT, VISITOR
 from portal.plane import NotThere, Plane, PlaneAway, segment
 from portal.shelf import Shelf
 
-FRESH = 3.0  # seconds
+FRESH = 1.0  # seconds
 PATIENCE = 2.0  # seconds; a plane that says nothing for so long is away
 KNOWN = 5_000  # users
 CATALOGUES: web.AppKey[Catalogues] = web.AppKey("catalogues", Catalogues)

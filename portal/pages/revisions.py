@@ -137,7 +137,7 @@ async def _ask(request: web.Request, current: Session, refused: str = "") -> web
     rows: list[dict[str, Any]] = []
     count, impossible = 0, ""
     if target >= now:
-        impossible = f"Revision {target} is the newest: there is nothing to go back from."
+        impossible = f"Revision {now} is the newest: there is nothing to go back from."
     else:
         try:
             query = {"from": str(now), "to": str(target)}

@@ -103,11 +103,19 @@ async def test_signing_up_again_changes_nothing_and_tells_nothing(plane: Plane) 
         {"firstName": ""},
         {"lastName": "x" * 101},
         {"firstName": "a\nb"},
+        {"firstName": "a\u202eb"},
     ],
 )
 async def test_what_is_no_account(plane: Plane, wrong: dict[str, Any]) -> None:
     await call(plane, "signUp", 400, **{**ANN, **wrong})
     assert await plane.names("/users") == ["1"]
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "क्\u200dष", "O'Hara-Ñuñez"])
+async def test_names_of_all_scripts(plane: Plane, name: str) -> None:
+    await call(plane, "signUp", **{**ANN, "firstName": name})
+    found = await call(plane, "verifyPassword", email="ann@example.com", password=PASSWORD)
+    assert (await plane.get(found["userId"]))["properties"]["firstName"] == name
 
 
 async def test_nobody_signs_up_where_it_is_not_wanted(plane: Plane) -> None:

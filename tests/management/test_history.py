@@ -32,7 +32,10 @@ async def test_changes_are_told_by_revision(plane: Plane) -> None:
     ]
     one = (await plane.get("/changes", query={"from": str(start), "to": str(start + 1)}))["value"]
     assert len(one) == 1
-    for query in ({"from": "x"}, {"from": "99999"}, {"from": str(start + 2), "to": str(start)}):
+    after = {"from": str(start + 1), "made": told[0]["time"]}
+    assert (await plane.get("/changes", query=after))["value"] == told[1:]
+    another_past = {**after, "made": "2001-01-01T00:00:00.000+00:00"}
+    for query in ({"from": "x"}, {"from": "99999"}, {"from": str(start + 2), "to": str(start)}, another_past):
         assert (await plane.call("GET", "/changes", query=query)).status == 400
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from portal import keeper
-from portal.catalogue import Catalogue
+from portal.catalogue import GUESTS, Catalogue
 from portal.model import Product
 from portal.page import PLANE
 from portal.plane import Plane
+from portal.reach import Unreachable
 from portal.stock import FEW, PIECE, Stock
 from portal.visits import CATALOGUES
 from tests.portal.house import House, house
@@ -57,9 +59,8 @@ def plane(people: House) -> Plane:
 def told(catalogue: Catalogue) -> list[Any]:
     """All that pages may show of it."""
     views = [catalogue, *(catalogue.seen_by(frozenset({group})) for group in ("guests", "developers", "friends"))]
-    return [
-        (view.apis, view.products, view.entries, view.tags, sorted(view.reach._whole.routes.mounts)) for view in views
-    ]
+    paths = sorted((each.api.id, each.api.path) for each in catalogue.reach._whole.entries)
+    return [paths, *((view.apis, view.products, view.entries, view.tags, view.closed) for view in views)]
 
 
 async def test_any_changes_show(people: House) -> None:
@@ -83,8 +84,14 @@ async def test_any_changes_show(people: House) -> None:
             ("DELETE", f"/products/{product}?deleteSubscriptions=true", None),
             ("PUT", f"/products/{product}/apis/{api}", {}),
             ("PUT", f"/products/{product}/apis/{api.upper()}", {}),
-            ("PUT", f"/products/{product}/apis/{api}", {}),
+            ("PUT", f"/products/{product}/apiLinks/l{step % 3}", {"apiId": f"/apis/{api}"}),
             ("DELETE", f"/products/{product}/apis/{api}", None),
+            ("DELETE", f"/products/{product}/apiLinks/{api}", None),
+            ("PUT", f"/products/{product}/groupLinks/l{step % 3}", {"groupId": f"/groups/{group}"}),
+            ("DELETE", f"/products/{product}/groupLinks/{group}", None),
+            ("PUT", f"/tags/t/apiLinks/l{step % 3}", {"apiId": f"/apis/{api}"}),
+            ("PATCH", f"/apis/{api}", {"path": dice.choice(("x", api))}),
+            ("PUT", "/portalsettings/signin", {"enabled": dice.choice((True, False))}),
             *[("PUT", f"/products/{product}/groups/{group}", {})] * 4,
             *[("DELETE", f"/products/{product}/groups/{group}", None)] * 2,
             ("DELETE", "/groups/friends", None),
@@ -160,13 +167,117 @@ async def test_many_changes_are_read_as_lists(people: House, calls: list[str]) -
 
 async def test_a_plane_with_another_past_is_read_anew(people: House, calls: list[str]) -> None:
     await people.go("/")
-    catalogues(people)._revision = 1_000_000  # as from before it was restored
+    catalogues(people)._mark = keeper.Mark(1_000_000)  # as from before it was restored
     await people.plane.api("shop", description="Another one.")
     assert "Another one." in await people.go("/")
     assert "/revisions" in calls
     calls.clear()
     await people.go("/")
     assert "/revisions" not in calls
+
+
+async def test_so_is_one_whose_revision_of_this_number_was_made_at_another_time(people: House) -> None:
+    """It was restored, and has had as many changes since as were lost."""
+    await people.go("/")
+    await people.plane.api("shop", description="Another one.")
+    (newest,) = (await people.plane.get("/revisions", query={"$top": "1"}))["value"]
+    catalogues(people)._mark = keeper.Mark(newest["revision"], "2001-01-01T00:00:00.000+00:00")
+    assert "Another one." in await people.go("/")
+    assert catalogues(people)._mark == keeper.Mark(newest["revision"], newest["time"])
+
+
+async def test_a_revision_that_became_current_is_not_there_twice(people: House) -> None:
+    """Its former path would seem to be that of an API that is seen, whoever has it by then."""
+    await people.plane.api("hidden")
+    await people.go("/")
+    held = {"displayName": "Shop", "path": "shop"}
+    await people.plane.put("/apis/shop;rev=2", {**held, "sourceApiId": "/apis/shop"})
+    await people.go("/")
+    await people.plane.put("/apis/shop/releases/r", {"apiId": "/apis/shop;rev=2"})
+    await people.go("/")
+    await people.plane.put("/apis/shop", {**held, "path": "elsewhere"})
+    await people.plane.delete("/apis/shop;rev=1")
+    await people.plane.api("hidden", path="shop")
+    reach = (await catalogues(people).current()).seen_by(GUESTS).reach
+    assert reach.find("/elsewhere", "", CIMultiDict())[1] == {"shop"}
+    with pytest.raises(Unreachable):
+        reach.find("/shop", "", CIMultiDict())
+
+
+async def test_what_never_was_together_is_not_shown_together(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product loses an API and is then opened to guests, between the look at the log and the product's reading."""
+    await people.product("inner", "developers", apis=("Books",))
+    await people.go("/")
+    whole, opened = Plane.get, False
+
+    async def between(self: Plane, path: str, **query: str) -> dict[str, Any]:
+        nonlocal opened
+        if path == "/products/inner" and not opened:
+            opened = True
+            await people.plane.delete("/products/inner/apis/Books")
+            await people.plane.put("/products/inner/groups/guests")
+        return await whole(self, path, **query)
+
+    monkeypatch.setattr(Plane, "get", between)
+    await people.plane.put("/products/inner", {"displayName": "In", "state": "published"})
+    seen = (await catalogues(people).current()).seen_by(GUESTS)
+    assert opened
+    assert [(one.id, len(seen.of_product(one.id))) for one in seen.products] == [("inner", 0), ("public", 1)]
+
+
+async def test_what_changes_while_all_is_read_is_shown_with_it(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, done = Stock.read, False
+
+    async def after(plane: Plane, edition: int = 0) -> Stock:
+        nonlocal done
+        stock = await whole(plane, edition)
+        if not done:
+            done = True
+            await people.plane.put("/products/public", {"displayName": "P", "state": "notPublished"})
+        return stock
+
+    monkeypatch.setattr(Stock, "read", after)
+    own = keeper.Catalogues(plane(people))
+    assert (await own.current()).products == ()
+
+
+async def test_what_cannot_be_followed_is_read_anew(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await people.go("/")
+
+    async def broken(self: Stock, *_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stock, "follow", broken)
+        await people.plane.api("shop", description="Another one.")
+        await people.go("/")
+        assert "Another one." in await people.go("/")
+
+
+async def test_an_api_that_changes_while_it_is_read_is_read_anew(
+    people: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, held = asyncio.Event(), asyncio.Event()
+    whole = Plane.every
+
+    async def slow(self: Plane, path: str, **query: str) -> list[Any]:
+        found = await whole(self, path, **query)
+        if path.endswith("/operations") and not go_on.is_set():
+            held.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(Plane, "every", slow)
+    first = asyncio.create_task(people.go("/apis/shop"))
+    await held.wait()
+    await people.plane.put("/apis/shop/operations/b", {"displayName": "Buy it", "method": "GET", "urlTemplate": "/b"})
+    await catalogues(people).current()
+    second = asyncio.create_task(people.go("/apis/shop"))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await first
+    assert "Buy it" in await second
+    assert "Buy it" in await people.go("/apis/shop")
 
 
 async def test_what_changes_while_it_is_read_is_not_missed(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +304,6 @@ async def test_what_changes_while_it_is_read_is_not_missed(people: House, monkey
 
 async def test_it_is_looked_at_when_nobody_comes(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "LOOK", 0.02)
-    monkeypatch.setattr(keeper, "SOON", 0.02)
     own = keeper.Catalogues(plane(people))
     own.open()
     try:
