@@ -131,7 +131,7 @@ class Connection(RequestHandler):
     def _read_head(self, data: bytes) -> None:
         """Have aiohttp's parser read a head, as far as it is there, and see to what comes behind it."""
         if not self._bytes:
-            if self._fresh and not (data := self._first(data)):
+            if not (data := (self._first(data) if self._fresh else data).lstrip(b"\r\n")):  # no head begins yet
                 return
             self._since, self.head = self._loop.time(), 0
         before, most = len(self._partial), self._limits.line + self._limits.head

@@ -38,6 +38,10 @@ class Whole(NamedTuple):
     body: bytes
 
 
+class _Another(Exception):
+    """Behind the request another one begins: it is not to be read in vain, however many there are."""
+
+
 class _Reader:
     """What llhttp tells of the one message that it is reading."""
 
@@ -46,7 +50,11 @@ class _Reader:
     def __init__(self) -> None:
         self.url = self.body = b""
         self.fields: list[Field] = []
-        self.complete = 0
+        self.complete = False
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise _Another
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -58,7 +66,7 @@ class _Reader:
         self.body += part
 
     def on_message_complete(self) -> None:
-        self.complete += 1
+        self.complete = True
 
 
 _reader = _Reader()
@@ -72,15 +80,15 @@ def read(data: bytes, limits: Limits = DEFAULTS) -> Whole | None:
     reader, parser = _reader, _parser
     reader.url = reader.body = b""
     reader.fields = []
-    reader.complete = 0
+    reader.complete = False
     try:
         parser.feed_data(data)
     except Exception:
         return _renew()
     head = data.find(b"\r\n\r\n") + 4
     if (
-        reader.complete != 1
-        or head + len(reader.body) != len(data)  # else another request begins behind it
+        not reader.complete
+        or head + len(reader.body) != len(data)  # something else is behind it
         or reader.url[:1] != b"/"
         or data[(end := data.find(b"\r\n")) - 9 : end] != b" HTTP/1.1"
     ):
@@ -139,10 +147,8 @@ def first_end(data: bytes) -> int:
 
 
 def end_of_head(data: bytes, seen: int = 0) -> int:
-    """Where the head ends that these bytes begin with, behind what may stand before it; 0 while it goes on. `seen` of
-    them have been looked at before."""
-    blank = len(data) - len(data.lstrip(b"\r\n")) if data[:1] in (b"\r", b"\n") else 0
-    found = data.find(b"\r\n\r\n", max(seen - 3, blank))
+    """Where the head ends that these bytes begin with; 0 while it goes on. `seen` of them were looked at before."""
+    found = data.find(b"\r\n\r\n", max(seen - 3, 0))
     return found + 4 if found >= 0 else 0
 
 

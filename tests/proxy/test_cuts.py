@@ -29,6 +29,7 @@ from proxy.lifecycle import Sidecar
 from proxy.messages import Body, Headers, Response
 from proxy.ports import Outgoing, Ports
 from proxy.server import Server
+from tests.cpu import cpu
 from tests.wire.cuts import cuts_of, pieces
 from tests.wire.vectors import Vector, own, shared
 
@@ -220,5 +221,25 @@ def test_generated_streams(world: World, stream: list[bytes], places: list[float
         assert await world.verdict(cuts) == whole
         assert await world.verdict(cuts, hurry=True, turns=5) == whole
         assert await world.verdict(pieces(data, range(len(data))), hurry=True) == whole
+
+    world.runner.run(tried())
+
+
+def test_empty_lines_in_front_cost_no_more_than_other_bytes(world: World) -> None:
+    async def tried() -> None:
+        data = b"\r\n" * 15_000 + GOOD
+        with cpu(3):  # it takes a quarter of a second
+            verdict = await world.verdict(pieces(data, range(len(data))))
+        assert verdict == Verdict((("GET", "/good", b""),), (200,), False)
+
+    world.runner.run(tried())
+
+
+def test_many_requests_in_one_piece_cost_no_more_than_one_by_one(world: World) -> None:
+    async def tried() -> None:
+        count = 60_000 // len(GOOD)
+        with cpu(0.6):  # a tenth of a second; with all of them read for each of them it is one
+            verdict = await world.verdict([GOOD * count])
+        assert verdict.answers == (200,) * count
 
     world.runner.run(tried())
